@@ -1,0 +1,34 @@
+// swift-tools-version: 6.1
+
+import PackageDescription
+
+let package = Package(
+    name: "recast",
+    products: [
+        .library(name: "Recast", targets: ["Recast"]),
+        .library(name: "RecastInference", targets: ["RecastInference"]),
+        .executable(name: "recast", targets: ["RecastCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CKernels"),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "Recast", dependencies: ["CKernels", "CZstd"]),
+        .target(name: "RecastInference", dependencies: ["Recast", "CKernels", "COpenBLAS"]),
+        .executableTarget(
+            name: "RecastCommand",
+            dependencies: [
+                "Recast", "RecastInference",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .target(name: "TestSupport", dependencies: ["Recast"], path: "Tests/TestSupport"),
+        .testTarget(name: "RecastTests", dependencies: ["Recast", "CKernels", "TestSupport"]),
+        .testTarget(name: "RecastInferenceTests", dependencies: ["RecastInference", "TestSupport"]),
+        .testTarget(
+            name: "RecastCommandTests", dependencies: ["RecastCommand", "Recast", "RecastInference", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

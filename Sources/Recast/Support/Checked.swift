@@ -1,0 +1,35 @@
+/// Arithmetic on numbers that come from a file: nil instead of a trap.
+extension Int {
+    public func adding(checked other: Int) -> Int? {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? nil : sum
+    }
+
+    public func multiplied(checked other: Int) -> Int? {
+        let (product, overflow) = multipliedReportingOverflow(by: other)
+        return overflow ? nil : product
+    }
+
+    /// The next multiple of `alignment`, which is a positive number; nil where that does not fit.
+    public func aligned(checked alignment: Int) -> Int? {
+        adding(checked: alignment - 1).map { $0 / alignment * alignment }
+    }
+
+    /// The next multiple of `alignment`, for numbers of our own.
+    public func aligned(to alignment: Int) -> Int { (self + alignment - 1) / alignment * alignment }
+
+    /// `self / divisor`, rounded up.
+    public func dividedRoundingUp(by divisor: Int) -> Int { (self + divisor - 1) / divisor }
+}
+
+extension Collection<Int> {
+    /// The product of the elements, 1 for none; nil where it does not fit.
+    public func product() -> Int? {
+        var product = 1
+        for factor in self {
+            guard let next = product.multiplied(checked: factor) else { return nil }
+            product = next
+        }
+        return product
+    }
+}

@@ -1,0 +1,2 @@
+import Recast
+import COpenBLAS
