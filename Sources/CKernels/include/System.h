@@ -1,0 +1,18 @@
+#pragma once
+#include <stdint.h>
+#include <sys/types.h>
+
+// System calls that the Glibc module hides behind feature macros. Each returns -1 with errno set on failure.
+
+/// copy_file_range with both offsets explicit; ENOSYS where the platform has none.
+ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, int64_t destination_offset, size_t count);
+/// Renames without replacing: EEXIST if the destination is there.
+int ck_rename_exclusive(const char *from, const char *to);
+/// Exchanges two existing paths atomically.
+int ck_rename_exchange(const char *a, const char *b);
+/// Installs a handler for SIGINT and SIGTERM that raises a flag, and restores the default so that a second one kills.
+void ck_catch_interrupts(void);
+/// Whether such a signal has come.
+int ck_interrupted(void);
+/// Raises the flag as the handler would (for tests); 0 lowers it.
+void ck_set_interrupted(int value);

@@ -1,0 +1,53 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "System.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <fcntl.h>
+
+ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, int64_t destination_offset,
+                           size_t count) {
+    off64_t from = source_offset, to = destination_offset;
+    return copy_file_range(source, &from, destination, &to, count, 0);
+}
+
+int ck_rename_exclusive(const char *from, const char *to) {
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+}
+
+int ck_rename_exchange(const char *a, const char *b) { return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE); }
+#else
+ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, int64_t destination_offset,
+                           size_t count) {
+    (void)source, (void)source_offset, (void)destination, (void)destination_offset, (void)count;
+    errno = ENOSYS;
+    return -1;
+}
+
+int ck_rename_exclusive(const char *from, const char *to) { return renamex_np(from, to, RENAME_EXCL); }
+
+int ck_rename_exchange(const char *a, const char *b) { return renamex_np(a, b, RENAME_SWAP); }
+#endif
+
+static atomic_int interrupted;
+
+static void note(int number) {
+    atomic_store(&interrupted, 1);
+    signal(number, SIG_DFL);
+}
+
+void ck_catch_interrupts(void) {
+    signal(SIGINT, note);
+    signal(SIGTERM, note);
+}
+
+int ck_interrupted(void) { return atomic_load(&interrupted); }
+
+void ck_set_interrupted(int value) { atomic_store(&interrupted, value); }

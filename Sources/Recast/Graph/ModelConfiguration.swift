@@ -1,0 +1,81 @@
+/// What must be known besides the tensors to compute a model of the llama kind.
+public struct ModelConfiguration: Sendable, Hashable, Codable {
+    /// The family's name: `llama`, `qwen2`, …
+    public var family: String
+    public var vocabularySize: Int
+    public var hiddenSize: Int
+    public var feedForwardSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    public var keyValueHeadCount: Int
+    /// Elements of one query, key or value; need not be `hiddenSize / headCount`.
+    public var headDimension: Int
+    /// The longest text the model was made for, in tokens.
+    public var contextLength: Int
+    /// Added to the mean square under the root of an RMS norm.
+    public var normEpsilon: Double
+    /// The gate's activation, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
+    public var activation: String
+    public var rope: Rope
+    /// Tokens a layer may look back on, itself included; nil where it sees all.
+    public var slidingWindow: SlidingWindow?
+    public var bosTokens: [Int] = []
+    public var eosTokens: [Int] = []
+    public var paddingToken: Int?
+
+    public init(
+        family: String, vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
+        keyValueHeadCount: Int, headDimension: Int, contextLength: Int, normEpsilon: Double, activation: String,
+        rope: Rope
+    ) {
+        self.family = family
+        self.vocabularySize = vocabularySize
+        self.hiddenSize = hiddenSize
+        self.feedForwardSize = feedForwardSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headDimension = headDimension
+        self.contextLength = contextLength
+        self.normEpsilon = normEpsilon
+        self.activation = activation
+        self.rope = rope
+    }
+}
+
+/// Attention limited to the most recent tokens, in some of the layers.
+public struct SlidingWindow: Sendable, Hashable, Codable {
+    public var size: Int
+    /// Layers before this one see everything (Qwen2's `max_window_layers`).
+    public var firstLayer: Int
+
+    public init(size: Int, firstLayer: Int = 0) {
+        self.size = size
+        self.firstLayer = firstLayer
+    }
+}
+
+extension ModelConfiguration {
+    /// Rows of the query projection.
+    public var queryRows: Int { headCount * headDimension }
+    /// Rows of the key projection, and of the value projection.
+    public var keyValueRows: Int { keyValueHeadCount * headDimension }
+
+    /// The shape of a role's weight; a bias has its first dimension.
+    public func shape(of role: Role) -> [Int] {
+        switch role {
+        case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
+        case .attentionNorm, .feedForwardNorm, .outputNorm: [hiddenSize]
+        case .query: [queryRows, hiddenSize]
+        case .key, .value: [keyValueRows, hiddenSize]
+        case .attentionOutput: [hiddenSize, queryRows]
+        case .gate, .up: [feedForwardSize, hiddenSize]
+        case .down: [hiddenSize, feedForwardSize]
+        }
+    }
+
+    public func shape(of slot: Slot) -> [Int] {
+        let shape = shape(of: slot.role)
+        return slot.part == .bias ? [shape[0]] : shape
+    }
+}

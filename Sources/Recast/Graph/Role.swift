@@ -1,0 +1,58 @@
+/// What a tensor does in the model, whatever a family calls it.
+public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
+    case tokenEmbedding
+    case attentionNorm
+    case query
+    case key
+    case value
+    case attentionOutput
+    case feedForwardNorm
+    case gate
+    case up
+    case down
+    case outputNorm
+    case outputHead
+
+    /// Whether there is one for each layer.
+    public var isPerLayer: Bool {
+        switch self {
+        case .tokenEmbedding, .outputNorm, .outputHead: false
+        default: true
+        }
+    }
+
+    /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
+    public var isNorm: Bool { self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
+}
+
+/// The place of one tensor in the canonical graph.
+public struct Slot: Sendable, Hashable, Codable {
+    public enum Part: String, Sendable, Hashable, Codable {
+        case weight
+        case bias
+    }
+
+    public var role: Role
+    public var layer: Int?
+    public var expert: Int?
+    public var part: Part
+
+    public init(_ role: Role, layer: Int? = nil, expert: Int? = nil, _ part: Part = .weight) {
+        self.role = role
+        self.layer = layer
+        self.expert = expert
+        self.part = part
+    }
+}
+
+extension Slot: CustomStringConvertible {
+    /// `layers.3.query.bias`, `outputNorm.weight`.
+    public var description: String {
+        var names: [String] = []
+        if let layer { names.append("layers.\(layer)") }
+        names.append(role.rawValue)
+        if let expert { names.append("experts.\(expert)") }
+        names.append(part.rawValue)
+        return names.joined(separator: ".")
+    }
+}

@@ -1,0 +1,54 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Rotary position embedding: pair `j` of a head turns by `position · theta^(-2j / dimensions) / factor(j)`.
+public struct Rope: Sendable, Hashable, Codable {
+    /// How the frequencies are changed for longer texts. Source: Specs/families.md §2, transformers' rope types.
+    public enum Scaling: Sendable, Hashable, Codable {
+        case none
+        case linear(factor: Double)
+        case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
+        /// A type this library carries along but does not compute.
+        case other(String)
+    }
+
+    public var theta: Double
+    /// The elements of a head that turn.
+    public var dimensions: Int
+    public var scaling: Scaling
+
+    public init(theta: Double, dimensions: Int, scaling: Scaling = .none) {
+        self.theta = theta
+        self.dimensions = dimensions
+        self.scaling = scaling
+    }
+}
+
+extension Rope {
+    public var pairCount: Int { dimensions / 2 }
+
+    /// The frequency of each pair before scaling, in radians a position.
+    public var baseFrequencies: [Double] {
+        (0..<pairCount).map { pow(theta, -2 * Double($0) / Double(dimensions)) }
+    }
+
+    /// What each frequency is divided by; nil for a scaling that cannot be said this way.
+    public var frequencyFactors: [Double]? {
+        switch scaling {
+        case .none: return [Double](repeating: 1, count: pairCount)
+        case .linear(let factor): return [Double](repeating: factor, count: pairCount)
+        case .llama3(let factor, let low, let high, let original):
+            return baseFrequencies.map { frequency in
+                let wavelength = 2 * Double.pi / frequency
+                if wavelength < Double(original) / high { return 1 }
+                if wavelength > Double(original) / low { return factor }
+                let smooth = (Double(original) / wavelength - low) / (high - low)
+                return 1 / ((1 - smooth) / factor + smooth)
+            }
+        case .other: return nil
+        }
+    }
+}

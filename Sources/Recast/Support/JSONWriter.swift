@@ -1,0 +1,85 @@
+extension JSON {
+    /// The spelling of a document.
+    public enum Style: Sendable {
+        /// No white space at all.
+        case compact
+        /// Two spaces a level, as Python's `json.dumps(indent=2)` writes it.
+        case indented
+    }
+
+    /// The value as UTF-8 text.
+    public func serialized(_ style: Style = .compact) -> [UInt8] {
+        var writer = JSONWriter(style: style)
+        writer.write(self, level: 0)
+        return writer.bytes
+    }
+
+    /// The value as a string.
+    public func text(_ style: Style = .compact) -> String { String(decoding: serialized(style), as: UTF8.self) }
+}
+
+private struct JSONWriter {
+    let style: JSON.Style
+    var bytes: [UInt8] = []
+
+    mutating func write(_ value: JSON, level: Int) {
+        switch value {
+        case .null: bytes += "null".utf8
+        case .bool(let value): bytes += (value ? "true" : "false").utf8
+        case .number(let number): bytes += number.text.utf8
+        case .string(let text): write(text)
+        case .array(let elements):
+            bytes.append(UInt8(ascii: "["))
+            for (index, element) in elements.enumerated() {
+                separate(index, level: level)
+                write(element, level: level + 1)
+            }
+            close("]", isEmpty: elements.isEmpty, level: level)
+        case .object(let object):
+            bytes.append(UInt8(ascii: "{"))
+            for (index, member) in object.members.enumerated() {
+                separate(index, level: level)
+                write(member.key)
+                bytes += (style == .compact ? ":" : ": ").utf8
+                write(member.value, level: level + 1)
+            }
+            close("}", isEmpty: object.members.isEmpty, level: level)
+        }
+    }
+
+    private mutating func separate(_ index: Int, level: Int) {
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        breakLine(level + 1)
+    }
+
+    private mutating func close(_ bracket: Unicode.Scalar, isEmpty: Bool, level: Int) {
+        if !isEmpty { breakLine(level) }
+        bytes.append(UInt8(ascii: bracket))
+    }
+
+    private mutating func breakLine(_ level: Int) {
+        guard style == .indented else { return }
+        bytes.append(UInt8(ascii: "\n"))
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * level))
+    }
+
+    private mutating func write(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): bytes += "\\\"".utf8
+            case UInt8(ascii: "\\"): bytes += "\\\\".utf8
+            case 0x0A: bytes += "\\n".utf8
+            case 0x0D: bytes += "\\r".utf8
+            case 0x09: bytes += "\\t".utf8
+            case 0x08: bytes += "\\b".utf8
+            case 0x0C: bytes += "\\f".utf8
+            case 0..<0x20:
+                let digits = String(byte, radix: 16)
+                bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+}

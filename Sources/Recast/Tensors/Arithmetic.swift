@@ -1,0 +1,25 @@
+/// What may be computed on the way from one stored tensor to another, in float32 with reductions in float64, before the
+/// result is rounded once.
+public enum Arithmetic: Sendable, Hashable, Codable {
+    /// Adds the same number to every element (Gemma's norm weights).
+    case adding(Float)
+    /// Multiplies every element.
+    case scaling(Float)
+    /// Divides each row by its Euclidean length, at least 1e-12 (Baichuan 2's head).
+    case normalizingRows
+
+    /// Works on whole rows in place.
+    func apply(to values: UnsafeMutableBufferPointer<Float>, columns: Int) {
+        switch self {
+        case .adding(let term): for index in values.indices { values[index] += term }
+        case .scaling(let factor): for index in values.indices { values[index] *= factor }
+        case .normalizingRows:
+            for start in stride(from: 0, to: values.count, by: columns) {
+                var square = 0.0
+                for index in start..<start + columns { square += Double(values[index]) * Double(values[index]) }
+                let length = max(square.squareRoot(), 1e-12)
+                for index in start..<start + columns { values[index] = Float(Double(values[index]) / length) }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Where bytes come from: a local file; later an archive, or a server.
+public protocol ByteSource: AnyObject, Sendable {
+    /// What it is called in messages.
+    var name: String { get }
+    var byteCount: Int { get }
+    /// A descriptor whose bytes are the source's own, at the same offsets, for copies inside the kernel.
+    var descriptor: Int32? { get }
+    /// Fills the buffer from `offset`; ending before is an error.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError)
+}
+
+/// A file open for reading; closed with its last reference.
+public final class FileSource: ByteSource {
+    public let name: String
+    public let byteCount: Int
+    public let modified: Int
+    private let file: Int32
+
+    public init(path: String) throws(RecastError) {
+        file = try POSIX.open(path, O_RDONLY)
+        name = path
+        do throws(RecastError) {
+            let status = try POSIX.status(of: file, path: path)
+            guard !status.isDirectory else { throw RecastError(.inputMissing, "is a directory", trail: [path]) }
+            byteCount = status.byteCount
+            modified = status.modified
+        } catch {
+            close(file)
+            throw error
+        }
+    }
+
+    deinit { close(file) }
+
+    public var descriptor: Int32? { file }
+
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
+        try POSIX.read(file, into: buffer, at: offset, path: name)
+    }
+}
+
+extension ByteSource {
+    /// A copy of some of the bytes, for headers and small files.
+    public func bytes(_ range: Range<Int>) throws(RecastError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: range.count)
+        try bytes.withMutableBytes { (buffer) throws(RecastError) in try read(into: buffer, at: range.lowerBound) }
+        return bytes
+    }
+}
+
+extension FileSource {
+    /// A whole small file.
+    ///
+    /// - Throws: `malformedInput` where it is larger than `limit`.
+    public static func contents(of path: String, limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
+        let source = try FileSource(path: path)
+        guard source.byteCount <= limit else {
+            throw RecastError(.malformedInput, "is larger than \(limit) bytes", trail: [path])
+        }
+        return try source.bytes(0..<source.byteCount)
+    }
+}

@@ -1,0 +1,64 @@
+import Synchronization
+
+/// A file by its place in a list of files. Tensors hold ids, not descriptors, so that a plan is a value and a thousand
+/// files need no thousand descriptors.
+public struct FileID: Hashable, Sendable, Codable {
+    public let index: Int
+
+    public init(_ index: Int) { self.index = index }
+}
+
+/// A file that tensors are read from, as it was when it was first looked at.
+public struct SourceFile: Hashable, Sendable, Codable {
+    public var path: String
+    public var byteCount: Int
+    /// Nanoseconds since 1970; a file that has changed since it was examined is refused.
+    public var modified: Int
+
+    public init(path: String, byteCount: Int, modified: Int) {
+        self.path = path
+        self.byteCount = byteCount
+        self.modified = modified
+    }
+}
+
+/// Opens the files of a list when they are needed, and keeps the most recently used of them open.
+///
+/// A file that is dropped while somebody reads it is closed when that reader lets go.
+public final class FilePool: Sendable {
+    public let files: [SourceFile]
+    private let capacity: Int
+    private let open = Mutex<[Entry]>([])
+
+    private struct Entry {
+        var id: FileID
+        var source: any ByteSource
+    }
+
+    public init(_ files: [SourceFile], capacity: Int = 128) {
+        self.files = files
+        self.capacity = max(1, capacity)
+    }
+
+    /// - Throws: `inputOutput` where the file is not the one that was examined.
+    public func source(_ id: FileID) throws(RecastError) -> any ByteSource {
+        let held = open.withLock { entries -> (any ByteSource)? in
+            guard let index = entries.lastIndex(where: { $0.id == id }) else { return nil }
+            let entry = entries.remove(at: index)
+            entries.append(entry)
+            return entry.source
+        }
+        if let held { return held }
+
+        let file = files[id.index]
+        let source = try FileSource(path: file.path)
+        guard source.byteCount == file.byteCount, source.modified == file.modified else {
+            throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.path])
+        }
+        open.withLock { entries in
+            entries.append(Entry(id: id, source: source))
+            if entries.count > capacity { entries.removeFirst() }
+        }
+        return source
+    }
+}

@@ -1,0 +1,310 @@
+extension LazyTensor {
+    /// Reads a window, row after row without gaps, into `out`, which has exactly its size.
+    public func read(
+        _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        precondition(out.count == byteCount(of: window))
+        if out.isEmpty { return }
+        switch recipe {
+        case .stored(let file, let offset):
+            try readRows(of: try reader.files.source(file), at: offset, window, into: out, using: &reader)
+        case .literal(let bytes):
+            bytes.withUnsafeBytes { source in
+                forEachRow(of: window) { row, range in
+                    out.baseAddress!.advanced(by: row * range.count)
+                        .copyMemory(from: source.baseAddress! + range.lowerBound, byteCount: range.count)
+                }
+            }
+        case .zeros:
+            out.initializeMemory(as: UInt8.self, repeating: 0)
+        case .window(let base, let batch, let row, let column):
+            try base.read(window.moved(batch: batch, row: row, column: column), into: out, using: &reader)
+        case .stacked(let parts):
+            try readStacked(parts, window, into: out, using: &reader)
+        case .beside(let parts):
+            try readBeside(parts, window, into: out, using: &reader)
+        case .batched(let parts):
+            let inner = Window(rows: window.rows, columns: window.columns)
+            try parts[window.batch].read(inner, into: out, using: &reader)
+        case .gathered(let base, let order):
+            try readGathered(base, order, window, into: out, using: &reader)
+        case .reshaped(let base):
+            try readReshaped(base, window, into: out, using: &reader)
+        case .transposed(let base):
+            try readTransposed(base, window, into: out, using: &reader)
+        case .decoded(let encoding, let parts):
+            try encoding.decode(parts, window, into: out.bindMemory(to: Float.self), using: &reader)
+        case .converted(let base, let arithmetic):
+            try readConverted(base, arithmetic, window, into: out, using: &reader)
+        }
+    }
+
+    /// Reads a whole tensor; for small ones.
+    public func bytes(using reader: inout Reader) throws(RecastError) -> [UInt8] {
+        let matrix = rowCount * rowByteCount
+        return try reader.withScratch(byteCount) { (reader, buffer) throws(RecastError) in
+            for batch in 0..<batchCount {
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[batch * matrix..<(batch + 1) * matrix])
+                try read(window(batch: batch), into: part, using: &reader)
+            }
+            return [UInt8](buffer)
+        }
+    }
+
+    /// The bytes, within the tensor's own row-major order, of each row of a window.
+    private func forEachRow(of window: Window, _ body: (Int, Range<Int>) -> Void) {
+        let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+        let count = rowByteCount(of: window)
+        for row in 0..<window.rows.count {
+            let begin = (window.batch * rowCount + window.rows.lowerBound + row) * rowByteCount + start
+            body(row, begin..<begin + count)
+        }
+    }
+}
+
+extension Window {
+    func moved(batch: Int, row: Int, column: Int) -> Window {
+        Window(
+            batch: self.batch + batch,
+            rows: rows.lowerBound + row..<rows.upperBound + row,
+            columns: columns.lowerBound + column..<columns.upperBound + column)
+    }
+}
+
+// MARK: Moving bytes
+
+extension LazyTensor {
+    private func readRows(
+        of source: any ByteSource, at offset: Int, _ window: Window, into out: UnsafeMutableRawBufferPointer,
+        using reader: inout Reader
+    ) throws(RecastError) {
+        let wanted = rowByteCount(of: window)
+        let first = offset + (window.batch * rowCount + window.rows.lowerBound) * rowByteCount
+        if wanted == rowByteCount {
+            try source.read(into: out, at: first)
+            return
+        }
+        let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+        // A system call costs about as much as copying 16 KiB: narrow gaps are cheaper to read than to skip.
+        if rowByteCount - wanted > 16 << 10 || window.rows.count == 1 {
+            for row in 0..<window.rows.count {
+                let part = UnsafeMutableRawBufferPointer(rebasing: out[row * wanted..<(row + 1) * wanted])
+                try source.read(into: part, at: first + row * rowByteCount + start)
+            }
+            return
+        }
+        let rowsAtOnce = max(1, (256 << 10) / rowByteCount)
+        for row in stride(from: 0, to: window.rows.count, by: rowsAtOnce) {
+            let count = min(rowsAtOnce, window.rows.count - row)
+            try reader.withScratch(count * rowByteCount) { (_, buffer) throws(RecastError) in
+                try source.read(into: buffer, at: first + row * rowByteCount)
+                for inside in 0..<count {
+                    (out.baseAddress! + (row + inside) * wanted)
+                        .copyMemory(from: buffer.baseAddress! + inside * rowByteCount + start, byteCount: wanted)
+                }
+            }
+        }
+    }
+
+    private func readStacked(
+        _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        let rowBytes = rowByteCount(of: window)
+        var top = 0
+        for part in parts {
+            let rows = window.rows.clamped(to: top..<top + part.rowCount)
+            if !rows.isEmpty {
+                let begin = (rows.lowerBound - window.rows.lowerBound) * rowBytes
+                try part.read(
+                    Window(rows: rows.lowerBound - top..<rows.upperBound - top, columns: window.columns),
+                    into: UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rows.count * rowBytes]),
+                    using: &reader)
+            }
+            top += part.rowCount
+        }
+    }
+
+    private func readBeside(
+        _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        let rowBytes = rowByteCount(of: window)
+        var left = 0
+        for part in parts {
+            let columns = window.columns.clamped(to: left..<left + part.columnCount)
+            if !columns.isEmpty {
+                let inner = Window(rows: window.rows, columns: columns.lowerBound - left..<columns.upperBound - left)
+                let count = part.rowByteCount(of: inner)
+                let start = (columns.lowerBound - window.columns.lowerBound) / dtype.blockElements * dtype.blockBytes
+                try reader.withScratch(count * inner.rows.count) { (reader, buffer) throws(RecastError) in
+                    try part.read(inner, into: buffer, using: &reader)
+                    for row in 0..<inner.rows.count {
+                        (out.baseAddress! + row * rowBytes + start)
+                            .copyMemory(from: buffer.baseAddress! + row * count, byteCount: count)
+                    }
+                }
+            }
+            left += part.columnCount
+        }
+    }
+
+    /// The covering groups are read once and permuted in memory, unless a group is much larger than the window.
+    private func readGathered(
+        _ base: LazyTensor, _ order: RowOrder, _ window: Window, into out: UnsafeMutableRawBufferPointer,
+        using reader: inout Reader
+    ) throws(RecastError) {
+        let rowBytes = rowByteCount(of: window)
+        let group = order.groupCount
+        let covering = window.rows.lowerBound / group * group..<window.rows.upperBound.aligned(to: group)
+        guard covering.count <= 2 * window.rows.count || covering.count * rowBytes <= 1 << 20 else {
+            for row in window.rows {
+                let source = order.source(of: row)
+                let begin = (row - window.rows.lowerBound) * rowBytes
+                try base.read(
+                    Window(batch: window.batch, rows: source..<source + 1, columns: window.columns),
+                    into: UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rowBytes]), using: &reader)
+            }
+            return
+        }
+        try reader.withScratch(covering.count * rowBytes) { (reader, buffer) throws(RecastError) in
+            let all = Window(batch: window.batch, rows: covering, columns: window.columns)
+            try base.read(all, into: buffer, using: &reader)
+            for row in window.rows {
+                (out.baseAddress! + (row - window.rows.lowerBound) * rowBytes).copyMemory(
+                    from: buffer.baseAddress! + (order.source(of: row) - covering.lowerBound) * rowBytes,
+                    byteCount: rowBytes)
+            }
+        }
+    }
+
+    private func readReshaped(
+        _ base: LazyTensor, _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        if window.columns.count == columnCount {
+            let first = (window.batch * rowCount + window.rows.lowerBound) * columnCount
+            try base.readElements(first..<first + window.rows.count * columnCount, into: out, using: &reader)
+            return
+        }
+        let rowBytes = rowByteCount(of: window)
+        for row in window.rows {
+            let first = (window.batch * rowCount + row) * columnCount + window.columns.lowerBound
+            let begin = (row - window.rows.lowerBound) * rowBytes
+            try base.readElements(
+                first..<first + window.columns.count,
+                into: UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rowBytes]), using: &reader)
+        }
+    }
+
+    /// Reads consecutive elements, which may begin and end within rows (at block borders).
+    private func readElements(
+        _ elements: Range<Int>, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        var next = elements.lowerBound
+        var written = 0
+        while next < elements.upperBound {
+            let (row, column) = next.quotientAndRemainder(dividingBy: columnCount)
+            let (batch, inside) = row.quotientAndRemainder(dividingBy: rowCount)
+            let wholeRows = column == 0 ? min((elements.upperBound - next) / columnCount, rowCount - inside) : 0
+            let window =
+                wholeRows > 0
+                ? Window(batch: batch, rows: inside..<inside + wholeRows, columns: 0..<columnCount)
+                : Window(
+                    batch: batch, rows: inside..<inside + 1,
+                    columns: column..<min(columnCount, column + elements.upperBound - next))
+            let count = byteCount(of: window)
+            let part = UnsafeMutableRawBufferPointer(rebasing: out[written..<written + count])
+            try read(window, into: part, using: &reader)
+            written += count
+            next += window.rows.count * window.columns.count
+        }
+    }
+
+    private func readTransposed(
+        _ base: LazyTensor, _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
+    ) throws(RecastError) {
+        let inner = Window(batch: window.batch, rows: window.columns, columns: window.rows)
+        try reader.withScratch(out.count) { (reader, buffer) throws(RecastError) in
+            try base.read(inner, into: buffer, using: &reader)
+            transpose(buffer, rows: inner.rows.count, columns: inner.columns.count, into: out)
+        }
+    }
+
+    private func transpose(
+        _ source: UnsafeMutableRawBufferPointer, rows: Int, columns: Int, into out: UnsafeMutableRawBufferPointer
+    ) {
+        func move<Element: BitwiseCopyable>(_: Element.Type) {
+            let source = source.bindMemory(to: Element.self)
+            let out = out.bindMemory(to: Element.self)
+            let tile = 32
+            for top in stride(from: 0, to: rows, by: tile) {
+                for left in stride(from: 0, to: columns, by: tile) {
+                    for column in left..<min(columns, left + tile) {
+                        for row in top..<min(rows, top + tile) { out[column * rows + row] = source[row * columns + column] }
+                    }
+                }
+            }
+        }
+        switch dtype.blockBytes {
+        case 1: move(UInt8.self)
+        case 2: move(UInt16.self)
+        case 4: move(UInt32.self)
+        default: move(UInt64.self)
+        }
+    }
+}
+
+// MARK: Computing numbers
+
+extension LazyTensor {
+    /// Numbers computed at a time: small enough that they stay in the cache between the stages.
+    private static let elementsAtOnce = 16 << 10
+
+    private func readConverted(
+        _ base: LazyTensor, _ arithmetic: [Arithmetic], _ window: Window, into out: UnsafeMutableRawBufferPointer,
+        using reader: inout Reader
+    ) throws(RecastError) {
+        // A row reduction needs whole rows, whatever part of them is wanted.
+        if arithmetic.contains(.normalizingRows), window.columns.count < columnCount {
+            let whole = Window(batch: window.batch, rows: window.rows, columns: 0..<columnCount)
+            let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+            let wanted = rowByteCount(of: window)
+            try reader.withScratch(byteCount(of: whole)) { (reader, buffer) throws(RecastError) in
+                try readConverted(base, arithmetic, whole, into: buffer, using: &reader)
+                for row in 0..<window.rows.count {
+                    (out.baseAddress! + row * wanted)
+                        .copyMemory(from: buffer.baseAddress! + row * rowByteCount + start, byteCount: wanted)
+                }
+            }
+            return
+        }
+        let columns = window.columns.count
+        let rowsAtOnce = max(1, Self.elementsAtOnce / columns)
+        let rowBytes = rowByteCount(of: window)
+        for row in stride(from: window.rows.lowerBound, to: window.rows.upperBound, by: rowsAtOnce) {
+            let rows = row..<min(row + rowsAtOnce, window.rows.upperBound)
+            let part = Window(batch: window.batch, rows: rows, columns: window.columns)
+            let begin = (row - window.rows.lowerBound) * rowBytes
+            let target = UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rows.count * rowBytes])
+            try reader.withScratch(base.byteCount(of: part)) { (reader, raw) throws(RecastError) in
+                try base.read(part, into: raw, using: &reader)
+                try reader.withScratch(rows.count * columns * 4) { (reader, scratch) throws(RecastError) in
+                    let numbers = scratch.bindMemory(to: Float.self)
+                    try base.dtype.decode(UnsafeRawBufferPointer(raw), into: numbers, tally: &reader.tally)
+                    for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
+                    try dtype.encode(UnsafeBufferPointer(numbers), into: target, tally: &reader.tally)
+                }
+            }
+        }
+    }
+}
+
+extension Encoding {
+    /// The numbers of a window of a weight, from its parts.
+    func decode(
+        _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableBufferPointer<Float>, using reader: inout Reader
+    ) throws(RecastError) {
+        switch self {
+        case .plain:
+            try parts[0].converted(to: .f32).read(window, into: UnsafeMutableRawBufferPointer(out), using: &reader)
+        }
+    }
+}

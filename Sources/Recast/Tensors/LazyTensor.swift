@@ -1,0 +1,192 @@
+/// A tensor that has not been read: its type, its shape, and a recipe for any window of it.
+///
+/// Seen by rows, the last dimension is a row's columns and the one before it counts rows; all others are the batch. A
+/// vector is a matrix of one column, so that whatever moves the rows of a weight moves the elements of its bias too.
+public struct LazyTensor: Sendable, Hashable, Codable {
+    public let dtype: DType
+    public let shape: [Int]
+    let recipe: Recipe
+
+    /// How the bytes of a tensor come about. Two interpreters only: `read` and `runs`.
+    indirect enum Recipe: Sendable, Hashable, Codable {
+        /// Bytes of a file: rows one after the other from `offset`.
+        case stored(FileID, offset: Int)
+        /// A few bytes known to the plan itself.
+        case literal([UInt8])
+        case zeros
+        /// The part of a larger tensor that begins at these coordinates.
+        case window(LazyTensor, batch: Int, row: Int, column: Int)
+        /// One above the other.
+        case stacked([LazyTensor])
+        /// Left to right.
+        case beside([LazyTensor])
+        /// Matrices, one for each step of a new leading dimension.
+        case batched([LazyTensor])
+        case gathered(LazyTensor, RowOrder)
+        /// The same elements in the same order under another shape.
+        case reshaped(LazyTensor)
+        /// Rows and columns exchanged within each matrix.
+        case transposed(LazyTensor)
+        /// The numbers of a weight stored in several parts.
+        case decoded(Encoding, [LazyTensor])
+        /// Numbers computed from numbers, and rounded once to `dtype`.
+        case converted(LazyTensor, [Arithmetic])
+    }
+
+    init(dtype: DType, shape: [Int], recipe: Recipe) {
+        self.dtype = dtype
+        self.shape = shape
+        self.recipe = recipe
+    }
+}
+
+/// A rectangle of one matrix of a tensor. Columns begin and end at block borders.
+public struct Window: Sendable, Hashable, Codable {
+    public var batch: Int
+    public var rows: Range<Int>
+    public var columns: Range<Int>
+
+    public init(batch: Int = 0, rows: Range<Int>, columns: Range<Int>) {
+        self.batch = batch
+        self.rows = rows
+        self.columns = columns
+    }
+}
+
+// MARK: Dimensions
+
+extension LazyTensor {
+    /// A vector of a sub-byte or block type cannot be cut into single elements and is one row.
+    private var isRow: Bool { shape.count == 1 && dtype.blockElements > 1 }
+
+    public var elementCount: Int { shape.reduce(1, *) }
+    public var batchCount: Int { shape.count > 2 ? shape.dropLast(2).reduce(1, *) : 1 }
+    public var columnCount: Int { shape.count > 1 ? shape[shape.count - 1] : isRow ? shape[0] : 1 }
+    public var rowCount: Int { shape.count > 1 ? shape[shape.count - 2] : isRow ? 1 : shape.first ?? 1 }
+    public var rowByteCount: Int { columnCount / dtype.blockElements * dtype.blockBytes }
+    public var byteCount: Int { batchCount * rowCount * rowByteCount }
+
+    /// One whole matrix.
+    public func window(batch: Int = 0) -> Window {
+        Window(batch: batch, rows: 0..<rowCount, columns: 0..<columnCount)
+    }
+
+    public func byteCount(of window: Window) -> Int { window.rows.count * rowByteCount(of: window) }
+
+    func rowByteCount(of window: Window) -> Int { window.columns.count / dtype.blockElements * dtype.blockBytes }
+}
+
+// MARK: Making
+
+extension LazyTensor {
+    /// A tensor at `offset` of a file. The caller has checked that it lies inside and fills whole blocks.
+    public static func stored(_ dtype: DType, _ shape: [Int], in file: FileID, at offset: Int) -> LazyTensor {
+        LazyTensor(dtype: dtype, shape: shape, recipe: .stored(file, offset: offset))
+    }
+
+    public static func zeros(_ dtype: DType, _ shape: [Int]) -> LazyTensor {
+        LazyTensor(dtype: dtype, shape: shape, recipe: .zeros)
+    }
+
+    /// A small tensor whose bytes are part of the plan.
+    public static func literal(_ dtype: DType, _ shape: [Int], _ bytes: [UInt8]) -> LazyTensor {
+        let tensor = LazyTensor(dtype: dtype, shape: shape, recipe: .literal(bytes))
+        precondition(tensor.byteCount == bytes.count)
+        return tensor
+    }
+
+    /// A vector of numbers that are part of the plan.
+    public static func vector(_ values: [Float]) -> LazyTensor {
+        var bytes: [UInt8] = []
+        for value in values { bytes.append(littleEndian: value.bitPattern) }
+        return literal(.f32, [values.count], bytes)
+    }
+
+    /// Some of the rows of each matrix.
+    public func rows(_ range: Range<Int>) -> LazyTensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rowCount)
+        guard range != 0..<rowCount else { return self }
+        var shape = shape
+        shape[max(0, shape.count - 2)] = range.count
+        return LazyTensor(
+            dtype: dtype, shape: shape, recipe: .window(self, batch: 0, row: range.lowerBound, column: 0))
+    }
+
+    /// Some of the columns of each matrix, between block borders.
+    public func columns(_ range: Range<Int>) -> LazyTensor {
+        precondition(shape.count > 1 && range.lowerBound >= 0 && range.upperBound <= columnCount)
+        precondition(range.lowerBound % dtype.blockElements == 0 && range.count % dtype.blockElements == 0)
+        guard range != 0..<columnCount else { return self }
+        return LazyTensor(
+            dtype: dtype, shape: shape.dropLast() + [range.count],
+            recipe: .window(self, batch: 0, row: 0, column: range.lowerBound))
+    }
+
+    /// One matrix of a batch.
+    public func matrix(_ index: Int) -> LazyTensor {
+        precondition(shape.count > 2 && index >= 0 && index < batchCount)
+        return LazyTensor(
+            dtype: dtype, shape: Array(shape.suffix(2)), recipe: .window(self, batch: index, row: 0, column: 0))
+    }
+
+    /// The rows of each tensor after those of the one before.
+    public static func stacked(_ parts: [LazyTensor]) -> LazyTensor {
+        let first = parts[0]
+        if parts.count == 1 { return first }
+        precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.columnCount == first.columnCount })
+        precondition(parts.allSatisfy { $0.shape.count == first.shape.count && $0.shape.count < 3 })
+        var shape = first.shape
+        shape[0] = parts.reduce(0) { $0 + $1.rowCount }
+        return LazyTensor(dtype: first.dtype, shape: shape, recipe: .stacked(parts))
+    }
+
+    /// The columns of each matrix to the right of those of the one before.
+    public static func beside(_ parts: [LazyTensor]) -> LazyTensor {
+        let first = parts[0]
+        if parts.count == 1 { return first }
+        precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape.count == 2 })
+        precondition(parts.allSatisfy { $0.rowCount == first.rowCount })
+        let columns = parts.reduce(0) { $0 + $1.columnCount }
+        return LazyTensor(dtype: first.dtype, shape: [first.rowCount, columns], recipe: .beside(parts))
+    }
+
+    /// Matrices of one shape under a new leading dimension.
+    public static func batched(_ parts: [LazyTensor]) -> LazyTensor {
+        let first = parts[0]
+        precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape == first.shape && $0.shape.count == 2 })
+        return LazyTensor(dtype: first.dtype, shape: [parts.count] + first.shape, recipe: .batched(parts))
+    }
+
+    /// The rows of each matrix in another order.
+    public func gathered(_ order: RowOrder) -> LazyTensor {
+        precondition(order.rowCount == rowCount)
+        if order.isIdentity { return self }
+        if case .gathered(let base, let inner) = recipe, inner == order.inverse { return base }
+        return LazyTensor(dtype: dtype, shape: shape, recipe: .gathered(self, order))
+    }
+
+    /// The same elements under another shape of whole blocks.
+    public func reshaped(_ shape: [Int]) -> LazyTensor {
+        precondition(shape.reduce(1, *) == elementCount)
+        return shape == self.shape ? self : LazyTensor(dtype: dtype, shape: shape, recipe: .reshaped(self))
+    }
+
+    /// Rows and columns exchanged; scalar types of whole bytes only.
+    public func transposed() -> LazyTensor {
+        precondition(dtype.blockElements == 1 && shape.count > 1)
+        if case .transposed(let base) = recipe { return base }
+        let shape = shape.dropLast(2) + [columnCount, rowCount]
+        return LazyTensor(dtype: dtype, shape: Array(shape), recipe: .transposed(self))
+    }
+
+    /// The numbers under another type, rounded once where it cannot hold them.
+    public func converted(to dtype: DType, _ arithmetic: [Arithmetic] = []) -> LazyTensor {
+        if dtype == self.dtype, arithmetic.isEmpty { return self }
+        return LazyTensor(dtype: dtype, shape: shape, recipe: .converted(self, arithmetic))
+    }
+}
+
+extension LazyTensor {
+    /// Whether this stands for zeros without reading anything.
+    public var isKnownZero: Bool { recipe == .zeros }
+}
