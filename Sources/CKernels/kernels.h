@@ -230,8 +230,12 @@ static void decode_q4_0(const void *restrict source, void *restrict destination,
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 32; block++, in += 18, out += 32) {
         float scale = f32_of_f16(*(const unaligned_u16 *)in);
-        for (int i = 0; i < 16; i++) out[i] = (float)((in[2 + i] & 15) - 8) * scale;
-        for (int i = 0; i < 16; i++) out[i + 16] = (float)((in[2 + i] >> 4) - 8) * scale;
+        int8_t levels[32];
+        for (int i = 0; i < 16; i++) {
+            levels[i] = (int8_t)((in[2 + i] & 15) - 8);
+            levels[i + 16] = (int8_t)((in[2 + i] >> 4) - 8);
+        }
+        for (int i = 0; i < 32; i++) out[i] = (float)levels[i] * scale;
     }
 }
 
@@ -288,17 +292,55 @@ INLINE int32_t nearest(float value)
     return (int32_t)(bits_of(value + TO_INTEGER) & 0x7FFFFF) - 0x400000;
 }
 
-#define CANDIDATES 3
+// Volatile, because a known bound would be folded into the subtraction after it and cost a comparison and a blend.
+static const volatile float highest_level = TO_INTEGER + 31.0f;
 
-struct group_fit {
-    floats scale;
-    floats inverse;  // what the elements were multiplied by for their levels; NaN for a group of zeros
+// The search of one scale for each of LANES groups.
+struct search {
+    floats x[16], weight[16], weighted[16];
+    floats farthest;
+    floats scale, merit;
+    floats inverse;  // what gives the levels when multiplied by the elements
 };
 
-// The scale of LANES groups that lie one after the other, weighted by x²: the best of 19 grids.
-INLINE struct group_fit fitted(const unaligned_float *source)
+// Tries the grids on which the farthest element lies at 32 + step/10, for `count` consecutive steps: together, so that
+// their sums, each of which must wait for its last addition, can overlap.
+INLINE void try_grids(struct search *s, int step, int count)
 {
-    floats x[16], weight[16], weighted[16];
+    floats highest = highest_level, inverse[3], products[3], squares[3];
+    UNROLLED for (int c = 0; c < count; c++) {
+        inverse[c] = -(32.0f + 0.1f * (float)(step + c)) / s->farthest;
+        products[c] = squares[c] = 0;
+    }
+    UNROLLED for (int i = 0; i < 16; i++) {
+        UNROLLED for (int c = 0; c < count; c++) {
+            floats level = inverse[c] * s->x[i] + TO_INTEGER;
+            // No grid of a smaller step reaches below.
+            if (step > 0) level = level > TO_INTEGER - 32.0f ? level : TO_INTEGER - 32.0f;
+            level = level < highest ? level : highest;
+            level -= TO_INTEGER;
+            products[c] += s->weighted[i] * level;
+            squares[c] += s->weight[i] * level * level;
+        }
+    }
+    UNROLLED for (int c = 0; c < count; c++) {
+        ints better = squares[c] > 0.0f & products[c] * products[c] > s->merit * squares[c];
+        floats scale = products[c] / squares[c];
+        if (step == 0) {
+            better = -1;
+            scale = squares[c] != 0.0f ? scale : 0.0f;
+        }
+        s->scale = better ? scale : s->scale;
+        s->merit = better ? scale * products[c] : s->merit;
+        s->inverse = better ? inverse[c] : s->inverse;
+    }
+}
+
+// The scales of LANES groups that lie one after the other, weighted by x², and what gives their levels: 0 and NaN for a
+// group of zeros.
+INLINE void fit_groups(const unaligned_float *source, floats *scales, floats *inverses)
+{
+    struct search s;
     UNROLLED for (int column = 0; column < 16; column += LANES) {
         floats rows[LANES];
         UNROLLED for (int i = 0; i < LANES; i++) rows[i] = loaded(source + 16 * i + column);
@@ -310,53 +352,24 @@ INLINE struct group_fit fitted(const unaligned_float *source)
             }
             memcpy(rows, zipped, sizeof rows);
         }
-        UNROLLED for (int i = 0; i < LANES; i++) x[column + i] = rows[i];
+        memcpy(s.x + column, rows, sizeof rows);
     }
-
-    floats magnitude = 0, farthest = 0;
+    floats magnitude = 0;
+    s.farthest = 0;
     UNROLLED for (int i = 0; i < 16; i++) {
-        floats candidate = __builtin_elementwise_abs(x[i]);
+        floats candidate = __builtin_elementwise_abs(s.x[i]);
         ints farther = candidate > magnitude;
         magnitude = farther ? candidate : magnitude;
-        farthest = farther ? x[i] : farthest;
-        weight[i] = x[i] * x[i];
-        weighted[i] = weight[i] * x[i];
+        s.farthest = farther ? s.x[i] : s.farthest;
+        s.weight[i] = s.x[i] * s.x[i];
+        s.weighted[i] = s.weight[i] * s.x[i];
     }
-
-    struct group_fit fit = { 0, 0 };
-    floats best = 0;
-    for (int first = -1; first < 18; first += first < 0 ? 1 : CANDIDATES) {
-        floats inverse[CANDIDATES], products[CANDIDATES], squares[CANDIDATES];
-        int candidates = first < 0 ? 1 : CANDIDATES;
-        for (int c = 0; c < CANDIDATES; c++) {
-            int step = first < 0 ? 0 : first + c < 9 ? first + c - 9 : first + c - 8;
-            inverse[c] = -(32.0f + 0.1f * (float)step) / farthest;
-            products[c] = squares[c] = 0;
-        }
-        UNROLLED for (int i = 0; i < 16; i++) {
-            UNROLLED for (int c = 0; c < CANDIDATES; c++) {
-                floats level = inverse[c] * x[i] + TO_INTEGER;
-                level = TO_INTEGER - 32.0f > level ? TO_INTEGER - 32.0f : level;
-                level = TO_INTEGER + 31.0f < level ? TO_INTEGER + 31.0f : level;
-                level -= TO_INTEGER;
-                products[c] += weighted[i] * level;
-                squares[c] += weight[i] * level * level;
-            }
-        }
-        for (int c = 0; c < candidates; c++) {
-            ints better = squares[c] > 0.0f & products[c] * products[c] > best * squares[c];
-            if (first < 0) better = -1;
-            floats scale = products[c] / squares[c];
-            if (first < 0) scale = squares[c] != 0.0f ? scale : 0.0f;
-            fit.scale = better ? scale : fit.scale;
-            fit.inverse = better ? inverse[c] : fit.inverse;
-            best = better ? scale * products[c] : best;
-        }
-    }
+    try_grids(&s, 0, 1);
+    for (int step = -9; step < 0; step += 3) try_grids(&s, step, 3);
+    for (int step = 1; step < 10; step += 3) try_grids(&s, step, 3);
     ints zeros = magnitude < SMALLEST_GROUP;
-    fit.scale = zeros ? 0.0f : fit.scale;
-    fit.inverse = zeros ? NAN : fit.inverse;
-    return fit;
+    *scales = zeros ? 0.0f : s.scale;
+    *inverses = zeros ? NAN : s.inverse;
 }
 
 static void encode_q6_k(const void *restrict source, void *restrict destination, size_t count)
@@ -366,9 +379,10 @@ static void encode_q6_k(const void *restrict source, void *restrict destination,
     for (size_t block = 0; block < count / 256; block++, x += 256, out += 210) {
         float scales[16], inverses[16];
         for (int group = 0; group < 16; group += LANES) {
-            struct group_fit fit = fitted(x + 16 * group);
-            memcpy(scales + group, &fit.scale, sizeof fit.scale);
-            memcpy(inverses + group, &fit.inverse, sizeof fit.inverse);
+            floats scale, inverse;
+            fit_groups(x + 16 * group, &scale, &inverse);
+            memcpy(scales + group, &scale, sizeof scale);
+            memcpy(inverses + group, &inverse, sizeof inverse);
         }
         float greatest = extreme(scales, 16);
         if (fabsf(greatest) < SMALLEST_GROUP) {
@@ -383,11 +397,17 @@ static void encode_q6_k(const void *restrict source, void *restrict destination,
             multiple = multiple < 127 ? multiple : 127;
             out[192 + group] = (uint8_t)multiple;
             float scale = f32_of_f16(half) * (float)(int8_t)multiple;
-            for (int i = 16 * group; i < 16 * group + 16; i++) {
-                int32_t level = nearest(scale != 0.0f ? x[i] / scale : x[i] * inverses[group]);
+            float scaled[16];
+            if (scale != 0.0f) {
+                for (int i = 0; i < 16; i++) scaled[i] = x[16 * group + i] / scale;
+            } else {
+                for (int i = 0; i < 16; i++) scaled[i] = x[16 * group + i] * inverses[group];
+            }
+            for (int i = 0; i < 16; i++) {
+                int32_t level = nearest(scaled[i]);
                 level = level > -32 ? level : -32;
                 level = level < 31 ? level : 31;
-                levels[i] = (uint8_t)(level + 32);
+                levels[16 * group + i] = (uint8_t)(level + 32);
             }
             if (scale == 0.0f && inverses[group] != inverses[group]) memset(levels + 16 * group, 0, 16);
         }
