@@ -15,7 +15,7 @@ static int highest_level(void)
 
 const struct ck_kernels *ck_kernels_at(int level)
 {
-    static const struct ck_kernels *const levels[] = { &ck_baseline, &ck_avx2, &ck_avx512 };
+    static const struct ck_kernels *const levels[CK_LEVEL_COUNT] = { &ck_baseline, &ck_avx2, &ck_avx512 };
     return 0 <= level && level <= highest_level() ? levels[level] : NULL;
 }
 

@@ -37,7 +37,9 @@ struct ck_kernels {
     ck_tally inexact_bf16;
 };
 
-/// The kernels of one level, 0 being the slowest; null where this machine has no such level.
+#define CK_LEVEL_COUNT 3
+
+/// The kernels of a level below CK_LEVEL_COUNT, 0 being the slowest; null where this machine has no such level.
 const struct ck_kernels *_Nullable ck_kernels_at(int level);
 
 /// The kernels of the highest level this machine has.
