@@ -251,8 +251,7 @@ INLINE void q8_0_batch(const unaligned_float *x, uint8_t *out)
         greatest[b] = high;
     }
     floats scale = folded_maximum(greatest) / 127.0f, inverse = 1.0f / scale;
-    // Where the inverse overflows, every level is 0 in the reference.
-    inverse = inverse < INFINITY ? inverse : 0.0f;
+    inverse = scale != 0.0f ? inverse : 0.0f;
     for (int b = 0; b < LANES; b++, x += 32, out += 34) {
         float factor = inverse[b];
         uint16_t half = f16_of(scale[b]);
@@ -261,6 +260,7 @@ INLINE void q8_0_batch(const unaligned_float *x, uint8_t *out)
             // Half away from zero: the largest float below 0.5 leaves what lies just under a tie where it is.
             float level = x[i] * factor;
             level += copysignf(0x1.fffffep-2f, level);
+            // What an infinite inverse made is level 0 in the reference.
             out[2 + i] = (uint8_t)(int32_t)(fabsf(level) < 128.0f ? level : 0.0f);
         }
     }

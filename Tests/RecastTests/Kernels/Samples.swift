@@ -39,6 +39,10 @@ enum Samples {
         family("ties for the extreme") { r, _ in r.next()! % 2 == 0 ? 0.625 : -0.625 },
         family("exact grid") { r, i in i % 32 == 0 ? -32 : Float(Int(r.next()! % 128) - 64) / 2 },
         family("half steps") { r, i in i % 32 == 0 ? 127 : Float(Int(r.next()! % 508) - 254) / 2 },
+        family("beside half steps") { r, i in
+            let tie = Float(Int(r.next()! % 16) - 8) / 2
+            return i % 32 == 0 ? 127 : r.next()! % 2 == 0 ? tie.nextDown : tie.nextUp
+        },
         family("sparse") { r, i in i % 29 == 0 ? r.signed() : 0 },
         family("1e-9") { r, _ in 1e-9 * r.signed() },
         family("scale near the smallest half") { r, i in 1e-5 * r.signed() * r.uniform() * Float(1 + i % 5) },
