@@ -15,7 +15,8 @@ typedef size_t (*ck_tally)(const void *source, size_t count);
 struct ck_kernels {
     const char *instruction_set;
 
-    // Rounding is to nearest even. A NaN becomes sign|0x7E00 in f16 and keeps its upper bits, quiet, everywhere else.
+    // Rounding is to nearest even. A NaN becomes sign|0x7E00 in f16; to bf16 or from f16 it keeps its upper bits and is
+    // made quiet; from bf16 it keeps them all.
     ck_conversion f16_from_f32;
     ck_conversion f16_from_bf16;
     ck_conversion bf16_from_f32;
