@@ -1,5 +1,5 @@
-/// Blocks of 256 levels −32...31 in 16 groups, each with a multiple of the block's scale: 128 bytes of low nibbles, 64 of
-/// upper bit pairs, 16 signed multiples, f16 d; x = (d·multiple)·level (gguf.md §b.1, §b.2; search §b.4, §b.7).
+/// Blocks of 256 levels −32...31 in 16 groups, each with a multiple of the block's scale: 128 bytes of low nibbles,
+/// 64 of upper bit pairs, 16 signed multiples, f16 d; x = (d·multiple)·level (gguf.md §b.1, §b.2; search §b.4, §b.7).
 enum Q6_K: BlockEncoding {
     static let blockSize = 256
     static let blockByteCount = 210
