@@ -52,7 +52,7 @@ struct MergeTable: Sendable {
     }
 
     /// The same with a queue of pairs and a list of symbols, for pieces so long that scans would be quadratic.
-    private func mergeQueued(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
+    func mergeQueued(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
         let count = symbols.count
         var next = (1...count).map { Int32(truncatingIfNeeded: $0) }
         var previous = (-1..<(count - 1)).map { Int32(truncatingIfNeeded: $0) }

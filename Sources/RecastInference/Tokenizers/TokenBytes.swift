@@ -66,8 +66,9 @@ extension UnsafeBufferPointer<UInt8> {
     @inline(__always)
     func word(at offset: Int) -> UInt64 {
         if offset &+ 8 <= count {
-            return UInt64(littleEndian: UnsafeRawPointer(baseAddress!).loadUnaligned(
-                fromByteOffset: offset, as: UInt64.self))
+            return UInt64(
+                littleEndian: UnsafeRawPointer(baseAddress!).loadUnaligned(
+                    fromByteOffset: offset, as: UInt64.self))
         }
         var word: UInt64 = 0
         var shift: UInt64 = 0

@@ -29,7 +29,8 @@ public struct Tokenizer: Sendable {
         case .byteLevelBPE:
             model = .byteLevelBPE(try ByteLevelBPE(vocabulary, tokens: tokens, isAdded: isAdded))
         case .sentencePieceBPE:
-            throw .unsupported("SentencePiece vocabularies can be converted but not run: there is no tokenizer for them")
+            throw .unsupported(
+                "SentencePiece vocabularies can be converted but not run: there is no tokenizer for them")
         }
         var isSpecialToken = vocabulary.kinds.map { $0 == .control || $0 == .unknown }
         for token in vocabulary.addedTokens where token.isSpecial { isSpecialToken[token.id] = true }
@@ -70,7 +71,8 @@ public struct Tokenizer: Sendable {
             }
         }
         if let byte = output.unknownByte {
-            throw .unsupported("the vocabulary has no token for byte 0x\(String(byte, radix: 16)), and no unknown token")
+            throw .unsupported(
+                "the vocabulary has no token for byte 0x\(String(byte, radix: 16)), and no unknown token")
         }
         if addingSpecial, addsEOS, let eos = special.eos { output.ids.append(Int32(eos)) }
         return output.ids
@@ -111,7 +113,8 @@ extension Tokenizer {
         }
         for token in vocabulary.addedTokens where !(0..<count).contains(token.id) {
             throw RecastError(
-                .malformedInput, "added token \"\(token.content)\" has id \(token.id) in a vocabulary of \(count) tokens")
+                .malformedInput,
+                "added token \"\(token.content)\" has id \(token.id) in a vocabulary of \(count) tokens")
         }
         let special = vocabulary.special
         for (name, id) in [("BOS", special.bos), ("EOS", special.eos), ("unknown", special.unknown)] {
