@@ -38,7 +38,8 @@ struct AddedTokenMatcher: Sendable {
     /// Cuts text into added tokens and what is between them.
     ///
     /// As in `tokenizers`, a match that does not count (a special token that is not asked for, one within a word) is
-    /// passed over as a whole: nothing is matched inside it.
+    /// passed over as a whole: nothing is matched inside it. And as there, a match within the spaces that the one before
+    /// took along counts again, unless it takes spaces from the left itself.
     func forEachSegment(
         of text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, _ body: (Segment) -> Void
     ) {
@@ -57,12 +58,14 @@ struct AddedTokenMatcher: Sendable {
                 while start > done, case let (value, before) = text.scalar(before: start), Self.isSpace(value) {
                     start = before
                 }
+                start = max(start, done)
             }
             if token.stripsRight {
                 while end < text.count, case let (value, after) = text.scalar(at: end), Self.isSpace(value) {
                     end = after
                 }
             }
+            if start >= end { continue }
             if start > done { body(.text(done..<start)) }
             body(.token(Int32(truncatingIfNeeded: token.id)))
             done = end

@@ -69,9 +69,13 @@ struct ByteLevelBPE: Sendable {
                 start = end
             }
         } else {
-            for end in splitter.pieceEnds(in: text) {
-                encodePiece(text, start..<end, into: &output)
-                start = end
+            do {
+                for end in try splitter.pieceEnds(in: text) {
+                    encodePiece(text, start..<end, into: &output)
+                    start = end
+                }
+            } catch {
+                output.failure = error
             }
         }
     }
@@ -104,7 +108,9 @@ struct ByteLevelBPE: Sendable {
             for index in 0..<piece.count {
                 symbols[index] = byteTokens[Int(piece[index])]
                 if symbols[index] < 0 {
-                    output.unknownByte = output.unknownByte ?? piece[index]
+                    output.failure = .unsupported(
+                        "no token stands for byte 0x\(String(piece[index], radix: 16)), and none for the unknown"
+                    )
                     return
                 }
             }
@@ -118,8 +124,8 @@ struct ByteLevelBPE: Sendable {
 struct EncodedText {
     var ids: [Int32] = []
     var cache: PieceCache
-    /// The first byte that no token stands for.
-    var unknownByte: UInt8?
+    /// Why the ids are not all there: closures of the standard library would let an error out without its type.
+    var failure: RecastError?
 
     init(byteCount: Int) {
         ids.reserveCapacity(byteCount / 4 + 2)

@@ -47,3 +47,47 @@ enum Composition {
         return true
     }
 }
+
+/// Unicode's normal form C of any text.
+///
+/// Foundation's on Linux is wrong in three places: it does not join a Hangul syllable and the final consonant after it,
+/// it drops U+11A7 after a syllable, and it leaves the parts of three Tibetan vowel signs in the wrong order.
+func composed(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    var part = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        switch scalar.value {
+        case 0x0F73: part.append(contentsOf: "\u{F71}\u{F72}".unicodeScalars)
+        case 0x0F75: part.append(contentsOf: "\u{F71}\u{F74}".unicodeScalars)
+        case 0x0F81: part.append(contentsOf: "\u{F71}\u{F80}".unicodeScalars)
+        // Nothing composes with U+11A7 or across it.
+        case 0x11A7:
+            Hangul.append(foundationComposed(String(part)), to: &result)
+            result.append(scalar)
+            part.removeAll()
+        default: part.append(scalar)
+        }
+    }
+    Hangul.append(foundationComposed(String(part)), to: &result)
+    return String(result)
+}
+
+/// Composition of Hangul (The Unicode Standard, section 3.12), as far as it is left to do.
+private enum Hangul {
+    static let finals: ClosedRange<UInt32> = 0x11A8...0x11C2
+
+    static func append(_ text: String, to result: inout String.UnicodeScalarView) {
+        for scalar in text.unicodeScalars {
+            if finals.contains(scalar.value), let last = result.last?.value, isWithoutFinal(last) {
+                result.removeLast()
+                result.append(Unicode.Scalar(last + scalar.value - finals.lowerBound + 1)!)
+            } else {
+                result.append(scalar)
+            }
+        }
+    }
+
+    private static func isWithoutFinal(_ value: UInt32) -> Bool {
+        (0xAC00...0xD7A3).contains(value) && (value - 0xAC00) % 28 == 0
+    }
+}

@@ -17,19 +17,28 @@ struct ExpressionSplitter: Sendable {
     }
 
     /// The offsets where pieces end, given where those of the step before end.
-    func pieceEnds(in text: UnsafeBufferPointer<UInt8>, within ends: [Int]) -> [Int] {
+    ///
+    /// Throws where the engine gives up: its memory for backtracking has a limit, which a million spaces can reach.
+    func pieceEnds(in text: UnsafeBufferPointer<UInt8>, within ends: [Int]) throws(RecastError) -> [Int] {
         let string = String(decoding: text, as: UTF8.self)
         var cuts = Cuts(text: text)
         var utf16Start = 0
         for end in ends {
             let utf16End = utf16Start + Cuts.utf16Length(of: text.part(cuts.last..<end))
             // The default options keep look-ahead and anchors inside the range.
+            var hasFailed = false
             expression.enumerateMatches(
-                in: string, range: NSRange(location: utf16Start, length: utf16End - utf16Start)
-            ) { match, _, _ in
+                in: string, options: .reportCompletion,
+                range: NSRange(location: utf16Start, length: utf16End - utf16Start)
+            ) { match, flags, _ in
+                if flags.contains(.internalError) { hasFailed = true }
                 guard let range = match?.range, range.length > 0 else { return }
                 cuts.cut(atUTF16: range.location)
                 cuts.cut(atUTF16: range.location + range.length)
+            }
+            if hasFailed {
+                throw .unsupported(
+                    "the pre-tokenizer's expression needs too much memory for a run of text: \(expression.pattern)")
             }
             cuts.cut(atUTF16: utf16End)
             utf16Start = utf16End
@@ -61,5 +70,5 @@ struct ExpressionSplitter: Sendable {
     }
 }
 
-/// Unicode's normal form C of any text.
-func composed(_ text: String) -> String { text.precomposedStringWithCanonicalMapping }
+/// Normal form C as far as Foundation gets it right: ``composed(_:)`` does the rest.
+func foundationComposed(_ text: String) -> String { text.precomposedStringWithCanonicalMapping }

@@ -33,7 +33,7 @@ struct Splitter: Sendable {
     }
 
     /// The offsets where the pieces of `text` end, in order.
-    func pieceEnds(in text: UnsafeBufferPointer<UInt8>) -> [Int] {
+    func pieceEnds(in text: UnsafeBufferPointer<UInt8>) throws(RecastError) -> [Int] {
         var ends = text.isEmpty ? [] : [text.count]
         for step in steps {
             switch step {
@@ -43,7 +43,7 @@ struct Splitter: Sendable {
                 ends = Self.cut(text, at: ends) {
                     Self.digitsEnd(from: $0, in: $1, individual: individual, classes: classes)
                 }
-            case .expression(let expression): ends = expression.pieceEnds(in: text, within: ends)
+            case .expression(let expression): ends = try expression.pieceEnds(in: text, within: ends)
             }
         }
         return ends

@@ -54,8 +54,9 @@ public struct Tokenizer: Sendable {
     /// - Parameters:
     ///   - parsingSpecial: Whether special tokens spelled out in the text are those tokens; if not, they are text like
     ///     any other. Added tokens that are not special are always found.
-    ///   - addingSpecial: Whether to put BOS before and EOS after the text where the vocabulary wants them and has them.
-    /// - Throws: `.unsupported` where a byte has no token and there is no unknown token.
+    ///   - addingSpecial: Whether to put BOS before and EOS after the text where the vocabulary wants and has them.
+    /// - Throws: `.unsupported` where a byte has no token and there is no unknown token, or where the engine behind an
+    ///   uncommon pre-tokenizer gives up.
     public func encode(
         _ text: String, parsingSpecial: Bool = true, addingSpecial: Bool = false
     ) throws(RecastError) -> [Int32] {
@@ -70,10 +71,7 @@ public struct Tokenizer: Sendable {
                 }
             }
         }
-        if let byte = output.unknownByte {
-            throw .unsupported(
-                "the vocabulary has no token for byte 0x\(String(byte, radix: 16)), and no unknown token")
-        }
+        if let failure = output.failure { throw failure }
         if addingSpecial, addsEOS, let eos = special.eos { output.ids.append(Int32(eos)) }
         return output.ids
     }

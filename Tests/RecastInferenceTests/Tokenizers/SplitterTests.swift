@@ -34,14 +34,14 @@ import Testing
     static func pieces(_ text: String, _ preTokenizer: PreTokenizer) throws -> [String] {
         let splitter = try Splitter(preTokenizer)
         var text = text
-        return text.withUTF8 { utf8 in
+        return try text.withUTF8 { utf8 in
             if let pattern = splitter.onlyPattern {
                 var ends: [Int] = []
                 while (ends.last ?? 0) < utf8.count { ends.append(pattern.pieceEnd(from: ends.last ?? 0, in: utf8)) }
-                #expect(ends == splitter.pieceEnds(in: utf8))
+                #expect(try ends == splitter.pieceEnds(in: utf8))
             }
             var start = 0
-            return splitter.pieceEnds(in: utf8).map { end in
+            return try splitter.pieceEnds(in: utf8).map { end in
                 defer { start = end }
                 return String(decoding: utf8[start..<end], as: UTF8.self)
             }
@@ -117,12 +117,13 @@ import Testing
         #expect(error?.message.contains("(a") == true)
     }
 
-    @Test func rangesTakenAsComposedAre() throws {
-        let inert = try NSRegularExpression(pattern: #"[^\p{NFC_Quick_Check=Yes}]|\P{Canonical_Combining_Class=0}"#)
-        for range in Composition.inertRanges {
-            let text = String(String.UnicodeScalarView(range.compactMap(Unicode.Scalar.init)))
-            let match = inert.firstMatch(in: text, range: NSRange(location: 0, length: text.utf16.count))
-            #expect(match == nil, "U+\(String(range.lowerBound, radix: 16))")
+    @Test func engineThatGivesUpIsAnError() throws {
+        let tokenizer = try Tokenizer(
+            TokenizerFixtures.vocabulary(preTokenizer: PreTokenizer(pattern: #"\s*[\r\n]+|x"#)))
+        #expect(try tokenizer.encode("x  \n x").count == 6)
+        let error = #expect(throws: RecastError.self) {
+            try tokenizer.encode(String(repeating: " ", count: 1 << 20))
         }
+        #expect(error?.code == .unsupported)
     }
 }
