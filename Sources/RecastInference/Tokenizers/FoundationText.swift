@@ -70,5 +70,5 @@ struct ExpressionSplitter: Sendable {
     }
 }
 
-/// Normal form C as far as Foundation gets it right: ``composed(_:)`` does the rest.
+/// Normal form C as far as Foundation gets it right: ``composed(_:)`` puts the rest right.
 func foundationComposed(_ text: String) -> String { text.precomposedStringWithCanonicalMapping }

@@ -15,7 +15,7 @@ struct MergeTable: Sendable {
     /// Up to this many symbols it is quicker to look at all of them for every merge than to keep a queue.
     private static let longestScanned = 96
 
-    /// Merges symbols, of which the first `count` are given, and returns how many are left.
+    /// Merges symbols in place and returns how many are left, at the front.
     func merge(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
         if symbols.count < 2 { return symbols.count }
         if symbols.count > Self.longestScanned { return mergeQueued(symbols) }

@@ -5,7 +5,7 @@ import Recast
 ///
 /// Every scalar belongs to some alternative of these expressions, so a piece is where it starts and where it ends, and
 /// the next one starts there.
-struct PatternSplitter: Sendable, Equatable {
+struct PatternSplitter: Sendable {
     /// Which spellings of 's, 't, 're, 've, 'm, 'll and 'd are pieces.
     enum Contractions: Sendable { case lowercase, asciiCaseless, caseless }
 
@@ -22,11 +22,6 @@ struct PatternSplitter: Sendable, Equatable {
         self.contractions = contractions
         self.longestNumber = longestNumber
         self.isGPT2 = isGPT2
-    }
-
-    static func == (left: Self, right: Self) -> Bool {
-        left.contractions == right.contractions && left.longestNumber == right.longestNumber
-            && left.isGPT2 == right.isGPT2
     }
 
     /// Where the piece that starts at `start` ends.
