@@ -60,7 +60,8 @@ struct ReferenceCheckpoint {
             feedForwardSize: config["intermediate_size"]!.int!, layerCount: config["num_hidden_layers"]!.int!,
             headCount: heads, keyValueHeadCount: config["num_key_value_heads"]!.int!, headDimension: dimension,
             contextLength: config["max_position_embeddings"]!.int!, normEpsilon: config["rms_norm_eps"]!.double!,
-            activation: config["hidden_act"]!.string!, rope: Rope(theta: theta, dimensions: dimension, scaling: scaling))
+            activation: config["hidden_act"]!.string!, rope: Rope(theta: theta, dimensions: dimension, scaling: scaling)
+        )
         configuration.eosTokens = [config["eos_token_id"]!.int!]
         return configuration
     }
@@ -69,7 +70,8 @@ struct ReferenceCheckpoint {
         let parts = name.split(separator: ".").map(String.init)
         let part: Slot.Part = parts.last == "bias" ? .bias : .weight
         let roles: [String: Role] = [
-            "embed_tokens": .tokenEmbedding, "lm_head": .outputHead, "norm": .outputNorm, "input_layernorm": .attentionNorm,
+            "embed_tokens": .tokenEmbedding, "lm_head": .outputHead, "norm": .outputNorm,
+            "input_layernorm": .attentionNorm,
             "post_attention_layernorm": .feedForwardNorm, "q_proj": .query, "k_proj": .key, "v_proj": .value,
             "o_proj": .attentionOutput, "gate_proj": .gate, "up_proj": .up, "down_proj": .down,
         ]

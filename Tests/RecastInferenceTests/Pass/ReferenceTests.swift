@@ -29,7 +29,7 @@ import Testing
         let directory = ReferenceCheckpoint.tinyModel
         let checkpoint = try ReferenceCheckpoint(directory)
         let expected = try JSON(parsing: FileSource.contents(of: directory + "/reference.json"), file: "reference.json")
-        let ids = try JSON(parsing: FileSource.contents(of: directory + "/reference.ids.json"), file: "reference.ids.json")
+        let ids = try JSON(parsing: FileSource.contents(of: directory + "/reference.ids.json"), file: "ids")
         // Without optimisation the loops between the matrix products take a minute for all three texts.
         #if DEBUG
             let names = ["poetry"]
