@@ -11,6 +11,8 @@ public struct Rope: Sendable, Hashable, Codable {
         case none
         case linear(factor: Double)
         case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
+        /// What each pair's frequency is divided by, where no rule behind it is known.
+        case factors([Double])
         /// A type this library carries along but does not compute.
         case other(String)
     }
@@ -48,6 +50,7 @@ extension Rope {
                 let smooth = (Double(original) / wavelength - low) / (high - low)
                 return 1 / ((1 - smooth) / factor + smooth)
             }
+        case .factors(let factors): return factors
         case .other: return nil
         }
     }

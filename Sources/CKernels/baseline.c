@@ -1,0 +1,16 @@
+#include "CKernels.h"
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 4
+#define TABLE ck_baseline
+#if defined(__aarch64__)
+#define INSTRUCTION_SET "neon"
+#define HARDWARE_HALF 1
+#else
+#define INSTRUCTION_SET "portable"
+#define HARDWARE_HALF 0
+#endif
+
+#include "kernels.h"

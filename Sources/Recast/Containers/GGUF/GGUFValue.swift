@@ -1,0 +1,161 @@
+/// A metadata value of a GGUF file. Source of the type numbers: Specs/gguf.md §a.1.
+public enum GGUFValue: Sendable, Hashable {
+    case u8(UInt8)
+    case i8(Int8)
+    case u16(UInt16)
+    case i16(Int16)
+    case u32(UInt32)
+    case i32(Int32)
+    case f32(Float)
+    case bool(Bool)
+    case string(String)
+    case u64(UInt64)
+    case i64(Int64)
+    case f64(Double)
+    case array(GGUFArray)
+
+    public var typeNumber: Int32 {
+        switch self {
+        case .u8: 0
+        case .i8: 1
+        case .u16: 2
+        case .i16: 3
+        case .u32: 4
+        case .i32: 5
+        case .f32: 6
+        case .bool: 7
+        case .string: 8
+        case .array: 9
+        case .u64: 10
+        case .i64: 11
+        case .f64: 12
+        }
+    }
+}
+
+/// An array of one element type. Arrays of arrays are not read by the reference and never written.
+public enum GGUFArray: Sendable, Hashable {
+    case u8([UInt8])
+    case i8([Int8])
+    case u16([UInt16])
+    case i16([Int16])
+    case u32([UInt32])
+    case i32([Int32])
+    case f32([Float])
+    case bool([Bool])
+    case string([String])
+    case u64([UInt64])
+    case i64([Int64])
+    case f64([Double])
+
+    public var typeNumber: Int32 {
+        switch self {
+        case .u8: 0
+        case .i8: 1
+        case .u16: 2
+        case .i16: 3
+        case .u32: 4
+        case .i32: 5
+        case .f32: 6
+        case .bool: 7
+        case .string: 8
+        case .u64: 10
+        case .i64: 11
+        case .f64: 12
+        }
+    }
+
+    public var count: Int {
+        switch self {
+        case .u8(let values): values.count
+        case .i8(let values): values.count
+        case .u16(let values): values.count
+        case .i16(let values): values.count
+        case .u32(let values): values.count
+        case .i32(let values): values.count
+        case .f32(let values): values.count
+        case .bool(let values): values.count
+        case .string(let values): values.count
+        case .u64(let values): values.count
+        case .i64(let values): values.count
+        case .f64(let values): values.count
+        }
+    }
+}
+
+extension GGUFValue {
+    /// An integer of any width, where it fits.
+    public var int: Int? {
+        switch self {
+        case .u8(let value): Int(value)
+        case .i8(let value): Int(value)
+        case .u16(let value): Int(value)
+        case .i16(let value): Int(value)
+        case .u32(let value): Int(value)
+        case .i32(let value): Int(value)
+        case .u64(let value): Int(exactly: value)
+        case .i64(let value): Int(exactly: value)
+        default: nil
+        }
+    }
+
+    /// A number of any type.
+    public var double: Double? {
+        switch self {
+        case .f32(let value): Double(value)
+        case .f64(let value): value
+        default: int.map(Double.init)
+        }
+    }
+
+    public var string: String? { if case .string(let value) = self { value } else { nil } }
+    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    public var strings: [String]? { if case .array(.string(let values)) = self { values } else { nil } }
+    public var floats: [Float]? { if case .array(.f32(let values)) = self { values } else { nil } }
+
+    /// The elements of an array of integers of any width.
+    public var ints: [Int]? {
+        guard case .array(let array) = self else { return nil }
+        return switch array {
+        case .u8(let values): values.map(Int.init)
+        case .i8(let values): values.map(Int.init)
+        case .u16(let values): values.map(Int.init)
+        case .i16(let values): values.map(Int.init)
+        case .u32(let values): values.map(Int.init)
+        case .i32(let values): values.map(Int.init)
+        case .u64(let values): values.allSatisfy { $0 <= UInt64(Int.max) } ? values.map(Int.init) : nil
+        case .i64(let values): values.map(Int.init)
+        case .f32, .bool, .string, .f64: nil
+        }
+    }
+}
+
+/// The metadata of a GGUF file: keys with values, in their order.
+public struct GGUFMetadata: Sendable, Hashable {
+    public struct Pair: Sendable, Hashable {
+        public var key: String
+        public var value: GGUFValue
+    }
+
+    public private(set) var pairs: [Pair] = []
+    private var places: [String: Int] = [:]
+
+    public init() {}
+
+    /// A later assignment to an existing key keeps its place; nil removes it.
+    public subscript(key: String) -> GGUFValue? {
+        get { places[key].map { pairs[$0].value } }
+        set {
+            switch (places[key], newValue) {
+            case (let place?, let value?): pairs[place].value = value
+            case (nil, let value?):
+                places[key] = pairs.count
+                pairs.append(Pair(key: key, value: value))
+            case (let place?, nil):
+                pairs.remove(at: place)
+                places = Dictionary(uniqueKeysWithValues: pairs.enumerated().map { ($1.key, $0) })
+            case (nil, nil): break
+            }
+        }
+    }
+}

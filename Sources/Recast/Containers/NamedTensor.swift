@@ -1,0 +1,24 @@
+/// A tensor under the name its container gives it.
+public struct NamedTensor: Sendable, Hashable, Codable {
+    public var name: String
+    public var tensor: LazyTensor
+
+    public init(_ name: String, _ tensor: LazyTensor) {
+        self.name = name
+        self.tensor = tensor
+    }
+}
+
+/// The files that a checkpoint's tensors lie in, numbered as they are found.
+public struct FileList: Sendable, Hashable {
+    public private(set) var files: [SourceFile] = []
+
+    public init() {}
+
+    /// The file's id; the same for the same path.
+    public mutating func add(_ source: FileSource) -> FileID {
+        if let index = files.firstIndex(where: { $0.path == source.name }) { return FileID(index) }
+        files.append(SourceFile(path: source.name, byteCount: source.byteCount, modified: source.modified))
+        return FileID(files.count - 1)
+    }
+}

@@ -1,0 +1,59 @@
+/// A set of safetensors files held together by `model.safetensors.index.json`.
+public struct SafetensorsIndex: Sendable {
+    public static let fileName = "model.safetensors.index.json"
+
+    public let metadata: [(key: String, value: String)]
+    /// By shard in the order of their names, within a shard in the order of their data.
+    public let tensors: [NamedTensor]
+
+    /// Reads the index and the headers of all its shards.
+    ///
+    /// - Throws: `malformedInput` for a shard that is missing or lies elsewhere, for a tensor that is not where the index
+    ///   says, is in no index, or is there twice.
+    public init(path: String, files: inout FileList) throws(RecastError) {
+        let index = try JSON(parsing: FileSource.contents(of: path), file: path)
+        guard let map = index["weight_map"]?.object else { throw .malformed(path, "has no \"weight_map\"") }
+
+        var shardOf: [ByteString: String] = [:]
+        for member in map.members {
+            guard let shard = member.value.string else {
+                throw .malformed(path, "weight_map: \"\(member.key)\" names no file")
+            }
+            guard !shard.isEmpty, !shard.utf8.contains(UInt8(ascii: "/")), shard != ".", shard != ".." else {
+                throw .malformed(path, "weight_map: \"\(shard)\" is not the name of a file in this directory")
+            }
+            shardOf[ByteString(member.key)] = shard
+        }
+
+        var metadata: [(key: String, value: String)] = []
+        var tensors: [NamedTensor] = []
+        var found = Set<ByteString>()
+        for shard in Set(shardOf.values).sorted() {
+            let shardPath = Path.join(Path.directory(path), shard)
+            guard POSIX.status(shardPath) != nil else {
+                throw .malformed(path, "weight_map names the shard \(shard), which is not there")
+            }
+            let file = try SafetensorsFile(path: shardPath, files: &files)
+            for (key, value) in file.metadata where !metadata.contains(where: { $0.key == key }) {
+                metadata.append((key, value))
+            }
+            for tensor in file.tensors {
+                guard let expected = shardOf[ByteString(tensor.name)] else {
+                    throw .malformed(shardPath, "\(tensor.name) is not in \(Path.name(path))")
+                }
+                guard expected == shard else {
+                    throw .malformed(shardPath, "\(tensor.name) belongs into \(expected) by \(Path.name(path))")
+                }
+                found.insert(ByteString(tensor.name))
+                tensors.append(tensor)
+            }
+        }
+        if let missing = map.members.first(where: { !found.contains(ByteString($0.key)) }) {
+            throw .malformed(
+                path, "weight_map: \(missing.key) is not in \(missing.value.string ?? ""); "
+                    + "\(shardOf.count - found.count) tensors are missing")
+        }
+        self.metadata = metadata
+        self.tensors = tensors
+    }
+}

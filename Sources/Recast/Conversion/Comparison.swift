@@ -1,0 +1,117 @@
+/// What two tensors have in common.
+public struct TensorDifference: Sendable, Hashable, Codable {
+    /// Whether every bit is the same, under the same type and shape.
+    public var isIdentical: Bool
+    /// Whether every number is the same, whatever the types.
+    public var isEqual: Bool
+    public var maximumAbsolute: Double
+    /// The root of the summed squares of the differences, over that of the reference.
+    public var relative: Double
+}
+
+extension LazyTensor {
+    /// Numbers compared at a time.
+    private static let elementsAtOnce = 256 << 10
+
+    /// Whether two tensors of one shape hold the same bits. Reads no further than the first difference.
+    func hasSameBits(
+        as other: LazyTensor, _ reader: inout Reader, _ otherReader: inout Reader
+    ) throws(RecastError) -> Bool {
+        guard dtype == other.dtype, shape == other.shape else { return false }
+        for window in windows(of: Self.elementsAtOnce) {
+            let byteCount = byteCount(of: window)
+            let a = reader.scratch.take(byteCount)
+            let b = otherReader.scratch.take(byteCount)
+            defer {
+                reader.scratch.give(a)
+                otherReader.scratch.give(b)
+            }
+            let first = UnsafeMutableRawBufferPointer(rebasing: a[..<byteCount])
+            let second = UnsafeMutableRawBufferPointer(rebasing: b[..<byteCount])
+            try read(window, into: first, using: &reader)
+            try other.read(window, into: second, using: &otherReader)
+            guard first.elementsEqual(second, bytes: byteCount) else { return false }
+        }
+        return true
+    }
+
+    /// Compares the numbers of two tensors of one shape.
+    func difference(
+        from other: LazyTensor, _ reader: inout Reader, _ otherReader: inout Reader
+    ) throws(RecastError) -> TensorDifference {
+        if try hasSameBits(as: other, &reader, &otherReader) {
+            return TensorDifference(isIdentical: true, isEqual: true, maximumAbsolute: 0, relative: 0)
+        }
+        let first = converted(to: .f32)
+        let second = other.converted(to: .f32)
+        var maximum = 0.0
+        var squares = 0.0
+        var reference = 0.0
+        var isEqual = true
+        for window in windows(of: Self.elementsAtOnce) {
+            let count = window.rows.count * window.columns.count
+            let a = reader.scratch.take(4 * count)
+            let b = otherReader.scratch.take(4 * count)
+            defer {
+                reader.scratch.give(a)
+                otherReader.scratch.give(b)
+            }
+            try first.read(window, into: UnsafeMutableRawBufferPointer(rebasing: a[..<(4 * count)]), using: &reader)
+            try second.read(window, into: UnsafeMutableRawBufferPointer(rebasing: b[..<(4 * count)]), using: &otherReader)
+            let x = UnsafePointer(a.baseAddress!.assumingMemoryBound(to: Float.self))
+            let y = UnsafePointer(b.baseAddress!.assumingMemoryBound(to: Float.self))
+            for index in 0..<count {
+                let (u, v) = (Double(x[index]), Double(y[index]))
+                if u == v || u.isNaN && v.isNaN {
+                    reference += u.isFinite ? u * u : 0
+                    continue
+                }
+                isEqual = false
+                let distance = abs(u - v)
+                maximum = distance > maximum || distance.isNaN ? distance : maximum
+                squares += distance * distance
+                reference += u * u
+            }
+        }
+        return TensorDifference(
+            isIdentical: false, isEqual: isEqual, maximumAbsolute: maximum,
+            relative: squares == 0 ? 0 : (squares / reference).squareRoot())
+    }
+
+    /// Whether every number is zero, of whatever sign.
+    func isZeroEverywhere(_ reader: inout Reader) throws(RecastError) -> Bool {
+        if isKnownZero { return true }
+        let numbers = converted(to: .f32)
+        for window in windows(of: Self.elementsAtOnce) {
+            let count = window.rows.count * window.columns.count
+            let isZero = try reader.withScratch(4 * count) { (reader, buffer) throws(RecastError) in
+                try numbers.read(window, into: buffer, using: &reader)
+                return buffer.bindMemory(to: Float.self).allSatisfy { $0 == 0 }
+            }
+            if !isZero { return false }
+        }
+        return true
+    }
+
+    /// The tensor cut into windows of whole rows.
+    public func windows(of elementCount: Int) -> [Window] {
+        let rows = max(1, elementCount / max(1, columnCount))
+        return (0..<batchCount).flatMap { batch in
+            stride(from: 0, to: rowCount, by: rows).map { first in
+                Window(batch: batch, rows: first..<min(first + rows, rowCount), columns: 0..<columnCount)
+            }
+        }
+    }
+}
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+extension UnsafeMutableRawBufferPointer {
+    fileprivate func elementsEqual(_ other: UnsafeMutableRawBufferPointer, bytes: Int) -> Bool {
+        memcmp(baseAddress!, other.baseAddress!, bytes) == 0
+    }
+}

@@ -1,0 +1,24 @@
+/// What a conversion is asked to do.
+public struct ConversionOptions: Sendable {
+    public enum Target: Sendable, Hashable {
+        /// `family` nil: the model's own.
+        case huggingFace(family: String?)
+        case gguf
+    }
+
+    public var target: Target
+    /// The type of the weights; nil keeps what they have.
+    public var dtype: DType?
+    /// A file type of GGUF targets, with its choice for each tensor.
+    public var encoding: GGUFFileType?
+    public var maximumShardSize: Int?
+    /// A directory to take the tokenizer from.
+    public var tokenizer: String?
+    public var preTokenizer: String?
+    /// Whether tensors that nobody knows are left out instead of refused.
+    public var allowsUnknown = false
+    /// Whether finite numbers may become infinite in a narrower type.
+    public var allowsOverflow = false
+
+    public init(target: Target) { self.target = target }
+}

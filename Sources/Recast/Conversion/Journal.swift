@@ -1,0 +1,79 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Which jobs of a plan are done and on the disk, in a text file beside the staged destination, so that an interrupted
+/// conversion can be completed.
+///
+/// The first line names the plan; each further line is a finished job with its tally.
+struct Journal: ~Copyable {
+    private let sink: FileSink
+    private var byteCount: Int
+    /// Jobs that an earlier run has finished.
+    let finished: [Int: Tally]
+
+    /// Opens or begins the journal of a plan.
+    ///
+    /// - Throws: `usage` where the journal belongs to another plan.
+    init(path: String, plan: Plan) throws(RecastError) {
+        let title = "recast plan \(String(plan.fingerprint, radix: 16))"
+        var finished: [Int: Tally] = [:]
+        if POSIX.status(path) != nil {
+            let lines = String(decoding: try FileSource.contents(of: path), as: UTF8.self)
+                .split(separator: "\n", omittingEmptySubsequences: false)
+            guard lines.first.map(String.init) == title else {
+                throw RecastError(
+                    .usage, "belongs to a conversion with other options or another source; remove it, or leave out "
+                        + "--resume", trail: [path])
+            }
+            // The last line may be cut off.
+            for line in lines.dropFirst().dropLast() {
+                let numbers = line.split(separator: " ").compactMap { Int($0) }
+                guard numbers.count == 4 else { continue }
+                var tally = Tally()
+                (tally.overflowCount, tally.roundedCount, tally.nonfiniteCount) = (numbers[1], numbers[2], numbers[3])
+                finished[numbers[0]] = tally
+            }
+        }
+        let lines = [title] + finished.sorted { $0.key < $1.key }.map { Self.line($0.key, $0.value) }
+        let bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
+        let sink = try FileSink(path: path)
+        try sink.setSize(0)
+        try bytes.withBytes { (buffer) throws(RecastError) in try sink.write(buffer, at: 0) }
+        self.sink = sink
+        self.finished = finished
+        byteCount = bytes.count
+    }
+
+    /// Records jobs whose output has been synchronised.
+    mutating func record(_ jobs: [(job: Int, tally: Tally)]) throws(RecastError) {
+        let lines = jobs.map { Self.line($0.job, $0.tally) + "\n" }
+        let bytes = Array(lines.joined().utf8)
+        try bytes.withBytes { (buffer) throws(RecastError) in try sink.write(buffer, at: byteCount) }
+        byteCount += bytes.count
+        try sink.synchronize()
+    }
+
+    private static func line(_ job: Int, _ tally: Tally) -> String {
+        "\(job) \(tally.overflowCount) \(tally.roundedCount) \(tally.nonfiniteCount)"
+    }
+}
+
+extension Plan {
+    /// A number that two plans share only if they write the same bytes from the same files (FNV-1a, 64 bits).
+    var fingerprint: UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        func add(_ bytes: some Sequence<UInt8>) {
+            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        }
+        for source in sources { add("\(source.path)|\(source.byteCount)|\(source.modified);".utf8) }
+        for output in outputs {
+            add("\(output.name)|\(output.byteCount);".utf8)
+            for literal in output.literals { add(literal.bytes) }
+        }
+        for transfer in transfers { add("\(transfer.source)|\(transfer.encoding)|\(transfer.targets);".utf8) }
+        return hash
+    }
+}

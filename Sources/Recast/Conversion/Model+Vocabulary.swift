@@ -1,0 +1,60 @@
+extension Checkpoint {
+    /// The vocabulary that belongs to the checkpoint; nil where it has none.
+    ///
+    /// - Parameters:
+    ///   - directory: a directory to read `tokenizer.json` from instead.
+    ///   - preTokenizer: a GGUF name to use in place of what the tokenizer says.
+    ///   - size: rows of the embedding.
+    public func vocabulary(
+        directory: String? = nil, preTokenizer: String? = nil, size: Int?
+    ) throws(RecastError) -> Vocabulary? {
+        switch content {
+        case .gguf(let set) where directory == nil:
+            return try Vocabulary(set.metadata, file: set.paths[0])
+        case .gguf:
+            return try Self.vocabulary(in: directory!, configuration: nil, size: size, preTokenizer: preTokenizer)
+        case .huggingFace(let files):
+            return try Self.vocabulary(
+                in: directory ?? files.directory, configuration: files.configuration.map(JSON.object), size: size,
+                preTokenizer: preTokenizer)
+        }
+    }
+
+    private static func vocabulary(
+        in directory: String, configuration: JSON?, size: Int?, preTokenizer: String?
+    ) throws(RecastError) -> Vocabulary? {
+        let names = try POSIX.names(in: directory)
+        func json(_ name: String) throws(RecastError) -> JSON? {
+            let path = Path.join(directory, name)
+            return names.contains(name) ? try JSON(parsing: FileSource.contents(of: path), file: path) : nil
+        }
+        guard let tokenizer = try json("tokenizer.json") else {
+            if let other = names.first(where: { $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }) {
+                throw .unsupported(
+                    "\(Path.join(directory, other)): only tokenizers with a tokenizer.json can be read yet")
+            }
+            return nil
+        }
+        var reader = HuggingFaceTokenizer(tokenizer: tokenizer, file: Path.join(directory, "tokenizer.json"))
+        reader.tokenizerConfig = try json("tokenizer_config.json")
+        reader.configuration = configuration
+        if names.contains("chat_template.jinja") {
+            reader.chatTemplates.append(.init(text: try text(Path.join(directory, "chat_template.jinja"))))
+        }
+        let additional = Path.join(directory, "additional_chat_templates")
+        if names.contains("additional_chat_templates") {
+            for name in try POSIX.names(in: additional) where name.hasSuffix(".jinja") {
+                reader.chatTemplates.append(
+                    .init(name: String(name.dropLast(6)), text: try text(Path.join(additional, name))))
+            }
+        }
+        return try reader.vocabulary(size: size, preTokenizer: preTokenizer)
+    }
+
+    private static func text(_ path: String) throws(RecastError) -> String {
+        guard let text = String(validating: try FileSource.contents(of: path), as: UTF8.self) else {
+            throw .malformed(path, "is not UTF-8")
+        }
+        return text
+    }
+}

@@ -1,0 +1,101 @@
+/// A checkpoint lifted into the canonical graph, with what is needed to write it again.
+public struct Model: Sendable {
+    public var graph: Graph
+    public let checkpoint: Checkpoint
+    /// The original `config.json`: the checkpoint's own, or the one that travels in a GGUF file.
+    public let original: JSON.Object?
+    /// The types that tensors had before GGUF widened them to float32.
+    public let sourceTypes: SourceTypes?
+    public var notes: [String]
+    public var warnings: [String]
+    public var evidence: [Evidence]
+
+    public var files: [SourceFile] { checkpoint.files }
+
+    public struct Options: Sendable {
+        /// Whether tensors that no table names are left out instead of refused.
+        public var allowsUnknown = false
+
+        public init() {}
+    }
+
+    /// - Throws: `malformedInput` where tensors and configuration contradict each other, `unsupported` for families
+    ///   that are not known.
+    public init(_ checkpoint: Checkpoint, options: Options = Options()) throws(RecastError) {
+        switch checkpoint.content {
+        case .huggingFace(let files): self = try Self.lift(checkpoint, files, options)
+        case .gguf(let set): self = try Self.lift(checkpoint, set, options)
+        }
+    }
+
+    init(
+        graph: Graph, checkpoint: Checkpoint, original: JSON.Object?, sourceTypes: SourceTypes?, outcome: Lifting.Outcome
+    ) {
+        self.graph = graph
+        self.checkpoint = checkpoint
+        self.original = original
+        self.sourceTypes = sourceTypes
+        notes = []
+        warnings = checkpoint.warnings
+        evidence = []
+        if !outcome.ignored.isEmpty {
+            notes.append(
+                "\(outcome.ignored.count) tensors that no model reads are left out, such as \(outcome.ignored[0])")
+        }
+        for tensor in outcome.unknown { warnings.append("left out: \(tensor.name), which the family does not know") }
+    }
+}
+
+// MARK: From Hugging Face
+
+extension Model {
+    private static func lift(
+        _ checkpoint: Checkpoint, _ files: HuggingFaceFiles, _ options: Options
+    ) throws(RecastError) -> Model {
+        let path = files.configurationPath
+        guard let object = files.configuration else {
+            throw RecastError(.inputMissing, "is needed to understand the tensors", trail: [path])
+        }
+        let family = try Family.of(object, file: path)
+        let reader = HuggingFaceConfiguration(object: object, file: path)
+        let configuration = try reader.configuration(of: family)
+        let saysTied = reader.tiesEmbeddings(family)
+        let tensors = Self.withPrefix(checkpoint.tensors)
+        let outcome = try Lifting(
+            table: family.table, configuration: configuration, biases: reader.biases(of: family),
+            optional: saysTied ? [.outputHead] : [], ignored: { $0.hasSuffix("rotary_emb.inv_freq") }
+        ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
+        var model = Model(
+            graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)
+        if saysTied { try model.settleTie() }
+        return model
+    }
+
+    /// transformers 5 writes and reads names without `model.` too.
+    private static func withPrefix(_ tensors: [NamedTensor]) -> [NamedTensor] {
+        guard !tensors.contains(where: { $0.name.hasPrefix("model.") }),
+            tensors.contains(where: { $0.name == "embed_tokens.weight" })
+        else { return tensors }
+        return tensors.map { $0.name == "lm_head.weight" ? $0 : NamedTensor("model." + $0.name, $0.tensor) }
+    }
+
+    /// A configuration may say that head and embedding are one while the file has both: the file decides.
+    private mutating func settleTie() throws(RecastError) {
+        guard let head = graph[.outputHead], let embedding = graph[.tokenEmbedding] else { return }
+        let pool = FilePool(files)
+        var reader = Reader(files: pool)
+        var other = Reader(files: pool)
+        let areEqual = try head.hasSameBits(as: embedding, &reader, &other)
+        evidence.append(
+            Evidence(
+                question: "are head and embedding, which the configuration ties, the same?",
+                answer: areEqual ? "yes" : "no", byteCount: 2 * head.byteCount))
+        if areEqual {
+            graph[Slot(.outputHead)] = nil
+            notes.append("the head repeats the embedding, to which it is tied, and is left out")
+        } else {
+            warnings.append(
+                "the configuration ties the head to the embedding, but the file holds another head: it is kept, untied")
+        }
+    }
+}

@@ -1,0 +1,91 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+internal import CKernels
+import Synchronization
+
+/// A file open for writing at known offsets; closed with its last reference.
+final class FileSink: Sendable {
+    let path: String
+    private let file: Int32
+
+    init(path: String) throws(RecastError) {
+        file = try POSIX.open(path, O_RDWR | O_CREAT)
+        self.path = path
+    }
+
+    deinit { close(file) }
+
+    func setSize(_ byteCount: Int) throws(RecastError) {
+        guard ftruncate(file, off_t(byteCount)) == 0 else { throw POSIX.failure("set the size of", path) }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(RecastError) {
+        try POSIX.write(file, bytes, at: offset, path: path)
+    }
+
+    func synchronize() throws(RecastError) {
+        guard fdatasync(file) == 0 else { throw POSIX.failure("synchronize", path) }
+    }
+
+    /// Copies bytes of a source inside the kernel where it can, else through the buffer.
+    func copy(
+        from source: any ByteSource, at sourceOffset: Int, to offset: Int, count: Int, scratch: Scratch
+    ) throws(RecastError) {
+        var done = 0
+        if let descriptor = source.descriptor {
+            while done < count {
+                let copied = ck_copy_file_range(
+                    descriptor, Int64(sourceOffset + done), file, Int64(offset + done), count - done)
+                if copied < 0, errno == EINTR { continue }
+                // Not between these file systems, or the source has become shorter: reading tells which.
+                guard copied > 0 else { break }
+                done += copied
+            }
+        }
+        while done < count {
+            let part = min(count - done, 4 << 20)
+            let buffer = scratch.take(part)
+            defer { scratch.give(buffer) }
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<part])
+            try source.read(into: bytes, at: sourceOffset + done)
+            try write(UnsafeRawBufferPointer(bytes), at: offset + done)
+            done += part
+        }
+    }
+}
+
+/// Opens outputs when they are written to, and keeps the most recently used of them open.
+final class OutputPool: Sendable {
+    private let paths: [String]
+    private let capacity: Int
+    private let open = Mutex<[(index: Int, sink: FileSink)]>([])
+
+    init(paths: [String], capacity: Int = 128) {
+        self.paths = paths
+        self.capacity = max(1, capacity)
+    }
+
+    func sink(_ index: Int) throws(RecastError) -> FileSink {
+        let held = open.withLock { entries -> FileSink? in
+            guard let place = entries.lastIndex(where: { $0.index == index }) else { return nil }
+            let entry = entries.remove(at: place)
+            entries.append(entry)
+            return entry.sink
+        }
+        if let held { return held }
+        let sink = try FileSink(path: paths[index])
+        open.withLock { entries in
+            entries.append((index, sink))
+            if entries.count > capacity { entries.removeFirst() }
+        }
+        return sink
+    }
+
+    /// Makes what has been written last. Files that were closed on the way are opened again.
+    func synchronize(_ indices: Set<Int>) throws(RecastError) {
+        for index in indices.sorted() { try sink(index).synchronize() }
+    }
+}

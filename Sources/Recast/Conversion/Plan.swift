@@ -1,0 +1,181 @@
+/// All that a conversion will do, before any of it is done: a value that can be shown, stored and compared.
+public struct Plan: Sendable, Hashable, Codable {
+    /// The files that recipes refer to by number.
+    public var sources: [SourceFile]
+    /// How the destination stands in the file system.
+    public var form: Form
+    public var outputs: [OutputFile] = []
+    public var transfers: [Transfer] = []
+    /// What data was looked at to make the plan, and what it said.
+    public var evidence: [Evidence] = []
+    /// What the user should know: defaults taken, things left out.
+    public var notes: [String] = []
+    /// What the user should do something about.
+    public var warnings: [String] = []
+
+    public enum Form: String, Sendable, Hashable, Codable {
+        /// One file; its name is the destination's.
+        case file
+        /// A directory that holds the outputs.
+        case directory
+        /// Several files beside each other, named after the destination.
+        case fileSet
+    }
+
+    public init(sources: [SourceFile], form: Form) {
+        self.sources = sources
+        self.form = form
+    }
+
+    /// The exact size of the destination.
+    public var byteCount: Int { outputs.reduce(0) { $0 + $1.byteCount } }
+
+    /// The least exact of all transfers.
+    public var exactness: Exactness { transfers.map(\.exactness).max() ?? .bit }
+}
+
+/// A file to be written.
+public struct OutputFile: Sendable, Hashable, Codable {
+    /// Its name in the destination directory.
+    public var name: String
+    public var byteCount: Int
+    /// Bytes known beforehand: headers, configurations. All else is zero until a transfer fills it.
+    public var literals: [Literal]
+
+    public struct Literal: Sendable, Hashable, Codable {
+        public var offset: Int
+        public var bytes: [UInt8]
+
+        public init(offset: Int, bytes: [UInt8]) {
+            self.offset = offset
+            self.bytes = bytes
+        }
+    }
+
+    public init(name: String, byteCount: Int, literals: [Literal] = []) {
+        self.name = name
+        self.byteCount = byteCount
+        self.literals = literals
+    }
+
+    /// A small file whose bytes are known.
+    public init(name: String, bytes: [UInt8]) {
+        self.init(name: name, byteCount: bytes.count, literals: [Literal(offset: 0, bytes: bytes)])
+    }
+}
+
+/// One weight on its way: read once, encoded once, and written to every place that wants a part of it.
+public struct Transfer: Sendable, Hashable, Codable {
+    /// The tensor's name at the destination, for messages.
+    public var name: String
+    public var source: LazyTensor
+    public var encoding: Encoding
+    public var targets: [Target]
+    public var exactness: Exactness
+
+    /// A box of the encoded weight and where it goes, packed row after row.
+    public struct Target: Sendable, Hashable, Codable {
+        /// The index of the encoding's part.
+        public var part: Int
+        /// The index of the plan's output.
+        public var output: Int
+        /// Where the box begins in that file.
+        public var offset: Int
+        public var batches: Range<Int>
+        public var rows: Range<Int>
+        public var columns: Range<Int>
+
+        public init(
+            part: Int = 0, output: Int, offset: Int, batches: Range<Int>, rows: Range<Int>, columns: Range<Int>
+        ) {
+            self.part = part
+            self.output = output
+            self.offset = offset
+            self.batches = batches
+            self.rows = rows
+            self.columns = columns
+        }
+    }
+
+    public init(name: String, source: LazyTensor, encoding: Encoding, targets: [Target]) {
+        self.name = name
+        self.source = source
+        self.encoding = encoding
+        self.targets = targets
+        exactness = encoding.exactness(of: source)
+    }
+
+    /// A whole tensor to one place.
+    public init(name: String, source: LazyTensor, encoding: Encoding, output: Int, offset: Int) {
+        let whole = Target(
+            output: output, offset: offset, batches: 0..<source.batchCount, rows: 0..<source.rowCount,
+            columns: 0..<source.columnCount)
+        self.init(name: name, source: source, encoding: encoding, targets: [whole])
+    }
+}
+
+/// What happens to numbers in a conversion, from best to worst.
+public enum Exactness: String, Sendable, Hashable, Codable, Comparable, CaseIterable {
+    /// Bits are only moved, or widened to a type that holds every value.
+    case bit
+    /// Computed, and rounded once.
+    case rounded
+    /// Stored with fewer values than the source has.
+    case quantized
+
+    public static func < (a: Exactness, b: Exactness) -> Bool {
+        allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
+    }
+}
+
+/// Data that was read to make a decision.
+public struct Evidence: Sendable, Hashable, Codable {
+    public var question: String
+    public var answer: String
+    public var byteCount: Int
+
+    public init(question: String, answer: String, byteCount: Int) {
+        self.question = question
+        self.answer = answer
+        self.byteCount = byteCount
+    }
+}
+
+extension Encoding {
+    /// What storing `source` this way does to its numbers.
+    func exactness(of source: LazyTensor) -> Exactness {
+        switch self {
+        case .plain(let dtype):
+            if source.changesNumbers { return dtype.isQuantized ? .quantized : .rounded }
+            if source.dtype == dtype || source.dtype.widensExactly(to: dtype) { return .bit }
+            return dtype.isQuantized ? .quantized : .rounded
+        }
+    }
+}
+
+extension LazyTensor {
+    /// Whether the recipe computes numbers that may need rounding.
+    var changesNumbers: Bool {
+        switch recipe {
+        case .stored, .literal, .zeros: false
+        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base):
+            base.changesNumbers
+        case .stacked(let parts), .beside(let parts), .batched(let parts): parts.contains(where: \.changesNumbers)
+        case .decoded(_, let parts): parts.contains(where: \.changesNumbers)
+        case .converted(let base, let arithmetic):
+            !arithmetic.isEmpty || base.changesNumbers
+                || !(base.dtype == dtype || base.dtype.widensExactly(to: dtype))
+        }
+    }
+}
+
+extension DType {
+    /// Whether every value of this type is a value of the other.
+    public func widensExactly(to other: DType) -> Bool {
+        switch (self, other) {
+        case (.f16, .f32), (.bf16, .f32), (.f16, .f64), (.bf16, .f64), (.f32, .f64): true
+        case (_, .f32): isQuantized
+        default: false
+        }
+    }
+}

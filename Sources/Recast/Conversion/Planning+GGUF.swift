@@ -1,0 +1,204 @@
+extension Planning {
+    /// A graph under GGUF's names.
+    func gguf(from model: Model, destination: String) throws(RecastError) -> Plan {
+        let configuration = model.graph.configuration
+        let architecture = try GGUFArchitecture.of(family: configuration.family)
+        var plan = basis(model, form: .file)
+        guard configuration.activation == "silu" else {
+            throw .unsupported("llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
+        }
+        if let window = configuration.slidingWindow {
+            plan.warnings.append(
+                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have")
+        }
+
+        var tensors: [NamedTensor] = []
+        if let factors = configuration.rope.ggufFactors {
+            guard architecture.name == "llama" else {
+                throw .unsupported("llama.cpp knows llama3 rotary scaling for the llama architecture only")
+            }
+            tensors.append(NamedTensor(GGUFArchitecture.rotaryFactorsName, .vector(factors)))
+        }
+        for entry in model.graph.entries {
+            guard let row = architecture.table.row(of: entry.slot.role), row.parts.contains(entry.slot.part) else {
+                throw .unsupported("the GGUF architecture \(architecture.name) has no \(entry.slot)")
+            }
+            tensors.append(
+                NamedTensor(
+                    row.name(layer: entry.slot.layer, entry.slot.part),
+                    row.layout.fuse([entry.tensor], configuration)))
+        }
+
+        let typed = try types(of: tensors, plan: &plan)
+        var metadata = try metadata(of: model, architecture: architecture, tensors: typed, plan: &plan)
+        let changed = typed.filter { $0.dtype != $0.tensor.tensor.dtype && $0.dtype == .f32 }
+            .map { (name: $0.tensor.name, dtype: $0.tensor.tensor.dtype) }
+        if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
+        try GGUFLayout(metadata: metadata, tensors: typed)
+            .lay(out: Path.name(destination), maximumShardSize: options.maximumShardSize, into: &plan)
+        return plan
+    }
+
+    /// A GGUF file again: under the same names, for architectures nobody knows too.
+    func ggufFromGGUF(_ set: GGUFSet, destination: String) throws(RecastError) -> Plan {
+        var plan = Plan(sources: checkpoint.files, form: .file)
+        plan.warnings = checkpoint.warnings
+        guard options.tokenizer == nil, options.preTokenizer == nil else {
+            throw .usage("the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
+        }
+        let typed = try types(of: checkpoint.tensors, plan: &plan)
+        var metadata = set.metadata
+        for key in ["split.no", "split.count", "split.tensors.count"] { metadata[key] = nil }
+        if options.dtype != nil || options.encoding != nil {
+            metadata["general.quantization_version"] = .u32(2)
+            metadata["general.file_type"] = .u32(fileType(of: typed))
+        }
+        try GGUFLayout(metadata: metadata, tensors: typed, alignment: set.alignment)
+            .lay(out: Path.name(destination), maximumShardSize: options.maximumShardSize, into: &plan)
+        return plan
+    }
+
+    // MARK: Types
+
+    /// The type of each tensor and their order: the quantizer's for an encoding, else the converter's.
+    private func types(
+        of tensors: [NamedTensor], plan: inout Plan
+    ) throws(RecastError) -> [(tensor: NamedTensor, dtype: DType)] {
+        if options.encoding != nil, options.dtype != nil {
+            throw .usage("--dtype and --encoding are two ways to say the same; use one")
+        }
+        let mix = options.encoding.map { GGUFMix($0, tensors: tensors) }
+        var typed: [(tensor: NamedTensor, dtype: DType)] = []
+        var again: [String] = []
+        for tensor in mix == nil ? tensors : GGUFMix.sorted(tensors) {
+            var dtype = tensor.tensor.dtype
+            if GGUFMix.isQuantizable(tensor) {
+                dtype = mix?.dtype(of: tensor) ?? options.dtype ?? dtype
+            } else if dtype.kind == .float {
+                dtype = .f32
+            }
+            if dtype.ggufNumber == nil, dtype.kind == .float { dtype = .f32 }
+            try check(tensor, as: dtype)
+            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype { again.append(tensor.name) }
+            typed.append((tensor, dtype))
+        }
+        if !again.isEmpty {
+            plan.warnings.append(
+                "\(again.count) tensors, such as \(again[0]), are already quantized and are quantized again: "
+                    + "the original would give a better result")
+        }
+        return typed
+    }
+
+    /// `general.file_type`: the encoding's number, or that of the commonest type.
+    private func fileType(of tensors: [(tensor: NamedTensor, dtype: DType)]) -> UInt32 {
+        if let encoding = options.encoding { return encoding.number }
+        let weights = tensors.filter { GGUFMix.isQuantizable($0.tensor) }
+        let dtype = Self.commonest(weights.map { ($0.dtype, $0.tensor.tensor.elementCount) })
+        return GGUFFileType.all.first { $0.dtype == dtype }?.number ?? 0
+    }
+
+    // MARK: Metadata
+
+    private func metadata(
+        of model: Model, architecture: GGUFArchitecture, tensors: [(tensor: NamedTensor, dtype: DType)],
+        plan: inout Plan
+    ) throws(RecastError) -> GGUFMetadata {
+        var metadata = GGUFMetadata()
+        metadata["general.architecture"] = .string(architecture.name)
+        metadata["general.type"] = .string("model")
+        guard case .huggingFace(let files) = checkpoint.content else { return metadata }
+        let generation = try companion("generation_config.json", of: files)
+        addSampling(generation, to: &metadata)
+        metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
+        metadata["general.size_label"] = .string(
+            Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.tensor.elementCount }))
+        try architecture.write(
+            model.graph.configuration, hasHeadDimension: model.original?["head_dim"]?.int != nil,
+            fileType: fileType(of: tensors), into: &metadata)
+        metadata["general.quantization_version"] = .u32(2)
+
+        let vocabulary = try checkpoint.vocabulary(
+            directory: options.tokenizer, preTokenizer: options.preTokenizer,
+            size: model.graph.configuration.vocabularySize)
+        if var vocabulary {
+            if options.preTokenizer.flatMap(PreTokenizer.known) != nil, let name = vocabulary.preTokenizerName,
+                name != options.preTokenizer
+            {
+                plan.notes.append("the pre-tokenizer \(options.preTokenizer!) is written under the name \(name)")
+            }
+            if vocabulary.special.bos == nil { vocabulary.special.bos = generation?["bos_token_id"]?.int }
+            try vocabulary.write(into: &metadata)
+        } else {
+            metadata["tokenizer.ggml.model"] = .string("no_vocab")
+            plan.warnings.append("the source has no tokenizer: the file has none either; --tokenizer DIR adds one")
+        }
+        try addCompanions(files, model, to: &metadata, plan: &plan)
+        return metadata
+    }
+
+    private func companion(_ name: String, of files: HuggingFaceFiles) throws(RecastError) -> JSON? {
+        guard files.companions.contains(name) else { return nil }
+        let path = Path.join(files.directory, name)
+        return try JSON(parsing: FileSource.contents(of: path), file: path)
+    }
+
+    // swift-format-ignore
+    private static let samplingKeys: [(key: String, name: String, isInteger: Bool)] = [
+        ("top_k",              "top_k",          true),
+        ("top_p",              "top_p",          false),
+        ("min_p",              "min_p",          false),
+        ("temperature",        "temp",           false),
+        ("repetition_penalty", "penalty_repeat", false),
+    ]
+
+    private func addSampling(_ generation: JSON?, to metadata: inout GGUFMetadata) {
+        for (key, name, isInteger) in Self.samplingKeys {
+            guard let number = generation?[key]?.number else { continue }
+            metadata["general.sampling.\(name)"] =
+                isInteger ? number.int.flatMap(Int32.init(exactly:)).map(GGUFValue.i32) : .f32(Float(number.double))
+        }
+    }
+
+    private func addCompanions(
+        _ files: HuggingFaceFiles, _ model: Model, to metadata: inout GGUFMetadata, plan: inout Plan
+    ) throws(RecastError) {
+        metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
+            of: try FileSource.contents(of: files.configurationPath))
+        var left: [String] = files.ignored
+        for name in files.companions {
+            guard GGUFCompanions.travels(name) else {
+                left.append(name)
+                continue
+            }
+            if options.tokenizer != nil, name != "generation_config.json" { continue }
+            let bytes = try FileSource.contents(of: Path.join(files.directory, name))
+            metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
+        }
+        if let directory = options.tokenizer {
+            for name in try POSIX.names(in: directory)
+            where GGUFCompanions.travels(name) && name != "generation_config.json" {
+                let bytes = try FileSource.contents(of: Path.join(directory, name))
+                metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
+            }
+        }
+        if !left.isEmpty { plan.notes.append("GGUF does not take along: \(left.joined(separator: ", "))") }
+    }
+
+    /// `qwen2-tiny` as a title: `Qwen2 Tiny`.
+    static func title(_ name: String) -> String {
+        name.split { $0 == "-" || $0 == "_" }.map { word in
+            word.contains(where: \.isUppercase) ? String(word) : word.prefix(1).uppercased() + word.dropFirst()
+        }.joined(separator: " ")
+    }
+
+    /// The number of parameters in two digits or more: `3.3M`, `135M`, `1.5B`.
+    static func sizeLabel(_ count: Int) -> String {
+        let units: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (0, "K")]
+        let (unit, letter) = units.first { Double(count) > $0.0 } ?? (0, "K")
+        let scaled = Double(count) / max(unit, 1e3)
+        let isShort = scaled.rounded() < 10
+        let tenths = Int((scaled * 10).rounded(.toNearestOrEven))
+        return isShort ? "\(tenths / 10).\(tenths % 10)\(letter)" : "\(Int(scaled.rounded(.toNearestOrEven)))\(letter)"
+    }
+}

@@ -1,0 +1,119 @@
+extension Planning {
+    func huggingFace(from model: Model, family: Family) throws(RecastError) -> Plan {
+        guard options.encoding == nil || options.encoding?.dtype.isQuantized == false else {
+            throw .unsupported("Hugging Face targets cannot hold the encoding \(options.encoding!.name)")
+        }
+        var plan = basis(model, form: .directory)
+        var reader = Reader(files: FilePool(model.files))
+        let outcome = try HuggingFaceLowering(family: family).lower(model.graph) { (tensor) throws(RecastError) in
+            try tensor.isZeroEverywhere(&reader)
+        }
+        plan.notes += outcome.notes
+        plan.evidence += outcome.evidence
+
+        var tensors: [(tensor: NamedTensor, dtype: DType)] = []
+        for (tensor, slot) in zip(outcome.tensors, outcome.slots) {
+            let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
+            try check(tensor, as: dtype)
+            tensors.append((tensor, dtype))
+        }
+        if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
+            plan.notes.append("quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
+        }
+
+        let draft = HuggingFaceConfiguration.Draft(
+            family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
+            biases: outcome.biases, dtype: Self.commonest(tensors.map { ($0.dtype, $0.tensor.tensor.elementCount) }),
+            original: model.original, ropeScaling: model.original?["rope_scaling"]?.object
+                ?? model.original?["rope_parameters"]?.object)
+        let configuration = HuggingFaceConfiguration.write(draft)
+        plan.outputs.append(
+            OutputFile(
+                name: "config.json",
+                bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
+        try addCompanions(model, to: &plan)
+        try SafetensorsLayout(metadata: headerMetadata, tensors: tensors)
+            .lay(maximumShardSize: options.maximumShardSize, into: &plan)
+        return plan
+    }
+
+    private var headerMetadata: [(key: String, value: String)] {
+        if case .huggingFace(let files) = checkpoint.content, !files.metadata.isEmpty { return files.metadata }
+        return [("format", "pt")]
+    }
+
+    /// The stored type; what GGUF has widened goes back to what it was.
+    private func keptType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
+        if tensor.dtype.isQuantized { return .f32 }
+        guard tensor.dtype == .f32, let types = model.sourceTypes,
+            let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family),
+            let row = architecture.table.row(of: slot.role)
+        else { return tensor.dtype }
+        return types.types[row.name(layer: slot.layer, slot.part)] ?? tensor.dtype
+    }
+
+    /// The type of most numbers.
+    static func commonest(_ types: [(dtype: DType, count: Int)]) -> DType {
+        var counts: [DType: Int] = [:]
+        for (dtype, count) in types { counts[dtype, default: 0] += count }
+        return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .f32
+    }
+
+    // MARK: Companions
+
+    private func addCompanions(_ model: Model, to plan: inout Plan) throws(RecastError) {
+        switch checkpoint.content {
+        case .huggingFace(let files):
+            for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
+                try copy(Path.join(files.directory, name), as: name, into: &plan)
+            }
+            if !files.ignored.isEmpty { plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))") }
+        case .gguf(let set):
+            let embedded = GGUFCompanions.files(in: set.metadata)
+            for (name, bytes) in embedded where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
+                plan.outputs.append(OutputFile(name: name, bytes: bytes))
+            }
+            let hasTokenizer = embedded.contains { Self.isTokenizerFile($0.name) }
+            if !hasTokenizer, options.tokenizer == nil { try addTokenizer(set, to: &plan) }
+        }
+        guard let directory = options.tokenizer else { return }
+        for name in try POSIX.names(in: directory) where Self.isTokenizerFile(name) {
+            try copy(Path.join(directory, name), as: name, into: &plan)
+        }
+    }
+
+    private static func isTokenizerFile(_ name: String) -> Bool {
+        GGUFCompanions.travels(name) && name != "generation_config.json"
+    }
+
+    /// A file as it is, through the same machinery as tensors.
+    private func copy(_ path: String, as name: String, into plan: inout Plan) throws(RecastError) {
+        let source = try FileSource(path: path)
+        plan.sources.append(SourceFile(path: path, byteCount: source.byteCount, modified: source.modified))
+        let tensor = LazyTensor.stored(.u8, [source.byteCount], in: FileID(plan.sources.count - 1), at: 0)
+        plan.transfers.append(
+            Transfer(name: name, source: tensor, encoding: .plain(.u8), output: plan.outputs.count, offset: 0))
+        plan.outputs.append(OutputFile(name: name, byteCount: source.byteCount))
+    }
+
+    /// Tokenizer files made from the keys of a GGUF file that others have written.
+    private func addTokenizer(_ set: GGUFSet, to plan: inout Plan) throws(RecastError) {
+        guard let vocabulary = try Vocabulary(set.metadata, file: set.paths[0]) else {
+            plan.warnings.append("the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
+            return
+        }
+        for (name, json) in vocabulary.huggingFaceFiles {
+            plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
+        }
+        plan.notes.append("the tokenizer files are made from the keys of the GGUF file")
+    }
+}
+
+extension Graph {
+    /// The configuration as a member of another family.
+    func configuration(for family: Family) -> ModelConfiguration {
+        var configuration = configuration
+        configuration.family = family.name
+        return configuration
+    }
+}

@@ -1,0 +1,154 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+internal import CKernels
+
+/// A destination that appears whole: everything is written beside it under names that end in `.partial`, made durable,
+/// and then renamed.
+///
+/// Unless it is committed or kept, whatever was staged is removed when the value goes away.
+public final class StagedDestination {
+    public let path: String
+    let form: Plan.Form
+    private let replaces: Bool
+    private let outputs: [OutputFile]
+    private var isFinished = false
+
+    /// - Parameters:
+    ///   - replaces: whether an existing destination may be exchanged for the new one.
+    ///   - resumes: whether what an earlier, interrupted run staged is kept and completed.
+    ///   - sources: files that must not be the destination.
+    /// - Throws: `destinationExists`, or `inputOutput` where there is not enough space.
+    init(
+        _ path: String, form: Plan.Form, outputs: [OutputFile], replaces: Bool, resumes: Bool, sources: [SourceFile]
+    ) throws(RecastError) {
+        self.path = Path.trimmed(path)
+        self.form = form
+        self.outputs = outputs
+        self.replaces = replaces
+        try Self.check(path, form: form, outputs: outputs, replaces: replaces, sources: sources)
+        let reusable = resumes ? outputs.reduce(0) { $0 + (POSIX.status(stagedPath($1))?.byteCount ?? 0) } : 0
+        try checkSpace(reusable: reusable)
+        if !resumes { discardStaged() }
+        if form == .directory { try POSIX.makeDirectory(stagedRoot) }
+    }
+
+    deinit { if !isFinished { discardStaged() } }
+
+    // MARK: Names
+
+    /// Where the destination is staged.
+    public var stagedRoot: String { path + ".partial" }
+
+    var journalPath: String { path + ".partial.journal" }
+
+    func stagedPath(_ output: OutputFile) -> String {
+        switch form {
+        case .file: stagedRoot
+        case .directory: Path.join(stagedRoot, output.name)
+        case .fileSet: Path.join(Path.directory(path), output.name + ".partial")
+        }
+    }
+
+    private static func finalPath(_ output: OutputFile, path: String, form: Plan.Form) -> String {
+        form == .fileSet ? Path.join(Path.directory(path), output.name) : path
+    }
+
+    // MARK: Checks
+
+    /// Whether the destination may be written at all; a dry run asks just this.
+    static func check(
+        _ path: String, form: Plan.Form, outputs: [OutputFile], replaces: Bool, sources: [SourceFile]
+    ) throws(RecastError) {
+        let path = Path.trimmed(path)
+        let parent = Path.directory(path)
+        guard let status = POSIX.status(parent), status.isDirectory else {
+            throw RecastError(.inputOutput, "there is no directory \(parent) to write to", trail: [path])
+        }
+        let finals = form == .fileSet ? outputs.map { finalPath($0, path: path, form: form) } : [path]
+        for final in finals {
+            guard POSIX.exists(final) else { continue }
+            if let there = POSIX.status(final) {
+                for source in sources {
+                    let isInside = there.isDirectory && POSIX.status(Path.directory(source.path))?.isSameFile(as: there) == true
+                    if isInside || POSIX.status(source.path)?.isSameFile(as: there) == true {
+                        throw RecastError(.destinationExists, "is the source itself", trail: [final])
+                    }
+                }
+            }
+            guard replaces else {
+                throw RecastError(.destinationExists, "exists already; --force replaces it", trail: [final])
+            }
+            if let there = POSIX.status(final), there.isDirectory != (form == .directory) {
+                let kind = there.isDirectory ? "a directory, and a file" : "a file, and a directory"
+                throw RecastError(.destinationExists, "is \(kind) would take its place", trail: [final])
+            }
+        }
+    }
+
+    private func checkSpace(reusable: Int) throws(RecastError) {
+        guard let free = POSIX.freeBytes(at: Path.directory(path)) else { return }
+        let needed = outputs.reduce(0) { $0 + $1.byteCount } - reusable
+        guard needed <= free else {
+            throw RecastError(
+                .inputOutput, "not enough space: \(needed) bytes are needed, \(free) are free", trail: [path])
+        }
+    }
+
+    // MARK: Ending
+
+    /// Makes everything durable and gives it its name.
+    func commit() throws(RecastError) {
+        for output in outputs {
+            let staged = stagedPath(output)
+            let descriptor = try POSIX.open(staged, O_RDWR)
+            defer { close(descriptor) }
+            guard fsync(descriptor) == 0 else { throw POSIX.failure("synchronize", staged) }
+        }
+        switch form {
+        case .file:
+            try rename(stagedRoot, to: path)
+        case .directory:
+            POSIX.synchronizeDirectory(stagedRoot)
+            try rename(stagedRoot, to: path)
+        case .fileSet:
+            // A reader is given the first file, so the set does not exist before that has its name.
+            for output in outputs.reversed() {
+                try rename(stagedPath(output), to: Self.finalPath(output, path: path, form: form))
+            }
+        }
+        isFinished = true
+        POSIX.remove(journalPath)
+        POSIX.synchronizeDirectory(Path.directory(path))
+    }
+
+    private func rename(_ staged: String, to final: String) throws(RecastError) {
+        if ck_rename_exclusive(staged, final) == 0 { return }
+        guard errno == EEXIST else {
+            // File systems without this kind of rename: nothing is in the way, or it may be replaced.
+            if !POSIX.exists(final) || replaces && POSIX.status(final)?.isDirectory == false {
+                guard Glibc.rename(staged, final) == 0 else { throw POSIX.failure("rename to \(final)", staged) }
+                return
+            }
+            throw POSIX.failure("rename to \(final)", staged)
+        }
+        guard replaces else {
+            throw RecastError(.destinationExists, "has appeared in the meantime; --force replaces it", trail: [final])
+        }
+        guard ck_rename_exchange(staged, final) == 0 else { throw POSIX.failure("exchange for \(final)", staged) }
+        POSIX.remove(staged)
+    }
+
+    /// Leaves what is staged for a later run.
+    func keep() { isFinished = true }
+
+    private func discardStaged() {
+        switch form {
+        case .file, .directory: POSIX.remove(stagedRoot)
+        case .fileSet: outputs.forEach { POSIX.remove(stagedPath($0)) }
+        }
+        POSIX.remove(journalPath)
+    }
+}

@@ -1,0 +1,153 @@
+/// Reads `config.json` in the dialects of transformers 4 and 5. Source: Specs/families.md §2.
+struct HuggingFaceConfiguration {
+    let object: JSON.Object
+    let file: String
+
+    /// Sizes beyond these are no model, but would cost memory before anything else is checked.
+    private static let maximumLayerCount = 10_000
+    private static let maximumSize = 1 << 40
+
+    func configuration(of family: Family) throws(RecastError) -> ModelConfiguration {
+        let hiddenSize = try size("hidden_size")
+        let headCount = try size("num_attention_heads")
+        let headDimension = try optionalSize("head_dim") ?? (hiddenSize / headCount)
+        var configuration = ModelConfiguration(
+            family: family.name,
+            vocabularySize: try size("vocab_size"),
+            hiddenSize: hiddenSize,
+            feedForwardSize: try size("intermediate_size"),
+            layerCount: try size("num_hidden_layers", limit: Self.maximumLayerCount),
+            headCount: headCount,
+            keyValueHeadCount: try optionalSize("num_key_value_heads") ?? headCount,
+            headDimension: headDimension,
+            contextLength: try optionalSize("max_position_embeddings") ?? 2048,
+            normEpsilon: try number("rms_norm_eps") ?? 1e-6,
+            activation: object["hidden_act"]?.string ?? "silu",
+            rope: try rope(dimensions: headDimension))
+        configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
+        configuration.bosTokens = tokens("bos_token_id")
+        configuration.eosTokens = tokens("eos_token_id")
+        configuration.paddingToken = tokens("pad_token_id").first
+        try check(configuration)
+        return configuration
+    }
+
+    /// The type most weights are said to have.
+    var dtype: String? { (object["dtype"] ?? object["torch_dtype"])?.string }
+
+    func tiesEmbeddings(_ family: Family) -> Bool {
+        object["tie_word_embeddings"]?.bool ?? family.tiesByDefault
+    }
+
+    /// The roles that have biases.
+    func biases(of family: Family) -> Set<Role> {
+        Set(
+            family.biasGroups.filter { group in
+                switch group.presence {
+                case .always: true
+                case .configured(let key): object[key]?.bool ?? false
+                }
+            }.flatMap(\.roles))
+    }
+
+    private func check(_ configuration: ModelConfiguration) throws(RecastError) {
+        guard configuration.headCount.isMultiple(of: configuration.keyValueHeadCount) else {
+            throw failure("num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
+                + "\(configuration.keyValueHeadCount)")
+        }
+        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
+            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
+        }
+        if object["head_dim"]?.int == nil, !configuration.hiddenSize.isMultiple(of: configuration.headCount) {
+            throw failure("hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
+                + "\(configuration.headCount), and there is no head_dim")
+        }
+        guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
+            throw failure("rms_norm_eps \(configuration.normEpsilon) is not a small positive number")
+        }
+    }
+
+    // MARK: Keys
+
+    private func failure(_ message: String) -> RecastError { .malformed(file, message) }
+
+    private func size(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int {
+        guard let size = try optionalSize(key, limit: limit) else { throw failure("\"\(key)\" is missing") }
+        return size
+    }
+
+    private func optionalSize(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
+        guard let value = object[key], !value.isNull else { return nil }
+        guard let size = value.int, size > 0, size <= limit else {
+            throw failure("\"\(key)\" is \(value.text()), not an integer from 1 to \(limit)")
+        }
+        return size
+    }
+
+    private func number(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> Double? {
+        guard let value = (object ?? self.object)[key], !value.isNull else { return nil }
+        guard let number = value.double, number.isFinite else {
+            throw failure("\"\(key)\" is \(value.text()), not a number")
+        }
+        return number
+    }
+
+    /// One id or a list of ids.
+    private func tokens(_ key: String) -> [Int] {
+        object[key]?.array?.compactMap(\.int) ?? object[key]?.int.map { [$0] } ?? []
+    }
+
+    // MARK: Position
+
+    private func rope(dimensions: Int) throws(RecastError) -> Rope {
+        let parameters = object["rope_parameters"]?.object
+        // transformers 5: a non-null `rope_scaling` wins over `rope_parameters`.
+        let scaling = object["rope_scaling"]?.object ?? parameters ?? JSON.Object()
+        var theta = 10_000.0
+        for place in [parameters, object, scaling] {
+            if let value = try number("rope_theta", in: place ?? JSON.Object()) { theta = value }
+        }
+        guard theta > 0 else { throw failure("\"rope_theta\" is \(theta), not a positive number") }
+
+        func required(_ key: String) throws(RecastError) -> Double {
+            guard let value = try number(key, in: scaling), value > 0 else {
+                throw failure("the rope scaling needs a positive \"\(key)\"")
+            }
+            return value
+        }
+        let type = (scaling["rope_type"] ?? scaling["type"])?.string ?? "default"
+        let kind: Rope.Scaling
+        switch type {
+        case "default": kind = .none
+        case "linear": kind = .linear(factor: try required("factor"))
+        case "llama3":
+            let low = try required("low_freq_factor")
+            let high = try required("high_freq_factor")
+            let original = try required("original_max_position_embeddings")
+            guard high != low, let context = Int(exactly: original) else {
+                throw failure("the llama3 rope scaling contradicts itself")
+            }
+            kind = .llama3(
+                factor: try required("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
+                originalContext: context)
+        case "su": kind = .other("longrope")
+        default: kind = .other(type)
+        }
+        return Rope(theta: theta, dimensions: dimensions, scaling: kind)
+    }
+
+    private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
+        guard family.hasSlidingWindow, object["use_sliding_window"]?.bool == true,
+            let size = try optionalSize("sliding_window")
+        else { return nil }
+        if let types = object["layer_types"]?.array?.map(\.string) {
+            guard let first = types.firstIndex(of: "sliding_attention") else { return nil }
+            guard types[first...].allSatisfy({ $0 == "sliding_attention" }) else {
+                throw .unsupported("\(file): full and sliding layers alternate, which \(family.name) does not do")
+            }
+            return SlidingWindow(size: size, firstLayer: first)
+        }
+        let first = object["max_window_layers"]?.int ?? layerCount
+        return first < layerCount ? SlidingWindow(size: size, firstLayer: max(0, first)) : nil
+    }
+}

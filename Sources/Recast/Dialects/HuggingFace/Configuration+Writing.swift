@@ -1,0 +1,163 @@
+extension HuggingFaceConfiguration {
+    /// The key under which the configuration of the original family is kept in a converted checkpoint, for the way back.
+    static let sourceKey = "recast_source"
+
+    /// What a target configuration is made from.
+    struct Draft {
+        var family: Family
+        var configuration: ModelConfiguration
+        var isTied: Bool
+        /// The roles that have biases in the output.
+        var biases: Set<Role>
+        /// The type most output weights have.
+        var dtype: DType
+        /// The original `config.json`, of whatever family, if there was one.
+        var original: JSON.Object?
+        /// The original scaling, whose type this library may only carry along.
+        var ropeScaling: JSON.Object?
+    }
+
+    /// A configuration that transformers 4 and 5 both load. Source: Specs/families.md §2.
+    ///
+    /// Where the original configuration, or the one it was converted from, is of the target's family and still true, it
+    /// is used as it stands; otherwise the keys are written anew and the original is kept under `recast_source`.
+    static func write(_ draft: Draft) -> JSON.Object {
+        for candidate in [draft.original, draft.original?[sourceKey]?.object] {
+            guard let candidate, isTrue(candidate, of: draft) else { continue }
+            return completed(candidate, for: draft)
+        }
+        return fresh(draft)
+    }
+
+    /// Whether a configuration says just what the draft says.
+    private static func isTrue(_ object: JSON.Object, of draft: Draft) -> Bool {
+        let reader = HuggingFaceConfiguration(object: object, file: "config.json")
+        guard let family = try? Family.of(object, file: "config.json"), family.name == draft.family.name,
+            let configuration = try? reader.configuration(of: family)
+        else { return false }
+        return configuration.isEquivalent(to: draft.configuration) && reader.biases(of: family) == draft.biases
+    }
+
+    /// Adds what one of the two dialects is missing, and says what has changed: ties and the type of the weights.
+    private static func completed(_ object: JSON.Object, for draft: Draft) -> JSON.Object {
+        var object = object
+        if object["rope_theta"] == nil || object["rope_theta"]?.isNull == true || object["rope_scaling"] == nil,
+            object["rope_parameters"]?.object != nil
+        {
+            writeRope(draft, into: &object)
+        }
+        if object["tie_word_embeddings"]?.bool != draft.isTied { object["tie_word_embeddings"] = .bool(draft.isTied) }
+        let dtype = JSON.string(draft.dtype.torchName)
+        if let old = object["torch_dtype"] {
+            if old != dtype { object["torch_dtype"] = dtype }
+            if object["dtype"] != nil { object["dtype"] = dtype }
+        } else {
+            object["dtype"] = dtype
+            object["torch_dtype"] = dtype
+        }
+        return object
+    }
+
+    private static func fresh(_ draft: Draft) -> JSON.Object {
+        let configuration = draft.configuration
+        var object = JSON.Object()
+        object["architectures"] = [.string(draft.family.architectures[0])]
+        object["model_type"] = .string(draft.family.modelType)
+        object["vocab_size"] = .int(configuration.vocabularySize)
+        object["hidden_size"] = .int(configuration.hiddenSize)
+        object["intermediate_size"] = .int(configuration.feedForwardSize)
+        object["num_hidden_layers"] = .int(configuration.layerCount)
+        object["num_attention_heads"] = .int(configuration.headCount)
+        object["num_key_value_heads"] = .int(configuration.keyValueHeadCount)
+        object["head_dim"] = .int(configuration.headDimension)
+        object["hidden_act"] = .string(configuration.activation)
+        object["max_position_embeddings"] = .int(configuration.contextLength)
+        object["initializer_range"] = draft.original?["initializer_range"] ?? .double(0.02)
+        object["rms_norm_eps"] = draft.original?["rms_norm_eps"] ?? .double(configuration.normEpsilon)
+        object["use_cache"] = true
+        for case .configured(let key) in draft.family.biasGroups.map(\.presence) {
+            let roles = draft.family.biasGroups.first { $0.presence == .configured(key) }?.roles ?? []
+            object[key] = .bool(!draft.biases.isDisjoint(with: roles))
+        }
+        if draft.family.hasSlidingWindow {
+            object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)
+            object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
+            object["max_window_layers"] = .int(configuration.slidingWindow?.firstLayer ?? configuration.layerCount)
+        }
+        object["attention_dropout"] = draft.original?["attention_dropout"] ?? .double(0)
+        object["tie_word_embeddings"] = .bool(draft.isTied)
+        object["bos_token_id"] = tokens(configuration.bosTokens)
+        object["eos_token_id"] = tokens(configuration.eosTokens)
+        object["pad_token_id"] = configuration.paddingToken.map(JSON.int) ?? .null
+        writeRope(draft, into: &object)
+        object["torch_dtype"] = .string(draft.dtype.torchName)
+        object["dtype"] = .string(draft.dtype.torchName)
+        if var original = draft.original {
+            original[sourceKey] = nil
+            object[sourceKey] = .object(draft.original?[sourceKey]?.object ?? original)
+        }
+        return object
+    }
+
+    private static func tokens(_ ids: [Int]) -> JSON {
+        ids.count > 1 ? .array(ids.map(JSON.int)) : ids.first.map(JSON.int) ?? .null
+    }
+
+    /// Both dialects with equal content; otherwise one of the versions would silently take its own default.
+    private static func writeRope(_ draft: Draft, into object: inout JSON.Object) {
+        let rope = draft.configuration.rope
+        let theta = JSON.double(rope.theta)
+        var scaling = JSON.Object()
+        switch rope.scaling {
+        case .none, .factors: break
+        case .linear(let factor):
+            scaling["factor"] = .double(factor)
+            scaling["rope_type"] = "linear"
+        case .llama3(let factor, let low, let high, let original):
+            scaling["factor"] = .double(factor)
+            scaling["high_freq_factor"] = .double(high)
+            scaling["low_freq_factor"] = .double(low)
+            scaling["original_max_position_embeddings"] = .int(original)
+            scaling["rope_type"] = "llama3"
+        case .other(let type):
+            scaling = draft.ropeScaling ?? JSON.Object()
+            scaling["rope_theta"] = nil
+            scaling["type"] = nil
+            scaling["rope_type"] = .string(type)
+        }
+        var parameters = scaling
+        if rope.scaling == .none { parameters["rope_type"] = "default" }
+        parameters["rope_theta"] = theta
+        object["rope_theta"] = theta
+        object["rope_scaling"] = rope.scaling == .none ? .null : .object(scaling)
+        object["rope_parameters"] = .object(parameters)
+    }
+}
+
+extension ModelConfiguration {
+    /// Whether the two describe the same model, as far as float32 can tell: GGUF stores its numbers so.
+    func isEquivalent(to other: ModelConfiguration) -> Bool {
+        func reduced(_ configuration: ModelConfiguration) -> ModelConfiguration {
+            var configuration = configuration
+            configuration.normEpsilon = Double(Float(configuration.normEpsilon))
+            configuration.rope.theta = Double(Float(configuration.rope.theta))
+            configuration.bosTokens = []
+            configuration.eosTokens = []
+            configuration.paddingToken = nil
+            return configuration
+        }
+        return reduced(self) == reduced(other)
+    }
+}
+
+extension DType {
+    /// The name in `config.json`.
+    var torchName: String {
+        switch self {
+        case .f16: "float16"
+        case .bf16: "bfloat16"
+        case .f64: "float64"
+        default: "float32"
+        }
+    }
+}

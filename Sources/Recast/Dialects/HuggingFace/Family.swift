@@ -1,0 +1,77 @@
+/// A family of models as Hugging Face stores it: names, layouts and what its configuration means.
+public struct Family: Sendable {
+    public let name: String
+    /// `architectures[0]` of a configuration, the one that is written first.
+    public let architectures: [String]
+    public let modelType: String
+    public let table: MappingTable
+    /// Which linear layers have biases; a role in no group has none.
+    public let biasGroups: [BiasGroup]
+    /// What an absent `tie_word_embeddings` means.
+    public let tiesByDefault: Bool
+    /// Whether `sliding_window` and its companions mean anything.
+    public let hasSlidingWindow: Bool
+
+    /// Linear layers that have biases together.
+    public struct BiasGroup: Sendable, Hashable {
+        public enum Presence: Sendable, Hashable {
+            case always
+            /// Where this key of the configuration is true.
+            case configured(String)
+        }
+
+        public var roles: [Role]
+        public var presence: Presence
+    }
+
+    public init(
+        _ name: String, architectures: [String], modelType: String, biases: [BiasGroup], tiesByDefault: Bool = false,
+        hasSlidingWindow: Bool = false, @RowBuilder rows: () -> [Row]
+    ) {
+        self.name = name
+        self.architectures = architectures
+        self.modelType = modelType
+        biasGroups = biases
+        self.tiesByDefault = tiesByDefault
+        self.hasSlidingWindow = hasSlidingWindow
+        table = MappingTable(rows())
+    }
+}
+
+@resultBuilder
+public enum RowBuilder {
+    public static func buildBlock(_ rows: Row...) -> [Row] { rows }
+}
+
+extension Family {
+    /// Every family that is known. A new one is a file of its own and a place in this list.
+    public static let all: [Family] = [.llama, .qwen2]
+
+    public static func named(_ name: String) throws(RecastError) -> Family {
+        if let family = all.first(where: { $0.name == name }) { return family }
+        let nearest = NearestName.of(name, among: all.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+        throw .usage("unknown family \"\(name)\"; known are \(all.map(\.name).joined(separator: ", "))\(nearest)")
+    }
+
+    /// The family a configuration belongs to.
+    ///
+    /// - Throws: `unsupported`, naming the nearest one that is known.
+    static func of(_ configuration: JSON.Object, file: String) throws(RecastError) -> Family {
+        let architecture = configuration["architectures"]?.array?.first?.string
+        let modelType = configuration["model_type"]?.string
+        if let architecture {
+            if let family = all.first(where: { $0.architectures.contains(architecture) }) { return family }
+        } else if let family = all.first(where: { $0.modelType == modelType }) {
+            return family
+        }
+        let given = architecture ?? modelType ?? ""
+        guard !given.isEmpty else {
+            throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
+        }
+        let known = all.flatMap(\.architectures)
+        let nearest = NearestName.of(given, among: known).map { "; the nearest is \($0)" } ?? ""
+        throw RecastError(
+            .unsupported, "unknown architecture \(given)\(nearest); known are \(known.joined(separator: ", "))",
+            trail: [file])
+    }
+}

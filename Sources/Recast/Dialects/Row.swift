@@ -1,0 +1,81 @@
+/// A line of a mapping table: which roles a stored tensor holds, under which name and in which layout.
+public struct Row: Sendable, Hashable {
+    public let roles: [Role]
+    /// The name without `.weight` or `.bias`; `{layer}` and `{expert}` stand for numbers.
+    public let stem: String
+    public let parts: [Slot.Part]
+    public let layout: Layout
+
+    /// - Parameter pattern: ends in `.weight` or `.{weight,bias}`.
+    public init(_ role: Role, _ pattern: String, layout: Layout = .direct) {
+        self.init([role], pattern, layout: layout)
+    }
+
+    public init(_ roles: [Role], _ pattern: String, layout: Layout) {
+        let both = ".{weight,bias}"
+        let hasBoth = pattern.hasSuffix(both)
+        precondition(hasBoth || pattern.hasSuffix(".weight"))
+        self.roles = roles
+        self.layout = layout
+        stem = String(pattern.dropLast(hasBoth ? both.count : ".weight".count))
+        parts = hasBoth ? [.weight, .bias] : [.weight]
+    }
+
+    /// The name of one stored tensor.
+    public func name(layer: Int?, expert: Int? = nil, _ part: Slot.Part) -> String {
+        let stem = stem.split(separator: ".", omittingEmptySubsequences: false).map { component in
+            switch component {
+            case "{layer}": layer.map(String.init) ?? String(component)
+            case "{expert}": expert.map(String.init) ?? String(component)
+            default: String(component)
+            }
+        }
+        return stem.joined(separator: ".") + "." + part.rawValue
+    }
+
+    public var isPerLayer: Bool { stem.contains("{layer}") }
+}
+
+/// A table of rows, which can be looked up by stored name.
+public struct MappingTable: Sendable {
+    public let rows: [Row]
+    private let byTemplate: [String: (row: Int, part: Slot.Part)]
+
+    public struct Match: Sendable {
+        public var row: Row
+        public var layer: Int?
+        public var expert: Int?
+        public var part: Slot.Part
+    }
+
+    public init(_ rows: [Row]) {
+        self.rows = rows
+        var byTemplate: [String: (row: Int, part: Slot.Part)] = [:]
+        for (index, row) in rows.enumerated() {
+            for part in row.parts {
+                let template = row.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#")
+                byTemplate[template + "." + part.rawValue] = (index, part)
+            }
+        }
+        self.byTemplate = byTemplate
+    }
+
+    /// The row of a stored name; nil for a name the table does not have.
+    public func match(_ name: String) -> Match? {
+        var numbers: [Int] = []
+        let template = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
+            // Only the plain spelling is a number: `007` and `+7` are other names.
+            guard let number = Int(component), String(number) == component, number >= 0 else { return String(component) }
+            numbers.append(number)
+            return "#"
+        }
+        guard let (row, part) = byTemplate[template.joined(separator: ".")] else { return nil }
+        let hasLayer = rows[row].isPerLayer
+        return Match(
+            row: rows[row], layer: hasLayer ? numbers.first : nil,
+            expert: numbers.count > (hasLayer ? 1 : 0) ? numbers.last : nil, part: part)
+    }
+
+    /// The row that holds a role.
+    public func row(of role: Role) -> Row? { rows.first { $0.roles.contains(role) } }
+}

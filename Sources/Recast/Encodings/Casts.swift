@@ -1,0 +1,118 @@
+/// IEEE float32, as it is stored.
+enum SingleFloat {
+    /// How many of `count` elements are infinite or not a number.
+    static func nonfiniteCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
+        kernels.table.pointee.nonfinite(source, count)
+    }
+}
+
+/// IEEE float16, kept as its bits: Swift's `Float16` is a library call per element on x86-64.
+///
+/// Rounds to nearest even and keeps subnormals; overflow is infinite, and a NaN is sign|0x7E00 (gguf.md §b, `h`).
+enum HalfFloat: BlockEncoding {
+    static let blockSize = 1
+    static let blockByteCount = 2
+
+    static func encode(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
+    ) {
+        kernels.table.pointee.f16_from_f32(source, destination, count)
+    }
+
+    /// Casts bfloat16, by way of float32.
+    static func encode(
+        brain source: UnsafeRawPointer, into destination: UnsafeMutableRawPointer, count: Int,
+        with kernels: Kernels = .best
+    ) {
+        kernels.table.pointee.f16_from_bf16(source, destination, count)
+    }
+
+    static func decode(
+        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
+    ) {
+        kernels.table.pointee.f32_from_f16(source, destination, count)
+    }
+
+    /// How many of `count` elements are finite, but infinite once encoded.
+    static func overflowCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
+        kernels.table.pointee.overflowing_f16(source, count)
+    }
+
+    /// How many of `count` elements, NaN aside, do not come back the same.
+    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
+        kernels.table.pointee.inexact_f16(source, count)
+    }
+
+    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
+        for i in 0..<count { destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self) }
+    }
+
+    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
+        for i in 0..<count { destination[i] = value(of: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
+    }
+
+    static func bits(of value: Float) -> UInt16 {
+        let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
+        let magnitude = value.magnitude
+        if magnitude.isNaN { return sign | 0x7E00 }
+        if magnitude >= 65520 { return sign | 0x7C00 }
+        // In units of the last place, which are those of 2^-14 for everything below it. A mantissa that rounds up to
+        // a power of two carries into the exponent.
+        let exponent = max(magnitude.isNormal ? Int(magnitude.exponent) : -126, -14)
+        let units = Float(sign: .plus, exponent: 10 - exponent, significand: magnitude).rounded(.toNearestOrEven)
+        return sign | (UInt16(exponent + 14) << 10 + UInt16(units))
+    }
+
+    static func value(of bits: UInt16) -> Float {
+        let exponent = Int(bits >> 10 & 31)
+        let mantissa = UInt32(bits & 1023)
+        let sign: FloatingPointSign = bits & 0x8000 == 0 ? .plus : .minus
+        switch (exponent, mantissa) {
+        case (31, 0): return sign == .plus ? .infinity : -.infinity
+        case (31, _): return Float(bitPattern: UInt32(bits & 0x8000) << 16 | 0x7FC0_0000 | mantissa << 13)
+        case (0, _): return Float(sign: sign, exponent: -24, significand: Float(mantissa))
+        default: return Float(sign: sign, exponent: exponent - 25, significand: Float(mantissa + 1024))
+        }
+    }
+}
+
+/// bfloat16: the upper half of a float32, rounded to nearest even; a NaN stays one (gguf.md §b.1, BF16).
+enum BrainFloat: BlockEncoding {
+    static let blockSize = 1
+    static let blockByteCount = 2
+
+    static func encode(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
+    ) {
+        kernels.table.pointee.bf16_from_f32(source, destination, count)
+    }
+
+    static func decode(
+        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
+    ) {
+        kernels.table.pointee.f32_from_bf16(source, destination, count)
+    }
+
+    /// How many of `count` elements, NaN aside, do not come back the same.
+    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
+        kernels.table.pointee.inexact_bf16(source, count)
+    }
+
+    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
+        for i in 0..<count { destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self) }
+    }
+
+    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
+        for i in 0..<count { destination[i] = value(of: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
+    }
+
+    static func bits(of value: Float) -> UInt16 {
+        let upper = UInt16(truncatingIfNeeded: value.bitPattern >> 16)
+        if value.isNaN { return upper | 64 }
+        let lower = value.bitPattern & 0xFFFF
+        let up = lower > 0x8000 || lower == 0x8000 && upper & 1 == 1
+        return up ? upper + 1 : upper
+    }
+
+    static func value(of bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+}

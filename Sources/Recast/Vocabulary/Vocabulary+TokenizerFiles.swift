@@ -1,0 +1,89 @@
+extension Vocabulary {
+    /// `tokenizer.json` and `tokenizer_config.json` with the same content, for vocabularies that came without them.
+    var huggingFaceFiles: [(name: String, json: JSON)] {
+        [("tokenizer.json", tokenizerJSON), ("tokenizer_config.json", tokenizerConfiguration)]
+    }
+
+    private var tokenizerJSON: JSON {
+        let added = Set(addedTokens.map(\.id))
+        let vocab = tokens.indices.filter { !added.contains($0) && kinds[$0] != .unused }
+            .map { JSON.Object.Member(key: tokens[$0], value: .int($0)) }
+        let byteLevel: JSON = [
+            "type": "ByteLevel", "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": false, "use_regex": false,
+        ]
+        let steps = preTokenizer.steps.map { step -> JSON in
+            switch step {
+            case .split(let pattern):
+                [
+                    "type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated", "invert": false,
+                ]
+            case .digits(let individual): ["type": "Digits", "individual_digits": .bool(individual)]
+            }
+        }
+        return [
+            "version": "1.0", "truncation": nil, "padding": nil,
+            "added_tokens": .array(
+                addedTokens.map { token in
+                    [
+                        "id": .int(token.id), "content": .string(token.content),
+                        "single_word": .bool(token.isSingleWord), "lstrip": .bool(token.stripsLeft),
+                        "rstrip": .bool(token.stripsRight), "normalized": .bool(token.isNormalized),
+                        "special": .bool(token.isSpecial),
+                    ]
+                }),
+            "normalizer": normalizer == .nfc ? ["type": "NFC"] : nil,
+            "pre_tokenizer": ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel])],
+            "post_processor": postProcessor,
+            "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
+            "model": [
+                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+                "end_of_word_suffix": nil, "fuse_unk": false, "byte_fallback": false,
+                "ignore_merges": .bool(ignoresMerges), "vocab": .object(JSON.Object(uniqueMembers: vocab)),
+                "merges": .array(merges.map { [.string($0.left), .string($0.right)] }),
+            ],
+        ]
+    }
+
+    private var postProcessor: JSON {
+        let byteLevel: JSON = ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true]
+        let before = addsBOS == true ? special.bos : nil
+        let after = addsEOS == true ? special.eos : nil
+        guard before != nil || after != nil else { return byteLevel }
+        func piece(_ id: Int) -> JSON { ["SpecialToken": ["id": .string(tokens[id]), "type_id": 0]] }
+        let single = (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "A", "type_id": 0]]] + (after.map { [piece($0)] } ?? [])
+        let second: [JSON] = (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "B", "type_id": 1]]] + (after.map { [piece($0)] } ?? [])
+        var named = JSON.Object()
+        for id in [before, after].compactMap(\.self) {
+            named[tokens[id]] = [
+                "id": .string(tokens[id]), "ids": [.int(id)], "tokens": [.string(tokens[id])],
+            ]
+        }
+        let template: JSON = [
+            "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
+            "special_tokens": .object(named),
+        ]
+        return ["type": "Sequence", "processors": [byteLevel, template]]
+    }
+
+    private var tokenizerConfiguration: JSON {
+        func text(_ id: Int?) -> JSON { id.map { .string(tokens[$0]) } ?? nil }
+        var object = JSON.Object([
+            ("tokenizer_class", "PreTrainedTokenizerFast"),
+            ("add_prefix_space", .bool(addsPrefixSpace)),
+            ("clean_up_tokenization_spaces", false),
+            ("bos_token", text(special.bos)),
+            ("eos_token", text(special.eos)),
+            ("pad_token", text(special.padding)),
+            ("unk_token", text(special.unknown)),
+        ])
+        if let addsBOS { object["add_bos_token"] = .bool(addsBOS) }
+        if let addsEOS { object["add_eos_token"] = .bool(addsEOS) }
+        if let template = chatTemplates.first(where: { $0.name == nil }), chatTemplates.count == 1 {
+            object["chat_template"] = .string(template.text)
+        } else if !chatTemplates.isEmpty {
+            object["chat_template"] = .array(
+                chatTemplates.map { ["name": .string($0.name ?? "default"), "template": .string($0.text)] })
+        }
+        return .object(object)
+    }
+}

@@ -1,0 +1,134 @@
+import Recast
+
+/// Byte-pair encoding over bytes: text without added tokens in, ids out.
+struct ByteLevelBPE: Sendable {
+    private let splitter: Splitter
+    private let tokens: TokenBytes
+    private let isAdded: [Bool]
+    /// The token of each byte; where there is none the unknown token, or -1.
+    private let byteTokens: [Int32]
+    private let merges: MergeTable
+    private let ignoresMerges: Bool
+    private let addsPrefixSpace: Bool
+
+    /// `tokens` are indexed; throws where a merge or the pre-tokenizer is not usable.
+    init(_ vocabulary: Vocabulary, tokens: TokenBytes, isAdded: [Bool]) throws(RecastError) {
+        splitter = try Splitter(vocabulary.preTokenizer)
+        self.tokens = tokens
+        self.isAdded = isAdded
+        ignoresMerges = vocabulary.ignoresMerges
+        addsPrefixSpace = vocabulary.addsPrefixSpace
+        let unknown = Int32(vocabulary.special.unknown ?? -1)
+        byteTokens = (0...255).map { byte in
+            [UInt8(byte)].withUnsafeBufferPointer { tokens.id(of: $0) } ?? unknown
+        }
+        merges = try Self.merges(of: vocabulary, tokens: tokens)
+    }
+
+    private static func merges(of vocabulary: Vocabulary, tokens: TokenBytes) throws(RecastError) -> MergeTable {
+        guard vocabulary.merges.count < UInt32.max else {
+            throw RecastError(.malformedInput, "\(vocabulary.merges.count) merges")
+        }
+        var merges = MergeTable(capacity: vocabulary.merges.count)
+        var bytes: [UInt8] = []
+        for (rank, merge) in vocabulary.merges.enumerated() {
+            bytes.removeAll(keepingCapacity: true)
+            guard ByteLevelAlphabet.appendBytes(spelledBy: merge.left, to: &bytes) else { continue }
+            let middle = bytes.count
+            // Text is made of bytes, so a merge of anything else can never apply.
+            guard ByteLevelAlphabet.appendBytes(spelledBy: merge.right, to: &bytes) else { continue }
+            let (left, right, result) = bytes.withUnsafeBufferPointer {
+                (tokens.id(of: $0.part(0..<middle)), tokens.id(of: $0.part(middle..<$0.count)), tokens.id(of: $0))
+            }
+            guard let left, let right, let result else {
+                let absent = left == nil ? merge.left : right == nil ? merge.right : merge.left + merge.right
+                throw RecastError(
+                    .malformedInput,
+                    "merge \(rank), \"\(merge.left)\" and \"\(merge.right)\": there is no token \"\(absent)\"")
+            }
+            merges.insert(left, right, rank: rank, result: result)
+        }
+        return merges
+    }
+
+    /// Appends the ids of `text`.
+    func encode(_ text: UnsafeBufferPointer<UInt8>, into output: inout EncodedText) {
+        if addsPrefixSpace, let first = text.first, first != UInt8(ascii: " ") {
+            ([UInt8(ascii: " ")] + text).withUnsafeBufferPointer { encodePieces(of: $0, into: &output) }
+        } else {
+            encodePieces(of: text, into: &output)
+        }
+    }
+
+    private func encodePieces(of text: UnsafeBufferPointer<UInt8>, into output: inout EncodedText) {
+        var start = 0
+        if let pattern = splitter.onlyPattern {
+            while start < text.count {
+                let end = pattern.pieceEnd(from: start, in: text)
+                encodePiece(text, start..<end, into: &output)
+                start = end
+            }
+        } else {
+            do {
+                for end in try splitter.pieceEnds(in: text) {
+                    encodePiece(text, start..<end, into: &output)
+                    start = end
+                }
+            } catch {
+                output.failure = error
+            }
+        }
+    }
+
+    @inline(__always)
+    private func encodePiece(
+        _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into output: inout EncodedText
+    ) {
+        if range.count > PieceCache.longestPiece {
+            return encodeNewPiece(text.part(range), into: &output)
+        }
+        let key = PieceCache.Key(text, range)
+        var slot = 0
+        if let place = output.cache.place(of: key, slot: &slot) {
+            for index in place { output.ids.append(output.ids[index]) }
+        } else {
+            let start = output.ids.count
+            encodeNewPiece(text.part(range), into: &output)
+            output.cache.remember(key, in: slot, at: start..<output.ids.count)
+        }
+    }
+
+    private func encodeNewPiece(_ piece: UnsafeBufferPointer<UInt8>, into output: inout EncodedText) {
+        // An added token is only ever matched as such, or text could smuggle in a special one.
+        if ignoresMerges, let id = tokens.id(of: piece), !isAdded[Int(id)] {
+            output.ids.append(id)
+            return
+        }
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: piece.count) { symbols in
+            for index in 0..<piece.count {
+                symbols[index] = byteTokens[Int(piece[index])]
+                if symbols[index] < 0 {
+                    output.failure = .unsupported(
+                        "no token stands for byte 0x\(String(piece[index], radix: 16)), and none for the unknown"
+                    )
+                    return
+                }
+            }
+            let count = merges.merge(symbols)
+            output.ids.append(contentsOf: symbols[..<count])
+        }
+    }
+}
+
+/// Ids on their way out, with what has to be remembered on the way.
+struct EncodedText {
+    var ids: [Int32] = []
+    var cache: PieceCache
+    /// Why the ids are not all there: closures of the standard library would let an error out without its type.
+    var failure: RecastError?
+
+    init(byteCount: Int) {
+        ids.reserveCapacity(byteCount / 4 + 2)
+        cache = PieceCache(byteCount: byteCount)
+    }
+}

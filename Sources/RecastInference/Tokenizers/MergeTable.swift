@@ -1,0 +1,131 @@
+/// Byte-pair merges by rank, on ids.
+struct MergeTable: Sendable {
+    /// Pairs of ids to rank (high half) and merged id (low half): the smallest value is the merge to make first.
+    private var values: PairTable
+
+    init(capacity: Int) { values = PairTable(minimumCapacity: capacity) }
+
+    mutating func insert(_ left: Int32, _ right: Int32, rank: Int, result: Int32) {
+        values[PairTable.key(left, right)] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: result))
+    }
+
+    @inline(__always)
+    private func value(_ left: Int32, _ right: Int32) -> UInt64 { values[PairTable.key(left, right)] }
+
+    /// Up to this many symbols it is quicker to look at all of them for every merge than to keep a queue.
+    private static let longestScanned = 96
+
+    /// Merges symbols in place and returns how many are left, at the front.
+    func merge(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
+        if symbols.count < 2 { return symbols.count }
+        if symbols.count > Self.longestScanned { return mergeQueued(symbols) }
+        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: symbols.count) {
+            mergeScanned(symbols, pairs: $0)
+        }
+    }
+
+    private func mergeScanned(
+        _ symbols: UnsafeMutableBufferPointer<Int32>, pairs: UnsafeMutableBufferPointer<UInt64>
+    ) -> Int {
+        var pairCount = symbols.count &- 1
+        for index in 0..<pairCount { pairs[index] = value(symbols[index], symbols[index &+ 1]) }
+        while pairCount > 0 {
+            var best = PairTable.missing
+            var place = 0
+            for index in 0..<pairCount where pairs[index] < best {
+                best = pairs[index]
+                place = index
+            }
+            if best == PairTable.missing { break }
+            symbols[place] = Int32(truncatingIfNeeded: best)
+            var index = place &+ 1
+            while index < pairCount {
+                symbols[index] = symbols[index &+ 1]
+                pairs[index &- 1] = pairs[index]
+                index &+= 1
+            }
+            pairCount &-= 1
+            if place > 0 { pairs[place &- 1] = value(symbols[place &- 1], symbols[place]) }
+            if place < pairCount { pairs[place] = value(symbols[place], symbols[place &+ 1]) }
+        }
+        return pairCount &+ 1
+    }
+
+    /// The same with a queue of pairs and a list of symbols, for pieces so long that scans would be quadratic.
+    func mergeQueued(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
+        let count = symbols.count
+        var next = (1...count).map { Int32(truncatingIfNeeded: $0) }
+        var previous = (-1..<(count - 1)).map { Int32(truncatingIfNeeded: $0) }
+        var queue = PairQueue()
+        for index in 0..<(count - 1) {
+            queue.append(rank: value(symbols[index], symbols[index + 1]) >> 32, place: index)
+        }
+        queue.order()
+        while let (rank, place) = queue.removeFirst() {
+            let right = Int(next[place])
+            // A symbol that was merged away is -1; a pair that changed since has another rank.
+            guard symbols[place] >= 0, right < count else { continue }
+            let pair = value(symbols[place], symbols[right])
+            guard pair != PairTable.missing, pair >> 32 == rank else { continue }
+            symbols[place] = Int32(truncatingIfNeeded: pair)
+            symbols[right] = -1
+            let after = Int(next[right])
+            next[place] = Int32(truncatingIfNeeded: after)
+            if after < count {
+                previous[after] = Int32(truncatingIfNeeded: place)
+                queue.insert(rank: value(symbols[place], symbols[after]) >> 32, place: place)
+            }
+            let before = Int(previous[place])
+            if before >= 0 { queue.insert(rank: value(symbols[before], symbols[place]) >> 32, place: before) }
+        }
+        var kept = 0
+        for index in 0..<count where symbols[index] >= 0 {
+            symbols[kept] = symbols[index]
+            kept += 1
+        }
+        return kept
+    }
+}
+
+/// Pairs that may be merged, the one of lowest rank first, of equals the leftmost: a binary heap.
+private struct PairQueue {
+    private var items: [UInt64] = []
+    /// The rank of pairs that have no merge.
+    private static let noRank = PairTable.missing >> 32
+
+    /// Adds without regard to order; `order()` must follow.
+    mutating func append(rank: UInt64, place: Int) {
+        if rank != Self.noRank { items.append(rank << 32 | UInt64(place)) }
+    }
+
+    mutating func order() {
+        // Sorted is a heap too.
+        items.sort()
+    }
+
+    mutating func insert(rank: UInt64, place: Int) {
+        if rank == Self.noRank { return }
+        let item = rank << 32 | UInt64(place)
+        var index = items.count
+        items.append(item)
+        while index > 0, items[(index - 1) / 2] > item {
+            items[index] = items[(index - 1) / 2]
+            index = (index - 1) / 2
+        }
+        items[index] = item
+    }
+
+    mutating func removeFirst() -> (rank: UInt64, place: Int)? {
+        guard let first = items.first, let last = items.popLast() else { return nil }
+        var index = 0
+        while items.count > 2 * index + 1 {
+            var child = 2 * index + 1
+            if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
+            if items[child] >= last { break }
+            items[index] = items[child]
+            index = child
+        }
+        if !items.isEmpty { items[index] = last }
+        return (first >> 32, Int(first & 0xFFFF_FFFF))
+    }
+}

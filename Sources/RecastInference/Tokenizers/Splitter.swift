@@ -1,0 +1,85 @@
+import Recast
+
+/// A pre-tokenizer ready to run: text in, where its pieces end out.
+struct Splitter: Sendable {
+    private enum Step: Sendable {
+        case known(PatternSplitter)
+        case digits(individual: Bool)
+        case expression(ExpressionSplitter)
+    }
+
+    private let steps: [Step]
+
+    /// Throws where an expression is not valid.
+    init(_ preTokenizer: PreTokenizer) throws(RecastError) {
+        var steps: [Step] = []
+        for step in preTokenizer.steps {
+            switch step {
+            case .digits(let individual): steps.append(.digits(individual: individual))
+            case .split(let pattern):
+                if let known = PatternSplitter(pattern: pattern) {
+                    steps.append(.known(known))
+                } else {
+                    steps.append(.expression(try ExpressionSplitter(pattern: pattern)))
+                }
+            }
+        }
+        self.steps = steps
+    }
+
+    /// The splitter that is all there is to do, which most pre-tokenizers are: pieces can then be taken one by one.
+    var onlyPattern: PatternSplitter? {
+        if steps.count == 1, case .known(let pattern) = steps[0] { pattern } else { nil }
+    }
+
+    /// The offsets where the pieces of `text` end, in order.
+    func pieceEnds(in text: UnsafeBufferPointer<UInt8>) throws(RecastError) -> [Int] {
+        var ends = text.isEmpty ? [] : [text.count]
+        for step in steps {
+            switch step {
+            case .known(let pattern): ends = Self.cut(text, at: ends) { pattern.pieceEnd(from: $0, in: $1) }
+            case .digits(let individual):
+                let classes = ScalarClasses.shared
+                ends = Self.cut(text, at: ends) {
+                    Self.digitsEnd(from: $0, in: $1, individual: individual, classes: classes)
+                }
+            case .expression(let expression): ends = try expression.pieceEnds(in: text, within: ends)
+            }
+        }
+        return ends
+    }
+
+    /// Cuts every piece on its own: what an expression looks ahead at ends with the piece.
+    private static func cut(
+        _ text: UnsafeBufferPointer<UInt8>, at ends: [Int], _ pieceEnd: (Int, UnsafeBufferPointer<UInt8>) -> Int
+    ) -> [Int] {
+        var result: [Int] = []
+        var start = 0
+        for end in ends {
+            let part = text.part(start..<end)
+            var offset = 0
+            while offset < part.count {
+                offset = pieceEnd(offset, part)
+                result.append(start + offset)
+            }
+            start = end
+        }
+        return result
+    }
+
+    /// A digit, or a run of digits, or what is between them; "digit" is any scalar of `\p{N}` here.
+    private static func digitsEnd(
+        from start: Int, in text: UnsafeBufferPointer<UInt8>, individual: Bool, classes: ScalarClasses
+    ) -> Int {
+        let (first, second) = text.scalar(at: start)
+        let isDigit = classes[first] == .number
+        if isDigit, individual { return second }
+        var end = second
+        while end < text.count {
+            let (value, next) = text.scalar(at: end)
+            if (classes[value] == .number) != isDigit { break }
+            end = next
+        }
+        return end
+    }
+}

@@ -1,0 +1,157 @@
+import Recast
+
+/// Text to token ids and back, as a vocabulary says.
+///
+/// A tokenizer is immutable: any number of threads may use one at the same time.
+public struct Tokenizer: Sendable {
+    /// How text between added tokens becomes ids.
+    private enum Model: Sendable {
+        case byteLevelBPE(ByteLevelBPE)
+    }
+
+    private let model: Model
+    private let normalizer: Vocabulary.Normalizer
+    private let rawTokens: AddedTokenMatcher
+    private let normalizedTokens: AddedTokenMatcher
+    private let addsBOS: Bool
+    private let addsEOS: Bool
+    let tokens: TokenBytes
+    let isSpecialToken: [Bool]
+    /// The token ids with a meaning of their own.
+    public let special: Vocabulary.SpecialTokens
+
+    /// Throws `.unsupported` for a model or a pre-tokenizer that cannot be run, and `.malformedInput` where the parts
+    /// of the vocabulary contradict each other.
+    public init(_ vocabulary: Vocabulary) throws(RecastError) {
+        try Self.check(vocabulary)
+        let (tokens, isAdded) = Self.tokenBytes(of: vocabulary)
+        switch vocabulary.model {
+        case .byteLevelBPE:
+            model = .byteLevelBPE(try ByteLevelBPE(vocabulary, tokens: tokens, isAdded: isAdded))
+        case .sentencePieceBPE:
+            throw .unsupported(
+                "SentencePiece vocabularies can be converted but not run: there is no tokenizer for them")
+        }
+        var isSpecialToken = vocabulary.kinds.map { $0 == .control || $0 == .unknown }
+        for token in vocabulary.addedTokens where token.isSpecial { isSpecialToken[token.id] = true }
+        self.tokens = tokens
+        self.isSpecialToken = isSpecialToken
+        normalizer = vocabulary.normalizer
+        rawTokens = AddedTokenMatcher(vocabulary.addedTokens.filter { !$0.isNormalized })
+        normalizedTokens = AddedTokenMatcher(
+            vocabulary.addedTokens.filter(\.isNormalized).map { token in
+                var token = token
+                if vocabulary.normalizer == .nfc { token.content = composed(token.content) }
+                return token
+            })
+        addsBOS = vocabulary.addsBOS ?? false
+        addsEOS = vocabulary.addsEOS ?? false
+        special = vocabulary.special
+    }
+
+    /// The ids of a text.
+    ///
+    /// - Parameters:
+    ///   - parsingSpecial: Whether special tokens spelled out in the text are those tokens; if not, they are text like
+    ///     any other. Added tokens that are not special are always found.
+    ///   - addingSpecial: Whether to put BOS before and EOS after the text where the vocabulary wants and has them.
+    /// - Throws: `.unsupported` where a byte has no token and there is no unknown token, or where the engine behind an
+    ///   uncommon pre-tokenizer gives up.
+    public func encode(
+        _ text: String, parsingSpecial: Bool = true, addingSpecial: Bool = false
+    ) throws(RecastError) -> [Int32] {
+        var text = text
+        var output = EncodedText(byteCount: text.utf8.count)
+        if addingSpecial, addsBOS, let bos = special.bos { output.ids.append(Int32(bos)) }
+        text.withUTF8 { utf8 in
+            rawTokens.forEachSegment(of: utf8, parsingSpecial: parsingSpecial) { segment in
+                switch segment {
+                case .token(let id): output.ids.append(id)
+                case .text(let range): normalize(utf8.part(range), parsingSpecial: parsingSpecial, into: &output)
+                }
+            }
+        }
+        if let failure = output.failure { throw failure }
+        if addingSpecial, addsEOS, let eos = special.eos { output.ids.append(Int32(eos)) }
+        return output.ids
+    }
+
+    private func normalize(
+        _ text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, into output: inout EncodedText
+    ) {
+        if normalizer == .none || Composition.isInert(text) {
+            return encode(normalized: text, parsingSpecial: parsingSpecial, into: &output)
+        }
+        var composition = composed(String(decoding: text, as: UTF8.self))
+        composition.withUTF8 { encode(normalized: $0, parsingSpecial: parsingSpecial, into: &output) }
+    }
+
+    private func encode(
+        normalized text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, into output: inout EncodedText
+    ) {
+        normalizedTokens.forEachSegment(of: text, parsingSpecial: parsingSpecial) { segment in
+            switch segment {
+            case .token(let id): output.ids.append(id)
+            case .text(let range):
+                switch model {
+                case .byteLevelBPE(let model): model.encode(text.part(range), into: &output)
+                }
+            }
+        }
+    }
+}
+
+extension Tokenizer {
+    /// Checks what the tokenizer takes for granted about a vocabulary.
+    private static func check(_ vocabulary: Vocabulary) throws(RecastError) {
+        let count = vocabulary.tokens.count
+        guard count <= Int(Int32.max) else { throw RecastError(.malformedInput, "a vocabulary of \(count) tokens") }
+        guard vocabulary.kinds.count == count else {
+            throw RecastError(.malformedInput, "\(count) tokens, but the kinds of \(vocabulary.kinds.count)")
+        }
+        for token in vocabulary.addedTokens where !(0..<count).contains(token.id) {
+            throw RecastError(
+                .malformedInput,
+                "added token \"\(token.content)\" has id \(token.id) in a vocabulary of \(count) tokens")
+        }
+        let special = vocabulary.special
+        for (name, id) in [("BOS", special.bos), ("EOS", special.eos), ("unknown", special.unknown)] {
+            guard let id, !(0..<count).contains(id) else { continue }
+            throw RecastError(.malformedInput, "the \(name) token has id \(id) in a vocabulary of \(count) tokens")
+        }
+    }
+
+    /// The bytes each token stands for, and which tokens are added ones.
+    private static func tokenBytes(of vocabulary: Vocabulary) -> (TokenBytes, isAdded: [Bool]) {
+        let count = vocabulary.tokens.count
+        var plainTexts: [Int: String] = [:]
+        var isAdded = [Bool](repeating: false, count: count)
+        for token in vocabulary.addedTokens {
+            plainTexts[token.id] = token.content
+            isAdded[token.id] = true
+        }
+        var tokens = TokenBytes(capacity: count)
+        var isSpelled = [Bool](repeating: false, count: count)
+        var spelling: [UInt8] = []
+        for (id, text) in vocabulary.tokens.enumerated() {
+            let plainText = isAdded[id] ? plainTexts[id] : nil
+            tokens.append { bytes in
+                if plainText == nil, ByteLevelAlphabet.appendBytes(spelledBy: text, to: &bytes) {
+                    isSpelled[id] = true
+                } else {
+                    bytes.append(contentsOf: (plainText ?? text).utf8)
+                }
+            }
+            if isAdded[id] {
+                spelling.removeAll(keepingCapacity: true)
+                isSpelled[id] =
+                    ByteLevelAlphabet.appendBytes(spelledBy: text, to: &spelling) && spelling.elementsEqual(tokens[id])
+            }
+        }
+        // Only what is spelled in the alphabet can come out of merges; where an added token has the bytes of a token of
+        // the model, the latter is meant.
+        for id in 0..<count where isSpelled[id] && !isAdded[id] { tokens.index(id) }
+        for id in 0..<count where isSpelled[id] && isAdded[id] { tokens.index(id) }
+        return (tokens, isAdded)
+    }
+}
