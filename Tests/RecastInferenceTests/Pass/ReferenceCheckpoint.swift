@@ -1,7 +1,7 @@
 import Foundation
 import Recast
 
-/// A checkpoint of the golden corpus, opened by the few lines that tests of the pass need.
+/// A checkpoint of the golden corpus, ready to run.
 struct ReferenceCheckpoint {
     let graph: Graph
     let files: FilePool
@@ -21,85 +21,10 @@ struct ReferenceCheckpoint {
 
     static var hasTinyModel: Bool { FileManager.default.fileExists(atPath: tinyModel + "/model.safetensors") }
 
-    init(_ directory: String) throws {
-        let config = try JSON(parsing: FileSource.contents(of: directory + "/config.json"), file: "config.json")
-        let names = try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
-            .filter { $0.hasPrefix("model") && $0.hasSuffix(".safetensors") }
-        var files: [SourceFile] = []
-        var tensors: [String: LazyTensor] = [:]
-        for name in names {
-            let file = try TensorFile(directory + "/" + name, id: FileID(files.count))
-            files.append(file.source)
-            tensors.merge(file.tensors) { first, _ in first }
-        }
-        self.files = FilePool(files)
-        var graph = Graph(configuration: Self.configuration(config))
-        for (name, tensor) in tensors { graph[Self.slot(name)] = tensor }
-        if config["tie_word_embeddings"]?.bool == true { graph[Slot(.outputHead)] = nil }
-        self.graph = graph
-    }
-
-    private static func configuration(_ config: JSON) -> ModelConfiguration {
-        let heads = config["num_attention_heads"]!.int!
-        let hidden = config["hidden_size"]!.int!
-        let dimension = config["head_dim"]?.int ?? hidden / heads
-        let rope = config["rope_parameters"]
-        var scaling = Rope.Scaling.none
-        switch rope?["rope_type"]?.string {
-        case "linear": scaling = .linear(factor: rope!["factor"]!.double!)
-        case "llama3":
-            scaling = .llama3(
-                factor: rope!["factor"]!.double!, lowFrequencyFactor: rope!["low_freq_factor"]!.double!,
-                highFrequencyFactor: rope!["high_freq_factor"]!.double!,
-                originalContext: rope!["original_max_position_embeddings"]!.int!)
-        default: break
-        }
-        let theta = (rope?["rope_theta"] ?? config["rope_theta"])!.double!
-        var configuration = ModelConfiguration(
-            family: config["model_type"]!.string!, vocabularySize: config["vocab_size"]!.int!, hiddenSize: hidden,
-            feedForwardSize: config["intermediate_size"]!.int!, layerCount: config["num_hidden_layers"]!.int!,
-            headCount: heads, keyValueHeadCount: config["num_key_value_heads"]!.int!, headDimension: dimension,
-            contextLength: config["max_position_embeddings"]!.int!, normEpsilon: config["rms_norm_eps"]!.double!,
-            activation: config["hidden_act"]!.string!, rope: Rope(theta: theta, dimensions: dimension, scaling: scaling)
-        )
-        configuration.eosTokens = [config["eos_token_id"]!.int!]
-        return configuration
-    }
-
-    private static func slot(_ name: String) -> Slot {
-        let parts = name.split(separator: ".").map(String.init)
-        let part: Slot.Part = parts.last == "bias" ? .bias : .weight
-        let roles: [String: Role] = [
-            "embed_tokens": .tokenEmbedding, "lm_head": .outputHead, "norm": .outputNorm,
-            "input_layernorm": .attentionNorm,
-            "post_attention_layernorm": .feedForwardNorm, "q_proj": .query, "k_proj": .key, "v_proj": .value,
-            "o_proj": .attentionOutput, "gate_proj": .gate, "up_proj": .up, "down_proj": .down,
-        ]
-        return Slot(roles[parts[parts.count - 2]]!, layer: parts.count > 3 ? Int(parts[2]) : nil, part)
-    }
-}
-
-/// The tensors of one safetensors file.
-struct TensorFile {
-    let source: SourceFile
-    private(set) var tensors: [String: LazyTensor] = [:]
-
-    init(_ path: String, id: FileID = FileID(0)) throws {
-        let file = try FileSource(path: path)
-        source = SourceFile(path: path, byteCount: file.byteCount, modified: file.modified)
-        let length = try Int(file.bytes(0..<8).withUnsafeBytes { $0.integer(at: 0, as: UInt64.self) })
-        let header = try JSON(parsing: file.bytes(8..<8 + length), file: path)
-        for member in header.object!.members where member.key != "__metadata__" {
-            tensors[member.key] = LazyTensor.stored(
-                DType(named: member.value["dtype"]!.string!)!, member.value["shape"]!.array!.map { $0.int! }, in: id,
-                at: 8 + length + member.value["data_offsets"]!.array![0].int!)
-        }
-    }
-
-    /// All elements of a tensor, by their bytes.
-    func elements<Element: BitwiseCopyable>(_ name: String, as: Element.Type) throws -> [Element] {
-        var reader = Reader(files: FilePool([source]))
-        return try tensors[name]!.bytes(using: &reader).withUnsafeBytes { Array($0.bindMemory(to: Element.self)) }
+    init(_ path: String) throws {
+        let model = try Model(Checkpoint(path: path))
+        graph = model.graph
+        files = FilePool(model.files)
     }
 }
 
@@ -110,10 +35,17 @@ struct ReferenceLogits {
     let logits: [[[Float]]]
 
     init(_ directory: String) throws {
-        let file = try TensorFile(directory + "/reference.safetensors")
-        let shape = file.tensors["logits"]!.shape
-        let ids = try file.elements("input_ids", as: Int64.self).map { Int32($0) }
-        let values = try file.elements("logits", as: Float.self)
+        var files = FileList()
+        let file = try SafetensorsFile(path: directory + "/reference.safetensors", files: &files)
+        var reader = Reader(files: FilePool(files.files))
+        let tensors = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.name, $0.tensor) })
+        let shape = tensors["logits"]!.shape
+        let ids = try tensors["input_ids"]!.bytes(using: &reader).withUnsafeBytes {
+            $0.bindMemory(to: Int64.self).map { Int32($0) }
+        }
+        let values = try tensors["logits"]!.bytes(using: &reader).withUnsafeBytes {
+            Array($0.bindMemory(to: Float.self))
+        }
         tokens = (0..<shape[0]).map { Array(ids[$0 * shape[1]..<($0 + 1) * shape[1]]) }
         logits = (0..<shape[0]).map { text in
             (0..<shape[1]).map { token in
