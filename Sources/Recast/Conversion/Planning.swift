@@ -41,6 +41,9 @@ public struct Planning: Sendable {
         guard tensor.tensor.dtype.isDecodable else {
             throw .unsupported("\(tensor.name): numbers stored as \(tensor.tensor.dtype) cannot be converted yet")
         }
+        if tensor.tensor.dtype == .f64, dtype != .f32 {
+            throw .unsupported("\(tensor.name): F64 is only converted to F32; more would round twice")
+        }
         guard dtype.isEncodable else { throw .unsupported("\(tensor.name): \(dtype) cannot be written yet") }
     }
 }

@@ -1,19 +1,18 @@
 extension DType {
+    /// The types this library computes with, besides F32 and F64.
+    private static let codecs: [DType: any BlockEncoding.Type] = [
+        .f16: HalfFloat.self,
+        .bf16: BrainFloat.self,
+        .q4_0: Q4_0.self,
+        .q6_k: Q6_K.self,
+        .q8_0: Q8_0.self,
+    ]
+
     /// Whether numbers of this type can be turned into float32.
-    public var isDecodable: Bool {
-        switch self {
-        case .f32, .f16, .bf16, .f64, .q8_0, .q4_0, .q6_k: true
-        default: false
-        }
-    }
+    public var isDecodable: Bool { self == .f32 || self == .f64 || Self.codecs[self] != nil }
 
     /// Whether float32 numbers can be turned into this type.
-    public var isEncodable: Bool {
-        switch self {
-        case .f32, .f16, .bf16, .q8_0, .q4_0, .q6_k: true
-        default: false
-        }
-    }
+    public var isEncodable: Bool { self == .f32 || Self.codecs[self] != nil }
 
     /// Stored bytes as float32 numbers; exact for every type but F64, which is rounded once.
     func decode(
@@ -22,22 +21,37 @@ extension DType {
         guard let raw = source.baseAddress, let out = numbers.baseAddress else { return }
         switch self {
         case .f32: UnsafeMutableRawPointer(out).copyMemory(from: raw, byteCount: source.count)
-        case .bf16:
-            for i in 0..<numbers.count {
-                out[i] = Float(bitPattern: UInt32(raw.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) << 16)
+        case .f64:
+            for index in 0..<numbers.count {
+                let exact = raw.loadUnaligned(fromByteOffset: 8 * index, as: Double.self)
+                out[index] = Float(exact)
+                if Double(out[index]) != exact, !exact.isNaN { tally.roundedCount += 1 }
+                if out[index].isInfinite, exact.isFinite { tally.overflowCount += 1 }
             }
-        default: throw .unsupported("cannot compute with numbers stored as \(self)")
+        default:
+            guard let codec = Self.codecs[self] else {
+                throw .unsupported("numbers stored as \(self) cannot be converted yet")
+            }
+            codec.decode(raw, into: out, count: numbers.count)
         }
     }
 
-    /// Float32 numbers in this type, each rounded once.
+    /// Float32 numbers in this type, each rounded once, with a tally of what that did to them.
     func encode(
         _ numbers: UnsafeBufferPointer<Float>, into target: UnsafeMutableRawBufferPointer, tally: inout Tally
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
         switch self {
-        case .f32: out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
-        default: throw .unsupported("cannot store numbers as \(self)")
+        case .f32:
+            out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
+            return
+        case .f16:
+            tally.overflowCount += HalfFloat.overflowCount(source, count: numbers.count)
+            tally.roundedCount += HalfFloat.inexactCount(source, count: numbers.count)
+        case .bf16: tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
+        default: tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
         }
+        guard let codec = Self.codecs[self] else { throw .unsupported("\(self) cannot be written yet") }
+        codec.encode(source, into: out, count: numbers.count)
     }
 }

@@ -1,0 +1,107 @@
+/// Carries out a plan: stages the destination, executes, checks what was written, and lets it appear.
+public struct Conversion: Sendable {
+    public let plan: Plan
+    public let destination: String
+    /// Whether an existing destination is exchanged for the new one.
+    public var replaces = false
+    /// Whether an interrupted run keeps what it has done, and whether what an earlier one has done is used.
+    public var resumes = false
+    /// Whether finite numbers may become infinite.
+    public var allowsOverflow = false
+    public var verifies = true
+    public var workers = 1
+
+    public init(_ plan: Plan, to destination: String) {
+        self.plan = plan
+        self.destination = Path.trimmed(destination)
+    }
+
+    /// What a finished conversion did.
+    public struct Report: Sendable, Hashable {
+        public var byteCount: Int
+        /// What happened to the numbers of each transfer, by its index in the plan.
+        public var tallies: [Tally]
+
+        public var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
+    }
+
+    /// Whether the destination could be written: a dry run asks just this.
+    ///
+    /// - Throws: `destinationExists` or `inputOutput`.
+    public func check() throws(RecastError) {
+        try StagedDestination.check(
+            destination, form: plan.form, outputs: plan.outputs, replaces: replaces, sources: plan.sources)
+    }
+
+    /// - Throws: any error of reading and writing; the destination is then as it was.
+    public func run(progress: (@Sendable (Progress) -> Void)? = nil) throws(RecastError) -> Report {
+        let staged = try StagedDestination(
+            destination, form: plan.form, outputs: plan.outputs, replaces: replaces, resumes: resumes,
+            sources: plan.sources)
+        do throws(RecastError) {
+            let journal = resumes ? try Journal(path: staged.journalPath, plan: plan) : nil
+            let executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
+            try executor.prepare()
+            let tallies = try executor.run(journal: journal, progress: progress)
+            try check(tallies)
+            if verifies { try verify(staged) }
+            try staged.commit()
+            return Report(byteCount: plan.byteCount, tallies: tallies)
+        } catch {
+            if resumes, error.code == .interrupted || error.code == .inputOutput {
+                staged.keep()
+                throw RecastError(
+                    error.code, error.message + "; what is done is kept in \(staged.stagedRoot), --resume completes it",
+                    trail: error.trail)
+            }
+            throw error
+        }
+    }
+
+    /// Numbers that were lost are an error that names every tensor.
+    private func check(_ tallies: [Tally]) throws(RecastError) {
+        var problems: [String] = []
+        var isOverflow = false
+        for (transfer, tally) in zip(plan.transfers, tallies) {
+            let type = transfer.encoding.dtype?.name ?? ""
+            if tally.nonfiniteCount > 0 {
+                problems.append("\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
+            }
+            if tally.overflowCount > 0, !allowsOverflow {
+                isOverflow = true
+                problems.append("\(transfer.name): \(tally.overflowCount) values are too large for \(type)")
+            }
+        }
+        guard !problems.isEmpty else { return }
+        let more = problems.count > 10 ? ["\(problems.count - 10) more tensors"] : []
+        let hint = isOverflow ? "\n  --allow-overflow makes them infinite; --dtype bf16 or f32 holds them" : ""
+        throw .unsupported(
+            "some numbers cannot be stored:\n  " + (problems.prefix(10) + more).joined(separator: "\n  ") + hint)
+    }
+
+    /// Reads back the headers of what was written, as any reader would.
+    private func verify(_ staged: StagedDestination) throws(RecastError) {
+        var expected: [String: Transfer] = [:]
+        for transfer in plan.transfers { expected[transfer.name] = transfer }
+        for output in plan.outputs {
+            let path = staged.stagedPath(output)
+            guard POSIX.status(path)?.byteCount == output.byteCount else {
+                throw RecastError(.inputOutput, "has not the size it was written with", trail: [path])
+            }
+            var files = FileList()
+            let tensors: [NamedTensor]
+            if output.name.hasSuffix(".safetensors") {
+                tensors = try SafetensorsFile(path: path, files: &files).tensors
+            } else if output.name.hasSuffix(".gguf") || GGUFFile.recognizes(path) {
+                tensors = try GGUFFile(path: path, files: &files).tensors
+            } else {
+                continue
+            }
+            for tensor in tensors {
+                guard let transfer = expected[tensor.name], transfer.source.shape == tensor.tensor.shape,
+                    transfer.encoding.dtype == tensor.tensor.dtype
+                else { throw RecastError(.inputOutput, "\(tensor.name) was not written as planned", trail: [path]) }
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+internal import CKernels
+
+/// Ctrl-C, and a request to terminate: noticed by long work at its next step. A second one kills.
+public enum Interruption {
+    public static func catchSignals() { ck_catch_interrupts() }
+
+    public static var hasCome: Bool { ck_interrupted() != 0 }
+}

@@ -1,0 +1,46 @@
+/// Numbers and tables for people.
+enum Format {
+    /// Decimal units, as file systems and the Hub use them: `3.1 GB`.
+    static func bytes(_ count: Int) -> String { scaled(count, ["B", "kB", "MB", "GB", "TB", "PB"]) }
+
+    /// `1.5 B` parameters.
+    static func count(_ count: Int) -> String { scaled(count, ["", "K", "M", "B", "T"]) }
+
+    private static func scaled(_ count: Int, _ units: [String]) -> String {
+        var value = Double(count)
+        var unit = 0
+        while value >= 999.5, unit < units.count - 1 {
+            value /= 1000
+            unit += 1
+        }
+        let text = unit == 0 ? "\(count)" : fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0)
+        return units[unit].isEmpty ? text : "\(text) \(units[unit])"
+    }
+
+    /// A number with so many digits after the point.
+    static func fixed(_ value: Double, _ digits: Int) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        var scale = 1.0
+        for _ in 0..<digits { scale *= 10 }
+        let whole = Int((abs(value) * scale).rounded())
+        let sign = value < 0 && whole != 0 ? "-" : ""
+        guard digits > 0 else { return sign + "\(whole)" }
+        let fraction = String(whole % Int(scale))
+        return sign + "\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+    }
+
+    /// Columns as wide as their widest cell, numbers to the right.
+    static func table(_ rows: [[String]], rightAligned: Set<Int> = []) -> String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0 }
+        return rows.map { row in
+            let cells = row.enumerated().map { column, cell in
+                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                return rightAligned.contains(column) ? padding + cell : cell + padding
+            }
+            var line = cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}
