@@ -11,12 +11,11 @@ final class EncodedWeights: Multiplier {
 
     /// Reads the whole model.
     init(_ graph: Graph, files: FilePool, options: PassOptions) throws(RecastError) {
-        let workers = Workers(options.workers)
+        let workers = Workers(options)
         let resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
         var matrices: [Slot: EncodedMatrix] = [:]
         var vectors: [Slot: FloatBuffer] = [:]
         for (index, entry) in graph.entries.enumerated() {
-            try options.checkCancellation()
             let (tensor, name) = (entry.tensor, entry.slot.description)
             if tensor.shape.count == 1 {
                 let buffer = FloatBuffer(count: tensor.elementCount)

@@ -50,7 +50,6 @@ public final class Generator {
 
     public let configuration: ModelConfiguration
     private let weights: EncodedWeights
-    private let options: PassOptions
     private let slidingLimit: Int?
 
     /// Tokens of a prompt that go through the layers together.
@@ -65,7 +64,6 @@ public final class Generator {
         _ = try DecoderLayer(graph.configuration, positions: 0)
         configuration = graph.configuration
         slidingLimit = graph.slidingLimit
-        self.options = options
         weights = try EncodedWeights(graph, files: files, options: options)
     }
 
@@ -87,7 +85,6 @@ public final class Generator {
         var pending = prompt[...]
         while tokens.count < settings.maximumTokens {
             while !pending.isEmpty {
-                try options.checkCancellation()
                 try text.append(pending.prefix(Self.tokensAtOnce), weights)
                 pending = pending.dropFirst(Self.tokensAtOnce)
             }

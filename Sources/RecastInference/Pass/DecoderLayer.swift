@@ -51,11 +51,15 @@ struct DecoderLayer: Sendable {
         try multiplier.multiply(
             Slot(.attentionOutput, layer: index), queries, rows: rows, into: hidden, accumulating: true)
 
-        norm.apply(
-            hidden, weight: multiplier.norm(Slot(.feedForwardNorm, layer: index)), rows: rows,
-            columns: configuration.hiddenSize, into: normed)
-        try FeedForward(activation: activation, columns: configuration.feedForwardSize).apply(
-            normed, layer: index, rows: rows, addingTo: hidden, buffers: buffers, multiplier: multiplier)
+        let feedForward = FeedForward(activation: activation, columns: configuration.feedForwardSize)
+        for part in LayerBuffers.parts(of: rows) {
+            let hidden = hidden + part.lowerBound * configuration.hiddenSize
+            norm.apply(
+                hidden, weight: multiplier.norm(Slot(.feedForwardNorm, layer: index)), rows: part.count,
+                columns: configuration.hiddenSize, into: normed)
+            try feedForward.apply(
+                normed, layer: index, rows: part.count, addingTo: hidden, buffers: buffers, multiplier: multiplier)
+        }
     }
 
     private func attend(
@@ -97,14 +101,22 @@ final class LayerBuffers: Sendable {
     let up: FloatBuffer
     let scores: FloatBuffer
 
+    /// The feed-forward network sees each row by itself, and a long text in parts of
+    /// nearly the same size, which bounds its large buffers.
+    static func parts(of rows: Int) -> [Range<Int>] {
+        let count = rows.dividedRoundingUp(by: ForwardPass.rowsAtOnce)
+        return (0..<count).map { $0 * rows / count..<($0 + 1) * rows / count }
+    }
+
     /// - Parameters:
     ///   - rows: the most rows of a block.
     ///   - keys: the most tokens of a text.
     init(_ configuration: ModelConfiguration, rows: Int, keys: Int) {
         normed = FloatBuffer(count: rows * configuration.hiddenSize)
         queries = FloatBuffer(count: rows * configuration.queryRows)
-        gate = FloatBuffer(count: rows * configuration.feedForwardSize)
-        up = FloatBuffer(count: rows * configuration.feedForwardSize)
+        let part = min(rows, ForwardPass.rowsAtOnce)
+        gate = FloatBuffer(count: part * configuration.feedForwardSize)
+        up = FloatBuffer(count: part * configuration.feedForwardSize)
         scores = FloatBuffer(count: Attention(configuration).scoreCount(keys: keys))
     }
 }

@@ -66,7 +66,6 @@ extension ForwardPass.Run {
         let head = graph.head!
         let weights = FloatBuffer(count: tileRows * configuration.hiddenSize)
         for first in stride(from: 0, to: configuration.vocabularySize, by: tileRows) {
-            try options.checkCancellation()
             let rows = first..<min(configuration.vocabularySize, first + tileRows)
             try TensorLoad.run(
                 TensorLoad.loads(of: head, rows: rows, into: weights.base, name: "outputHead"), by: workers, resources)
@@ -80,7 +79,6 @@ extension ForwardPass.Run {
         _ body: (_ worker: Int, Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {
         try workers.run(hidden.rows.dividedRoundingUp(by: rowsAtOnce)) { (worker, job) throws(RecastError) in
-            try options.checkCancellation()
             let rows = job * rowsAtOnce..<min(hidden.rows, (job + 1) * rowsAtOnce)
             try hidden.withRows(rows, .read, staging: &resources[worker].staging) { (states) throws(RecastError) in
                 try body(worker, rows, states)

@@ -21,7 +21,7 @@ extension ForwardPass {
             self.texts = texts
             blocks = ForwardPass.blocks(of: texts)
             let files = pass.files
-            workers = Workers(options.workers)
+            workers = Workers(options)
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
             layer = try DecoderLayer(graph.configuration, positions: texts.map(\.tokens.count).max() ?? 0)
             work = Work(graph, blocks: blocks, report: options.progress)
@@ -81,11 +81,9 @@ extension ForwardPass {
                 BlockBuffers(configuration, rows: rows, keys: keys)
             }
             for index in 0..<configuration.layerCount {
-                try options.checkCancellation()
                 try weights.load(index, by: workers, resources)
                 let phase = PassOptions.Progress.Phase.layer(index, of: configuration.layerCount)
                 try workers.run(blocks.count) { (worker, job) throws(RecastError) in
-                    try options.checkCancellation()
                     let (block, buffers) = (blocks[job], buffers[worker])
                     try hidden.withRows(block.rows, .update, staging: &resources[worker].staging) {
                         (rows) throws(RecastError) in
@@ -115,8 +113,8 @@ extension ForwardPass {
                 of: graph[.outputNorm]!, rows: 0..<columns, into: weight.base, name: "outputNorm")
             try TensorLoad.run(loads, by: workers, resources)
             let result = try HiddenStates(
-                rows: blocks.last?.predictions.upperBound ?? 0, columns: columns, maximumMemory: options.maximumMemory,
-                directory: options.temporaryDirectory)
+                rows: blocks.last?.predictions.upperBound ?? 0, columns: columns,
+                maximumMemory: options.maximumMemory - hidden.memoryByteCount, directory: options.temporaryDirectory)
             try forEachBlock(.head, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
                 var staging: FloatBuffer?
                 try hidden.withRows(block.rows, .read, staging: &resources.staging) { (rows) throws(RecastError) in
@@ -140,7 +138,6 @@ extension ForwardPass {
             _ body: (Block, WorkerResources) throws(RecastError) -> Void
         ) throws(RecastError) {
             try workers.run(blocks.count) { (worker, job) throws(RecastError) in
-                try options.checkCancellation()
                 try body(blocks[job], resources[worker])
                 work.add(cost(blocks[job]), phase)
             }

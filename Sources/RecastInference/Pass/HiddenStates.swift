@@ -27,6 +27,11 @@ final class HiddenStates: Sendable {
             ? .memory(FloatBuffer(count: rows * columns)) : .file(try ScratchFile(directory: directory))
     }
 
+    /// What of it is in memory.
+    var memoryByteCount: Int {
+        if case .memory(let buffer) = storage { buffer.count * 4 } else { 0 }
+    }
+
     enum Access {
         case read
         case write

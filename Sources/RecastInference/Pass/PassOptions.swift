@@ -46,8 +46,4 @@ public struct PassOptions: Sendable {
         self.progress = progress
         self.isCancelled = isCancelled
     }
-
-    func checkCancellation() throws(RecastError) {
-        if let isCancelled, isCancelled() { throw RecastError(.interrupted, "interrupted") }
-    }
 }

@@ -9,19 +9,26 @@ import Synchronization
 /// blocks give the same bits with any number of workers.
 struct Workers: Sendable {
     let count: Int
+    private let isCancelled: (@Sendable () -> Bool)?
 
     /// OpenBLAS has one setting for the whole process.
     private static let useOneThreadPerCall: Void = openblas_set_num_threads(1)
 
-    init(_ count: Int) {
-        self.count = max(1, count)
+    init(_ options: PassOptions) {
+        count = max(1, options.workers)
+        isCancelled = options.isCancelled
         Self.useOneThreadPerCall
     }
 
     /// Calls `body` for each job; of jobs that fail, the first one's error is thrown and no further ones are begun.
+    ///
+    /// - Throws: also `interrupted`, which is asked for before each job.
     func run(_ jobs: Int, _ body: (_ worker: Int, _ job: Int) throws(RecastError) -> Void) throws(RecastError) {
         if count == 1 || jobs <= 1 {
-            for job in 0..<jobs { try body(0, job) }
+            for job in 0..<jobs {
+                try checkCancellation()
+                try body(0, job)
+            }
             return
         }
         let next = Atomic<Int>(0)
@@ -34,6 +41,7 @@ struct Workers: Sendable {
                     let job = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     if job >= jobs { return }
                     do throws(RecastError) {
+                        try checkCancellation()
                         try body(worker, job)
                     } catch {
                         failure.withLock { first in
@@ -44,5 +52,9 @@ struct Workers: Sendable {
             }
         }
         if let failure = failure.withLock({ $0 }) { throw failure.error }
+    }
+
+    private func checkCancellation() throws(RecastError) {
+        if let isCancelled, isCancelled() { throw RecastError(.interrupted, "interrupted") }
     }
 }

@@ -1,4 +1,5 @@
 import Recast
+import Synchronization
 import Testing
 
 @testable import RecastInference
@@ -22,6 +23,38 @@ import Testing
             tokens.append(token)
         }
         #expect(continuation.tokens.count == 12 && continuation.reason == .maximumTokens)
+    }
+
+    /// Numbers of a type that is decoded before it is multiplied with give the same text as those that are not.
+    @Test func decodedTiles() throws {
+        var graph = model.graph
+        for entry in graph.entries { graph[entry.slot] = entry.tensor.converted(to: .f32) }
+        let decoded = try Generator(graph, files: model.files, options: PassOptions(workers: 2))
+        let settings = Generator.Settings(maximumTokens: 20)
+        #expect(try decoded.generate(after: [8, 15], settings) == generator().generate(after: [8, 15], settings))
+    }
+
+    @Test func longPromptInParts() throws {
+        var configuration = RandomModel.tinyConfiguration()
+        configuration.contextLength = 2048
+        let model = try RandomModel(configuration)
+        let prompt = (0..<1100).map { Int32($0 * 29 % 96) }
+        let generator = try Generator(model.graph, files: model.files)
+        let row = try ForwardPass(model.graph, files: model.files).logits(of: [prompt])[0].last!
+        let token = try generator.generate(after: prompt, .init(maximumTokens: 1)).tokens[0]
+        #expect(row.firstIndex(of: row.max()!)! == Int(token))
+    }
+
+    @Test func cancellation() throws {
+        let count = Mutex(0)
+        let options = PassOptions(isCancelled: {
+            count.withLock {
+                $0 += 1; return $0 > 200
+            }
+        })
+        let generator = try Generator(model.graph, files: model.files, options: options)
+        let error = #expect(throws: RecastError.self) { try generator.generate(after: [1], .init(maximumTokens: 99)) }
+        #expect(error?.code == .interrupted)
     }
 
     @Test func sameTextForAnyWorkers() throws {

@@ -35,6 +35,28 @@ import Testing
         #expect(try likelihoods(PassOptions(workers: 2, maximumMemory: 0), texts) == reference)
     }
 
+    @Test func spillingToNowhere() throws {
+        let options = PassOptions(maximumMemory: 0, temporaryDirectory: "/nowhere")
+        let error = #expect(throws: RecastError.self) { try likelihoods(options, texts(1, length: 8)) }
+        #expect(error?.code == .inputOutput && error?.trail == ["/nowhere"])
+    }
+
+    @Test(arguments: [0, 1, 1023, 1024, 1025, 2047, 2049, 4097])
+    func partsFitTheirBuffers(_ rows: Int) {
+        let parts = LayerBuffers.parts(of: rows)
+        #expect(parts.allSatisfy { $0.count <= ForwardPass.rowsAtOnce && !$0.isEmpty })
+        #expect(parts.flatMap { $0 } == Array(0..<rows))
+    }
+
+    @Test func longTextInParts() throws {
+        // More rows than go through the feed-forward network at once.
+        let tokens = (0..<1100).map { Int32($0 * 29 % 96) }
+        let pass = try ForwardPass(model.graph, files: model.files)
+        let long = try pass.negativeLogLikelihoods(of: [.init(tokens: tokens, predictions: 0..<1099)])[0]
+        let short = try pass.negativeLogLikelihoods(of: [.init(tokens: Array(tokens[..<900]), predictions: 0..<899)])[0]
+        #expect(zip(long, short).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
     @Test func textsDoNotSeeEachOther() throws {
         let texts = texts(5, length: 40)
         let together = try likelihoods(PassOptions(), texts)
