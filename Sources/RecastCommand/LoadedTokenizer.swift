@@ -11,7 +11,8 @@ struct LoadedTokenizer {
         let vocabulary = try model.checkpoint.vocabulary(
             directory: directory, preTokenizer: preTokenizer, size: model.graph.configuration.vocabularySize)
         guard let vocabulary else {
-            throw RecastError(.inputMissing, "has no tokenizer; --tokenizer DIR names one", trail: [model.checkpoint.path])
+            throw RecastError(
+                .inputMissing, "has no tokenizer; --tokenizer DIR names one", trail: [model.checkpoint.path])
         }
         self.vocabulary = vocabulary
         tokenizer = try Tokenizer(vocabulary)

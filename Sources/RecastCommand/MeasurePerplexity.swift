@@ -24,7 +24,9 @@ struct MeasurePerplexity: ParsableCommand {
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
     var checkpoint: String
 
-    @Option(name: .customLong("text"), help: ArgumentHelp("A text file, which may be given a name.", valueName: "[name=]file"))
+    @Option(
+        name: .customLong("text"),
+        help: ArgumentHelp("A text file, which may be given a name.", valueName: "[name=]file"))
     var texts: [String] = []
 
     @Option(help: ArgumentHelp("Tokens of a window.", valueName: "n"))
