@@ -113,6 +113,15 @@ enum POSIX {
         guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw failure("create", path) }
     }
 
+    static func rename(_ path: String, to final: String) throws(RecastError) {
+        #if canImport(Glibc)
+        let status = Glibc.rename(path, final)
+        #else
+        let status = Darwin.rename(path, final)
+        #endif
+        guard status == 0 else { throw failure("rename to \(final)", path) }
+    }
+
     /// Removes a file, or a directory with all that is in it. What is not there is no error.
     static func remove(_ path: String) {
         if unlink(path) == 0 || errno == ENOENT { return }
