@@ -1,9 +1,9 @@
 import Recast
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// How well a model predicts texts.

@@ -1,9 +1,9 @@
 import Recast
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The function between a feed-forward layer's gate and its product with the up projection, by its names in

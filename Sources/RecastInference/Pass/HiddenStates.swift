@@ -1,9 +1,9 @@
 import Recast
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A matrix with a row for each token of the sample: in memory, or in a file without a name that goes with it.

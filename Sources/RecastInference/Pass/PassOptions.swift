@@ -1,9 +1,9 @@
 import Recast
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// How a pass may use the machine, and who hears of it.

@@ -1,9 +1,9 @@
 import Recast
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The cosines and sines by which the pairs (`j`, `j + dimensions / 2`) of a head turn at each position, computed in
