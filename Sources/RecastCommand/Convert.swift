@@ -138,7 +138,7 @@ extension Convert {
         if output.json {
             Console.result([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(report.byteCount),
-                "seconds": .double(seconds), "exactness": .string(plan.exactness.rawValue),
+                "seconds": .double(seconds), "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
@@ -147,7 +147,7 @@ extension Convert {
             return
         }
         var text = "\(destination): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
-        switch plan.exactness {
+        switch report.exactness {
         case .bit: text += "bit-exact"
         case .rounded:
             let count = rounded.reduce(0) { $0 + $1.1.roundedCount }

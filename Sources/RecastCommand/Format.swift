@@ -44,3 +44,15 @@ enum Format {
         }.joined(separator: "\n")
     }
 }
+
+extension Format {
+    /// A number without a needless fraction.
+    static func plain(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    }
+
+    static func hexadecimal(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

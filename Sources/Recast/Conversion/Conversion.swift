@@ -22,7 +22,19 @@ public struct Conversion: Sendable {
         /// What happened to the numbers of each transfer, by its index in the plan.
         public var tallies: [Tally]
 
+        /// What was planned, or worse where numbers turned out to need rounding.
+        public var exactness: Exactness
+
         public var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
+
+        init(_ plan: Plan, tallies: [Tally]) {
+            byteCount = plan.byteCount
+            self.tallies = tallies
+            exactness =
+                zip(plan.transfers, tallies).map { transfer, tally in
+                    transfer.exactness == .bit && tally.roundedCount > 0 ? .rounded : transfer.exactness
+                }.max() ?? .bit
+        }
     }
 
     /// Whether the destination could be written: a dry run asks just this.
@@ -46,7 +58,7 @@ public struct Conversion: Sendable {
             try check(tallies)
             if verifies { try verify(staged) }
             try staged.commit()
-            return Report(byteCount: plan.byteCount, tallies: tallies)
+            return Report(plan, tallies: tallies)
         } catch {
             if resumes, error.code == .interrupted || error.code == .inputOutput {
                 staged.keep()

@@ -34,7 +34,17 @@ extension Planning {
         try addCompanions(model, to: &plan)
         try SafetensorsLayout(metadata: headerMetadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
+        restoreTypes(of: model, in: &plan)
         return plan
+    }
+
+    /// What GGUF has widened goes back to its own type without loss; should a value have changed since, the report says
+    /// so.
+    private func restoreTypes(of model: Model, in plan: inout Plan) {
+        guard options.dtype == nil, model.sourceTypes != nil else { return }
+        for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
+            plan.transfers[index].exactness = .bit
+        }
     }
 
     private var headerMetadata: [(key: String, value: String)] {

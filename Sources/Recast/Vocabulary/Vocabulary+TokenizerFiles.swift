@@ -21,7 +21,7 @@ extension Vocabulary {
             }
         }
         return [
-            "version": "1.0", "truncation": nil, "padding": nil,
+            "version": "1.0", "truncation": .null, "padding": .null,
             "added_tokens": .array(
                 addedTokens.map { token in
                     [
@@ -31,13 +31,13 @@ extension Vocabulary {
                         "special": .bool(token.isSpecial),
                     ]
                 }),
-            "normalizer": normalizer == .nfc ? ["type": "NFC"] : nil,
+            "normalizer": normalizer == .nfc ? ["type": "NFC"] : .null,
             "pre_tokenizer": ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel])],
             "post_processor": postProcessor,
             "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
             "model": [
-                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
-                "end_of_word_suffix": nil, "fuse_unk": false, "byte_fallback": false,
+                "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
+                "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false,
                 "ignore_merges": .bool(ignoresMerges), "vocab": .object(JSON.Object(uniqueMembers: vocab)),
                 "merges": .array(merges.map { [.string($0.left), .string($0.right)] }),
             ],
@@ -66,7 +66,7 @@ extension Vocabulary {
     }
 
     private var tokenizerConfiguration: JSON {
-        func text(_ id: Int?) -> JSON { id.map { .string(tokens[$0]) } ?? nil }
+        func text(_ id: Int?) -> JSON { id.map { .string(tokens[$0]) } ?? .null }
         var object = JSON.Object([
             ("tokenizer_class", "PreTrainedTokenizerFast"),
             ("add_prefix_space", .bool(addsPrefixSpace)),

@@ -1,0 +1,4 @@
+import Recast
+import Testing
+
+@Test func version() { #expect(!Version.recast.isEmpty) }

@@ -1,0 +1,55 @@
+import Foundation
+import Recast
+
+/// Where test data lies.
+public enum Fixtures {
+    private static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+    /// The trained model of the repository.
+    public static let tinyModel = root + "/Fixtures/qwen2-tiny"
+
+    /// The folder of independent reference data; nil where `RECAST_GOLDEN` is not set.
+    public static let golden: String? = {
+        guard let path = ProcessInfo.processInfo.environment["RECAST_GOLDEN"], !path.isEmpty else { return nil }
+        return path.hasPrefix("/") ? path : root + "/" + path
+    }()
+
+    public static var hasGolden: Bool { golden != nil }
+
+    public static func golden(_ path: String) -> String { golden! + "/" + path }
+
+    /// The lines of a reference table, split at tabs, without comments.
+    public static func table(_ path: String) throws -> [[String]] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+            .filter { !$0.hasPrefix("#") }
+            .map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) }
+    }
+}
+
+/// A directory that goes away with the last reference.
+public final class TemporaryDirectory: Sendable {
+    public let path: String
+
+    public init() {
+        var template = Array((NSTemporaryDirectory() + "/recast-test-XXXXXX").utf8CString)
+        path = String(cString: mkdtemp(&template))
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    public func file(_ name: String) -> String { path + "/" + name }
+
+    /// Writes a file and returns its path.
+    @discardableResult
+    public func write(_ name: String, _ bytes: [UInt8]) -> String {
+        let path = file(name)
+        try! FileManager.default.createDirectory(
+            atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        _ = FileManager.default.createFile(atPath: path, contents: Data(bytes))
+        return path
+    }
+
+    /// The names in the directory, sorted.
+    public var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
+}
