@@ -73,8 +73,8 @@ extension ForwardPass {
     /// The most rows a matrix product needs: OpenBLAS comes within 2 % of its best from about 1000.
     static let rowsAtOnce = 1024
 
-    /// Rows of a block of a sample of so many: a small sample is cut finer, to have work for several workers.
-    static func rowsAtOnce(of count: Int) -> Int { min(rowsAtOnce, max(256, count / 8)) }
+    /// Rows of a block of a sample of so many: a small one is cut finer, to have work for several workers.
+    static func rowsAtOnce(of count: Int) -> Int { min(rowsAtOnce, max(256, count / 4)) }
 
     /// Cuts a sample into blocks, by the texts alone.
     static func blocks(of texts: [Text]) -> [Block] {
