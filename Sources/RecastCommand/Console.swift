@@ -1,10 +1,11 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 import Recast
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// Results go to standard output, everything else to standard error.
 enum Console {
@@ -64,7 +65,9 @@ final class ProgressDisplay: Sendable {
         let line = state.withLock { state -> String? in
             let now = ContinuousClock.now
             let pause: Duration = Console.errorIsTerminal ? .milliseconds(100) : .seconds(3)
-            guard (state.last ?? state.start).duration(to: now) > pause, progress.done < progress.total else { return nil }
+            guard (state.last ?? state.start).duration(to: now) > pause, progress.done < progress.total else {
+                return nil
+            }
             state.last = now
             let seconds = state.start.duration(to: now).seconds
             let fraction = Double(progress.done) / Double(max(1, progress.total))

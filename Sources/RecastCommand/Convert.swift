@@ -130,7 +130,9 @@ struct Convert: ParsableCommand {
 
 extension Convert {
     private func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) {
-        let rounded = zip(plan.transfers, report.tallies).filter { $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false) }
+        let rounded = zip(plan.transfers, report.tallies).filter {
+            $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
+        }
         let overflowing = zip(plan.transfers, report.tallies).filter { $1.overflowCount > 0 }
         for (transfer, tally) in overflowing {
             Console.warning("\(transfer.name): \(tally.overflowCount) values have become infinite")

@@ -45,7 +45,8 @@ struct Diff: ParsableCommand {
             case .compared(let d) where d.isEqual:
                 equal += 1
                 if all { rows.append(start + [d.isIdentical ? "same bits" : "equal", "0", "0"]) }
-            case .compared(let d): rows.append(start + ["differs", Format.short(d.maximumAbsolute), Format.short(d.relative)])
+            case .compared(let d):
+                rows.append(start + ["differs", Format.short(d.maximumAbsolute), Format.short(d.relative)])
             case .zeroOrMissing:
                 equal += 1
                 if all { rows.append(start + ["zero or missing", "0", "0"]) }
@@ -75,7 +76,9 @@ struct Diff: ParsableCommand {
             }
             return .object(object)
         }
-        Console.result(["a": .string(a), "b": .string(b), "equal": .bool(difference.isEqual), "tensors": .array(tensors)])
+        Console.result([
+            "a": .string(a), "b": .string(b), "equal": .bool(difference.isEqual), "tensors": .array(tensors),
+        ])
     }
 }
 

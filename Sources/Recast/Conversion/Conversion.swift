@@ -77,7 +77,8 @@ public struct Conversion: Sendable {
         for (transfer, tally) in zip(plan.transfers, tallies) {
             let type = transfer.encoding.dtype?.name ?? ""
             if tally.nonfiniteCount > 0 {
-                problems.append("\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
+                problems.append(
+                    "\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
             }
             if tally.overflowCount > 0, !allowsOverflow {
                 isOverflow = true

@@ -1,5 +1,5 @@
-import Dispatch
 internal import CKernels
+import Dispatch
 import Synchronization
 
 /// Carries out a plan: workers take one job after the other, and write at offsets known beforehand.

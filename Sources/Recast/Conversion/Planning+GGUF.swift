@@ -5,11 +5,13 @@ extension Planning {
         let architecture = try GGUFArchitecture.of(family: configuration.family)
         var plan = basis(model, form: .file)
         guard configuration.activation == "silu" else {
-            throw .unsupported("llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
+            throw .unsupported(
+                "llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
         }
         if let window = configuration.slidingWindow {
             plan.warnings.append(
-                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have")
+                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have"
+            )
         }
 
         var tensors: [NamedTensor] = []
@@ -44,7 +46,8 @@ extension Planning {
         var plan = Plan(sources: checkpoint.files, form: .file)
         plan.warnings = checkpoint.warnings
         guard options.tokenizer == nil, options.preTokenizer == nil else {
-            throw .usage("the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
+            throw .usage(
+                "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
         }
         let typed = try types(of: checkpoint.tensors, plan: &plan)
         var metadata = set.metadata
@@ -79,7 +82,9 @@ extension Planning {
             }
             if dtype.ggufNumber == nil, dtype.kind == .float { dtype = .f32 }
             try check(tensor, as: dtype)
-            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype { again.append(tensor.name) }
+            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype {
+                again.append(tensor.name)
+            }
             typed.append((tensor, dtype))
         }
         if !again.isEmpty {

@@ -18,13 +18,15 @@ extension Planning {
             tensors.append((tensor, dtype))
         }
         if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
-            plan.notes.append("quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
+            plan.notes.append(
+                "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
         }
 
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
             biases: outcome.biases, dtype: Self.commonest(tensors.map { ($0.dtype, $0.tensor.tensor.elementCount) }),
-            original: model.original, ropeScaling: model.original?["rope_scaling"]?.object
+            original: model.original,
+            ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)
         let configuration = HuggingFaceConfiguration.write(draft)
         plan.outputs.append(
@@ -77,7 +79,9 @@ extension Planning {
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
                 try copy(Path.join(files.directory, name), as: name, into: &plan)
             }
-            if !files.ignored.isEmpty { plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))") }
+            if !files.ignored.isEmpty {
+                plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))")
+            }
         case .gguf(let set):
             let embedded = GGUFCompanions.files(in: set.metadata)
             for (name, bytes) in embedded where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {

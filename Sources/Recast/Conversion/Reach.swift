@@ -11,7 +11,9 @@ public struct Reach: Sendable, Hashable {
 
     /// Plans the conversion to every target, reading no tensors but the evidence that planning needs.
     public static func of(_ checkpoint: Checkpoint) -> [Reach] {
-        let families = Family.all.map { ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name)) }
+        let families = Family.all.map {
+            ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name))
+        }
         return (families + [("gguf", .gguf)]).map { name, target in
             do throws(RecastError) {
                 let plan = try Planning(checkpoint, ConversionOptions(target: target)).plan(destination: "model.gguf")

@@ -1,9 +1,10 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 internal import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// A destination that appears whole: everything is written beside it under names that end in `.partial`, made durable,
 /// and then renamed.
@@ -72,7 +73,8 @@ public final class StagedDestination {
             guard POSIX.exists(final) else { continue }
             if let there = POSIX.status(final) {
                 for source in sources {
-                    let isInside = there.isDirectory && POSIX.status(Path.directory(source.path))?.isSameFile(as: there) == true
+                    let isInside =
+                        there.isDirectory && POSIX.status(Path.directory(source.path))?.isSameFile(as: there) == true
                     if isInside || POSIX.status(source.path)?.isSameFile(as: there) == true {
                         throw RecastError(.destinationExists, "is the source itself", trail: [final])
                     }

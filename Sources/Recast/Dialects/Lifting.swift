@@ -58,14 +58,17 @@ struct Lifting {
         guard problems.isEmpty else {
             let hint = !allowsUnknown && !unknownNames.isEmpty ? "\n  --allow-unknown leaves unknown tensors out" : ""
             throw .malformed(
-                file, "the tensors do not fit a \(configuration.family) model:\n  "
+                file,
+                "the tensors do not fit a \(configuration.family) model:\n  "
                     + problems.joined(separator: "\n  ") + hint)
         }
         return outcome
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {
-        if match.row.isPerLayer { guard let layer = match.layer, layer < configuration.layerCount else { return false } }
+        if match.row.isPerLayer {
+            guard let layer = match.layer, layer < configuration.layerCount else { return false }
+        }
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }
 

@@ -52,7 +52,9 @@ extension Vocabulary {
             guard let text = metadata["tokenizer.chat_template.\(name)"]?.string else { continue }
             chatTemplates.append(ChatTemplate(name: name, text: text))
         }
-        if let text = metadata["tokenizer.huggingface.json"]?.string, let json = try? JSON(parsing: Array(text.utf8), file: file) {
+        if let text = metadata["tokenizer.huggingface.json"]?.string,
+            let json = try? JSON(parsing: Array(text.utf8), file: file)
+        {
             normalizer = json["normalizer"]?["type"]?.string == "NFC" ? .nfc : .none
         } else if name == "qwen2" {
             normalizer = .nfc

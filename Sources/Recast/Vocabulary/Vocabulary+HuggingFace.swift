@@ -82,7 +82,8 @@ struct HuggingFaceTokenizer {
         for (rank, merge) in (model["merges"]?.array ?? []).enumerated() {
             let halves: [String]
             switch merge {
-            case .string(let text): halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            case .string(let text):
+                halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
             case .array(let pair): halves = pair.compactMap(\.string)
             default: halves = []
             }
@@ -132,7 +133,9 @@ struct HuggingFaceTokenizer {
             let entry = tokenizerConfig?[name + "_token"]
             if let content = entry?.string ?? entry?["content"]?.string {
                 let key = ByteString(content)
-                if let added = vocabulary.addedTokens.first(where: { ByteString($0.content) == key }) { return added.id }
+                if let added = vocabulary.addedTokens.first(where: { ByteString($0.content) == key }) {
+                    return added.id
+                }
                 if let index = vocabulary.tokens.firstIndex(where: { ByteString($0) == key }) { return index }
             }
             let fallback = configuration?[name + "_token_id"]
@@ -192,7 +195,8 @@ private struct PreTokenizerReader {
         case nil where value.isNull: break
         case "Sequence": for part in value["pretokenizers"]?.array ?? [] { try read(part) }
         case "Split":
-            guard value["behavior"]?.string == "Isolated" && value["invert"]?.bool != true
+            guard
+                value["behavior"]?.string == "Isolated" && value["invert"]?.bool != true
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }

@@ -51,7 +51,9 @@ public struct GGUFSet: Sendable {
     private static func paths(ofSetWith path: String, count: Int) throws(RecastError) -> [String] {
         guard let stem = GGUFSplitName(Path.name(path)), stem.count == count else {
             throw .malformed(
-                path, "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf")
+                path,
+                "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf"
+            )
         }
         var paths: [String] = []
         for index in 0..<count {
