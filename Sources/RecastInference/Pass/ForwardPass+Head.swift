@@ -9,16 +9,13 @@ extension ForwardPass.Run {
     /// Logits of one row that are computed at once: a block of them should stay in the cache until it has been summed.
     private var columnsAtOnce: Int { 1024 }
 
-    /// Positions whose logits are computed at once.
-    private var rowsAtOnce: Int { ForwardPass.rowsAtOnce }
-
     /// `-ln p` of the target of each position.
     ///
     /// The vocabulary is gone through tile by tile, so that the head's weights are read once for all positions and no
     /// row of logits is ever whole in memory.
     func likelihoods(of targets: [Int], hidden: HiddenStates) throws(RecastError) -> [Double] {
         precondition(targets.count == hidden.rows)
-        let logits = (0..<workers.count).map { _ in FloatBuffer(count: rowsAtOnce * columnsAtOnce) }
+        let logits = (0..<workers.count).map { _ in FloatBuffer(count: ForwardPass.rowsAtOnce * columnsAtOnce) }
         // Shared by the workers, each of which touches the elements of its own blocks only.
         let state = UnsafeMutablePointer<RunningLogSumExp>.allocate(capacity: max(1, targets.count))
         state.initialize(repeating: RunningLogSumExp(), count: targets.count)
@@ -78,6 +75,7 @@ extension ForwardPass.Run {
         of hidden: HiddenStates, share: Int,
         _ body: (_ worker: Int, Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {
+        let rowsAtOnce = ForwardPass.rowsAtOnce(of: hidden.rows)
         try workers.run(hidden.rows.dividedRoundingUp(by: rowsAtOnce)) { (worker, job) throws(RecastError) in
             let rows = job * rowsAtOnce..<min(hidden.rows, (job + 1) * rowsAtOnce)
             try hidden.withRows(rows, .read, staging: &resources[worker].staging) { (states) throws(RecastError) in

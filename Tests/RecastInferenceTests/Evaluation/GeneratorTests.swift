@@ -34,6 +34,22 @@ import Testing
         #expect(try decoded.generate(after: [8, 15], settings) == generator().generate(after: [8, 15], settings))
     }
 
+    @Test(arguments: [DType.f16, .q8_0, .q4_0])
+    func encodedWeights(_ dtype: DType) throws {
+        var graph = model.graph
+        for entry in graph.entries where entry.tensor.columnCount.isMultiple(of: dtype.blockElements) {
+            graph[entry.slot] = entry.tensor.converted(to: dtype)
+        }
+        var tokens: [Int32] = [1, 2, 3]
+        let generator = try Generator(graph, files: model.files)
+        let pass = try ForwardPass(graph, files: model.files)
+        for token in try generator.generate(after: tokens, .init(maximumTokens: 5)).tokens {
+            let row = try pass.logits(of: [tokens])[0].last!
+            #expect(row.firstIndex(of: row.max()!)! == Int(token))
+            tokens.append(token)
+        }
+    }
+
     @Test func longPromptInParts() throws {
         var configuration = RandomModel.tinyConfiguration()
         configuration.contextLength = 2048

@@ -27,7 +27,7 @@ import Testing
 
     @Test func sameBitsForAnyWorkersAndStorage() throws {
         let texts = texts(12, length: 250)
-        #expect(ForwardPass.blocks(of: texts).count == 3)
+        #expect(ForwardPass.blocks(of: texts).count > 3)
         let reference = try likelihoods(PassOptions(workers: 1), texts)
         #expect(try likelihoods(PassOptions(workers: 2), texts) == reference)
         #expect(try likelihoods(PassOptions(workers: 3), texts) == reference)

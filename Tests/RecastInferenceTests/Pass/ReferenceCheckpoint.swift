@@ -6,21 +6,6 @@ struct ReferenceCheckpoint {
     let graph: Graph
     let files: FilePool
 
-    /// Where the golden files are; tests that need them are skipped where they are not.
-    static let golden = ProcessInfo.processInfo.environment["RECAST_GOLDEN"] ?? "/work/shared/golden"
-
-    static var hasGolden: Bool { FileManager.default.fileExists(atPath: golden + "/families") }
-
-    /// The tiny model of the repository, or its original beside the golden files.
-    static let tinyModel: String = {
-        var root = URL(fileURLWithPath: #filePath)
-        for _ in 0..<4 { root.deleteLastPathComponent() }
-        let fixture = root.appendingPathComponent("Fixtures/qwen2-tiny").path
-        return FileManager.default.fileExists(atPath: fixture) ? fixture : golden + "/../models/qwen2-tiny"
-    }()
-
-    static var hasTinyModel: Bool { FileManager.default.fileExists(atPath: tinyModel + "/model.safetensors") }
-
     init(_ path: String) throws {
         let model = try Model(Checkpoint(path: path))
         graph = model.graph
