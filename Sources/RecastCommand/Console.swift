@@ -11,7 +11,13 @@ import Synchronization
 enum Console {
     static func result(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
-    static func result(_ json: JSON) { result(json.text(.indented)) }
+    /// Whether the one JSON document of a command has been written.
+    static let hasDocument = Atomic<Bool>(false)
+
+    static func result(_ json: JSON) {
+        hasDocument.store(true, ordering: .relaxed)
+        result(json.text(.indented))
+    }
 
     /// Part of a line, at once.
     static func stream(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }

@@ -148,7 +148,8 @@ extension Convert {
             ])
             return
         }
-        var text = "\(destination): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
+        let name = plan.form == .fileSet ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
+        var text = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
         switch report.exactness {
         case .bit: text += "bit-exact"
         case .rounded:
@@ -163,7 +164,7 @@ extension Convert {
 
     private func showPlan(_ plan: Plan, _ conversion: Conversion) throws {
         var problem: RecastError?
-        do { try conversion.check() } catch { problem = error }
+        do throws(RecastError) { try conversion.check() } catch { problem = error }
         if output.json {
             Console.result([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(plan.byteCount),

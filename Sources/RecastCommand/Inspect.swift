@@ -88,6 +88,8 @@ private struct Summary {
                     + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
             ])
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
+            rows.append(["parallel", "tp 1, pp 1"])
+            rows.append(["vocabulary", "\(c.vocabularySize)"])
             rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
         case .failure(let error): rows.append(["family", "unknown: \(error)"])
         }

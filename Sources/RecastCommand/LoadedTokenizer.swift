@@ -8,6 +8,10 @@ struct LoadedTokenizer {
 
     /// - Throws: `inputMissing` where neither the checkpoint nor the directory has one.
     init(_ model: Model, directory: String?, preTokenizer: String?) throws {
+        if let preTokenizer, PreTokenizer.known(preTokenizer) == nil {
+            let names = PreTokenizer.known.map(\.name).joined(separator: ", ")
+            throw RecastError.usage("unknown pre-tokenizer \"\(preTokenizer)\"; known are \(names)")
+        }
         let vocabulary = try model.checkpoint.vocabulary(
             directory: directory, preTokenizer: preTokenizer, size: model.graph.configuration.vocabularySize)
         guard let vocabulary else {

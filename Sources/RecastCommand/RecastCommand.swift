@@ -26,6 +26,9 @@ struct RecastCommand: ParsableCommand {
             try command.run()
         } catch let error as RecastError {
             Console.error(error.description)
+            if CommandLine.arguments.contains("--json"), !Console.hasDocument.load(ordering: .relaxed) {
+                Console.result(["error": ["code": .string(error.code.rawValue), "message": .string(error.description)]])
+            }
             endProcess(error.code.exitStatus)
         } catch {
             exit(withError: error)

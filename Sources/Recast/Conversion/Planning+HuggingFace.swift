@@ -12,11 +12,13 @@ extension Planning {
         plan.evidence += outcome.evidence
 
         var tensors: [(tensor: NamedTensor, dtype: DType)] = []
+        var problems = Problems()
         for (tensor, slot) in zip(outcome.tensors, outcome.slots) {
             let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
-            try check(tensor, as: dtype)
+            problems.check(tensor, as: dtype)
             tensors.append((tensor, dtype))
         }
+        try problems.end()
         if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
             plan.notes.append(
                 "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")

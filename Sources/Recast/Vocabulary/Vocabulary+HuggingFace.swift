@@ -46,11 +46,7 @@ struct HuggingFaceTokenizer {
         vocabulary.ignoresMerges = model["ignore_merges"]?.bool ?? false
         vocabulary.normalizer = try readNormalizer()
         if let named {
-            guard let known = PreTokenizer.known(named) else {
-                let names = PreTokenizer.known.map(\.name)
-                throw .usage("unknown pre-tokenizer \"\(named)\"; known are \(names.joined(separator: ", "))")
-            }
-            vocabulary.preTokenizer = known.preTokenizer
+            vocabulary.preTokenizer = PreTokenizer.known(named)?.preTokenizer ?? PreTokenizer(steps: [])
         } else {
             var reader = PreTokenizerReader(file: file)
             try reader.read(tokenizer["pre_tokenizer"] ?? .null)
