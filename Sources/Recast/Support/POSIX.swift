@@ -115,9 +115,9 @@ enum POSIX {
 
     static func rename(_ path: String, to final: String) throws(RecastError) {
         #if canImport(Glibc)
-        let status = Glibc.rename(path, final)
+            let status = Glibc.rename(path, final)
         #else
-        let status = Darwin.rename(path, final)
+            let status = Darwin.rename(path, final)
         #endif
         guard status == 0 else { throw failure("rename to \(final)", path) }
     }
