@@ -127,7 +127,11 @@ extension Planning {
             {
                 plan.notes.append("the pre-tokenizer \(options.preTokenizer!) is written under the name \(name)")
             }
-            if vocabulary.special.bos == nil { vocabulary.special.bos = generation?["bos_token_id"]?.int }
+            if vocabulary.special.bos == nil, let id = generation?["bos_token_id"]?.int,
+                vocabulary.tokens.indices.contains(id)
+            {
+                vocabulary.special.bos = id
+            }
             try vocabulary.write(into: &metadata)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")
