@@ -55,7 +55,7 @@ struct ConfigurationRejectionTests {
             for key in Self.sizes { model.configuration[key] = .double(Double(model.configuration[key]!.int!)) }
         }
         #expect(model.graph.configuration.hiddenSize == 32)
-        #expect(try set("num_key_value_heads", nil).graph.configuration.layerCount == 2)
+        #expect(try set("num_key_value_heads", 2.0).graph.configuration.keyValueHeadCount == 2)
     }
 
     static let contradictions: [(String, JSON, String)] = [

@@ -92,7 +92,7 @@ struct TokenizerFileRejectionTests {
     }
 
     /// Configurations write -1 for a token that there is not.
-    @Test(arguments: [-1, 5, Int.max, Int.min])
+    @Test(arguments: [-1, 24, Int.max, Int.min])
     func specialIDs(_ id: Int) throws {
         let keys = ["bos_token_id", "eos_token_id", "pad_token_id"].map { ($0, JSON.int(id)) }
         let special = try #require(try read(Self.sound, configuration: keys)).special

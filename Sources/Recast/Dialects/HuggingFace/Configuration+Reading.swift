@@ -56,12 +56,12 @@ struct HuggingFaceConfiguration {
             throw failure("num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
                 + "\(configuration.keyValueHeadCount)")
         }
-        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
-            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
-        }
         if object["head_dim"]?.int == nil, !configuration.hiddenSize.isMultiple(of: configuration.headCount) {
             throw failure("hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
                 + "\(configuration.headCount), and there is no head_dim")
+        }
+        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
+            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
             throw failure("rms_norm_eps \(configuration.normEpsilon) is not a small positive number")
