@@ -1,9 +1,50 @@
-SWIFT ?= swift
+SWIFT  ?= swift
 PREFIX ?= /usr/local
-BUILD = $(SWIFT) build -c release
-TEST_BUILD = -c release -Xswiftc -enable-testing --scratch-path .build-test
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+RECAST := .build/release/recast
 
-.PHONY: demo test build install bench interop format lint packages
+# The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
+TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+.PHONY: demo test build packages install bench interop format lint clean
+
+## What the README promises: everything from nothing, and the main job on the fixture.
+demo: build
+	@Fixtures/demo.sh $(RECAST)
+
+test: packages
+	$(SWIFT) test $(TEST_BUILD)
 
 build: packages
-	$(BUILD)
+	$(SWIFT) build -c release --product recast
+
+## OpenBLAS and zstd, where they are missing.
+packages:
+	@pkg-config --exists openblas libzstd 2>/dev/null || { \
+	    $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq pkg-config libopenblas-dev libzstd-dev; }
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(RECAST) $(DESTDIR)$(PREFIX)/bin/recast
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(RECAST) --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/recast
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(RECAST) --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_recast
+
+## Speed and memory against cp, llama.cpp and OpenBLAS.
+bench: build
+	@Benchmarks/run $(RECAST)
+
+## Other software reads what Recast writes; slow, and needs Python.
+interop: build
+	@Tests/Interop/run $(RECAST)
+
+format:
+	$(SWIFT) format -i -r -p Sources Tests Package.swift
+
+lint:
+	$(SWIFT) format lint --strict -r -p Sources Tests Package.swift
+
+clean:
+	rm -rf .build .build-*

@@ -1,16 +1,23 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 import Recast
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// Results go to standard output, everything else to standard error.
 enum Console {
     static func result(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
 
-    static func result(_ json: JSON) { result(json.text(.indented)) }
+    /// Whether the one JSON document of a command has been written.
+    static let hasDocument = Atomic<Bool>(false)
+
+    static func result(_ json: JSON) {
+        hasDocument.store(true, ordering: .relaxed)
+        result(json.text(.indented))
+    }
 
     /// Part of a line, at once.
     static func stream(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
@@ -64,7 +71,9 @@ final class ProgressDisplay: Sendable {
         let line = state.withLock { state -> String? in
             let now = ContinuousClock.now
             let pause: Duration = Console.errorIsTerminal ? .milliseconds(100) : .seconds(3)
-            guard (state.last ?? state.start).duration(to: now) > pause, progress.done < progress.total else { return nil }
+            guard (state.last ?? state.start).duration(to: now) > pause, progress.done < progress.total else {
+                return nil
+            }
             state.last = now
             let seconds = state.start.duration(to: now).seconds
             let fraction = Double(progress.done) / Double(max(1, progress.total))

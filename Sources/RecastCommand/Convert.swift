@@ -130,7 +130,9 @@ struct Convert: ParsableCommand {
 
 extension Convert {
     private func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) {
-        let rounded = zip(plan.transfers, report.tallies).filter { $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false) }
+        let rounded = zip(plan.transfers, report.tallies).filter {
+            $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
+        }
         let overflowing = zip(plan.transfers, report.tallies).filter { $1.overflowCount > 0 }
         for (transfer, tally) in overflowing {
             Console.warning("\(transfer.name): \(tally.overflowCount) values have become infinite")
@@ -138,7 +140,7 @@ extension Convert {
         if output.json {
             Console.result([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(report.byteCount),
-                "seconds": .double(seconds), "exactness": .string(plan.exactness.rawValue),
+                "seconds": .double(seconds), "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
@@ -146,8 +148,9 @@ extension Convert {
             ])
             return
         }
-        var text = "\(destination): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
-        switch plan.exactness {
+        let name = plan.form == .fileSet ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
+        var text = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
+        switch report.exactness {
         case .bit: text += "bit-exact"
         case .rounded:
             let count = rounded.reduce(0) { $0 + $1.1.roundedCount }
@@ -161,7 +164,7 @@ extension Convert {
 
     private func showPlan(_ plan: Plan, _ conversion: Conversion) throws {
         var problem: RecastError?
-        do { try conversion.check() } catch { problem = error }
+        do throws(RecastError) { try conversion.check() } catch { problem = error }
         if output.json {
             Console.result([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(plan.byteCount),

@@ -17,7 +17,7 @@ struct RecastCommand: ParsableCommand {
             supported, 73 the destination exists, 74 input/output, 130 interrupted.
             """,
         version: Versions.text,
-        subcommands: [Convert.self])
+        subcommands: [Inspect.self, Convert.self, MeasurePerplexity.self, Generate.self, Diff.self])
 
     static func main() {
         do {
@@ -26,6 +26,9 @@ struct RecastCommand: ParsableCommand {
             try command.run()
         } catch let error as RecastError {
             Console.error(error.description)
+            if CommandLine.arguments.contains("--json"), !Console.hasDocument.load(ordering: .relaxed) {
+                Console.result(["error": ["code": .string(error.code.rawValue), "message": .string(error.description)]])
+            }
             endProcess(error.code.exitStatus)
         } catch {
             exit(withError: error)

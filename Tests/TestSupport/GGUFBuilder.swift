@@ -111,7 +111,8 @@ public struct GGUFBuilder: Sendable {
     public static var small: GGUFBuilder {
         var file = GGUFBuilder()
         file.pair("general.architecture", string("llama"))
-        for (type, size) in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)] {
+        for (type, size) in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)]
+        {
             let number = [1] + [UInt8](repeating: 0, count: size - 1)
             file.pair("small.scalar.\(type)", raw(type: Int32(type), number))
             file.pair("small.array.\(type)", array(type: Int32(type), count: 2, number + number))

@@ -50,7 +50,7 @@ public struct SmallModel {
 
     /// Adds a tensor of float32 numbers that no other tensor has.
     public mutating func add(_ name: String, _ shape: [Int]) {
-        var random = Seeded(UInt64(tensors.count + 1))
+        var random = SeededGenerator(seed: UInt64(tensors.count + 1))
         add(name, shape, numbers: (0..<shape.reduce(1, *)).map { _ in Float.random(in: -1...1, using: &random) })
     }
 

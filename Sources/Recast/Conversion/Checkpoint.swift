@@ -103,7 +103,8 @@ public struct HuggingFaceFiles: Sendable {
         let isShard = Path.name(path).contains("-of-") && names.contains(SafetensorsIndex.fileName)
         if isShard {
             try self.init(
-                index: Path.join(directory, SafetensorsIndex.fileName), directory: directory, names: names, files: &files)
+                index: Path.join(directory, SafetensorsIndex.fileName), directory: directory, names: names,
+                files: &files)
         } else {
             try self.init(single: path, directory: directory, names: names, files: &files)
         }

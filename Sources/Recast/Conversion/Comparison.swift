@@ -57,7 +57,8 @@ extension LazyTensor {
                 otherReader.scratch.give(b)
             }
             try first.read(window, into: UnsafeMutableRawBufferPointer(rebasing: a[..<(4 * count)]), using: &reader)
-            try second.read(window, into: UnsafeMutableRawBufferPointer(rebasing: b[..<(4 * count)]), using: &otherReader)
+            try second.read(
+                window, into: UnsafeMutableRawBufferPointer(rebasing: b[..<(4 * count)]), using: &otherReader)
             let x = UnsafePointer(a.baseAddress!.assumingMemoryBound(to: Float.self))
             let y = UnsafePointer(b.baseAddress!.assumingMemoryBound(to: Float.self))
             for index in 0..<count {
@@ -105,9 +106,9 @@ extension LazyTensor {
 }
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 extension UnsafeMutableRawBufferPointer {

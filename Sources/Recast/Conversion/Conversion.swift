@@ -25,7 +25,19 @@ public struct Conversion: Sendable {
         /// What happened to the numbers of each transfer, by its index in the plan.
         public var tallies: [Tally]
 
+        /// What was planned, or worse where numbers turned out to need rounding.
+        public var exactness: Exactness
+
         public var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
+
+        init(_ plan: Plan, tallies: [Tally]) {
+            byteCount = plan.byteCount
+            self.tallies = tallies
+            exactness =
+                zip(plan.transfers, tallies).map { transfer, tally in
+                    transfer.exactness == .bit && tally.roundedCount > 0 ? .rounded : transfer.exactness
+                }.max() ?? .bit
+        }
     }
 
     /// Whether the destination could be written: a dry run asks just this.
@@ -51,7 +63,7 @@ public struct Conversion: Sendable {
             try check(tallies)
             if verifies { try verify(staged) }
             try staged.commit()
-            return Report(byteCount: plan.byteCount, tallies: tallies)
+            return Report(plan, tallies: tallies)
         } catch {
             // What another conversion has staged is not ours to remove.
             if resumes, error.code == .usage { staged.keep() }
@@ -72,7 +84,8 @@ public struct Conversion: Sendable {
         for (transfer, tally) in zip(plan.transfers, tallies) {
             let type = transfer.encoding.dtype?.name ?? ""
             if tally.nonfiniteCount > 0 {
-                problems.append("\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
+                problems.append(
+                    "\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
             }
             if tally.overflowCount > 0, !allowsOverflow {
                 isOverflow = true

@@ -30,7 +30,8 @@ extension LazyTensor {
     /// The rows that are best read together, so that a permutation does not read them twice.
     var rowGrain: Int {
         switch recipe {
-        case .gathered(let base, let order): order.groupCount * rowByteCount <= 4 << 20 ? order.groupCount : base.rowGrain
+        case .gathered(let base, let order):
+            order.groupCount * rowByteCount <= 4 << 20 ? order.groupCount : base.rowGrain
         case .converted(let base, _): base.rowGrain
         default: 1
         }

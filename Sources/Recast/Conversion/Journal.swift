@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Which jobs of a plan are done and on the disk, in a text file beside the staged destination, so that an interrupted
@@ -26,7 +26,8 @@ struct Journal: ~Copyable {
                 .split(separator: "\n", omittingEmptySubsequences: false)
             guard lines.first.map(String.init) == title else {
                 throw RecastError(
-                    .usage, "belongs to a conversion with other options or another source; remove it, or leave out "
+                    .usage,
+                    "belongs to a conversion with other options or another source; remove it, or leave out "
                         + "--resume", trail: [path])
             }
             // The last line may be cut off.

@@ -63,7 +63,8 @@ extension Model {
         _ tensor: LazyTensor, files: [SourceFile], file: String
     ) throws(RecastError) -> [Float] {
         guard tensor.shape.count == 1, tensor.elementCount <= 1 << 16, tensor.dtype.blockElements == 1 else {
-            throw .malformed(file, "\(GGUFArchitecture.rotaryFactorsName) is \(tensor.dtype) \(tensor.shape), not a vector")
+            throw .malformed(
+                file, "\(GGUFArchitecture.rotaryFactorsName) is \(tensor.dtype) \(tensor.shape), not a vector")
         }
         var reader = Reader(files: FilePool(files))
         let bytes = try tensor.converted(to: .f32).bytes(using: &reader)

@@ -29,7 +29,8 @@ public struct Model: Sendable {
     }
 
     init(
-        graph: Graph, checkpoint: Checkpoint, original: JSON.Object?, sourceTypes: SourceTypes?, outcome: Lifting.Outcome
+        graph: Graph, checkpoint: Checkpoint, original: JSON.Object?, sourceTypes: SourceTypes?,
+        outcome: Lifting.Outcome
     ) {
         self.graph = graph
         self.checkpoint = checkpoint

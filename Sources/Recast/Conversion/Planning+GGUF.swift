@@ -5,11 +5,13 @@ extension Planning {
         let architecture = try GGUFArchitecture.of(family: configuration.family)
         var plan = basis(model, form: .file)
         guard configuration.activation == "silu" else {
-            throw .unsupported("llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
+            throw .unsupported(
+                "llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
         }
         if let window = configuration.slidingWindow {
             plan.warnings.append(
-                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have")
+                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have"
+            )
         }
 
         var tensors: [NamedTensor] = []
@@ -44,7 +46,8 @@ extension Planning {
         var plan = Plan(sources: checkpoint.files, form: .file)
         plan.warnings = checkpoint.warnings
         guard options.tokenizer == nil, options.preTokenizer == nil else {
-            throw .usage("the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
+            throw .usage(
+                "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
         }
         let typed = try types(of: checkpoint.tensors, plan: &plan)
         var metadata = set.metadata
@@ -70,6 +73,7 @@ extension Planning {
         let mix = options.encoding.map { GGUFMix($0, tensors: tensors) }
         var typed: [(tensor: NamedTensor, dtype: DType)] = []
         var again: [String] = []
+        var problems = Problems()
         for tensor in mix == nil ? tensors : GGUFMix.sorted(tensors) {
             var dtype = tensor.tensor.dtype
             if GGUFMix.isQuantizable(tensor) {
@@ -78,10 +82,13 @@ extension Planning {
                 dtype = .f32
             }
             if dtype.ggufNumber == nil, dtype.kind == .float { dtype = .f32 }
-            try check(tensor, as: dtype)
-            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype { again.append(tensor.name) }
+            problems.check(tensor, as: dtype)
+            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype {
+                again.append(tensor.name)
+            }
             typed.append((tensor, dtype))
         }
+        try problems.end()
         if !again.isEmpty {
             plan.warnings.append(
                 "\(again.count) tensors, such as \(again[0]), are already quantized and are quantized again: "
@@ -118,21 +125,19 @@ extension Planning {
             fileType: fileType(of: tensors), into: &metadata)
         metadata["general.quantization_version"] = .u32(2)
 
+        if let name = options.preTokenizer, PreTokenizer.known(name) == nil {
+            plan.warnings.append("the pre-tokenizer \(name) is written as it was given; llama.cpp must know it")
+        }
         let vocabulary = try checkpoint.vocabulary(
             directory: options.tokenizer, preTokenizer: options.preTokenizer,
             size: model.graph.configuration.vocabularySize)
         if var vocabulary {
-            if options.preTokenizer.flatMap(PreTokenizer.known) != nil, let name = vocabulary.preTokenizerName,
-                name != options.preTokenizer
-            {
-                plan.notes.append("the pre-tokenizer \(options.preTokenizer!) is written under the name \(name)")
-            }
             if vocabulary.special.bos == nil, let id = generation?["bos_token_id"]?.int,
                 vocabulary.tokens.indices.contains(id)
             {
                 vocabulary.special.bos = id
             }
-            try vocabulary.write(into: &metadata)
+            try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")
             plan.warnings.append("the source has no tokenizer: the file has none either; --tokenizer DIR adds one")

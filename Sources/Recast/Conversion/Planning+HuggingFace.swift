@@ -12,19 +12,23 @@ extension Planning {
         plan.evidence += outcome.evidence
 
         var tensors: [(tensor: NamedTensor, dtype: DType)] = []
+        var problems = Problems()
         for (tensor, slot) in zip(outcome.tensors, outcome.slots) {
             let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
-            try check(tensor, as: dtype)
+            problems.check(tensor, as: dtype)
             tensors.append((tensor, dtype))
         }
+        try problems.end()
         if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
-            plan.notes.append("quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
+            plan.notes.append(
+                "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
         }
 
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
             biases: outcome.biases, dtype: Self.commonest(tensors.map { ($0.dtype, $0.tensor.tensor.elementCount) }),
-            original: model.original, ropeScaling: model.original?["rope_scaling"]?.object
+            original: model.original,
+            ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)
         let configuration = HuggingFaceConfiguration.write(draft)
         plan.outputs.append(
@@ -34,7 +38,17 @@ extension Planning {
         try addCompanions(model, to: &plan)
         try SafetensorsLayout(metadata: headerMetadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
+        restoreTypes(of: model, in: &plan)
         return plan
+    }
+
+    /// What GGUF has widened goes back to its own type without loss; should a value have changed since, the report says
+    /// so.
+    private func restoreTypes(of model: Model, in plan: inout Plan) {
+        guard options.dtype == nil, model.sourceTypes != nil else { return }
+        for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
+            plan.transfers[index].exactness = .bit
+        }
     }
 
     private var headerMetadata: [(key: String, value: String)] {
@@ -67,7 +81,9 @@ extension Planning {
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
                 try copy(Path.join(files.directory, name), as: name, into: &plan)
             }
-            if !files.ignored.isEmpty { plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))") }
+            if !files.ignored.isEmpty {
+                plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))")
+            }
         case .gguf(let set):
             let embedded = GGUFCompanions.files(in: set.metadata)
             for (name, bytes) in embedded where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {

@@ -35,15 +35,30 @@ public struct Planning: Sendable {
         return plan
     }
 
-    /// Whether a tensor may take the type; says which cannot be read at all.
-    func check(_ tensor: NamedTensor, as dtype: DType) throws(RecastError) {
-        guard tensor.tensor.dtype != dtype else { return }
-        guard tensor.tensor.dtype.isDecodable else {
-            throw .unsupported("\(tensor.name): numbers stored as \(tensor.tensor.dtype) cannot be converted yet")
+    /// Tensors that cannot take the type they are to have, said all at once.
+    struct Problems {
+        private var reasons: [String] = []
+
+        mutating func check(_ tensor: NamedTensor, as dtype: DType) {
+            let stored = tensor.tensor.dtype
+            guard stored != dtype else { return }
+            if !stored.isDecodable {
+                reasons.append("\(tensor.name): numbers stored as \(stored) cannot be converted yet")
+            } else if stored == .f64, dtype != .f32 {
+                reasons.append("\(tensor.name): F64 is only converted to F32; more would round twice")
+            } else if !dtype.isEncodable {
+                reasons.append("\(tensor.name): \(dtype) cannot be written yet")
+            }
         }
-        if tensor.tensor.dtype == .f64, dtype != .f32 {
-            throw .unsupported("\(tensor.name): F64 is only converted to F32; more would round twice")
+
+        /// - Throws: `unsupported` with the first reasons, and how many more there are.
+        func end() throws(RecastError) {
+            guard let first = reasons.first else { return }
+            guard reasons.count > 1 else { throw .unsupported(first) }
+            let more = reasons.count > 10 ? ["and \(reasons.count - 10) more"] : []
+            throw .unsupported(
+                "\(reasons.count) tensors cannot be written:\n  "
+                    + (reasons.prefix(10) + more).joined(separator: "\n  "))
         }
-        guard dtype.isEncodable else { throw .unsupported("\(tensor.name): \(dtype) cannot be written yet") }
     }
 }

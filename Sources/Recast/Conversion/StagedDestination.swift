@@ -1,9 +1,10 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 internal import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// A destination that appears whole: everything is written beside it under names that end in `.partial`, made durable,
 /// and then renamed.
@@ -150,7 +151,7 @@ public final class StagedDestination {
         guard errno == EEXIST else {
             // File systems without this kind of rename: nothing is in the way, or it may be replaced.
             if !POSIX.exists(final) || replaces && POSIX.status(final)?.isDirectory == false {
-                guard Glibc.rename(staged, final) == 0 else { throw POSIX.failure("rename to \(final)", staged) }
+                try POSIX.rename(staged, to: final)
                 return
             }
             throw POSIX.failure("rename to \(final)", staged)

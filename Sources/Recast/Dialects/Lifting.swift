@@ -38,9 +38,9 @@ struct Lifting {
                 continue
             }
             let dtype = tensor.tensor.dtype
-            guard shape.count > 1 || dtype.blockElements == 1, tensor.tensor.columnCount.isMultiple(of: dtype.blockElements)
-            else {
-                problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(dtype.blockElements) do not lie in rows")
+            let block = dtype.blockElements
+            guard block == 1 || shape.count > 1 && tensor.tensor.columnCount.isMultiple(of: block) else {
+                problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(block) do not lie in rows")
                 continue
             }
             let parts = match.row.layout.split(tensor.tensor, shapes: shapes, configuration)
@@ -64,14 +64,17 @@ struct Lifting {
         guard problems.isEmpty else {
             let hint = !allowsUnknown && !unknownNames.isEmpty ? "\n  --allow-unknown leaves unknown tensors out" : ""
             throw .malformed(
-                file, "the tensors do not fit a \(configuration.family) model:\n  "
+                file,
+                "the tensors do not fit a \(configuration.family) model:\n  "
                     + problems.joined(separator: "\n  ") + hint)
         }
         return outcome
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {
-        if match.row.isPerLayer { guard let layer = match.layer, layer < configuration.layerCount else { return false } }
+        if match.row.isPerLayer {
+            guard let layer = match.layer, layer < configuration.layerCount else { return false }
+        }
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }
 

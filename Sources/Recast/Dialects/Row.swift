@@ -65,7 +65,9 @@ public struct MappingTable: Sendable {
         var numbers: [Int] = []
         let template = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
             // Only the plain spelling is a number: `007` and `+7` are other names.
-            guard let number = Int(component), String(number) == component, number >= 0 else { return String(component) }
+            guard let number = Int(component), String(number) == component, number >= 0 else {
+                return String(component)
+            }
             numbers.append(number)
             return "#"
         }

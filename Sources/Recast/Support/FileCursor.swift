@@ -32,7 +32,9 @@ struct FileCursor: ~Copyable {
         }
     }
 
-    mutating func integer<Integer: FixedWidthInteger>(_ type: Integer.Type = Integer.self) throws(RecastError) -> Integer {
+    mutating func integer<Integer: FixedWidthInteger>(_ type: Integer.Type = Integer.self) throws(RecastError)
+        -> Integer
+    {
         try take(MemoryLayout<Integer>.size) { $0.integer(at: 0, as: Integer.self) }
     }
 

@@ -149,7 +149,8 @@ struct JSONReader {
 
     private mutating func readLiteral(_ word: StaticString, _ value: JSON) throws(RecastError) -> JSON {
         let count = word.utf8CodeUnitCount
-        let matches = offset + count <= bytes.count && (0..<count).allSatisfy { bytes[offset + $0] == word.utf8Start[$0] }
+        let matches =
+            offset + count <= bytes.count && (0..<count).allSatisfy { bytes[offset + $0] == word.utf8Start[$0] }
         guard matches else { throw failure("expected a value") }
         offset += count
         return value
@@ -225,7 +226,8 @@ struct JSONReader {
             let place = offset - 2
             var code = try readHexadecimal()
             if (0xD800..<0xDC00).contains(code) {
-                guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u")
+                guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"),
+                    bytes[offset + 1] == UInt8(ascii: "u")
                 else { throw failure("unpaired surrogate", at: place) }
                 offset += 2
                 let low = try readHexadecimal()

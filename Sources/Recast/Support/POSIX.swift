@@ -1,9 +1,10 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 internal import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// The operating system's calls, with errors that name the path.
 enum POSIX {
@@ -20,9 +21,9 @@ enum POSIX {
     static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o666) throws(RecastError) -> Int32 {
         while true {
             #if canImport(Glibc)
-            let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
+                let descriptor = Glibc.open(path, flags | O_CLOEXEC, mode)
             #else
-            let descriptor = Darwin.open(path, flags | O_CLOEXEC, mode)
+                let descriptor = Darwin.open(path, flags | O_CLOEXEC, mode)
             #endif
             if descriptor >= 0 { return descriptor }
             if errno != EINTR { throw failure("open", path) }
@@ -130,6 +131,15 @@ enum POSIX {
         guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw failure("create", path) }
     }
 
+    static func rename(_ path: String, to final: String) throws(RecastError) {
+        #if canImport(Glibc)
+            let status = Glibc.rename(path, final)
+        #else
+            let status = Darwin.rename(path, final)
+        #endif
+        guard status == 0 else { throw failure("rename to \(final)", path) }
+    }
+
     /// Removes a file, or a directory with all that is in it. What is not there is no error.
     static func remove(_ path: String) {
         if unlink(path) == 0 || errno == ENOENT { return }
@@ -159,9 +169,9 @@ extension POSIX.Status {
         isDirectory = record.st_mode & S_IFMT == S_IFDIR
         isRegular = record.st_mode & S_IFMT == S_IFREG
         #if canImport(Glibc)
-        modified = Int(record.st_mtim.tv_sec) * 1_000_000_000 + Int(record.st_mtim.tv_nsec)
+            modified = Int(record.st_mtim.tv_sec) * 1_000_000_000 + Int(record.st_mtim.tv_nsec)
         #else
-        modified = Int(record.st_mtimespec.tv_sec) * 1_000_000_000 + Int(record.st_mtimespec.tv_nsec)
+            modified = Int(record.st_mtimespec.tv_sec) * 1_000_000_000 + Int(record.st_mtimespec.tv_nsec)
         #endif
         device = UInt64(truncatingIfNeeded: record.st_dev)
         inode = UInt64(record.st_ino)

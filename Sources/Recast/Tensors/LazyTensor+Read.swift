@@ -238,7 +238,9 @@ extension LazyTensor {
             for top in stride(from: 0, to: rows, by: tile) {
                 for left in stride(from: 0, to: columns, by: tile) {
                     for column in left..<min(columns, left + tile) {
-                        for row in top..<min(rows, top + tile) { out[column * rows + row] = source[row * columns + column] }
+                        for row in top..<min(rows, top + tile) {
+                            out[column * rows + row] = source[row * columns + column]
+                        }
                     }
                 }
             }

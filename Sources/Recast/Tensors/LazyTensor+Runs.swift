@@ -46,7 +46,8 @@ extension LazyTensor {
                 var left = 0
                 for part in parts {
                     let columns = window.columns.clamped(to: left..<left + part.columnCount)
-                    let inner = Window(rows: row..<row + 1, columns: columns.lowerBound - left..<columns.upperBound - left)
+                    let inner = Window(
+                        rows: row..<row + 1, columns: columns.lowerBound - left..<columns.upperBound - left)
                     if !columns.isEmpty, !part.append(inner, to: &runs, limit: limit) { return false }
                     left += part.columnCount
                 }

@@ -62,7 +62,9 @@ extension Vocabulary {
             guard let text = metadata["tokenizer.chat_template.\(name)"]?.string else { continue }
             chatTemplates.append(ChatTemplate(name: name, text: text))
         }
-        if let text = metadata["tokenizer.huggingface.json"]?.string, let json = try? JSON(parsing: Array(text.utf8), file: file) {
+        if let text = metadata["tokenizer.huggingface.json"]?.string,
+            let json = try? JSON(parsing: Array(text.utf8), file: file)
+        {
             normalizer = json["normalizer"]?["type"]?.string == "NFC" ? .nfc : .none
         } else if name == "qwen2" {
             normalizer = .nfc
@@ -95,12 +97,13 @@ extension Vocabulary {
 
     /// Adds the `tokenizer.*` keys in the order of the reference converter.
     ///
+    /// - Parameter named: the pre-tokenizer's name, where the user says it.
     /// - Throws: `unsupported` where no known pre-tokenizer name stands for this vocabulary's.
-    func write(into metadata: inout GGUFMetadata) throws(RecastError) {
+    func write(into metadata: inout GGUFMetadata, preTokenizer named: String?) throws(RecastError) {
         guard model == .byteLevelBPE else {
             throw .unsupported("only byte-level BPE vocabularies can be written to GGUF yet")
         }
-        guard let name = preTokenizerName else {
+        guard let name = named ?? preTokenizerName else {
             let patterns = preTokenizer.steps.map { step in
                 switch step {
                 case .split(let pattern): pattern

@@ -46,11 +46,7 @@ struct HuggingFaceTokenizer {
         vocabulary.ignoresMerges = model["ignore_merges"]?.bool ?? false
         vocabulary.normalizer = try readNormalizer()
         if let named {
-            guard let known = PreTokenizer.known(named) else {
-                let names = PreTokenizer.known.map(\.name)
-                throw .usage("unknown pre-tokenizer \"\(named)\"; known are \(names.joined(separator: ", "))")
-            }
-            vocabulary.preTokenizer = known.preTokenizer
+            vocabulary.preTokenizer = PreTokenizer.known(named)?.preTokenizer ?? PreTokenizer(steps: [])
         } else {
             var reader = PreTokenizerReader(file: file)
             try reader.read(tokenizer["pre_tokenizer"] ?? .null)
@@ -82,7 +78,8 @@ struct HuggingFaceTokenizer {
         for (rank, merge) in try list("merges", of: model).enumerated() {
             let halves: [String?]
             switch merge {
-            case .string(let text): halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            case .string(let text):
+                halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
             case .array(let pair): halves = pair.map(\.string)
             default: halves = []
             }
@@ -141,12 +138,15 @@ struct HuggingFaceTokenizer {
             let entry = tokenizerConfig?[name + "_token"]
             if let content = entry?.string ?? entry?["content"]?.string {
                 let key = ByteString(content)
-                if let added = vocabulary.addedTokens.first(where: { ByteString($0.content) == key }) { return added.id }
+                if let added = vocabulary.addedTokens.first(where: { ByteString($0.content) == key }) {
+                    return added.id
+                }
                 if let index = vocabulary.tokens.firstIndex(where: { ByteString($0) == key }) { return index }
             }
             let fallback = configuration?[name + "_token_id"]
             // -1 stands for none in many configurations.
-            return (fallback?.int ?? fallback?.array?.first?.int).flatMap { vocabulary.tokens.indices.contains($0) ? $0 : nil }
+            return (fallback?.int ?? fallback?.array?.first?.int)
+                .flatMap { vocabulary.tokens.indices.contains($0) ? $0 : nil }
         }
         vocabulary.special.bos = id("bos")
         vocabulary.special.eos = id("eos")
@@ -202,7 +202,8 @@ private struct PreTokenizerReader {
         case nil where value.isNull: break
         case "Sequence": for part in value["pretokenizers"]?.array ?? [] { try read(part) }
         case "Split":
-            guard value["behavior"]?.string == "Isolated" && value["invert"]?.bool != true
+            guard
+                value["behavior"]?.string == "Isolated" && value["invert"]?.bool != true
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }

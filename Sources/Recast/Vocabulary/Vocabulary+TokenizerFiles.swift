@@ -50,8 +50,12 @@ extension Vocabulary {
         let after = addsEOS == true ? special.eos : nil
         guard before != nil || after != nil else { return byteLevel }
         func piece(_ id: Int) -> JSON { ["SpecialToken": ["id": .string(tokens[id]), "type_id": 0]] }
-        let single = (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "A", "type_id": 0]]] + (after.map { [piece($0)] } ?? [])
-        let second: [JSON] = (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "B", "type_id": 1]]] + (after.map { [piece($0)] } ?? [])
+        let single =
+            (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "A", "type_id": 0]]]
+            + (after.map { [piece($0)] } ?? [])
+        let second: [JSON] =
+            (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "B", "type_id": 1]]]
+            + (after.map { [piece($0)] } ?? [])
         var named = JSON.Object()
         for id in [before, after].compactMap(\.self) {
             named[tokens[id]] = [

@@ -12,7 +12,10 @@ struct GGUFRejectionTests {
         var offset: Int?
         var change: @Sendable (inout GGUFBuilder) -> Void
 
-        init(_ name: String, _ message: String, at offset: Int? = nil, _ change: @escaping @Sendable (inout GGUFBuilder) -> Void) {
+        init(
+            _ name: String, _ message: String, at offset: Int? = nil,
+            _ change: @escaping @Sendable (inout GGUFBuilder) -> Void
+        ) {
             testDescription = name
             self.message = message
             self.offset = offset
@@ -70,26 +73,39 @@ struct GGUFRejectionTests {
         },
         Case("type 13", "a: unknown value type 13", at: 33) { $0.pair("a", GGUFBuilder.raw(type: 13, [0, 0, 0, 0])) },
         Case("type -1", "a: unknown value type -1", at: 33) { $0.pair("a", GGUFBuilder.raw(type: -1, [0, 0, 0, 0])) },
-        Case("string past the end", "value of a of 1000 bytes", at: 37) { $0.pair("a", GGUFBuilder.string([1], count: 1000)) },
+        Case("string past the end", "value of a of 1000 bytes", at: 37) {
+            $0.pair("a", GGUFBuilder.string([1], count: 1000))
+        },
         Case("string of 2^63", "runs past the end", at: 37) { $0.pair("a", GGUFBuilder.string([1], count: 1 << 63)) },
         Case("string of 2^64 - 1", "runs past the end", at: 37) { $0.pair("a", GGUFBuilder.string([1], count: .max)) },
         Case("string of no UTF-8", "not UTF-8", at: 37) { $0.pair("a", GGUFBuilder.string([0xC3, 0x28])) },
         Case("array of arrays", "array of arrays", at: 37) { $0.pair("a", GGUFBuilder.array(type: 9, count: 0, [])) },
         Case("array of type 13", "unknown type 13", at: 37) { $0.pair("a", GGUFBuilder.array(type: 13, count: 0, [])) },
         Case("long array", "1000 elements", at: 37) { $0.pair("a", GGUFBuilder.array(type: 0, count: 1000, [])) },
-        Case("array of 2^61", "runs past the end", at: 37) { $0.pair("a", GGUFBuilder.array(type: 10, count: 1 << 61, [])) },
-        Case("array of 2^64 - 1", "runs past the end", at: 37) { $0.pair("a", GGUFBuilder.array(type: 12, count: .max, [])) },
-        Case("strings past the end", "runs past the end", at: 37) { $0.pair("a", GGUFBuilder.array(type: 8, count: 1 << 60, [])) },
+        Case("array of 2^61", "runs past the end", at: 37) {
+            $0.pair("a", GGUFBuilder.array(type: 10, count: 1 << 61, []))
+        },
+        Case("array of 2^64 - 1", "runs past the end", at: 37) {
+            $0.pair("a", GGUFBuilder.array(type: 12, count: .max, []))
+        },
+        Case("strings past the end", "runs past the end", at: 37) {
+            $0.pair("a", GGUFBuilder.array(type: 8, count: 1 << 60, []))
+        },
         Case("string in an array", "a[1] of 9 bytes", at: 58) {
-            $0.pair("a", GGUFBuilder.array(type: 8, count: 2, GGUFBuilder.text([0x61]) + GGUFBuilder.text([], count: 9)))
+            $0.pair(
+                "a", GGUFBuilder.array(type: 8, count: 2, GGUFBuilder.text([0x61]) + GGUFBuilder.text([], count: 9)))
             $0.alignment = 1
         },
-        Case("alignment as string", "not an unsigned", at: 24) { $0.pair("general.alignment", GGUFBuilder.string("32")) },
+        Case("alignment as string", "not an unsigned", at: 24) {
+            $0.pair("general.alignment", GGUFBuilder.string("32"))
+        },
         Case("alignment as i32", "not an unsigned", at: 24) { $0.pair("general.alignment", GGUFBuilder.i32(32)) },
         Case("alignment 0", "alignment is 0", at: 24) { $0.pair("general.alignment", GGUFBuilder.u32(0)) },
         Case("alignment 4", "alignment is 4", at: 24) { $0.pair("general.alignment", GGUFBuilder.u32(4)) },
         Case("alignment 48", "alignment is 48", at: 24) { $0.pair("general.alignment", GGUFBuilder.u32(48)) },
-        Case("alignment 2 MiB", "alignment is 2097152", at: 24) { $0.pair("general.alignment", GGUFBuilder.u32(2 << 20)) },
+        Case("alignment 2 MiB", "alignment is 2097152", at: 24) {
+            $0.pair("general.alignment", GGUFBuilder.u32(2 << 20))
+        },
         Case("alignment 2^31", "alignment is", at: 24) { $0.pair("general.alignment", GGUFBuilder.u32(1 << 31)) },
     ]
 
@@ -116,7 +132,9 @@ struct GGUFRejectionTests {
 
     // MARK: Tensors; the first description of the file stands at byte 24.
 
-    private static func tensor(_ change: @escaping @Sendable (inout GGUFBuilder.Tensor) -> Void) -> @Sendable (inout GGUFBuilder) -> Void {
+    private static func tensor(_ change: @escaping @Sendable (inout GGUFBuilder.Tensor) -> Void)
+        -> @Sendable (inout GGUFBuilder) -> Void
+    {
         { change(&$0.tensors[0]) }
     }
 
@@ -129,7 +147,9 @@ struct GGUFRejectionTests {
         Case("no dimensions", "a.weight: 0 dimensions", at: 24, tensor { $0.dimensions = [] }),
         Case("5 dimensions", "a.weight: 5 dimensions", at: 24, tensor { $0.dimensions = [1, 1, 1, 1, 1] }),
         Case("2^32 - 1 dimensions", "dimensions", at: 24, tensor { $0.dimensionCount = .max }),
-        Case("a dimension of 0", "a.weight: dimensions [8, 0] are not positive", at: 24, tensor { $0.dimensions = [8, 0] }),
+        Case(
+            "a dimension of 0", "a.weight: dimensions [8, 0] are not positive", at: 24,
+            tensor { $0.dimensions = [8, 0] }),
         Case("a negative dimension", "not positive", at: 24, tensor { $0.dimensions = [8, -3] }),
         Case("two negative dimensions", "not positive", at: 24, tensor { $0.dimensions = [-8, -3] }),
         Case("2^64 elements", "does not fit", at: 24, tensor { $0.dimensions = [1 << 32, 1 << 32] }),
@@ -139,10 +159,12 @@ struct GGUFRejectionTests {
         Case("removed type", "type 4, which the format has dropped", at: 24, tensor { $0.type = 4 }),
         Case("ik_llama.cpp", "type 139 of ik_llama.cpp", at: 24, tensor { $0.type = 139 }),
         Case("part of a block", "rows of 8 do not fill Q8_0 blocks of 32", at: 24, tensor { $0.type = 8 }),
-        Case("blocks across rows", "rows of 128 do not fill Q4_K", at: 24, tensor {
-            $0.type = 12
-            $0.dimensions = [128, 2]
-        }),
+        Case(
+            "blocks across rows", "rows of 128 do not fill Q4_K", at: 24,
+            tensor {
+                $0.type = 12
+                $0.dimensions = [128, 2]
+            }),
         Case("offset off the grid", "offset 4 is not a multiple of 32", at: 24, tensor { $0.offset = 4 }),
         Case("offset past the end", "run past the 128 bytes", at: 24, tensor { $0.offset = 64 }),
         Case("offset 2^63", "data offset 9223372036854775808 does not fit", at: 24, tensor { $0.offset = 1 << 63 }),
@@ -214,7 +236,9 @@ struct GGUFRejectionTests {
             #expect(found.count == 1 && found[0].contains(text) && found[0].contains("a.gguf"), "\(found)")
         }
         try expectWarning("flag: boolean stored as 2") { $0.pair("flag", GGUFBuilder.bool(2)) }
-        try expectWarning("flags: boolean stored as 3") { $0.pair("flags", GGUFBuilder.array(type: 7, count: 2, [1, 3])) }
+        try expectWarning("flags: boolean stored as 3") {
+            $0.pair("flags", GGUFBuilder.array(type: 7, count: 2, [1, 3]))
+        }
         try expectWarning("gap of 64 bytes before b.weight") {
             $0.data.insert(contentsOf: [UInt8](repeating: 0, count: 64), at: 96)
             $0.tensors[1].offset += 64
@@ -238,7 +262,7 @@ struct GGUFRejectionTests {
     }
 
     @Test func damaged() throws {
-        var random = Seeded(4)
+        var random = SeededGenerator(seed: 4)
         let bytes = GGUFBuilder.small.bytes
         for _ in 0..<10_000 {
             do {
@@ -306,7 +330,9 @@ struct GGUFSetRejectionTests {
         expectRejection("one of 65535 files", file: Self.name(1)) { _ = try read() }
     }
 
-    @Test(arguments: ["m.gguf", "m-1-of-2.gguf", "m-00003-of-00002.gguf", "m-00000-of-00002.gguf", "m-00001-of-00003.gguf"])
+    @Test(arguments: [
+        "m.gguf", "m-1-of-2.gguf", "m-00003-of-00002.gguf", "m-00000-of-00002.gguf", "m-00001-of-00003.gguf",
+    ])
     func misnamed(_ name: String) {
         _ = write(1, tensors: ["a", "b"])
         _ = write(2, tensors: ["c"])

@@ -21,10 +21,12 @@ struct SafetensorsRejectionTests {
         expectRejection("too short", file: "a.safetensors", at: 0) { _ = try read([UInt8](repeating: 0, count: count)) }
     }
 
-    @Test(arguments: [
-        (3, "header of 3 bytes in a file of 10"), (100_000_001, "the limit is 100000000"), (UInt64.max, "the limit"),
-        (1 << 63, "the limit"), (99_999_999, "in a file of 10"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (3, "header of 3 bytes in a file of 10"), (100_000_001, "the limit is 100000000"),
+            (UInt64.max, "the limit"),
+            (1 << 63, "the limit"), (99_999_999, "in a file of 10"),
+        ] as [(UInt64, String)])
     func headerLength(_ length: UInt64, _ message: String) {
         var bytes: [UInt8] = []
         bytes.put(length)
@@ -65,7 +67,8 @@ struct SafetensorsRejectionTests {
         (#"{"dtype":"Q8_0","shape":[32],"data_offsets":[0,34]}"#, "unknown dtype \"Q8_0\""),
         (#"{"dtype":32,"shape":[16],"data_offsets":[0,64]}"#, "expected '\"'"),
         (#"{"dtype":"F32","shape":[16],"data_offsets":[0,64],"x":1}"#, "unknown key \"x\""),
-        (#"{"shape":[16],"data_offsets":[0,64]}"#, "are needed"), (#"{"dtype":"F32","data_offsets":[0,64]}"#, "are needed"),
+        (#"{"shape":[16],"data_offsets":[0,64]}"#, "are needed"),
+        (#"{"dtype":"F32","data_offsets":[0,64]}"#, "are needed"),
         (#"{"dtype":"F32","shape":[16]}"#, "are needed"), ("{}", "are needed"),
         (#"{"dtype":"F32","shape":[16],"data_offsets":[0]}"#, "are needed"),
         (#"{"dtype":"F32","shape":[16],"data_offsets":[0,64,64]}"#, "are needed"),
@@ -122,11 +125,14 @@ struct SafetensorsRejectionTests {
 
     @Test(arguments: types)
     func type(_ name: String, _ bits: Int) throws {
-        let file = try read(SafetensorsBuilder.file("{\(Self.entry(name, "[3,8]", "[0,\(3 * bits)]"))}", dataByteCount: 3 * bits))
+        let file = try read(
+            SafetensorsBuilder.file("{\(Self.entry(name, "[3,8]", "[0,\(3 * bits)]"))}", dataByteCount: 3 * bits))
         #expect(file.tensors[0].tensor.dtype.name == name)
         #expect(file.tensors[0].tensor.byteCount == 3 * bits)
         expectRejection("takes \(3 * bits) bytes") {
-            _ = try read(SafetensorsBuilder.file("{\(Self.entry(name, "[3,8]", "[0,\(3 * bits + 1)]"))}", dataByteCount: 3 * bits + 1))
+            _ = try read(
+                SafetensorsBuilder.file(
+                    "{\(Self.entry(name, "[3,8]", "[0,\(3 * bits + 1)]"))}", dataByteCount: 3 * bits + 1))
         }
     }
 
@@ -144,16 +150,19 @@ struct SafetensorsRejectionTests {
     // MARK: Damage
 
     private static let sound = SafetensorsBuilder.file([
-        ("a.weight", "F32", [2, 3], [UInt8](repeating: 1, count: 24)), ("b", "BF16", [4], [UInt8](repeating: 2, count: 8)),
+        ("a.weight", "F32", [2, 3], [UInt8](repeating: 1, count: 24)),
+        ("b", "BF16", [4], [UInt8](repeating: 2, count: 8)),
         ("c", "F4", [6], [1, 2, 3]),
     ])
 
     @Test func truncated() {
-        for count in 0..<Self.sound.count { expectRejection("", at: -1) { _ = try read(Array(Self.sound.prefix(count))) } }
+        for count in 0..<Self.sound.count {
+            expectRejection("", at: -1) { _ = try read(Array(Self.sound.prefix(count))) }
+        }
     }
 
     @Test func damaged() throws {
-        var random = Seeded(3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<3000 {
             do {
                 for tensor in try read(Self.sound.damaged(&random)).tensors { #expect(tensor.tensor.byteCount <= 64) }
@@ -191,8 +200,10 @@ struct SafetensorsIndexRejectionTests {
 
     @Test(arguments: [
         ("", "end of JSON"), ("[]", "weight_map"), ("{}", "weight_map"), (#"{"weight_map":["a"]}"#, "weight_map"),
-        (#"{"weight_map":{"t":5}}"#, "\"t\" names no file"), (#"{"weight_map":{"t":"one","t":"two"}}"#, "duplicate key"),
-        (#"{"weight_map":{"t":""}}"#, "not the name of a file"), (#"{"weight_map":{"t":".."}}"#, "not the name of a file"),
+        (#"{"weight_map":{"t":5}}"#, "\"t\" names no file"),
+        (#"{"weight_map":{"t":"one","t":"two"}}"#, "duplicate key"),
+        (#"{"weight_map":{"t":""}}"#, "not the name of a file"),
+        (#"{"weight_map":{"t":".."}}"#, "not the name of a file"),
         (#"{"weight_map":{"t":"../one"}}"#, "not the name of a file"),
         (#"{"weight_map":{"t":"/etc/passwd"}}"#, "not the name of a file"),
         (#"{"weight_map":{"t":"sub/one"}}"#, "not the name of a file"),

@@ -28,7 +28,9 @@ struct ConfigurationRejectionTests {
             "32", 0, -4, 32.5, [32], true, .int(.max), .int(1 << 40), [:], "",
         ]
         for value in bad {
-            expectRejection(["\"\(key)\" is \(value.text()), not an integer"], file: "config.json") { _ = try set(key, value) }
+            expectRejection(["\"\(key)\" is \(value.text()), not an integer"], file: "config.json") {
+                _ = try set(key, value)
+            }
         }
         for text in ["1e300", "1e999", "99999999999999999999999", "-1e5"] {
             let value = try! JSON(parsing: Array(text.utf8), file: "")
@@ -98,7 +100,9 @@ struct ConfigurationRejectionTests {
     }
 
     @Test func family() {
-        expectRejection(.unsupported, ["unknown architecture Qwen2ForCausalLN", "nearest is Qwen2ForCausalLM"], file: "config.json") {
+        expectRejection(
+            .unsupported, ["unknown architecture Qwen2ForCausalLN", "nearest is Qwen2ForCausalLM"], file: "config.json"
+        ) {
             _ = try set("architectures", ["Qwen2ForCausalLN"])
         }
         expectRejection(.unsupported, ["unknown architecture MambaModel", "known are"]) {
@@ -115,7 +119,9 @@ struct ConfigurationRejectionTests {
     @Test func configurationAsAWhole() {
         let directory = TemporaryDirectory()
         let path = SmallModel().write(to: directory)
-        for (text, message) in [("[]", "not a JSON object"), ("{", "end of JSON"), (#"{"a":1,"a":2}"#, "duplicate key")] {
+        for (text, message) in [
+            ("[]", "not a JSON object"), ("{", "end of JSON"), (#"{"a":1,"a":2}"#, "duplicate key"),
+        ] {
             directory.write("model/config.json", Array(text.utf8))
             expectRejection(message, file: "config.json", at: -1) { _ = try Model(Checkpoint(path: path)) }
         }
@@ -157,7 +163,10 @@ struct ConfigurationRejectionTests {
                 "rope_parameters": ["rope_type": "linear", "factor": 2, "rope_theta": 7000],
             ], 6000, 3
         ),
-        (["rope_scaling": .null, "rope_parameters": ["rope_type": "linear", "factor": 2, "rope_theta": 7000]], 7000, 2),
+        (
+            ["rope_scaling": .null, "rope_parameters": ["rope_type": "linear", "factor": 2, "rope_theta": 7000]], 7000,
+            2
+        ),
         (["rope_scaling": [:], "rope_parameters": ["rope_type": "linear", "factor": 2, "rope_theta": 7000]], 7000, 2),
         // `rope_type` is the newer name of `type`.
         (["rope_scaling": ["type": "dynamic", "rope_type": "linear", "factor": 4]], 10000, 4),

@@ -33,7 +33,9 @@ struct LiftingRejectionTests {
             _ = try lifted { $0.configuration["num_hidden_layers"] = 3 }
         }
         expectRejection("missing: lm_head.weight") { _ = try lifted { $0.remove("lm_head.weight") } }
-        expectRejection(["missing: model.embed_tokens.weight", "missing: 22 more"]) { _ = try lifted { $0.tensors = [] } }
+        expectRejection(["missing: model.embed_tokens.weight", "missing: 22 more"]) {
+            _ = try lifted { $0.tensors = [] }
+        }
     }
 
     @Test func misnamed() {
@@ -59,7 +61,9 @@ struct LiftingRejectionTests {
     }
 
     @Test func allowingUnknownDoesNotAllowMissing() {
-        expectRejection("missing: model.norm.weight") { _ = try lifted(allowsUnknown: true) { $0.remove("model.norm.weight") } }
+        expectRejection("missing: model.norm.weight") {
+            _ = try lifted(allowsUnknown: true) { $0.remove("model.norm.weight") }
+        }
     }
 
     static let shapes: [(String, [Int], [Int])] = [
@@ -186,7 +190,10 @@ struct GGUFModelRejectionTests {
         ("llama.attention.value_length", GGUFBuilder.u32(4), .unsupported, "values of another length"),
         ("llama.attention.layer_norm_rms_epsilon", nil, .malformedInput, "is missing or no small"),
         ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f32(.nan), .malformedInput, "no small"),
-        ("llama.rope.freq_base", GGUFBuilder.f32(.infinity), .malformedInput, "llama.rope.freq_base is no positive number"),
+        (
+            "llama.rope.freq_base", GGUFBuilder.f32(.infinity), .malformedInput,
+            "llama.rope.freq_base is no positive number"
+        ),
         ("llama.rope.freq_base", GGUFBuilder.f32(-1), .malformedInput, "no positive number"),
         ("llama.rope.scale_linear", GGUFBuilder.f32(0), .malformedInput, "no positive number"),
         ("llama.rope.dimension_count", GGUFBuilder.u32(4), .unsupported, "only 4 of 8 elements"),

@@ -54,7 +54,9 @@ public struct GGUFSet: Sendable {
             stem.fileName == Path.name(path)
         else {
             throw .malformed(
-                path, "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf")
+                path,
+                "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf"
+            )
         }
         var paths: [String] = []
         for index in 0..<count {

@@ -52,7 +52,8 @@ public struct SafetensorsIndex: Sendable {
         }
         if let missing = map.members.first(where: { !found.contains(ByteString($0.key)) }) {
             throw .malformed(
-                path, "weight_map: \(missing.key) is not in \(missing.value.string ?? ""); "
+                path,
+                "weight_map: \(missing.key) is not in \(missing.value.string ?? ""); "
                     + "\(shardOf.count - found.count) tensors are missing")
         }
         self.metadata = metadata

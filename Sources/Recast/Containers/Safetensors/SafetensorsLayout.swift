@@ -53,7 +53,9 @@ struct SafetensorsLayout {
         _ tensors: [(tensor: NamedTensor, dtype: DType)], name: String, into plan: inout Plan
     ) throws(RecastError) {
         let sorted = tensors.sorted { a, b in
-            if a.dtype.bitsPerElement != b.dtype.bitsPerElement { return a.dtype.bitsPerElement > b.dtype.bitsPerElement }
+            if a.dtype.bitsPerElement != b.dtype.bitsPerElement {
+                return a.dtype.bitsPerElement > b.dtype.bitsPerElement
+            }
             return a.tensor.name.utf8.lexicographicallyPrecedes(b.tensor.name.utf8)
         }
         var members: [JSON.Object.Member] = []

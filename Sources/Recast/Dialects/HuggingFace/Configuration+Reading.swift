@@ -53,12 +53,14 @@ struct HuggingFaceConfiguration {
 
     private func check(_ configuration: ModelConfiguration) throws(RecastError) {
         guard configuration.headCount.isMultiple(of: configuration.keyValueHeadCount) else {
-            throw failure("num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
-                + "\(configuration.keyValueHeadCount)")
+            throw failure(
+                "num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
+                    + "\(configuration.keyValueHeadCount)")
         }
         if object["head_dim"]?.int == nil, !configuration.hiddenSize.isMultiple(of: configuration.headCount) {
-            throw failure("hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
-                + "\(configuration.headCount), and there is no head_dim")
+            throw failure(
+                "hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
+                    + "\(configuration.headCount), and there is no head_dim")
         }
         guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
             throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")

@@ -41,10 +41,11 @@ extension HuggingFaceConfiguration {
     /// Adds what one of the two dialects is missing, and says what has changed: ties and the type of the weights.
     private static func completed(_ object: JSON.Object, for draft: Draft) -> JSON.Object {
         var object = object
-        if object["rope_theta"] == nil || object["rope_theta"]?.isNull == true || object["rope_scaling"] == nil,
-            object["rope_parameters"]?.object != nil
-        {
-            writeRope(draft, into: &object)
+        // transformers 4 reads the keys outside `rope_parameters`, and without them silently takes its own default.
+        if object["rope_parameters"]?.object != nil {
+            let (theta, scaling, _) = rope(draft)
+            if object["rope_theta"]?.isNull ?? true { object["rope_theta"] = theta }
+            if object["rope_scaling"] == nil { object["rope_scaling"] = scaling }
         }
         if object["tie_word_embeddings"]?.bool != draft.isTied { object["tie_word_embeddings"] = .bool(draft.isTied) }
         let dtype = JSON.string(draft.dtype.torchName)
@@ -89,7 +90,7 @@ extension HuggingFaceConfiguration {
         object["bos_token_id"] = tokens(configuration.bosTokens)
         object["eos_token_id"] = tokens(configuration.eosTokens)
         object["pad_token_id"] = configuration.paddingToken.map(JSON.int) ?? .null
-        writeRope(draft, into: &object)
+        (object["rope_theta"], object["rope_scaling"], object["rope_parameters"]) = rope(draft)
         object["torch_dtype"] = .string(draft.dtype.torchName)
         object["dtype"] = .string(draft.dtype.torchName)
         if var original = draft.original {
@@ -103,8 +104,8 @@ extension HuggingFaceConfiguration {
         ids.count > 1 ? .array(ids.map(JSON.int)) : ids.first.map(JSON.int) ?? .null
     }
 
-    /// Both dialects with equal content; otherwise one of the versions would silently take its own default.
-    private static func writeRope(_ draft: Draft, into object: inout JSON.Object) {
+    /// The same in both dialects: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of 5.
+    private static func rope(_ draft: Draft) -> (theta: JSON, scaling: JSON, parameters: JSON) {
         let rope = draft.configuration.rope
         let theta = JSON.double(rope.theta)
         var scaling = JSON.Object()
@@ -128,9 +129,7 @@ extension HuggingFaceConfiguration {
         var parameters = scaling
         if rope.scaling == .none { parameters["rope_type"] = "default" }
         parameters["rope_theta"] = theta
-        object["rope_theta"] = theta
-        object["rope_scaling"] = rope.scaling == .none ? .null : .object(scaling)
-        object["rope_parameters"] = .object(parameters)
+        return (theta, rope.scaling == .none ? .null : .object(scaling), .object(parameters))
     }
 }
 

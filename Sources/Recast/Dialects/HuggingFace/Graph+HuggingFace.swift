@@ -62,7 +62,8 @@ struct HuggingFaceLowering {
                     let like = group.roles.compactMap { graph[$0, layer: layer, part: .bias]?.dtype }.first
                     let dtype = like ?? graph[role, layer: layer]?.dtype ?? .f32
                     graph[Slot(role, layer: layer, .bias)] = .zeros(
-                        dtype.isQuantized ? .f32 : dtype, graph.configuration.shape(of: Slot(role, layer: layer, .bias)))
+                        dtype.isQuantized ? .f32 : dtype, graph.configuration.shape(of: Slot(role, layer: layer, .bias))
+                    )
                     added += 1
                 }
             }
@@ -84,7 +85,8 @@ struct HuggingFaceLowering {
             }
             graph[entry.slot] = nil
         }
-        outcome.notes.append("\(foreign.count) biases that are zero everywhere are left out: \(family.name) has none there")
+        outcome.notes.append(
+            "\(foreign.count) biases that are zero everywhere are left out: \(family.name) has none there")
         outcome.evidence.append(
             Evidence(
                 question: "are the biases that \(family.name) cannot store zero?", answer: "yes, all \(foreign.count)",

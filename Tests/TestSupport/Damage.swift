@@ -1,18 +1,3 @@
-/// Random numbers that are the same in every run (SplitMix64).
-public struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    public init(_ seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
-}
-
 extension [UInt8] {
     /// Appends a number in little-endian order, as all formats store it.
     public mutating func put(_ value: some FixedWidthInteger) {
@@ -20,7 +5,7 @@ extension [UInt8] {
     }
 
     /// A damaged copy: cut off, or with a few bytes changed, inserted or left out.
-    public func damaged(_ random: inout Seeded) -> [UInt8] {
+    public func damaged(_ random: inout SeededGenerator) -> [UInt8] {
         var bytes = self
         guard !bytes.isEmpty else { return [UInt8.random(in: 0...255, using: &random)] }
         if Int.random(in: 0..<4, using: &random) == 0 {

@@ -1,0 +1,26 @@
+/// Where a checkpoint can go, and what becomes of its numbers on the way.
+public struct Reach: Sendable, Hashable {
+    public enum Outcome: Sendable, Hashable {
+        case possible(Exactness)
+        case refused(reason: String)
+    }
+
+    /// What `convert` would be told: `llama layout`, `gguf`, …
+    public var target: String
+    public var outcome: Outcome
+
+    /// Plans the conversion to every target, reading no tensors but the evidence that planning needs.
+    public static func of(_ checkpoint: Checkpoint) -> [Reach] {
+        let families = Family.all.map {
+            ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name))
+        }
+        return (families + [("gguf", .gguf)]).map { name, target in
+            do throws(RecastError) {
+                let plan = try Planning(checkpoint, ConversionOptions(target: target)).plan(destination: "model.gguf")
+                return Reach(target: name, outcome: .possible(plan.exactness))
+            } catch {
+                return Reach(target: name, outcome: .refused(reason: error.description))
+            }
+        }
+    }
+}

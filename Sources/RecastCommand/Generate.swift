@@ -1,0 +1,84 @@
+import ArgumentParser
+import Recast
+import RecastInference
+
+struct Generate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Continues a text with a checkpoint.",
+        discussion: """
+            The likeliest token is taken each time, or one is drawn with --temperature; the same seed draws the same text.
+
+            EXAMPLES:
+              recast generate Qwen2.5-0.5B --prompt "In the beginning"
+              recast generate qwen-q4_0.gguf --prompt "def main():" --max-tokens 64 --temperature 0.7 --seed 1
+            """)
+
+    @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
+    var checkpoint: String
+
+    @Option(help: "The text to continue.")
+    var prompt: String
+
+    @Option(help: ArgumentHelp("Tokens to add at most.", valueName: "n"))
+    var maxTokens = 128
+
+    @Option(help: ArgumentHelp("0 takes the likeliest token; 1 draws by probability.", valueName: "t"))
+    var temperature = 0.0
+
+    @Option(help: ArgumentHelp("Draw from so many of the likeliest tokens.", valueName: "k"))
+    var topK: Int?
+
+    @Option(help: ArgumentHelp("Draw from the likeliest tokens with this probability together.", valueName: "p"))
+    var topP: Double?
+
+    @Option(help: ArgumentHelp("Seed of the draws.", valueName: "n"))
+    var seed: UInt64 = 0
+
+    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
+    var tokenizer: String?
+
+    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
+    var preTokenizer: String?
+
+    @OptionGroup(title: "Resources") var resources: ResourceOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() throws {
+        let model = try Model(Checkpoint(path: checkpoint))
+        let loaded = try LoadedTokenizer(model, directory: tokenizer, preTokenizer: preTokenizer)
+        output.notes(model.notes, warnings: model.warnings)
+        let display = output.quiet ? nil : ProgressDisplay("reading", unit: .fraction)
+        let generator = try Generator(
+            model.graph, files: FilePool(model.files), options: resources.passOptions(display))
+        display?.finish()
+
+        let ids = try loaded.tokenizer.encode(prompt, addingSpecial: true)
+        let stopTokens =
+            model.graph.configuration.eosTokens
+            + [loaded.vocabulary.special.eos, loaded.vocabulary.special.endOfTurn].compactMap(\.self)
+        let settings = Generator.Settings(
+            maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed,
+            stopTokens: stopTokens)
+        if !output.json { Console.stream(Array(prompt.utf8)) }
+        let start = ContinuousClock.now
+        let continuation = try generator.generate(after: ids, settings) { token in
+            if !output.json { Console.stream(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)) }
+            return !Interruption.hasCome
+        }
+        let seconds = start.duration(to: .now).seconds
+        if output.json {
+            Console.result([
+                "model": .string(checkpoint), "prompt": .string(prompt),
+                "text": .string(loaded.tokenizer.decode(continuation.tokens, skippingSpecial: true)),
+                "prompt_ids": .array(ids.map { .int(Int($0)) }),
+                "ids": .array(continuation.tokens.map { .int(Int($0)) }),
+                "stopped_by": .string(continuation.reason.rawValue), "seconds": .double(seconds),
+            ])
+        } else {
+            Console.stream([UInt8(ascii: "\n")])
+            let rate = Double(continuation.tokens.count) / max(seconds, 1e-9)
+            output.notes(["\(continuation.tokens.count) tokens, \(Format.fixed(rate, 1)) a second"], warnings: [])
+        }
+        if Interruption.hasCome { throw RecastError(.interrupted, "interrupted") }
+    }
+}

@@ -1,0 +1,248 @@
+import ArgumentParser
+import Recast
+
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows what a checkpoint holds, and where it can go.",
+        discussion: """
+            EXAMPLES:
+              recast inspect Qwen2.5-0.5B
+              recast inspect qwen.gguf --tensors
+              recast inspect qwen-00001-of-00003.gguf --metadata --json
+            """)
+
+    @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
+    var checkpoint: String
+
+    @Flag(help: "List the tensors.")
+    var tensors = false
+
+    @Flag(help: "List the metadata.")
+    var metadata = false
+
+    @Flag(help: "Read every tensor and show its CRC-32.")
+    var checksums = false
+
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() throws {
+        let summary = try Summary(Checkpoint(path: checkpoint), checksums: checksums)
+        if output.json {
+            Console.result(summary.json(tensors: tensors || checksums, metadata: metadata))
+        } else {
+            Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
+        }
+        output.notes([], warnings: summary.checkpoint.warnings)
+    }
+}
+
+/// What there is to say about a checkpoint.
+private struct Summary {
+    let checkpoint: Checkpoint
+    /// The canonical model, or why it cannot be had.
+    let model: Result<Model, RecastError>
+    let vocabulary: Result<Vocabulary?, RecastError>
+    let reach: [Reach]
+    var checksums: [UInt32] = []
+
+    init(_ checkpoint: Checkpoint, checksums: Bool) throws {
+        self.checkpoint = checkpoint
+        do throws(RecastError) { model = .success(try Model(checkpoint)) } catch { model = .failure(error) }
+        let size = (try? model.get())?.graph.configuration.vocabularySize
+        do throws(RecastError) {
+            vocabulary = .success(try checkpoint.vocabulary(size: size))
+        } catch { vocabulary = .failure(error) }
+        if case .success = model { reach = Reach.of(checkpoint) } else { reach = [] }
+        guard checksums else { return }
+        var reader = Reader(files: FilePool(checkpoint.files))
+        for tensor in checkpoint.tensors { self.checksums.append(try tensor.tensor.checksum(using: &reader)) }
+    }
+
+    private var parameterCount: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.elementCount } }
+    private var tensorBytes: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
+    private var fileBytes: Int { checkpoint.files.reduce(0) { $0 + $1.byteCount } }
+    private var bitsPerWeight: Double { 8 * Double(tensorBytes) / Double(max(1, parameterCount)) }
+
+    /// The types with how many tensors and numbers have them, commonest first.
+    private var encodings: [(dtype: DType, tensors: Int, elements: Int)] {
+        var counts: [DType: (tensors: Int, elements: Int)] = [:]
+        for tensor in checkpoint.tensors {
+            counts[tensor.tensor.dtype, default: (0, 0)].tensors += 1
+            counts[tensor.tensor.dtype, default: (0, 0)].elements += tensor.tensor.elementCount
+        }
+        return counts.map { ($0.key, $0.value.tensors, $0.value.elements) }
+            .sorted { ($0.elements, $0.dtype.name) > ($1.elements, $1.dtype.name) }
+    }
+
+    // MARK: For people
+
+    func text(tensors: Bool, metadata: Bool) -> String {
+        var rows: [[String]] = [["format", format]]
+        switch model {
+        case .success(let model):
+            let c = model.graph.configuration
+            rows.append(["family", c.family])
+            rows.append([
+                "shape",
+                "\(c.layerCount) layers, hidden \(c.hiddenSize), feed-forward \(c.feedForwardSize), \(c.headCount) heads "
+                    + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
+            ])
+            rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
+            rows.append(["parallel", "tp 1, pp 1"])
+            rows.append(["vocabulary", "\(c.vocabularySize)"])
+            rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
+        case .failure(let error): rows.append(["family", "unknown: \(error)"])
+        }
+        rows.append(["parameters", "\(Format.count(parameterCount)) (\(parameterCount))"])
+        rows.append([
+            "encodings",
+            encodings.map { "\($0.dtype) × \($0.tensors)" }.joined(separator: ", ")
+                + ", \(Format.fixed(bitsPerWeight, 2)) bits per weight",
+        ])
+        rows.append(["tokenizer", tokenizerText])
+        rows.append([
+            "files", "\(checkpoint.files.count), \(Format.bytes(fileBytes))",
+        ])
+        for file in checkpoint.files { rows.append(["", "\(Path.name(file.path))  \(file.byteCount)"]) }
+        for reach in reach {
+            let outcome =
+                switch reach.outcome {
+                case .possible(let exactness): exactness == .bit ? "bit-exact" : exactness.rawValue
+                case .refused(let reason): "refused: \(reason)"
+                }
+            rows.append(["→ \(reach.target)", outcome])
+        }
+        var sections = [Format.table(rows)]
+        if metadata { sections.append(Format.table(metadataPairs.map { [$0.key, $0.value] })) }
+        if tensors { sections.append(Format.table(tensorRows)) }
+        return sections.joined(separator: "\n\n")
+    }
+
+    private var format: String {
+        switch checkpoint.content {
+        case .huggingFace: "Hugging Face safetensors"
+        case .gguf(let set): "GGUF version \(set.version)"
+        }
+    }
+
+    private var tokenizerText: String {
+        switch vocabulary {
+        case .success(nil): "none"
+        case .success(let vocabulary?):
+            "byte-level BPE, \(vocabulary.tokens.count) tokens, \(vocabulary.merges.count) merges, pre-tokenizer "
+                + (vocabulary.preTokenizerName ?? "without a GGUF name")
+        case .failure(let error): "unreadable: \(error)"
+        }
+    }
+
+    private var tensorRows: [[String]] {
+        checkpoint.tensors.enumerated().map { index, tensor in
+            let shape = tensor.tensor.shape.map(String.init).joined(separator: "×")
+            let checksum = checksums.isEmpty ? [] : [Format.hexadecimal(checksums[index])]
+            return [tensor.name, shape, tensor.tensor.dtype.name] + checksum
+        }
+    }
+
+    private var metadataPairs: [(key: String, value: String)] {
+        switch checkpoint.content {
+        case .gguf(let set): set.metadata.pairs.map { ($0.key, $0.value.summary) }
+        case .huggingFace(let files):
+            files.metadata + (files.configuration?.members.map { ($0.key, $0.value.text()) } ?? [])
+        }
+    }
+
+    // MARK: For programs
+
+    func json(tensors: Bool, metadata: Bool) -> JSON {
+        var object = JSON.Object([
+            ("checkpoint", .string(checkpoint.path)), ("format", .string(checkpoint.formatName)),
+            ("parameters", .int(parameterCount)), ("bytes", .int(fileBytes)),
+            ("bits_per_weight", .double(bitsPerWeight)),
+            (
+                "encodings",
+                .array(
+                    encodings.map {
+                        ["name": .string($0.dtype.name), "tensors": .int($0.tensors), "elements": .int($0.elements)]
+                    })
+            ),
+            (
+                "files",
+                .array(checkpoint.files.map { ["path": .string($0.path), "bytes": .int($0.byteCount)] })
+            ),
+        ])
+        if case .success(let model) = model {
+            let c = model.graph.configuration
+            object["family"] = .string(c.family)
+            object["configuration"] = [
+                "vocab_size": .int(c.vocabularySize), "hidden_size": .int(c.hiddenSize),
+                "intermediate_size": .int(c.feedForwardSize), "num_hidden_layers": .int(c.layerCount),
+                "num_attention_heads": .int(c.headCount), "num_key_value_heads": .int(c.keyValueHeadCount),
+                "head_dim": .int(c.headDimension), "max_position_embeddings": .int(c.contextLength),
+                "rms_norm_eps": .double(c.normEpsilon), "rope_theta": .double(c.rope.theta),
+                "rope_scaling": .string(c.rope.scalingText), "tie_word_embeddings": .bool(model.graph.isTied),
+            ]
+        } else if case .failure(let error) = model {
+            object["family"] = .null
+            object["problem"] = .string(error.description)
+        }
+        object["parallel"] = ["tp": 1, "pp": 1, "vpp": 1, "ep": 1]
+        if case .success(let vocabulary?) = vocabulary {
+            object["tokenizer"] = [
+                "model": .string(vocabulary.model.rawValue), "tokens": .int(vocabulary.tokens.count),
+                "merges": .int(vocabulary.merges.count), "pre_tokenizer": .optional(vocabulary.preTokenizerName),
+            ]
+        } else {
+            object["tokenizer"] = .null
+        }
+        object["targets"] = .array(
+            reach.map { reach in
+                switch reach.outcome {
+                case .possible(let exactness):
+                    ["target": .string(reach.target), "exactness": .string(exactness.rawValue)]
+                case .refused(let reason):
+                    ["target": .string(reach.target), "exactness": "refused", "reason": .string(reason)]
+                }
+            })
+        if metadata { object["metadata"] = .object(JSON.Object(metadataPairs.map { ($0.key, .string($0.value)) })) }
+        if tensors {
+            object["tensors"] = .array(
+                checkpoint.tensors.enumerated().map { index, tensor in
+                    var entry = JSON.Object([
+                        ("name", .string(tensor.name)), ("dtype", .string(tensor.tensor.dtype.name)),
+                        ("shape", .array(tensor.tensor.shape.map(JSON.int))), ("bytes", .int(tensor.tensor.byteCount)),
+                    ])
+                    if !checksums.isEmpty { entry["crc32"] = .string(Format.hexadecimal(checksums[index])) }
+                    return .object(entry)
+                })
+        }
+        return .object(object)
+    }
+}
+
+extension Rope {
+    /// The scaling in words.
+    var scalingText: String {
+        switch scaling {
+        case .none: "not scaled"
+        case .linear(let factor): "linear, factor \(Format.plain(factor))"
+        case .llama3(let factor, let low, let high, let original):
+            "llama3, factor \(Format.plain(factor)), low \(Format.plain(low)), high \(Format.plain(high)), original context \(original)"
+        case .factors: "factors of their own for each pair"
+        case .other(let type): type
+        }
+    }
+}
+
+extension GGUFValue {
+    /// The value in a line: long ones cut, arrays by their length.
+    var summary: String {
+        switch self {
+        case .string(let text): text.count > 100 ? "\(text.prefix(100))… (\(text.utf8.count) bytes)" : text
+        case .bool(let value): "\(value)"
+        case .array(let array): "array of \(array.count)"
+        case .f32(let value): "\(value)"
+        case .f64(let value): "\(value)"
+        default: int.map(String.init) ?? ""
+        }
+    }
+}

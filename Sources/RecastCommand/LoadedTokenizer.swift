@@ -1,0 +1,29 @@
+import Recast
+import RecastInference
+
+/// The tokenizer that belongs to a model.
+struct LoadedTokenizer {
+    let vocabulary: Vocabulary
+    let tokenizer: Tokenizer
+
+    /// - Throws: `inputMissing` where neither the checkpoint nor the directory has one.
+    init(_ model: Model, directory: String?, preTokenizer: String?) throws {
+        if let preTokenizer, PreTokenizer.known(preTokenizer) == nil {
+            let names = PreTokenizer.known.map(\.name).joined(separator: ", ")
+            throw RecastError.usage("unknown pre-tokenizer \"\(preTokenizer)\"; known are \(names)")
+        }
+        let vocabulary = try model.checkpoint.vocabulary(
+            directory: directory, preTokenizer: preTokenizer, size: model.graph.configuration.vocabularySize)
+        guard let vocabulary else {
+            throw RecastError(
+                .inputMissing, "has no tokenizer; --tokenizer DIR names one", trail: [model.checkpoint.path])
+        }
+        self.vocabulary = vocabulary
+        tokenizer = try Tokenizer(vocabulary)
+    }
+
+    /// The token that belongs before every text; nil where the tokenizer puts none.
+    var bosToken: Int32? {
+        vocabulary.addsBOS == true ? vocabulary.special.bos.map(Int32.init) : nil
+    }
+}

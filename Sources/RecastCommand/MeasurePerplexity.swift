@@ -1,0 +1,129 @@
+import ArgumentParser
+import Recast
+import RecastInference
+
+struct MeasurePerplexity: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "perplexity",
+        abstract: "Measures how well a checkpoint predicts texts.",
+        discussion: """
+            A row for each text and a total: tokens scored, negative log-likelihood, perplexity and its standard error.
+            Comparable only between runs with the same texts, tokenizer, --context and --window.
+
+            EXAMPLES:
+              recast perplexity Qwen2.5-0.5B --text book.txt
+              recast perplexity qwen-q4_0.gguf --text prose=book.txt --text code=program.py --context 1024
+              recast perplexity qwen-q4_0.gguf --text wiki.test.raw --window second-half --json
+            """)
+
+    enum Windows: String, CaseIterable, ExpressibleByArgument {
+        case all
+        case secondHalf = "second-half"
+    }
+
+    @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
+    var checkpoint: String
+
+    @Option(
+        name: .customLong("text"),
+        help: ArgumentHelp("A text file, which may be given a name.", valueName: "[name=]file"))
+    var texts: [String] = []
+
+    @Option(help: ArgumentHelp("Tokens of a window.", valueName: "n"))
+    var context = 512
+
+    @Option(help: ArgumentHelp("Tokens from one window to the next; the context by default.", valueName: "n"))
+    var stride: Int?
+
+    @Option(help: "Tokens that are scored: all but each window's first, or llama.cpp's second halves.")
+    var window: Windows = .all
+
+    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
+    var tokenizer: String?
+
+    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
+    var preTokenizer: String?
+
+    @OptionGroup(title: "Resources") var resources: ResourceOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        guard !texts.isEmpty else { throw ValidationError("at least one --text is needed") }
+    }
+
+    func run() throws {
+        let model = try Model(Checkpoint(path: checkpoint))
+        let tokenizer = try LoadedTokenizer(model, directory: tokenizer, preTokenizer: preTokenizer)
+        var options = PerplexityOptions(context: context, stride: stride)
+        options.scored = window == .all ? .all : .secondHalf
+        options.bosToken = tokenizer.bosToken
+        let channels = try texts.map { try channel($0, tokenizer.tokenizer) }
+        if context > model.graph.configuration.contextLength {
+            Console.warning("the model was made for \(model.graph.configuration.contextLength) tokens of context")
+        }
+        output.notes(model.notes, warnings: model.warnings)
+
+        let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
+        let pass = try ForwardPass(
+            model.graph, files: FilePool(model.files), options: resources.passOptions(display))
+        defer { display?.finish() }
+        let start = ContinuousClock.now
+        let result = try pass.perplexity(of: channels, options)
+        display?.finish()
+        show(result, seconds: start.duration(to: .now).seconds)
+    }
+
+    /// `name=file`, or a file that is its own name.
+    private func channel(_ argument: String, _ tokenizer: Tokenizer) throws -> Channel {
+        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        let isNamed = parts.count == 2 && !parts[0].contains("/")
+        let path = isNamed ? parts[1] : argument
+        let bytes = try FileSource.contents(of: path, limit: 1 << 32)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw RecastError(.malformedInput, "is not UTF-8", trail: [path])
+        }
+        let name = isNamed ? parts[0] : Path.name(path)
+        return Channel(name: name, tokens: try tokenizer.encode(text, parsingSpecial: false))
+    }
+
+    private func show(_ result: Perplexity, seconds: Double) {
+        if output.json {
+            Console.result([
+                "model": .string(checkpoint), "context": .int(context), "window": .string(window.rawValue),
+                "channels": .array(result.channels.map(\.json)), "total": result.total.json,
+                "seconds": .double(seconds),
+            ])
+            return
+        }
+        let rows = (result.channels + (result.channels.count > 1 ? [result.total] : [])).map { score in
+            [
+                score.name, "\(score.tokens)", "\(score.scored)", Format.fixed(score.nll, 2),
+                Format.fixed(score.perplexity, 4), score.error.map { "± " + Format.fixed($0, 4) } ?? "",
+            ]
+        }
+        let header = ["text", "tokens", "scored", "nll", "perplexity", ""]
+        Console.result(Format.table([header] + rows, rightAligned: [1, 2, 3, 4]))
+    }
+}
+
+extension Perplexity.Score {
+    fileprivate var json: JSON {
+        [
+            "name": .string(name), "tokens": .int(tokens), "scored": .int(scored), "nll": .double(nll),
+            "perplexity": .double(perplexity), "error": error.map(JSON.double) ?? .null,
+        ]
+    }
+}
+
+extension ResourceOptions {
+    /// Hidden states get the memory the user allows, the rest of the pass being small.
+    func passOptions(_ display: ProgressDisplay?) -> PassOptions {
+        var options = PassOptions(workers: jobs)
+        if let limit = maxMemory?.bytes { options.maximumMemory = limit }
+        options.progress = { progress in
+            display?.show(Progress(done: Int(progress.fraction * 1e6), total: 1_000_000))
+        }
+        options.isCancelled = { Interruption.hasCome }
+        return options
+    }
+}

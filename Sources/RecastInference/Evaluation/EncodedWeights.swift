@@ -1,0 +1,77 @@
+import Recast
+
+/// A model's weights in memory, as they are stored; tiles of rows are decoded whenever they are multiplied with.
+final class EncodedWeights: Multiplier {
+    private let matrices: [Slot: EncodedMatrix]
+    /// Norms and biases, in float32.
+    private let vectors: [Slot: FloatBuffer]
+    private let workers: Workers
+    private let resources: [WorkerResources]
+    private let tiles: [FloatBuffer]
+
+    /// Reads the whole model.
+    init(_ graph: Graph, files: FilePool, options: PassOptions) throws(RecastError) {
+        let workers = Workers(options)
+        let resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
+        var matrices: [Slot: EncodedMatrix] = [:]
+        var vectors: [Slot: FloatBuffer] = [:]
+        for (index, entry) in graph.entries.enumerated() {
+            let (tensor, name) = (entry.tensor, entry.slot.description)
+            if tensor.shape.count == 1 {
+                let buffer = FloatBuffer(count: tensor.elementCount)
+                let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: name)
+                try TensorLoad.run(loads, by: workers, resources)
+                vectors[entry.slot] = buffer
+            } else {
+                matrices[entry.slot] = try EncodedMatrix(tensor, name: name, by: workers, resources)
+            }
+            options.progress?(
+                .init(phase: .embedding, fraction: Double(index + 1) / Double(graph.entries.count)))
+        }
+        self.matrices = matrices
+        self.vectors = vectors
+        self.workers = workers
+        self.resources = resources
+        let columns = matrices.values.map(\.columns).max() ?? 0
+        tiles = (0..<workers.count).map { _ in FloatBuffer(count: max(Self.elementsAtOnce(rows: .max), columns)) }
+    }
+
+    /// Decoded numbers of a tile. One row only reads them, which is fastest within the second-level cache; for more, a matrix
+    /// product of more columns is more efficient.
+    private static func elementsAtOnce(rows: Int) -> Int { rows == 1 ? 1 << 16 : 1 << 20 }
+
+    /// Hidden states of tokens: `[tokens, hiddenSize]`.
+    func embed(_ tokens: ArraySlice<Int32>, into target: UnsafeMutablePointer<Float>) throws(RecastError) {
+        let embedding = matrices[Slot(.tokenEmbedding)]!
+        for (index, token) in tokens.enumerated() {
+            try embedding.decode(
+                Int(token)..<Int(token) + 1, into: target + index * embedding.columns, using: &resources[0].reader)
+        }
+    }
+
+    func multiply(
+        _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
+        accumulating: Bool
+    ) throws(RecastError) {
+        // A tied head is the embedding.
+        let matrix = (matrices[site] ?? matrices[Slot(.tokenEmbedding)])!
+        let bias = vectors[Slot(site.role, layer: site.layer, .bias)]
+        let rowsAtOnce = max(1, Self.elementsAtOnce(rows: rows) / matrix.columns)
+        try workers.run(matrix.rows.dividedRoundingUp(by: rowsAtOnce)) { (worker, job) throws(RecastError) in
+            let range = job * rowsAtOnce..<min(matrix.rows, (job + 1) * rowsAtOnce)
+            let target = output + range.lowerBound
+            if rows > 1 || !matrix.multiply(range, with: input, into: output, accumulating: accumulating) {
+                let tile = tiles[worker].base
+                try matrix.decode(range, into: tile, using: &resources[worker].reader)
+                RecastInference.multiply(
+                    input, rows: rows, by: tile, columns: range.count, depth: matrix.columns, into: target,
+                    stride: matrix.rows, accumulating: accumulating)
+            }
+            if let bias {
+                add(bias.base + range.lowerBound, rows: rows, columns: range.count, to: target, stride: matrix.rows)
+            }
+        }
+    }
+
+    func norm(_ slot: Slot) -> UnsafePointer<Float> { UnsafePointer(vectors[slot]!.base) }
+}

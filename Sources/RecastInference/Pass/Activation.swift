@@ -1,0 +1,74 @@
+import Recast
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The function between a feed-forward layer's gate and its product with the up projection, by its names in
+/// transformers (`ACT2FN`).
+enum Activation: Sendable {
+    case silu
+    case gelu
+    case geluTanh
+    case relu
+
+    /// - Throws: `unsupported` for a function of another name.
+    init(named name: String) throws(RecastError) {
+        switch name {
+        case "silu", "swish": self = .silu
+        case "gelu": self = .gelu
+        case "gelu_pytorch_tanh", "gelu_new": self = .geluTanh
+        case "relu": self = .relu
+        default: throw .unsupported("cannot compute the activation \(name)")
+        }
+    }
+
+    /// `gate = f(gate) · up`
+    func apply(_ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int) {
+        switch self {
+        case .silu: Self.silu(gate, up, count)
+        case .gelu: Self.gelu(gate, up, count)
+        case .geluTanh: Self.geluTanh(gate, up, count)
+        case .relu: Self.relu(gate, up, count)
+        }
+    }
+
+    private static func silu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        var i = 0
+        while i < count {
+            let x = gate[i]
+            gate[i] = x / (1 + exponential(-x)) * up[i]
+            i = i &+ 1
+        }
+    }
+
+    private static func gelu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        for i in 0..<count {
+            let x = gate[i]
+            gate[i] = 0.5 * x * (1 + erff(x * Float(0.5).squareRoot())) * up[i]
+        }
+    }
+
+    private static func geluTanh(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        let root = Float((2 / Double.pi).squareRoot())
+        var i = 0
+        while i < count {
+            let x = gate[i]
+            // (1 + tanh y) / 2 = 1 / (1 + exp(-2y))
+            let y = root * (x + 0.044_715 * x * x * x)
+            gate[i] = x / (1 + exponential(-2 * y)) * up[i]
+            i = i &+ 1
+        }
+    }
+
+    private static func relu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        var i = 0
+        while i < count {
+            let x = gate[i]
+            gate[i] = (x < 0 ? 0 : x) * up[i]
+            i = i &+ 1
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Recast
+
+extension ForwardPass.Run {
+    /// Vocabulary rows whose weights are in memory at once.
+    private var tileRows: Int {
+        min(configuration.vocabularySize, min(16384, max(1024, (16 << 20) / configuration.hiddenSize / 1024 * 1024)))
+    }
+
+    /// Logits of one row that are computed at once: a block of them should stay in the cache until it has been summed.
+    private var columnsAtOnce: Int { 1024 }
+
+    /// `-ln p` of the target of each position.
+    ///
+    /// The vocabulary is gone through tile by tile, so that the head's weights are read once for all positions and no
+    /// row of logits is ever whole in memory.
+    func likelihoods(of targets: [Int], hidden: HiddenStates) throws(RecastError) -> [Double] {
+        precondition(targets.count == hidden.rows)
+        let logits = (0..<workers.count).map { _ in FloatBuffer(count: ForwardPass.rowsAtOnce * columnsAtOnce) }
+        // Shared by the workers, each of which touches the elements of its own blocks only.
+        let state = UnsafeMutablePointer<RunningLogSumExp>.allocate(capacity: max(1, targets.count))
+        state.initialize(repeating: RunningLogSumExp(), count: targets.count)
+        let found = FloatBuffer(count: targets.count)
+        defer { state.deallocate() }
+
+        try forEachTile { (first, weights, count) throws(RecastError) in
+            try forEachBlock(of: hidden, share: count) { (worker, rows, states) throws(RecastError) in
+                let buffer = logits[worker].base
+                for start in stride(from: 0, to: count, by: columnsAtOnce) {
+                    let columns = min(columnsAtOnce, count - start)
+                    multiply(
+                        states, rows: rows.count, by: weights + start * hidden.columns, columns: columns,
+                        depth: hidden.columns, into: buffer, stride: columns)
+                    for row in rows {
+                        let piece = buffer + (row - rows.lowerBound) * columns
+                        let place = targets[row] - first - start
+                        if place >= 0, place < columns { found.base[row] = piece[place] }
+                        state[row].add(piece, columns)
+                    }
+                }
+            }
+        }
+        return targets.indices.map { state[$0].negativeLogLikelihood(of: found.base[$0]) }
+    }
+
+    /// All logits: `[positions, vocabulary]`.
+    func logits(hidden: HiddenStates) throws(RecastError) -> FloatBuffer {
+        let vocabulary = configuration.vocabularySize
+        let result = FloatBuffer(count: hidden.rows * vocabulary)
+        try forEachTile { (first, weights, count) throws(RecastError) in
+            try forEachBlock(of: hidden, share: count) { (_, rows, states) throws(RecastError) in
+                multiply(
+                    states, rows: rows.count, by: weights, columns: count, depth: hidden.columns,
+                    into: result.base + rows.lowerBound * vocabulary + first, stride: vocabulary)
+            }
+        }
+        return result
+    }
+
+    /// Calls `body` with the first vocabulary row of each tile, its weights, and how many rows it has.
+    private func forEachTile(
+        _ body: (Int, UnsafeMutablePointer<Float>, Int) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        let head = graph.head!
+        let weights = FloatBuffer(count: tileRows * configuration.hiddenSize)
+        for first in stride(from: 0, to: configuration.vocabularySize, by: tileRows) {
+            let rows = first..<min(configuration.vocabularySize, first + tileRows)
+            try TensorLoad.run(
+                TensorLoad.loads(of: head, rows: rows, into: weights.base, name: "outputHead"), by: workers, resources)
+            try body(first, weights.base, rows.count)
+        }
+    }
+
+    /// - Parameter share: the vocabulary rows each position is multiplied with.
+    private func forEachBlock(
+        of hidden: HiddenStates, share: Int,
+        _ body: (_ worker: Int, Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        let rowsAtOnce = ForwardPass.rowsAtOnce(of: hidden.rows)
+        try workers.run(hidden.rows.dividedRoundingUp(by: rowsAtOnce)) { (worker, job) throws(RecastError) in
+            let rows = job * rowsAtOnce..<min(hidden.rows, (job + 1) * rowsAtOnce)
+            try hidden.withRows(rows, .read, staging: &resources[worker].staging) { (states) throws(RecastError) in
+                try body(worker, rows, states)
+            }
+            work.add(rows.count * share * hidden.columns, .head)
+        }
+    }
+}

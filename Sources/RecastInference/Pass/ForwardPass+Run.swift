@@ -1,0 +1,189 @@
+import Recast
+import Synchronization
+
+extension ForwardPass {
+    /// One evaluation of a sample.
+    struct Run {
+        let graph: Graph
+        let options: PassOptions
+        let texts: [Text]
+        let blocks: [Block]
+        let workers: Workers
+        let resources: [WorkerResources]
+        let work: Work
+        private let layer: DecoderLayer
+
+        var configuration: ModelConfiguration { graph.configuration }
+
+        init(_ pass: ForwardPass, _ texts: [Text]) throws(RecastError) {
+            graph = pass.graph
+            options = pass.options
+            self.texts = texts
+            blocks = ForwardPass.blocks(of: texts)
+            let files = pass.files
+            workers = Workers(options)
+            resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
+            layer = try DecoderLayer(graph.configuration, positions: texts.map(\.tokens.count).max() ?? 0)
+            work = Work(graph, blocks: blocks, report: options.progress)
+            try checkTexts()
+        }
+
+        private func checkTexts() throws(RecastError) {
+            let vocabulary = configuration.vocabularySize
+            for text in texts {
+                if let limit = graph.slidingLimit, text.tokens.count > limit {
+                    throw .unsupported(
+                        "cannot compute attention limited to \(limit) tokens for texts of \(text.tokens.count)")
+                }
+                for token in text.tokens where token < 0 || Int(token) >= vocabulary {
+                    throw RecastError(.usage, "token \(token) is not among the \(vocabulary) of the model's vocabulary")
+                }
+            }
+        }
+
+        // MARK: Layers
+
+        /// The normalised hidden states of the asked positions, after the last layer.
+        func finalHiddenStates() throws(RecastError) -> HiddenStates {
+            let columns = configuration.hiddenSize
+            let hidden = try HiddenStates(
+                rows: blocks.last?.rows.upperBound ?? 0, columns: columns, maximumMemory: options.maximumMemory,
+                directory: options.temporaryDirectory)
+            try embed(into: hidden)
+            try applyLayers(to: hidden)
+            return try normalizedPredictions(of: hidden)
+        }
+
+        private func embed(into hidden: HiddenStates) throws(RecastError) {
+            let embedding = graph[.tokenEmbedding]!.converted(to: .f32)
+            let columns = configuration.hiddenSize
+            try forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
+                try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
+                    var target = rows
+                    for text in texts[block.texts] {
+                        for token in text.tokens {
+                            try embedding.read(
+                                Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
+                                into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
+                                using: &resources.reader)
+                            target += columns
+                        }
+                    }
+                }
+            }
+        }
+
+        private func applyLayers(to hidden: HiddenStates) throws(RecastError) {
+            let weights = ResidentLayer(of: graph)
+            let rows = blocks.map(\.rows.count).max() ?? 0
+            let keys = texts.map(\.tokens.count).max() ?? 0
+            let buffers = (0..<min(workers.count, blocks.count)).map { _ in
+                BlockBuffers(configuration, rows: rows, keys: keys)
+            }
+            for index in 0..<configuration.layerCount {
+                try weights.load(index, by: workers, resources)
+                let phase = PassOptions.Progress.Phase.layer(index, of: configuration.layerCount)
+                try workers.run(blocks.count) { (worker, job) throws(RecastError) in
+                    let (block, buffers) = (blocks[job], buffers[worker])
+                    try hidden.withRows(block.rows, .update, staging: &resources[worker].staging) {
+                        (rows) throws(RecastError) in
+                        try layer.apply(
+                            index, to: rows, sequences: sequences(of: block), keysAndValues: buffers.keysAndValues,
+                            buffers: buffers.layer, multiplier: weights)
+                    }
+                    work.add(work.layerCost * block.rows.count, phase)
+                }
+            }
+        }
+
+        private func sequences(of block: Block) -> [DecoderLayer.Sequence] {
+            var first = 0
+            return texts[block.texts].map { text in
+                defer { first += text.tokens.count }
+                return DecoderLayer.Sequence(rows: first..<first + text.tokens.count)
+            }
+        }
+
+        /// Only the asked positions go on, one after the other.
+        private func normalizedPredictions(of hidden: HiddenStates) throws(RecastError) -> HiddenStates {
+            let columns = configuration.hiddenSize
+            let norm = RMSNorm(epsilon: configuration.normEpsilon)
+            let weight = FloatBuffer(count: columns)
+            let loads = TensorLoad.loads(
+                of: graph[.outputNorm]!, rows: 0..<columns, into: weight.base, name: "outputNorm")
+            try TensorLoad.run(loads, by: workers, resources)
+            let result = try HiddenStates(
+                rows: blocks.last?.predictions.upperBound ?? 0, columns: columns,
+                maximumMemory: options.maximumMemory - hidden.memoryByteCount, directory: options.temporaryDirectory)
+            try forEachBlock(.head, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
+                var staging: FloatBuffer?
+                try hidden.withRows(block.rows, .read, staging: &resources.staging) { (rows) throws(RecastError) in
+                    try result.withRows(block.predictions, .write, staging: &staging) { (target) throws(RecastError) in
+                        var (source, target) = (rows, target)
+                        for text in texts[block.texts] {
+                            norm.apply(
+                                source + text.predictions.lowerBound * columns, weight: weight.base,
+                                rows: text.predictions.count, columns: columns, into: target)
+                            source += text.tokens.count * columns
+                            target += text.predictions.count * columns
+                        }
+                    }
+                }
+            }
+            return result
+        }
+
+        private func forEachBlock(
+            _ phase: PassOptions.Progress.Phase, cost: (Block) -> Int,
+            _ body: (Block, WorkerResources) throws(RecastError) -> Void
+        ) throws(RecastError) {
+            try workers.run(blocks.count) { (worker, job) throws(RecastError) in
+                try body(blocks[job], resources[worker])
+                work.add(cost(blocks[job]), phase)
+            }
+        }
+    }
+
+    /// A worker's buffers for one block of one layer.
+    final class BlockBuffers: Sendable {
+        let layer: LayerBuffers
+        private let keys: FloatBuffer
+        private let values: FloatBuffer
+
+        var keysAndValues: DecoderLayer.KeysAndValues { .init(keys: keys.base, values: values.base) }
+
+        init(_ configuration: ModelConfiguration, rows: Int, keys: Int) {
+            layer = LayerBuffers(configuration, rows: rows, keys: keys)
+            self.keys = FloatBuffer(count: rows * configuration.keyValueRows)
+            values = FloatBuffer(count: rows * configuration.keyValueRows)
+        }
+    }
+
+    /// What is done of all there is to do, in multiplications.
+    final class Work: Sendable {
+        let layerCost: Int
+        let headCost: Int
+        private let total: Double
+        private let report: (@Sendable (PassOptions.Progress) -> Void)?
+        private let done = Mutex(0)
+
+        init(_ graph: Graph, blocks: [Block], report: (@Sendable (PassOptions.Progress) -> Void)?) {
+            let configuration = graph.configuration
+            layerCost = Role.allCases.filter { $0.isPerLayer && !$0.isNorm }
+                .reduce(0) { $0 + configuration.shape(of: $1).reduce(1, *) }
+            headCost = configuration.vocabularySize * configuration.hiddenSize
+            let rows = blocks.last?.rows.upperBound ?? 0
+            let predictions = blocks.last?.predictions.upperBound ?? 0
+            total = Double(rows * configuration.layerCount * layerCost + predictions * headCost)
+            self.report = report
+        }
+
+        func add(_ cost: Int, _ phase: PassOptions.Progress.Phase) {
+            guard let report else { return }
+            done.withLock { done in
+                done += cost
+                report(PassOptions.Progress(phase: phase, fraction: total > 0 ? Double(done) / total : 1))
+            }
+        }
+    }
+}

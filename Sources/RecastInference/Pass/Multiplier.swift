@@ -1,0 +1,46 @@
+import COpenBLAS
+import Recast
+
+/// Where a pass multiplies by the model's weights: the one place to watch what is multiplied, or to replace it.
+///
+/// A site is the slot of a weight. Matrices are row-major without gaps.
+protocol Multiplier {
+    /// `output[rows, out] = input[rows, in] · weightᵀ + bias`, or that added to what `output` holds.
+    func multiply(
+        _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
+        accumulating: Bool
+    ) throws(RecastError)
+
+    /// The weight of a norm.
+    func norm(_ slot: Slot) -> UnsafePointer<Float>
+}
+
+/// `output[rows, columns] (+)= input[rows, depth] · weight[columns, depth]ᵀ`, where rows of the output are `stride` apart.
+func multiply(
+    _ input: UnsafePointer<Float>, rows: Int, by weight: UnsafePointer<Float>, columns: Int, depth: Int,
+    into output: UnsafeMutablePointer<Float>, stride: Int, accumulating: Bool = false
+) {
+    if rows == 1 {
+        cblas_sgemv(
+            CblasRowMajor, CblasNoTrans, blasint(columns), blasint(depth), 1, weight, blasint(depth), input, 1,
+            accumulating ? 1 : 0, output, 1)
+    } else {
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(columns), blasint(depth), 1, input,
+            blasint(depth), weight, blasint(depth), accumulating ? 1 : 0, output, blasint(stride))
+    }
+}
+
+/// Adds a bias to each row.
+func add(
+    _ bias: UnsafePointer<Float>, rows: Int, columns: Int, to output: UnsafeMutablePointer<Float>, stride: Int
+) {
+    for row in 0..<rows {
+        let target = output + row * stride
+        var i = 0
+        while i < columns {
+            target[i] += bias[i]
+            i = i &+ 1
+        }
+    }
+}

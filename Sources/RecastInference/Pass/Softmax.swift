@@ -1,0 +1,52 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Turns scores into probabilities.
+enum Softmax {
+    /// Normalises the first `count` numbers of a row in place, and zeroes the rest of its `width`.
+    static func normalize(_ row: UnsafeMutablePointer<Float>, count: Int, width: Int) {
+        let sum = exponentials(row, count, minus: Reduction.maximum(row, count))
+        let scale = Float(1 / sum)
+        var i = 0
+        while i < count {
+            row[i] *= scale
+            i = i &+ 1
+        }
+        while i < width {
+            row[i] = 0
+            i = i &+ 1
+        }
+    }
+
+    /// Replaces each number by `exp(x - offset)`, and returns their sum.
+    static func exponentials(_ row: UnsafeMutablePointer<Float>, _ count: Int, minus offset: Float) -> Double {
+        var i = 0
+        while i < count {
+            row[i] = exponential(row[i] - offset)
+            i = i &+ 1
+        }
+        return Reduction.sum(row, count)
+    }
+}
+
+/// The logarithm of a sum of exponentials whose terms come in pieces.
+struct RunningLogSumExp {
+    private(set) var maximum = -Float.infinity
+    private(set) var sum = 0.0
+
+    /// Adds the terms `exp(x)` of a piece, whose content is lost.
+    mutating func add(_ piece: UnsafeMutablePointer<Float>, _ count: Int) {
+        let largest = Reduction.maximum(piece, count)
+        if largest > maximum {
+            sum *= Double(exponential(maximum - largest))
+            maximum = largest
+        }
+        sum += Softmax.exponentials(piece, count, minus: maximum)
+    }
+
+    /// `-log p` of the term with this exponent.
+    func negativeLogLikelihood(of logit: Float) -> Double { log(sum) - (Double(logit) - Double(maximum)) }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import Recast
+import TestSupport
+import Testing
+
+/// The command line as scripts rely on it: exit statuses, what goes to which stream, the keys of the JSON documents.
+struct CommandTests {
+    struct Outcome {
+        var status: Int32
+        var output: String
+        var errors: String
+
+        /// The one document on standard output.
+        var json: JSON {
+            get throws { try JSON(parsing: Array(output.utf8), file: "standard output") }
+        }
+    }
+
+    /// Runs the `recast` that was built beside these tests.
+    static func recast(_ arguments: String...) throws -> Outcome { try recast(arguments) }
+
+    static func recast(_ arguments: [String]) throws -> Outcome {
+        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("recast")
+        process.arguments = arguments
+        let directory = TemporaryDirectory()
+        let files = ["out", "err"].map { directory.write($0, []) }
+        process.standardOutput = FileHandle(forWritingAtPath: files[0])
+        process.standardError = FileHandle(forWritingAtPath: files[1])
+        try process.run()
+        process.waitUntilExit()
+        return Outcome(
+            status: process.terminationStatus, output: try String(contentsOfFile: files[0], encoding: .utf8),
+            errors: try String(contentsOfFile: files[1], encoding: .utf8))
+    }
+
+    static let commands = ["inspect", "convert", "perplexity", "generate", "diff"]
+    static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
+
+    @Test(arguments: commands)
+    func helpHasExamples(command: String) throws {
+        let help = try Self.recast(command, "--help")
+        #expect(help.status == 0)
+        #expect(help.output.contains("EXAMPLES:\n"))
+        #expect(help.output.contains("recast \(command) "))
+        for option in ["--json", "--quiet"] { #expect(help.output.contains(option)) }
+    }
+
+    @Test func versionAndCompletions() throws {
+        #expect(try Self.recast("--version").output.hasPrefix("recast \(Version.recast)"))
+        for shell in ["bash", "zsh", "fish"] {
+            let script = try Self.recast("--generate-completion-script", shell)
+            #expect(script.status == 0 && script.output.contains("perplexity"))
+        }
+    }
+
+    @Test func exitStatuses() throws {
+        let directory = TemporaryDirectory()
+        let model = Fixtures.tinyModel
+        let out = directory.file("out.gguf")
+        let broken = directory.write("broken.gguf", Array("GGUF".utf8) + [3, 0, 0])
+        directory.write("there", [1])
+        // swift-format-ignore
+        let cases: [([String], Int32)] = [
+            (["convert", model, out, "--encoding", "q4_o"],   64),
+            (["convert", model],                              64),
+            (["nonsense"],                                    64),
+            (["inspect", broken],                             65),
+            (["inspect", directory.file("nowhere")],          66),
+            (["convert", model, out, "--encoding", "iq2_xs"], 69),
+            (["convert", model, directory.file("there")],     73),
+            (["convert", model, model, "--force"],            73),
+            (["convert", model, directory.file("no/way")],    74),
+            (["perplexity", model, "--text", "/dev/null"],    64),
+        ]
+        for (arguments, status) in cases {
+            let outcome = try Self.recast(arguments)
+            #expect(outcome.status == status, "\(arguments): \(outcome.errors)")
+            #expect(outcome.output.isEmpty, "\(arguments)")
+            #expect(!outcome.errors.isEmpty, "\(arguments)")
+        }
+        #expect(directory.names == ["broken.gguf", "there"])
+        #expect(try FileSource.contents(of: directory.file("there")) == [1])
+    }
+
+    @Test func mistypedEncodingNamesTheNearest() throws {
+        let outcome = try Self.recast("convert", Fixtures.tinyModel, "x.gguf", "--encoding", "q4_o")
+        #expect(outcome.errors.contains("did you mean q4_0"))
+    }
+
+    @Test func errorsAreDocumentsToo() throws {
+        let outcome = try Self.recast("inspect", "/nowhere", "--json")
+        #expect(outcome.status == 66)
+        #expect(try outcome.json["error"]?["code"] == "inputMissing")
+    }
+
+    @Test func inspectDocument() throws {
+        let json = try Self.recast("inspect", Fixtures.tinyModel, "--json", "--tensors", "--checksums").json
+        #expect(json["format"] == "huggingface")
+        #expect(json["family"] == "qwen2")
+        #expect(json["parameters"] == 3_280_640)
+        #expect(json["tokenizer"]?["tokens"] == 2048)
+        #expect(json["tensors"]?.array?.count == 51)
+        #expect(json["tensors"]?.array?.first?["crc32"]?.string?.utf8.count == 8)
+        #expect(json["targets"]?.array?.map { $0["exactness"] } == ["bit", "bit", "bit"])
+    }
+
+    @Test func dryRunWritesNothing() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file("model.gguf")
+        let planned = try Self.recast(
+            "convert", Fixtures.tinyModel, path, "--encoding", "q8_0", "--dry-run", "--json")
+        #expect(planned.status == 0 && directory.names.isEmpty)
+        let json = try planned.json
+        #expect(json["problems"] == [])
+        #expect(json["tensors"]?.array?.count == 51)
+
+        let written = try Self.recast("convert", Fixtures.tinyModel, path, "--encoding", "q8_0", "--json")
+        #expect(try written.json["bytes"] == json["bytes"])
+        #expect(try FileSource(path: path).byteCount == json["bytes"]?.int)
+
+        let again = try Self.recast("convert", Fixtures.tinyModel, path, "--dry-run", "--json")
+        #expect(again.status == 73)
+        #expect(try again.json["problems"]?.array?.count == 1)
+    }
+
+    @Test func quietIsQuiet() throws {
+        let directory = TemporaryDirectory()
+        let outcome = try Self.recast("convert", Fixtures.tinyModel, directory.file("out"), "--quiet")
+        #expect(outcome.status == 0 && outcome.errors.isEmpty && outcome.output.contains("bit-exact"))
+    }
+
+    @Test func diffTellsEqualFromDifferent() throws {
+        let directory = TemporaryDirectory()
+        let model = Fixtures.tinyModel
+        let llama = directory.file("llama")
+        let gguf = directory.file("q8_0.gguf")
+        #expect(try Self.recast("convert", model, llama).status == 0)
+        #expect(try Self.recast("convert", model, gguf, "--encoding", "q8_0").status == 0)
+        let equal = try Self.recast("diff", model, llama, "--json")
+        #expect(equal.status == 0)
+        #expect(try equal.json["equal"] == true)
+        let different = try Self.recast("diff", model, gguf, "--json")
+        #expect(different.status == 1)
+        #expect(try different.json["equal"] == false)
+        let down = try different.json["tensors"]?.array?.first { $0["role"] == "layers.0.down.weight" }
+        #expect(down?["status"] == "differs")
+        #expect((down?["relative"]?.double ?? 1) < 0.01)
+    }
+
+    @Test func perplexityDocument() throws {
+        let arguments = ["perplexity", Fixtures.tinyModel, "--context", "256", "--json"] + Self.texts
+        let json = try Self.recast(arguments).json
+        #expect(json["context"] == 256)
+        #expect(json["window"] == "all")
+        let path = Fixtures.tinyModel + "/reference.json"
+        let reference = try JSON(parsing: FileSource.contents(of: path), file: path)
+        for channel in json["channels"]?.array ?? [] {
+            let expected = try #require(reference["channels"]?[channel["name"]?.string ?? ""])
+            #expect(channel["tokens"] == expected["tokens"])
+            #expect(channel["scored"] == expected["scored"])
+            let nll = try #require(expected["nll"]?.double)
+            #expect(abs((channel["nll"]?.double ?? 0) / nll - 1) < 1e-5)
+        }
+        #expect(json["total"]?["scored"] == 45016)
+    }
+
+    @Test func generationIsTheReferences() throws {
+        let path = Fixtures.tinyModel + "/reference.json"
+        let reference = try JSON(parsing: FileSource.contents(of: path), file: path)
+        let prompt = try #require(reference["prompt"]?["text"]?.string)
+        let ids = try #require(reference["greedy"]?["ids"]?.array)
+        let directory = TemporaryDirectory()
+        let gguf = directory.file("f32.gguf")
+        #expect(try Self.recast("convert", Fixtures.tinyModel, gguf, "--dtype", "f32").status == 0)
+        for model in [Fixtures.tinyModel, gguf] {
+            let json = try Self.recast(
+                "generate", model, "--prompt", prompt, "--max-tokens", "24", "--json").json
+            #expect((json["prompt_ids"]?.array ?? []) + (json["ids"]?.array ?? []) == ids)
+            #expect(prompt + (json["text"]?.string ?? "") == reference["greedy"]?["text"]?.string)
+        }
+    }
+}

@@ -1,4 +1,0 @@
-import Recast
-import Testing
-
-@Test func version() { #expect(!Version.recast.isEmpty) }

@@ -1,0 +1,91 @@
+import Foundation
+import Recast
+import RecastInference
+import TestSupport
+import Testing
+
+/// The pass against logits and likelihoods that transformers computed from the same files.
+@Suite struct ReferenceTests {
+    @Test(
+        .enabled(if: Fixtures.hasGolden),
+        arguments: ["llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "qwen2_untied"])
+    func logitsOfFamily(_ family: String) throws {
+        let directory = Fixtures.golden("families/" + family)
+        let checkpoint = try ReferenceCheckpoint(directory)
+        let reference = try ReferenceLogits(directory)
+        let pass = try ForwardPass(checkpoint.graph, files: checkpoint.files)
+        let logits = try pass.logits(of: reference.tokens)
+        #expect(logits.count == 2 && logits[0].count == 24 && logits[0][0].count == 256)
+        #expect(distance(logits, reference.logits) < 5e-5)
+    }
+
+    @Test func logitsOfTinyModel() throws {
+        let checkpoint = try ReferenceCheckpoint(Fixtures.tinyModel)
+        let reference = try ReferenceLogits(Fixtures.tinyModel)
+        let logits = try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+        #expect(distance(logits, reference.logits) < 1e-4)
+    }
+
+    @Test func perplexityOfTinyModel() throws {
+        let directory = Fixtures.tinyModel
+        let checkpoint = try ReferenceCheckpoint(directory)
+        let expected = try JSON(parsing: FileSource.contents(of: directory + "/reference.json"), file: "reference.json")
+        let ids = try JSON(parsing: FileSource.contents(of: directory + "/reference.ids.json"), file: "ids")
+        // Without optimisation the loops between the matrix products take a minute for all three texts.
+        #if DEBUG
+            let names = ["poetry"]
+        #else
+            let names = ["prose", "code", "poetry"]
+        #endif
+        let channels = names.map { name in
+            Channel(name: name, tokens: ids[name]!.array!.map { Int32($0.int!) })
+        }
+        let pass = try ForwardPass(checkpoint.graph, files: checkpoint.files, options: PassOptions(workers: 2))
+        let result = try pass.perplexity(of: channels, PerplexityOptions(context: 256))
+        for score in result.channels {
+            let reference = expected["channels"]![score.name]!
+            #expect(score.tokens == reference["tokens"]!.int)
+            #expect(score.scored == reference["scored"]!.int)
+            let nll = reference["nll"]!.double!
+            #expect(abs(score.nll / nll - 1) < 1e-5, "\(score.name): \(score.nll) instead of \(nll)")
+            #expect(abs(score.perplexity / reference["perplexity"]!.double! - 1) < 1e-4)
+        }
+        #expect(result.total.scored == result.channels.reduce(0) { $0 + $1.scored })
+    }
+
+    #if !DEBUG
+        /// llama-perplexity of the same model as files of these types, as `golden/gguf/qwen2-tiny.quality.tsv` has it. It keeps
+        /// keys and values in half precision, and rounds what it multiplies with Q8_0 weights to eight bits.
+        @Test(arguments: [(DType.f32, 25.8636, 1e-4), (DType.q8_0, 25.867503, 1e-3)])
+        func secondHalvesOfLlamaCpp(_ dtype: DType, _ expected: Double, _ tolerance: Double) throws {
+            let directory = Fixtures.tinyModel
+            let model = try Model(Checkpoint(path: directory))
+            var graph = model.graph
+            for entry in graph.entries where entry.tensor.shape.count > 1 {
+                graph[entry.slot] = entry.tensor.converted(to: dtype)
+            }
+            let size = graph.configuration.vocabularySize
+            let tokenizer = try Tokenizer(model.checkpoint.vocabulary(size: size)!)
+            var text = try ["prose", "code", "poetry"].map { name in
+                try String(decoding: FileSource.contents(of: directory + "/text/\(name).txt"), as: UTF8.self)
+            }.joined()
+            if text.last == "\n" { text.removeLast() }
+            let pass = try ForwardPass(graph, files: FilePool(model.files), options: PassOptions(workers: 2))
+            let result = try pass.perplexity(
+                of: [Channel(name: "all", tokens: tokenizer.encode(text))],
+                PerplexityOptions(context: 256, scored: .secondHalf))
+            #expect(abs(result.total.perplexity / expected - 1) < tolerance)
+        }
+    #endif
+
+    @Test func greedyContinuationOfTinyModel() throws {
+        let directory = Fixtures.tinyModel
+        let checkpoint = try ReferenceCheckpoint(directory)
+        let json = try JSON(parsing: FileSource.contents(of: directory + "/reference.json"), file: "reference.json")
+        let prompt = json["prompt"]!["ids"]!.array!.map { Int32($0.int!) }
+        let expected = json["greedy"]!["ids"]!.array!.map { Int32($0.int!) }
+        let generator = try Generator(checkpoint.graph, files: checkpoint.files, options: PassOptions(workers: 2))
+        let settings = Generator.Settings(maximumTokens: expected.count - prompt.count)
+        #expect(try prompt + generator.generate(after: prompt, settings).tokens == expected)
+    }
+}
