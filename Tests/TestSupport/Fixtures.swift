@@ -50,6 +50,13 @@ public final class TemporaryDirectory: Sendable {
         return path
     }
 
+    public func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
+
+    /// A file's bytes; nil where there is none.
+    public func bytes(_ name: String) -> [UInt8]? {
+        FileManager.default.contents(atPath: file(name)).map { [UInt8]($0) }
+    }
+
     /// The names in the directory, sorted.
     public var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
 }

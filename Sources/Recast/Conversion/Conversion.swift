@@ -10,6 +10,9 @@ public struct Conversion: Sendable {
     public var allowsOverflow = false
     public var verifies = true
     public var workers = 1
+    /// What the run asks its surroundings, for tests to answer.
+    var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
+    var freeBytes: @Sendable (String) -> Int? = POSIX.freeBytes
 
     public init(_ plan: Plan, to destination: String) {
         self.plan = plan
@@ -49,10 +52,12 @@ public struct Conversion: Sendable {
     public func run(progress: (@Sendable (Progress) -> Void)? = nil) throws(RecastError) -> Report {
         let staged = try StagedDestination(
             destination, form: plan.form, outputs: plan.outputs, replaces: replaces, resumes: resumes,
-            sources: plan.sources)
+            sources: plan.sources, freeBytes: freeBytes)
         do throws(RecastError) {
-            let journal = resumes ? try Journal(path: staged.journalPath, plan: plan) : nil
-            let executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
+            let journal =
+                resumes ? try Journal(path: staged.journalPath, plan: plan, isTrue: staged.isWhole) : nil
+            var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
+            executor.isInterrupted = isInterrupted
             try executor.prepare()
             let tallies = try executor.run(journal: journal, progress: progress)
             try check(tallies)
@@ -60,7 +65,9 @@ public struct Conversion: Sendable {
             try staged.commit()
             return Report(plan, tallies: tallies)
         } catch {
-            if resumes, error.code == .interrupted || error.code == .inputOutput {
+            // What another conversion has staged is not ours to remove.
+            if resumes, error.code == .usage { staged.keep() }
+            if resumes, [.interrupted, .inputOutput, .inputMissing].contains(error.code) {
                 staged.keep()
                 throw RecastError(
                     error.code, error.message + "; what is done is kept in \(staged.stagedRoot), --resume completes it",

@@ -1,4 +1,3 @@
-internal import CKernels
 import Dispatch
 import Synchronization
 
@@ -11,6 +10,7 @@ struct Executor: Sendable {
     let files: FilePool
     let outputs: OutputPool
     let workers: Int
+    var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
 
     /// Byte ranges shorter than this are cheaper to read together and permute in memory.
     static let shortestRun = 64 << 10
@@ -52,7 +52,7 @@ struct Executor: Sendable {
                 let turn = next.add(1, ordering: .relaxed).oldValue
                 guard turn < pending.count else { return }
                 do throws(RecastError) {
-                    if ck_interrupted() != 0 { throw RecastError(.interrupted, "interrupted") }
+                    if isInterrupted() { throw RecastError(.interrupted, "interrupted") }
                     reader.tally = Tally()
                     try perform(jobs[pending[turn]], using: &reader)
                     try state.finish(pending[turn], reader.tally, progress)

@@ -16,8 +16,9 @@ struct Journal: ~Copyable {
 
     /// Opens or begins the journal of a plan.
     ///
+    /// - Parameter isTrue: whether the staged files are still those that the journal speaks of.
     /// - Throws: `usage` where the journal belongs to another plan.
-    init(path: String, plan: Plan) throws(RecastError) {
+    init(path: String, plan: Plan, isTrue: Bool) throws(RecastError) {
         let title = "recast plan \(String(plan.fingerprint, radix: 16))"
         var finished: [Int: Tally] = [:]
         if POSIX.status(path) != nil {
@@ -30,7 +31,7 @@ struct Journal: ~Copyable {
                         + "--resume", trail: [path])
             }
             // The last line may be cut off.
-            for line in lines.dropFirst().dropLast() {
+            for line in isTrue ? lines.dropFirst().dropLast() : [] {
                 let numbers = line.split(separator: " ").compactMap { Int($0) }
                 guard numbers.count == 4 else { continue }
                 var tally = Tally()
@@ -69,6 +70,8 @@ extension Plan {
         func add(_ bytes: some Sequence<UInt8>) {
             for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
         }
+        // Another version may cut a plan into other jobs.
+        add(Version.recast.utf8)
         for source in sources { add("\(source.path)|\(source.byteCount)|\(source.modified);".utf8) }
         for output in outputs {
             add("\(output.name)|\(output.byteCount);".utf8)

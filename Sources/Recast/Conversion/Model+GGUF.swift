@@ -9,7 +9,7 @@ extension Model {
         var factors: [Float]?
         var evidence: [Evidence] = []
         if let tensor = byName(GGUFArchitecture.rotaryFactorsName) {
-            factors = try readVector(tensor, files: checkpoint.files)
+            factors = try readVector(tensor, files: checkpoint.files, file: path)
             evidence.append(
                 Evidence(
                     question: "which scaling do the rotary factors stand for?", answer: "read",
@@ -59,9 +59,12 @@ extension Model {
             })
     }
 
-    private static func readVector(_ tensor: LazyTensor, files: [SourceFile]) throws(RecastError) -> [Float] {
-        guard tensor.shape.count == 1, tensor.elementCount <= 1 << 16 else {
-            throw RecastError(.malformedInput, "\(GGUFArchitecture.rotaryFactorsName) has the shape \(tensor.shape)")
+    private static func readVector(
+        _ tensor: LazyTensor, files: [SourceFile], file: String
+    ) throws(RecastError) -> [Float] {
+        guard tensor.shape.count == 1, tensor.elementCount <= 1 << 16, tensor.dtype.blockElements == 1 else {
+            throw .malformed(
+                file, "\(GGUFArchitecture.rotaryFactorsName) is \(tensor.dtype) \(tensor.shape), not a vector")
         }
         var reader = Reader(files: FilePool(files))
         let bytes = try tensor.converted(to: .f32).bytes(using: &reader)

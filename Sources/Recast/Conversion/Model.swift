@@ -60,10 +60,10 @@ extension Model {
         let family = try Family.of(object, file: path)
         let reader = HuggingFaceConfiguration(object: object, file: path)
         let configuration = try reader.configuration(of: family)
-        let saysTied = reader.tiesEmbeddings(family)
+        let saysTied = try reader.tiesEmbeddings(family)
         let tensors = Self.withPrefix(checkpoint.tensors)
         let outcome = try Lifting(
-            table: family.table, configuration: configuration, biases: reader.biases(of: family),
+            table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [], ignored: { $0.hasSuffix("rotary_emb.inv_freq") }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var model = Model(

@@ -132,7 +132,11 @@ extension Planning {
             directory: options.tokenizer, preTokenizer: options.preTokenizer,
             size: model.graph.configuration.vocabularySize)
         if var vocabulary {
-            if vocabulary.special.bos == nil { vocabulary.special.bos = generation?["bos_token_id"]?.int }
+            if vocabulary.special.bos == nil, let id = generation?["bos_token_id"]?.int,
+                vocabulary.tokens.indices.contains(id)
+            {
+                vocabulary.special.bos = id
+            }
             try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")

@@ -15,26 +15,37 @@ public final class StagedDestination {
     let form: Plan.Form
     private let replaces: Bool
     private let outputs: [OutputFile]
-    private var isFinished = false
+    /// Whether what is staged is this value's to remove.
+    private var isFinished = true
 
     /// - Parameters:
     ///   - replaces: whether an existing destination may be exchanged for the new one.
     ///   - resumes: whether what an earlier, interrupted run staged is kept and completed.
     ///   - sources: files that must not be the destination.
+    ///   - freeBytes: what may still be written to the file system of a path.
     /// - Throws: `destinationExists`, or `inputOutput` where there is not enough space.
     init(
-        _ path: String, form: Plan.Form, outputs: [OutputFile], replaces: Bool, resumes: Bool, sources: [SourceFile]
+        _ path: String, form: Plan.Form, outputs: [OutputFile], replaces: Bool, resumes: Bool, sources: [SourceFile],
+        freeBytes: (String) -> Int? = POSIX.freeBytes
     ) throws(RecastError) {
         self.path = Path.trimmed(path)
         self.form = form
         self.outputs = outputs
         self.replaces = replaces
         try Self.check(path, form: form, outputs: outputs, replaces: replaces, sources: sources)
-        let reusable = resumes ? outputs.reduce(0) { $0 + (POSIX.status(stagedPath($1))?.byteCount ?? 0) } : 0
-        try checkSpace(reusable: reusable)
-        if !resumes { discardStaged() }
-        if form == .directory { try POSIX.makeDirectory(stagedRoot) }
+        // Without its journal, nothing tells what of it is done.
+        if !resumes || !POSIX.exists(journalPath) { discardStaged() }
+        try checkSpace(freeBytes(Path.directory(self.path)))
+        isFinished = false
+        guard form == .directory else { return }
+        try POSIX.makeDirectory(stagedRoot)
+        for folder in Set(outputs.map { Path.directory(stagedPath($0)) }) where folder != stagedRoot {
+            try POSIX.makeDirectory(folder)
+        }
     }
+
+    /// Whether every file is staged at its full size, as an interrupted run leaves it.
+    var isWhole: Bool { outputs.allSatisfy { POSIX.status(stagedPath($0))?.byteCount == $0.byteCount } }
 
     deinit { if !isFinished { discardStaged() } }
 
@@ -45,10 +56,12 @@ public final class StagedDestination {
 
     var journalPath: String { path + ".partial.journal" }
 
-    func stagedPath(_ output: OutputFile) -> String {
+    func stagedPath(_ output: OutputFile) -> String { Self.stagedPath(output, path: path, form: form) }
+
+    private static func stagedPath(_ output: OutputFile, path: String, form: Plan.Form) -> String {
         switch form {
-        case .file: stagedRoot
-        case .directory: Path.join(stagedRoot, output.name)
+        case .file: path + ".partial"
+        case .directory: Path.join(path + ".partial", output.name)
         case .fileSet: Path.join(Path.directory(path), output.name + ".partial")
         }
     }
@@ -68,16 +81,21 @@ public final class StagedDestination {
         guard let status = POSIX.status(parent), status.isDirectory else {
             throw RecastError(.inputOutput, "there is no directory \(parent) to write to", trail: [path])
         }
+        let staged = form == .fileSet ? outputs.map { stagedPath($0, path: path, form: form) } : [path + ".partial"]
+        for staged in staged {
+            guard let there = POSIX.status(staged) else { continue }
+            if let source = sources.first(where: { POSIX.leads($0.path, into: there) }) {
+                throw RecastError(
+                    .destinationExists, "would be staged in the place of the source \(source.path)", trail: [path])
+            }
+        }
         let finals = form == .fileSet ? outputs.map { finalPath($0, path: path, form: form) } : [path]
         for final in finals {
             guard POSIX.exists(final) else { continue }
             if let there = POSIX.status(final) {
-                for source in sources {
-                    let isInside =
-                        there.isDirectory && POSIX.status(Path.directory(source.path))?.isSameFile(as: there) == true
-                    if isInside || POSIX.status(source.path)?.isSameFile(as: there) == true {
-                        throw RecastError(.destinationExists, "is the source itself", trail: [final])
-                    }
+                if let source = sources.first(where: { POSIX.leads($0.path, into: there) }) {
+                    let problem = there.isDirectory ? "holds the source \(source.path)" : "is the source itself"
+                    throw RecastError(.destinationExists, problem, trail: [final])
                 }
             }
             guard replaces else {
@@ -90,9 +108,11 @@ public final class StagedDestination {
         }
     }
 
-    private func checkSpace(reusable: Int) throws(RecastError) {
-        guard let free = POSIX.freeBytes(at: Path.directory(path)) else { return }
-        let needed = outputs.reduce(0) { $0 + $1.byteCount } - reusable
+    private func checkSpace(_ free: Int?) throws(RecastError) {
+        guard let free else { return }
+        let needed = outputs.reduce(0) { sum, output in
+            sum + max(0, output.byteCount - (POSIX.status(stagedPath(output))?.allocatedByteCount ?? 0))
+        }
         guard needed <= free else {
             throw RecastError(
                 .inputOutput, "not enough space: \(needed) bytes are needed, \(free) are free", trail: [path])

@@ -37,6 +37,12 @@ struct Lifting {
                 problems.append("\(tensor.name) has the shape \(tensor.tensor.shape), the configuration says \(shape)")
                 continue
             }
+            let dtype = tensor.tensor.dtype
+            let block = dtype.blockElements
+            guard block == 1 || shape.count > 1 && tensor.tensor.columnCount.isMultiple(of: block) else {
+                problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(block) do not lie in rows")
+                continue
+            }
             let parts = match.row.layout.split(tensor.tensor, shapes: shapes, configuration)
             for (role, part) in zip(match.row.roles, parts) {
                 let slot = Slot(role, layer: match.layer, expert: match.expert, match.part)

@@ -68,7 +68,10 @@ enum POSIX {
 
     struct Status {
         var byteCount: Int
+        /// What it occupies, which is less than its size where it has holes.
+        var allocatedByteCount: Int
         var isDirectory: Bool
+        var isRegular: Bool
         /// Nanoseconds since 1970.
         var modified: Int
         var device: UInt64
@@ -87,6 +90,21 @@ enum POSIX {
         var record = stat()
         guard fstat(descriptor, &record) == 0 else { throw failure("examine", path) }
         return Status(record)
+    }
+
+    /// Whether a path leads to this file or directory, or to something inside it, through whatever links.
+    static func leads(_ path: String, into there: Status) -> Bool {
+        for start in [path, Path.directory(path)] {
+            guard let resolved = realpath(start, nil) else { continue }
+            defer { free(resolved) }
+            var place = String(cString: resolved)
+            while true {
+                if status(place)?.isSameFile(as: there) == true { return true }
+                if place == "/" { break }
+                place = Path.directory(place)
+            }
+        }
+        return false
     }
 
     /// Whether anything is at the path, a dangling symbolic link included.
@@ -147,7 +165,9 @@ enum POSIX {
 extension POSIX.Status {
     fileprivate init(_ record: stat) {
         byteCount = Int(record.st_size)
+        allocatedByteCount = Int(record.st_blocks) * 512
         isDirectory = record.st_mode & S_IFMT == S_IFDIR
+        isRegular = record.st_mode & S_IFMT == S_IFREG
         #if canImport(Glibc)
             modified = Int(record.st_mtim.tv_sec) * 1_000_000_000 + Int(record.st_mtim.tv_nsec)
         #else

@@ -23,11 +23,15 @@ public final class FileSource: ByteSource {
     private let file: Int32
 
     public init(path: String) throws(RecastError) {
-        file = try POSIX.open(path, O_RDONLY)
+        // Opening a pipe would wait for its other end.
+        file = try POSIX.open(path, O_RDONLY | O_NONBLOCK)
         name = path
         do throws(RecastError) {
             let status = try POSIX.status(of: file, path: path)
-            guard !status.isDirectory else { throw RecastError(.inputMissing, "is a directory", trail: [path]) }
+            guard status.isRegular else {
+                let kind = status.isDirectory ? "is a directory" : "is not a regular file"
+                throw RecastError(.inputMissing, kind, trail: [path])
+            }
             byteCount = status.byteCount
             modified = status.modified
         } catch {

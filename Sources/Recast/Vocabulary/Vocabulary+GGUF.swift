@@ -19,7 +19,9 @@ extension Vocabulary {
     /// - Throws: `malformedInput` for lists of different lengths, ids without a token and merges that are no pairs,
     ///   `unsupported` for tokenizers of another kind.
     init?(_ metadata: GGUFMetadata, file: String) throws(RecastError) {
-        guard let model = metadata[prefix + "model"]?.string, model != "no_vocab", model != "none" else { return nil }
+        guard let kind = metadata[prefix + "model"] else { return nil }
+        guard let model = kind.string else { throw .malformed(file, "\(prefix)model is no string") }
+        guard model != "no_vocab", model != "none" else { return nil }
         guard model == "gpt2" else {
             throw .unsupported("\(file): tokenizers of the kind \"\(model)\" are not supported yet")
         }
@@ -29,11 +31,19 @@ extension Vocabulary {
         let kinds = try Self.kinds(metadata, count: tokens.count, file: file)
         let name = metadata[prefix + "pre"]?.string ?? "gpt-2"
         guard let known = PreTokenizer.known(name) else {
-            throw .unsupported("\(file): the pre-tokenizer \"\(name)\" is not supported")
+            throw .unsupported(
+                "\(file): the pre-tokenizer \"\(name)\" is not supported; known are "
+                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
         }
         self.init(model: .byteLevelBPE, tokens: tokens, kinds: kinds, preTokenizer: known.preTokenizer)
         ignoresMerges = known.ignoresMerges
         merges = try Self.merges(metadata, file: file)
+        if let value = metadata[prefix + "scores"] {
+            guard let numbers = value.floats, numbers.count == tokens.count else {
+                throw .malformed(file, "\(prefix)scores is no list of \(tokens.count) numbers")
+            }
+            scores = numbers
+        }
         for (id, kind) in kinds.enumerated() where kind == .control || kind == .userDefined {
             addedTokens.append(AddedToken(id: id, content: tokens[id], isSpecial: kind == .control))
         }
@@ -114,7 +124,7 @@ extension Vocabulary {
             .string(
                 merges.map { Self.spelled($0.left) + " " + Self.spelled($0.right) }))
         for (key, path) in specialKeys {
-            if let id = special[keyPath: path] { metadata[prefix + key] = .u32(UInt32(id)) }
+            if let id = special[keyPath: path].flatMap(UInt32.init(exactly:)) { metadata[prefix + key] = .u32(id) }
         }
         // A name implies a default; only what differs, or is out of the ordinary, is said.
         if let addsBOS, addsBOS || PreTokenizer.known(name)?.addsBOS == true {

@@ -75,23 +75,32 @@ struct HuggingFaceTokenizer {
 
     private func readMerges(_ model: JSON.Object) throws(RecastError) -> [Vocabulary.Merge] {
         var merges: [Vocabulary.Merge] = []
-        for (rank, merge) in (model["merges"]?.array ?? []).enumerated() {
-            let halves: [String]
+        for (rank, merge) in try list("merges", of: model).enumerated() {
+            let halves: [String?]
             switch merge {
             case .string(let text):
                 halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-            case .array(let pair): halves = pair.compactMap(\.string)
+            case .array(let pair): halves = pair.map(\.string)
             default: halves = []
             }
-            guard halves.count == 2 else { throw .malformed(file, "merge \(rank) is not a pair: \(merge.text())") }
-            merges.append(Vocabulary.Merge(halves[0], halves[1]))
+            guard halves.count == 2, let left = halves[0], let right = halves[1], !left.isEmpty, !right.isEmpty else {
+                throw .malformed(file, "merge \(rank) is not a pair: \(merge.text())")
+            }
+            merges.append(Vocabulary.Merge(left, right))
         }
         return merges
     }
 
+    /// A member that is a list where it is there at all.
+    private func list(_ key: String, of object: JSON.Object?) throws(RecastError) -> [JSON] {
+        guard let value = object?[key], !value.isNull else { return [] }
+        guard let list = value.array else { throw .malformed(file, "\"\(key)\" is not a list") }
+        return list
+    }
+
     private func readAddedTokens() throws(RecastError) -> [Vocabulary.AddedToken] {
         var added: [Vocabulary.AddedToken] = []
-        for entry in tokenizer["added_tokens"]?.array ?? [] {
+        for entry in try list("added_tokens", of: tokenizer.object) {
             guard let id = entry["id"]?.int, id >= 0, id < 1 << 31, let content = entry["content"]?.string else {
                 throw .malformed(file, "an added token has no id or no content: \(entry.text())")
             }
@@ -135,7 +144,9 @@ struct HuggingFaceTokenizer {
                 if let index = vocabulary.tokens.firstIndex(where: { ByteString($0) == key }) { return index }
             }
             let fallback = configuration?[name + "_token_id"]
-            return (fallback?.int ?? fallback?.array?.first?.int).flatMap { $0 < vocabulary.tokens.count ? $0 : nil }
+            // -1 stands for none in many configurations.
+            return (fallback?.int ?? fallback?.array?.first?.int)
+                .flatMap { vocabulary.tokens.indices.contains($0) ? $0 : nil }
         }
         vocabulary.special.bos = id("bos")
         vocabulary.special.eos = id("eos")

@@ -5,6 +5,7 @@ public struct GGUFFile: Sendable {
     public static let magic: [UInt8] = Array("GGUF".utf8)
     static let maximumAlignment = 1 << 20
     static let maximumStringLength = 1 << 30
+    static let maximumArrayByteCount = 1 << 30
     static let maximumKeyLength = 65_535
     static let maximumNameLength = 63
 
@@ -23,7 +24,7 @@ public struct GGUFFile: Sendable {
         var reader = Reader(cursor: FileCursor(source))
         version = try reader.readPreamble()
         metadata = try reader.readMetadata()
-        alignment = try reader.readAlignment(metadata)
+        alignment = reader.alignment
         let descriptions = try reader.readDescriptions()
         let dataStart = try reader.dataStart(alignment: alignment, fileByteCount: source.byteCount)
         tensors = try reader.place(
@@ -53,6 +54,7 @@ extension GGUFFile {
         var cursor: FileCursor
         var tensorCount = 0
         var pairCount = 0
+        var alignment = 32
         var warnings: [String] = []
 
         init(cursor: consuming FileCursor) { self.cursor = cursor }
@@ -95,7 +97,9 @@ extension GGUFFile {
                 guard !key.isEmpty else { throw cursor.failure("empty metadata key", at: place) }
                 guard !key.utf8.contains(0) else { throw cursor.failure("NUL in a metadata key", at: place) }
                 guard metadata[key] == nil else { throw cursor.failure("duplicate metadata key \(key)", at: place) }
-                metadata[key] = try readValue(of: key)
+                let value = try readValue(of: key)
+                metadata[key] = value
+                if key == "general.alignment" { alignment = try checkedAlignment(value, at: place) }
             }
             return metadata
         }
@@ -155,6 +159,11 @@ extension GGUFFile {
             guard count <= UInt64(cursor.remaining / size) else {
                 throw cursor.failure("\(key): an array of \(count) elements runs past the end of the file", at: place)
             }
+            guard count <= UInt64(GGUFFile.maximumArrayByteCount / size) else {
+                throw cursor.failure(
+                    "\(key): an array of \(count) elements; the limit is \(GGUFFile.maximumArrayByteCount) bytes",
+                    at: place)
+            }
             let n = Int(count)
             switch type {
             case 0: return .u8(try cursor.integers(n))
@@ -164,7 +173,10 @@ extension GGUFFile {
             case 4: return .u32(try cursor.integers(n))
             case 5: return .i32(try cursor.integers(n))
             case 6: return .f32((try cursor.integers(n) as [UInt32]).map(Float.init(bitPattern:)))
-            case 7: return .bool((try cursor.integers(n) as [UInt8]).map { $0 != 0 })
+            case 7:
+                let bytes: [UInt8] = try cursor.integers(n)
+                if let odd = bytes.first(where: { $0 > 1 }) { warnings.append("\(key): boolean stored as \(odd)") }
+                return .bool(bytes.map { $0 != 0 })
             case 10: return .u64(try cursor.integers(n))
             case 11: return .i64(try cursor.integers(n))
             case 12: return .f64((try cursor.integers(n) as [UInt64]).map(Double.init(bitPattern:)))
@@ -178,14 +190,14 @@ extension GGUFFile {
             }
         }
 
-        func readAlignment(_ metadata: GGUFMetadata) throws(RecastError) -> Int {
-            guard let value = metadata["general.alignment"] else { return 32 }
+        private func checkedAlignment(_ value: GGUFValue, at place: Int) throws(RecastError) -> Int {
             guard case .u32(let alignment) = value else {
-                throw cursor.failure("general.alignment is not an unsigned 32-bit integer")
+                throw cursor.failure("general.alignment is not an unsigned 32-bit integer", at: place)
             }
             guard alignment >= 8, alignment.nonzeroBitCount == 1, Int(alignment) <= GGUFFile.maximumAlignment else {
                 throw cursor.failure(
-                    "general.alignment is \(alignment), not a power of two from 8 to \(GGUFFile.maximumAlignment)")
+                    "general.alignment is \(alignment), not a power of two from 8 to \(GGUFFile.maximumAlignment)",
+                    at: place)
             }
             return Int(alignment)
         }
@@ -263,8 +275,12 @@ extension GGUFFile {
                             + "past the \(byteCount) bytes of data", at: description.place)
                 }
             }
+            let sorted = descriptions.sorted { $0.offset < $1.offset }
+            if let moved = zip(descriptions, sorted).first(where: { $0.name != $1.name }) {
+                warnings.append("the data is in another order than its descriptions, beginning with \(moved.0.name)")
+            }
             var end = 0
-            for description in descriptions.sorted(by: { $0.offset < $1.offset }) {
+            for description in sorted {
                 guard description.offset >= end else {
                     throw cursor.failure(
                         "\(description.name): data offset \(description.offset) overlaps another tensor",
@@ -275,7 +291,9 @@ extension GGUFFile {
                 }
                 end = description.offset + description.byteCount
             }
-            if byteCount > end.aligned(to: alignment) {
+            // A file without tensors may end with or without its padding.
+            let padding = descriptions.isEmpty ? start.aligned(to: alignment) - start : 0
+            if byteCount > Swift.max(end.aligned(to: alignment), padding) {
                 warnings.append("\(byteCount - end) bytes after the last tensor belong to none")
             }
             return descriptions.map {

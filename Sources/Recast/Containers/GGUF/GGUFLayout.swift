@@ -15,6 +15,9 @@ struct GGUFLayout {
     ) throws(RecastError) {
         try check()
         let groups = grouped(maximumShardSize: maximumShardSize)
+        guard groups.count <= Int(UInt16.max) else {
+            throw .unsupported("a set of \(groups.count) files; GGUF counts them in 16 bits")
+        }
         plan.form = groups.count > 1 ? .fileSet : .file
         let stem = name.hasSuffix(".gguf") ? String(name.dropLast(5)) : name
         for (index, group) in groups.enumerated() {
@@ -58,8 +61,6 @@ struct GGUFLayout {
                         + "\(dtype.blockElements)")
             }
         }
-        let count = grouped(maximumShardSize: nil).count
-        guard count <= Int(UInt16.max) else { throw .unsupported("a set of \(count) files") }
     }
 
     /// The bytes of a tensor with its padding.

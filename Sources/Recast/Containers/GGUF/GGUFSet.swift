@@ -49,7 +49,10 @@ public struct GGUFSet: Sendable {
 
     /// `stem-00001-of-00003.gguf` and its companions, in the directory of the file given.
     private static func paths(ofSetWith path: String, count: Int) throws(RecastError) -> [String] {
-        guard let stem = GGUFSplitName(Path.name(path)), stem.count == count else {
+        // Only a name that is spelled so is one of the files that are opened below.
+        guard let stem = GGUFSplitName(Path.name(path)), stem.count == count, stem.index < count,
+            stem.fileName == Path.name(path)
+        else {
             throw .malformed(
                 path,
                 "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf"

@@ -138,22 +138,22 @@ public struct GGUFMetadata: Sendable, Hashable {
     }
 
     public private(set) var pairs: [Pair] = []
-    private var places: [String: Int] = [:]
+    private var places: [ByteString: Int] = [:]
 
     public init() {}
 
     /// A later assignment to an existing key keeps its place; nil removes it.
     public subscript(key: String) -> GGUFValue? {
-        get { places[key].map { pairs[$0].value } }
+        get { places[ByteString(key)].map { pairs[$0].value } }
         set {
-            switch (places[key], newValue) {
+            switch (places[ByteString(key)], newValue) {
             case (let place?, let value?): pairs[place].value = value
             case (nil, let value?):
-                places[key] = pairs.count
+                places[ByteString(key)] = pairs.count
                 pairs.append(Pair(key: key, value: value))
             case (let place?, nil):
                 pairs.remove(at: place)
-                places = Dictionary(uniqueKeysWithValues: pairs.enumerated().map { ($1.key, $0) })
+                places = Dictionary(uniqueKeysWithValues: pairs.enumerated().map { (ByteString($1.key), $0) })
             case (nil, nil): break
             }
         }

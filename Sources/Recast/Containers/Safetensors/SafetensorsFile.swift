@@ -29,7 +29,7 @@ public struct SafetensorsFile: Sendable {
         }
         let dataStart = 8 + Int(length)
         let entries = try source.bytes(8..<dataStart).withBytes { (buffer) throws(RecastError) in
-            var header = Header(file: path, dataByteCount: source.byteCount - dataStart)
+            var header = Header(file: path, dataStart: dataStart, dataByteCount: source.byteCount - dataStart)
             try header.read(buffer.bindMemory(to: UInt8.self))
             return header
         }
@@ -63,6 +63,8 @@ private struct Header {
     }
 
     let file: String
+    /// Where the data begins in the file.
+    let dataStart: Int
     let dataByteCount: Int
     var metadata: [(key: String, value: String)] = []
     var entries: [Entry] = []
@@ -113,9 +115,10 @@ private struct Header {
             throw .malformed(
                 file, at: place, "\(name): data_offsets [\(begin), \(end)] outside the \(dataByteCount) bytes of data")
         }
-        guard let count = shape.product(), let byteCount = dtype.byteCount(of: count) else {
-            throw .malformed(file, at: place, "\(name): shape \(shape) of \(dtype) has no size that fits")
-        }
+        // A zero hides how large the other dimensions are, but a row alone must have a size, too.
+        guard let count = shape.product(), let byteCount = dtype.byteCount(of: count),
+            shape.lazy.map({ Swift.max(1, $0) }).product()?.multiplied(checked: dtype.blockBytes) != nil
+        else { throw .malformed(file, at: place, "\(name): shape \(shape) of \(dtype) has no size that fits") }
         guard byteCount == end - begin else {
             throw .malformed(
                 file, at: place,
@@ -137,7 +140,8 @@ private struct Header {
             end = entry.end
         }
         guard end == dataByteCount else {
-            throw .malformed(file, "\(dataByteCount - end) bytes after the last tensor belong to none")
+            throw .malformed(
+                file, at: dataStart + end, "\(dataByteCount - end) bytes after the last tensor belong to none")
         }
     }
 }

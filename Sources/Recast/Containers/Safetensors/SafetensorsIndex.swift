@@ -19,7 +19,9 @@ public struct SafetensorsIndex: Sendable {
             guard let shard = member.value.string else {
                 throw .malformed(path, "weight_map: \"\(member.key)\" names no file")
             }
-            guard !shard.isEmpty, !shard.utf8.contains(UInt8(ascii: "/")), shard != ".", shard != ".." else {
+            guard !shard.isEmpty, !shard.utf8.contains(where: { $0 == 0 || $0 == UInt8(ascii: "/") }), shard != ".",
+                shard != ".."
+            else {
                 throw .malformed(path, "weight_map: \"\(shard)\" is not the name of a file in this directory")
             }
             shardOf[ByteString(member.key)] = shard

@@ -30,7 +30,8 @@ enum GGUFCompanions {
             if pair.key == tokenizerKey { return ("tokenizer.json", bytes) }
             guard pair.key.hasPrefix(filePrefix) else { return nil }
             let name = String(pair.key.dropFirst(filePrefix.count))
-            return travels(name) && isSafe(name) ? (name, bytes) : nil
+            // `tokenizer.json` has its own key; a second one would be a second file of that name.
+            return travels(name) && isSafe(name) && name != "tokenizer.json" ? (name, bytes) : nil
         }
     }
 

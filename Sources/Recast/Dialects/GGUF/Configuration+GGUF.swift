@@ -13,7 +13,7 @@ struct GGUFConfiguration {
     let file: String
 
     private static let maximumLayerCount = 512
-    private static let maximumSize = 1 << 40
+    private static let maximumSize = 1 << 31
 
     /// - Parameters:
     ///   - embedding: the shape of the token embedding, which knows the vocabulary's true size.
@@ -21,7 +21,13 @@ struct GGUFConfiguration {
     func configuration(embedding: [Int]?, rotaryFactors: [Float]?) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("embedding_length")
         let headCount = try size("attention.head_count")
-        let headDimension = try optionalSize("attention.key_length") ?? (hiddenSize / headCount)
+        let keyLength = try optionalSize("attention.key_length")
+        guard keyLength != nil || hiddenSize.isMultiple(of: headCount) else {
+            throw failure(
+                "\(key("embedding_length")) \(hiddenSize) is not a multiple of \(headCount) heads, and there is no "
+                    + key("attention.key_length"))
+        }
+        let headDimension = keyLength ?? hiddenSize / headCount
         guard try optionalSize("attention.value_length") ?? headDimension == headDimension else {
             throw .unsupported("\(file): values of another length than keys are not supported")
         }
@@ -80,23 +86,24 @@ struct GGUFConfiguration {
         return size == 0 ? nil : size
     }
 
-    private func number(_ name: String) throws(RecastError) -> Double? {
+    private func positive(_ name: String) throws(RecastError) -> Double? {
         guard let value = value(name) else { return nil }
-        guard let number = value.double, number.isFinite else { throw failure("\(key(name)) is no number") }
+        guard let number = value.double, number.isFinite, number > 0 else {
+            throw failure("\(key(name)) is no positive number")
+        }
         return number.shortened
     }
 
     private func rope(dimensions: Int, factors: [Float]?) throws(RecastError) -> Rope {
-        let theta = try number("rope.freq_base") ?? 10_000
-        guard theta > 0 else { throw failure("\(key("rope.freq_base")) is \(theta)") }
+        let theta = try positive("rope.freq_base") ?? 10_000
         if let turned = try optionalSize("rope.dimension_count"), turned != dimensions {
             throw .unsupported("\(file): only \(turned) of \(dimensions) elements of a head are rotated")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)
         switch value("rope.scaling.type")?.string ?? "none" {
         case "none":
-            if let factor = try number("rope.scale_linear"), factor != 1 { rope.scaling = .linear(factor: factor) }
-        case "linear": rope.scaling = .linear(factor: try number("rope.scaling.factor") ?? 1)
+            if let factor = try positive("rope.scale_linear"), factor != 1 { rope.scaling = .linear(factor: factor) }
+        case "linear": rope.scaling = .linear(factor: try positive("rope.scaling.factor") ?? 1)
         case let type: rope.scaling = .other(type)
         }
         guard let factors else { return rope }

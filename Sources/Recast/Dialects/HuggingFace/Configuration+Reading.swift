@@ -5,7 +5,7 @@ struct HuggingFaceConfiguration {
 
     /// Sizes beyond these are no model, but would cost memory before anything else is checked.
     private static let maximumLayerCount = 10_000
-    private static let maximumSize = 1 << 40
+    private static let maximumSize = 1 << 31
 
     func configuration(of family: Family) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("hidden_size")
@@ -22,7 +22,7 @@ struct HuggingFaceConfiguration {
             headDimension: headDimension,
             contextLength: try optionalSize("max_position_embeddings") ?? 2048,
             normEpsilon: try number("rms_norm_eps") ?? 1e-6,
-            activation: object["hidden_act"]?.string ?? "silu",
+            activation: try text("hidden_act") ?? "silu",
             rope: try rope(dimensions: headDimension))
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
         configuration.bosTokens = tokens("bos_token_id")
@@ -35,19 +35,20 @@ struct HuggingFaceConfiguration {
     /// The type most weights are said to have.
     var dtype: String? { (object["dtype"] ?? object["torch_dtype"])?.string }
 
-    func tiesEmbeddings(_ family: Family) -> Bool {
-        object["tie_word_embeddings"]?.bool ?? family.tiesByDefault
+    func tiesEmbeddings(_ family: Family) throws(RecastError) -> Bool {
+        try flag("tie_word_embeddings") ?? family.tiesByDefault
     }
 
     /// The roles that have biases.
-    func biases(of family: Family) -> Set<Role> {
-        Set(
-            family.biasGroups.filter { group in
-                switch group.presence {
-                case .always: true
-                case .configured(let key): object[key]?.bool ?? false
-                }
-            }.flatMap(\.roles))
+    func biases(of family: Family) throws(RecastError) -> Set<Role> {
+        var roles = Set<Role>()
+        for group in family.biasGroups {
+            switch group.presence {
+            case .always: roles.formUnion(group.roles)
+            case .configured(let key): if try flag(key) ?? false { roles.formUnion(group.roles) }
+            }
+        }
+        return roles
     }
 
     private func check(_ configuration: ModelConfiguration) throws(RecastError) {
@@ -56,13 +57,13 @@ struct HuggingFaceConfiguration {
                 "num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
                     + "\(configuration.keyValueHeadCount)")
         }
-        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
-            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
-        }
         if object["head_dim"]?.int == nil, !configuration.hiddenSize.isMultiple(of: configuration.headCount) {
             throw failure(
                 "hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
                     + "\(configuration.headCount), and there is no head_dim")
+        }
+        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
+            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
             throw failure("rms_norm_eps \(configuration.normEpsilon) is not a small positive number")
@@ -94,6 +95,25 @@ struct HuggingFaceConfiguration {
         return number
     }
 
+    private func flag(_ key: String) throws(RecastError) -> Bool? {
+        guard let value = object[key], !value.isNull else { return nil }
+        guard let flag = value.bool else { throw failure("\"\(key)\" is \(value.text()), not true or false") }
+        return flag
+    }
+
+    private func text(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> String? {
+        guard let value = (object ?? self.object)[key], !value.isNull else { return nil }
+        guard let text = value.string else { throw failure("\"\(key)\" is \(value.text()), not a string") }
+        return text
+    }
+
+    /// A member that is an object. An empty one says nothing, as in transformers.
+    private func members(_ key: String) throws(RecastError) -> JSON.Object? {
+        guard let value = object[key], !value.isNull else { return nil }
+        guard let members = value.object else { throw failure("\"\(key)\" is \(value.text()), not an object") }
+        return members.members.isEmpty ? nil : members
+    }
+
     /// One id or a list of ids.
     private func tokens(_ key: String) -> [Int] {
         object[key]?.array?.compactMap(\.int) ?? object[key]?.int.map { [$0] } ?? []
@@ -102,9 +122,9 @@ struct HuggingFaceConfiguration {
     // MARK: Position
 
     private func rope(dimensions: Int) throws(RecastError) -> Rope {
-        let parameters = object["rope_parameters"]?.object
+        let parameters = try members("rope_parameters")
         // transformers 5: a non-null `rope_scaling` wins over `rope_parameters`.
-        let scaling = object["rope_scaling"]?.object ?? parameters ?? JSON.Object()
+        let scaling = try members("rope_scaling") ?? parameters ?? JSON.Object()
         var theta = 10_000.0
         for place in [parameters, object, scaling] {
             if let value = try number("rope_theta", in: place ?? JSON.Object()) { theta = value }
@@ -117,7 +137,8 @@ struct HuggingFaceConfiguration {
             }
             return value
         }
-        let type = (scaling["rope_type"] ?? scaling["type"])?.string ?? "default"
+        let oldType = try text("type", in: scaling)
+        let type = try text("rope_type", in: scaling) ?? oldType ?? "default"
         let kind: Rope.Scaling
         switch type {
         case "default": kind = .none
@@ -139,7 +160,7 @@ struct HuggingFaceConfiguration {
     }
 
     private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
-        guard family.hasSlidingWindow, object["use_sliding_window"]?.bool == true,
+        guard family.hasSlidingWindow, try flag("use_sliding_window") == true,
             let size = try optionalSize("sliding_window")
         else { return nil }
         if let types = object["layer_types"]?.array?.map(\.string) {

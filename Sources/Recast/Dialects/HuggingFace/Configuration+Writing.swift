@@ -35,7 +35,7 @@ extension HuggingFaceConfiguration {
         guard let family = try? Family.of(object, file: "config.json"), family.name == draft.family.name,
             let configuration = try? reader.configuration(of: family)
         else { return false }
-        return configuration.isEquivalent(to: draft.configuration) && reader.biases(of: family) == draft.biases
+        return configuration.isEquivalent(to: draft.configuration) && (try? reader.biases(of: family)) == draft.biases
     }
 
     /// Adds what one of the two dialects is missing, and says what has changed: ties and the type of the weights.

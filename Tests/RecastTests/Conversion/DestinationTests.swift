@@ -1,0 +1,423 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// A destination is complete and correct, or it is as it was.
+struct DestinationTests {
+    private let directory = TemporaryDirectory()
+
+    private func conversion(
+        of source: String, to name: String, target: ConversionOptions.Target = .huggingFace(family: nil),
+        encoding: String? = nil, dtype: DType? = nil, shardSize: Int? = nil
+    ) throws -> Conversion {
+        var options = ConversionOptions(target: target)
+        options.encoding = try encoding.map(GGUFFileType.named)
+        options.dtype = dtype
+        options.maximumShardSize = shardSize
+        let path = directory.file(name)
+        return Conversion(try Planning(Checkpoint(path: source), options).plan(destination: path), to: path)
+    }
+
+    private func source(_ change: (inout SmallModel) -> Void = { _ in }, shards: Int = 1) -> String {
+        var model = SmallModel()
+        model.files = [("LICENSE", Array("free".utf8)), ("empty.txt", [])]
+        change(&model)
+        return model.write(to: directory, shards: shards)
+    }
+
+    /// Everything below the directory but the source, by path.
+    private func content(of name: String = "") -> [String: [UInt8]] {
+        let root = directory.file(name)
+        var found: [String: [UInt8]] = [:]
+        for case let path as String in FileManager.default.enumerator(atPath: root) ?? .init() {
+            if name.isEmpty, path.hasPrefix("model") { continue }
+            found[path] = FileManager.default.contents(atPath: root + "/" + path).map { [UInt8]($0) } ?? []
+        }
+        return found
+    }
+
+    /// Runs `body` in place of the question whether the run is interrupted, before the n-th job.
+    private func before(job number: Int, _ body: @escaping @Sendable () -> Bool) -> @Sendable () -> Bool {
+        let count = Counter()
+        return { count.next() == number ? body() : false }
+    }
+
+    private final class Counter: Sendable {
+        private let value = Mutex(0)
+        func next() -> Int {
+            value.withLock {
+                $0 += 1
+                return $0
+            }
+        }
+    }
+
+    // MARK: What is there already
+
+    @Test func existingDirectory() throws {
+        var conversion = try conversion(of: source(), to: "out")
+        directory.write("out/old.txt", [1])
+        let before = content()
+        expectRejection(.destinationExists, "exists already; --force replaces it", file: "out") {
+            try conversion.check()
+        }
+        expectRejection(.destinationExists, "exists already; --force replaces it", file: "out") {
+            _ = try conversion.run()
+        }
+        #expect(content() == before)
+        conversion.replaces = true
+        _ = try conversion.run()
+        #expect(
+            content().keys.sorted() == ["out"]
+                + ["LICENSE", "config.json", "empty.txt", "model.safetensors"].map { "out/" + $0 })
+    }
+
+    @Test func existingFile() throws {
+        var conversion = try conversion(of: source(), to: "a.gguf", target: .gguf)
+        directory.write("a.gguf", [1, 2, 3])
+        expectRejection(.destinationExists, "exists already", file: "a.gguf") { _ = try conversion.run() }
+        #expect(content() == ["a.gguf": [1, 2, 3]])
+        conversion.replaces = true
+        _ = try conversion.run()
+        #expect(try Checkpoint(path: directory.file("a.gguf")).tensors.count == 27)
+        #expect(directory.names == ["a.gguf", "model"])
+    }
+
+    @Test func anotherKind() throws {
+        var toFile = try conversion(of: source(), to: "out", target: .gguf)
+        toFile.replaces = true
+        directory.write("out/precious", [1])
+        expectRejection(.destinationExists, "is a directory, and a file", file: "out") { _ = try toFile.run() }
+        var toDirectory = try conversion(of: source(), to: "file")
+        toDirectory.replaces = true
+        directory.write("file", [1])
+        expectRejection(.destinationExists, "is a file, and a directory", file: "file") { _ = try toDirectory.run() }
+        #expect(content() == ["out": [], "out/precious": [1], "file": [1]])
+    }
+
+    @Test func danglingLink() throws {
+        let conversion = try conversion(of: source(), to: "a.gguf", target: .gguf)
+        try FileManager.default.createSymbolicLink(atPath: directory.file("a.gguf"), withDestinationPath: "nowhere")
+        expectRejection(.destinationExists, "exists already") { _ = try conversion.run() }
+        #expect(directory.names == ["a.gguf", "model"])
+    }
+
+    @Test func noParent() throws {
+        let conversion = try conversion(of: source(), to: "no/such/out")
+        expectRejection(.inputOutput, "there is no directory", file: "no/such/out") { _ = try conversion.run() }
+        directory.write("file", [1])
+        let inside = try self.conversion(of: source(), to: "file/out")
+        expectRejection(.inputOutput, "there is no directory", file: "file/out") { _ = try inside.run() }
+    }
+
+    // MARK: The source itself
+
+    @Test(arguments: ["model", "model/", "./model", "link", "other/../model"])
+    func sourceDirectory(_ name: String) throws {
+        let source = source()
+        try FileManager.default.createSymbolicLink(atPath: directory.file("link"), withDestinationPath: "model")
+        directory.write("other/x", [1])
+        var conversion = try conversion(of: source, to: name)
+        conversion.replaces = true
+        let before = content(of: "model")
+        expectRejection(.destinationExists, "holds the source", file: "model.safetensors") { _ = try conversion.run() }
+        #expect(content(of: "model") == before)
+    }
+
+    @Test func sourceBelowTheDestination() throws {
+        let directory = directory
+        let source = SmallModel().write(to: directory, "out/deep/model")
+        var conversion = try conversion(of: source, to: "out")
+        conversion.replaces = true
+        expectRejection(.destinationExists, "holds the source") { _ = try conversion.run() }
+        #expect(directory.bytes("out/deep/model/config.json") != nil)
+    }
+
+    @Test func sourceFile() throws {
+        let first = try conversion(of: source(), to: "a.gguf", target: .gguf)
+        _ = try first.run()
+        let manager = FileManager.default
+        try manager.createSymbolicLink(atPath: directory.file("soft.gguf"), withDestinationPath: "a.gguf")
+        try manager.linkItem(atPath: directory.file("a.gguf"), toPath: directory.file("hard.gguf"))
+        let before = content()
+        for name in ["a.gguf", "soft.gguf", "hard.gguf"] {
+            var conversion = try conversion(of: directory.file("a.gguf"), to: name, target: .gguf, encoding: "q8_0")
+            conversion.replaces = true
+            expectRejection(.destinationExists, "is the source itself", file: name) { _ = try conversion.run() }
+        }
+        #expect(content() == before)
+    }
+
+    /// A source by the very name under which the destination would be staged.
+    @Test func sourceInThePlaceOfTheStagedFiles() throws {
+        let source = SmallModel().write(to: directory, "out.partial")
+        for resumes in [false, true] {
+            var conversion = try conversion(of: source, to: "out")
+            conversion.resumes = resumes
+            conversion.replaces = true
+            expectRejection(.destinationExists, "would be staged in the place of the source") {
+                _ = try conversion.run()
+            }
+        }
+        #expect(directory.bytes("out.partial/config.json") != nil)
+    }
+
+    // MARK: Errors half way
+
+    @Test(arguments: [1, 2], [false, true])
+    func truncatedSource(workers: Int, replaces: Bool) throws {
+        let source = source()
+        var conversion = try conversion(of: source, to: "out", dtype: .bf16)
+        conversion.workers = workers
+        conversion.replaces = replaces
+        if replaces { directory.write("out/old.txt", [1]) }
+        let before = content()
+        conversion.isInterrupted = self.before(job: 3) {
+            truncate(source + "/model.safetensors", 5000) == 0 && false
+        }
+        expectRejection(.inputOutput, ["converting ", "the file ends at byte 5000"], file: "model.safetensors") {
+            _ = try conversion.run()
+        }
+        #expect(content() == before)
+    }
+
+    @Test func changedSource() throws {
+        let source = source()
+        let conversion = try conversion(of: source, to: "a.gguf", target: .gguf)
+        truncate(source + "/model.safetensors", 5000)
+        expectRejection(.inputOutput, "has changed since it was examined", file: "model.safetensors") {
+            _ = try conversion.run()
+        }
+        #expect(content().isEmpty)
+    }
+
+    @Test func vanishedShard() throws {
+        let source = source(shards: 3)
+        var conversion = try conversion(of: source, to: "out")
+        let shard = source + "/" + SmallModel.shardName(2, of: 3)
+        conversion.isInterrupted = before(job: 2) { unlink(shard) == 0 && false }
+        expectRejection(.inputMissing, ["converting ", "cannot open"], file: shard) { _ = try conversion.run() }
+        #expect(content().isEmpty)
+    }
+
+    // MARK: Numbers that cannot be stored
+
+    @Test func overflow() throws {
+        let source = source {
+            $0.set("model.layers.1.mlp.up_proj.weight", at: 5, to: 70_000)
+            $0.set("model.layers.1.mlp.up_proj.weight", at: 6, to: -1e30)
+            $0.set("lm_head.weight", at: 0, to: .infinity)
+        }
+        var conversion = try conversion(of: source, to: "out", dtype: .f16)
+        expectRejection(
+            .unsupported, ["model.layers.1.mlp.up_proj.weight: 2 values are too large for F16", "--allow-overflow"]
+        ) {
+            _ = try conversion.run()
+        }
+        #expect(content().isEmpty)
+        conversion.allowsOverflow = true
+        #expect(try conversion.run().tally.overflowCount == 2)
+    }
+
+    @Test func notANumber() throws {
+        let source = source {
+            $0.set("model.layers.0.mlp.down_proj.weight", at: 9, to: .nan)
+            $0.set("model.layers.0.mlp.down_proj.weight", at: 99, to: -.infinity)
+        }
+        let conversion = try conversion(of: source, to: "a.gguf", target: .gguf, encoding: "q8_0")
+        expectRejection(.unsupported, ["blk.0.ffn_down.weight: 2 NaN or infinite values, which Q8_0 cannot hold"]) {
+            _ = try conversion.run()
+        }
+        #expect(content().isEmpty)
+    }
+
+    // MARK: Space
+
+    @Test func notEnoughSpace() throws {
+        var conversion = try conversion(of: source(), to: "out")
+        let needed = conversion.plan.byteCount
+        conversion.freeBytes = { _ in needed - 1 }
+        expectRejection(
+            .inputOutput, "not enough space: \(needed) bytes are needed, \(needed - 1) are free", file: "out"
+        ) {
+            _ = try conversion.run()
+        }
+        #expect(content().isEmpty)
+        conversion.freeBytes = { _ in needed }
+        _ = try conversion.run()
+    }
+
+    // MARK: Interruption
+
+    enum Form: CaseIterable { case directory, file, fileSet }
+
+    private func conversion(_ form: Form, of source: String, to name: String) throws -> Conversion {
+        switch form {
+        case .directory: try conversion(of: source, to: name)
+        case .file: try conversion(of: source, to: name, target: .gguf, encoding: "q8_0")
+        case .fileSet: try conversion(of: source, to: name, target: .gguf, shardSize: 20_000)
+        }
+    }
+
+    @Test(arguments: Form.allCases, [1, 5, 20])
+    func interrupted(_ form: Form, job: Int) throws {
+        var conversion = try conversion(form, of: source(), to: "out")
+        conversion.isInterrupted = before(job: job) { true }
+        expectRejection(.interrupted, "interrupted") { _ = try conversion.run() }
+        #expect(content().isEmpty)
+    }
+
+    @Test(arguments: Form.allCases, [1, 5, 20])
+    func resumed(_ form: Form, job: Int) throws {
+        let source = source()
+        var whole = try conversion(form, of: source, to: "whole/out")
+        directory.write("whole/x", [])
+        _ = try whole.run()
+        directory.remove("whole/x")
+        let expected = content(of: "whole")
+        directory.remove("whole")
+
+        whole = try conversion(form, of: source, to: "out")
+        whole.resumes = true
+        whole.isInterrupted = before(job: job) { true }
+        expectRejection(.interrupted, "--resume completes it") { _ = try whole.run() }
+        let staged = directory.names.filter { $0.contains(".partial") }
+        #expect(staged.contains("out.partial.journal") && staged.count > 1)
+        #expect(!directory.names.contains("out"))
+
+        // A second interruption loses nothing of the first run.
+        let count = Counter()
+        whole.isInterrupted = {
+            _ = count.next()
+            return false
+        }
+        _ = try whole.run()
+        #expect(count.next() - 1 == whole.plan.jobs().count - (job - 1))
+        #expect(content() == expected)
+    }
+
+    @Test func journalOfAnotherPlan() throws {
+        let source = source()
+        var first = try conversion(of: source, to: "out", dtype: .bf16)
+        first.resumes = true
+        first.isInterrupted = before(job: 4) { true }
+        expectRejection(.interrupted, "") { _ = try first.run() }
+        let staged = content()
+        var second = try conversion(of: source, to: "out", dtype: .f16)
+        second.resumes = true
+        expectRejection(.usage, "belongs to a conversion with other options", file: "out.partial.journal") {
+            _ = try second.run()
+        }
+        #expect(content() == staged)
+
+        // Without --resume it begins anew.
+        second.resumes = false
+        _ = try second.run()
+        #expect(directory.names == ["model", "out"])
+    }
+
+    /// What a check refuses does not cost what an earlier run has done.
+    @Test func refusalKeepsWhatIsStaged() throws {
+        var conversion = try conversion(of: source(), to: "out")
+        conversion.resumes = true
+        conversion.isInterrupted = before(job: 4) { true }
+        expectRejection(.interrupted, "") { _ = try conversion.run() }
+        let staged = content()
+        conversion.freeBytes = { _ in 0 }
+        expectRejection(.inputOutput, "not enough space") { _ = try conversion.run() }
+        directory.write("out/x", [])
+        expectRejection(.destinationExists, "exists already") { _ = try conversion.run() }
+        directory.remove("out")
+        #expect(content() == staged)
+    }
+
+    /// Neither a journal without its files nor files without their journal may be believed.
+    @Test(arguments: ["out.partial", "out.partial/config.json", "out.partial.journal"])
+    func resumedWithoutItsHalf(_ lost: String) throws {
+        let source = source()
+        _ = try conversion(of: source, to: "whole").run()
+        let expected = content(of: "whole")
+        directory.remove("whole")
+        var conversion = try conversion(of: source, to: "out")
+        conversion.resumes = true
+        conversion.isInterrupted = before(job: 15) { true }
+        expectRejection(.interrupted, "") { _ = try conversion.run() }
+        directory.remove(lost)
+        if lost == "out.partial.journal" { directory.write("out.partial/stray", [1]) }
+        conversion.isInterrupted = { false }
+        _ = try conversion.run()
+        #expect(content(of: "out") == expected)
+    }
+
+    /// A cut-off last line of a journal is a job that is not done.
+    @Test func damagedJournal() throws {
+        let source = source()
+        _ = try conversion(of: source, to: "whole").run()
+        let expected = content(of: "whole")
+        directory.remove("whole")
+        var conversion = try conversion(of: source, to: "out")
+        conversion.resumes = true
+        conversion.isInterrupted = before(job: 15) { true }
+        expectRejection(.interrupted, "") { _ = try conversion.run() }
+        let journal = try #require(directory.bytes("out.partial.journal"))
+        directory.write("out.partial.journal", journal.dropLast(3) + Array("\n9 9\n-1 0 0 0\n99999999 0 0 0\nx".utf8))
+        conversion.isInterrupted = { false }
+        _ = try conversion.run()
+        #expect(directory.names == ["model", "out"])
+        #expect(content(of: "out") == expected)
+    }
+
+    // MARK: Companions
+
+    @Test func companionsInAFolder() throws {
+        let source = source {
+            $0.files.append(("additional_chat_templates/tool.jinja", Array("{{ x }}".utf8)))
+        }
+        _ = try conversion(of: source, to: "out").run()
+        #expect(directory.bytes("out/additional_chat_templates/tool.jinja") == Array("{{ x }}".utf8))
+    }
+
+    @Test func pipeAmongCompanions() throws {
+        let source = source()
+        mkfifo(source + "/pipe", 0o600)
+        expectRejection(.inputMissing, "not a regular file", file: "pipe") { _ = try conversion(of: source, to: "out") }
+    }
+
+    /// Keys of a GGUF file name files to be written: none outside the destination, none twice.
+    @Test func hostileCompanions() throws {
+        _ = try conversion(of: source(), to: "a.gguf", target: .gguf).run()
+        var file = GGUFBuilder()
+        let set = try Checkpoint(path: directory.file("a.gguf"))
+        guard case .gguf(let gguf) = set.content else { return }
+        for pair in gguf.metadata.pairs {
+            switch pair.value {
+            case .string(let text): file.pair(pair.key, GGUFBuilder.string(text))
+            case .u32(let number): file.pair(pair.key, GGUFBuilder.u32(number))
+            case .f32(let number): file.pair(pair.key, GGUFBuilder.f32(number))
+            default: break
+            }
+        }
+        for name in [
+            "../evil.jinja", "/tmp/evil.jinja", "a/b.jinja", "additional_chat_templates/../../x.jinja", ".jinja",
+            "evil.sh",
+            "model.safetensors", "additional_chat_templates/.jinja",
+        ] { file.pair("recast.file." + name, GGUFBuilder.string("evil")) }
+        file.pair("tokenizer.huggingface.json", GGUFBuilder.string("{}"))
+        file.pair("recast.file.tokenizer.json", GGUFBuilder.string("evil"))
+        file.pair("recast.file.good.jinja", GGUFBuilder.string("good"))
+        var reader = Reader(files: FilePool(set.files))
+        for tensor in set.tensors {
+            file.tensor(
+                tensor.name, tensor.tensor.shape.reversed().map(Int64.init),
+                bytes: try tensor.tensor.bytes(using: &reader))
+        }
+        directory.write("b.gguf", file.bytes)
+        _ = try conversion(of: directory.file("b.gguf"), to: "out").run()
+        #expect(
+            content(of: "out").keys.sorted() == ["config.json", "good.jinja", "model.safetensors", "tokenizer.json"])
+        #expect(directory.bytes("out/tokenizer.json") == Array("{}".utf8))
+    }
+}

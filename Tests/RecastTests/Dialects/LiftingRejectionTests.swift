@@ -1,0 +1,249 @@
+import Recast
+import TestSupport
+import Testing
+
+/// Tensors that do not fit their configuration.
+struct LiftingRejectionTests {
+    private func lifted(
+        _ family: String = "qwen2", allowsUnknown: Bool = false, _ change: (inout SmallModel) -> Void
+    ) throws -> Model {
+        let directory = TemporaryDirectory()
+        var model = SmallModel(family)
+        change(&model)
+        var options = Model.Options()
+        options.allowsUnknown = allowsUnknown
+        return try Model(Checkpoint(path: model.write(to: directory)), options: options)
+    }
+
+    @Test(arguments: ["qwen2", "llama"])
+    func accepted(_ family: String) throws {
+        let model = try lifted(family) { _ in }
+        #expect(model.warnings.isEmpty && model.notes.isEmpty)
+        #expect(model.graph.entries.count == (family == "qwen2" ? 27 : 21))
+    }
+
+    @Test func missing() {
+        expectRejection(["do not fit a qwen2 model", "missing: model.layers.1.mlp.up_proj.weight"], file: "model") {
+            _ = try lifted { $0.remove("model.layers.1.mlp.up_proj.weight") }
+        }
+        expectRejection("missing: model.layers.0.self_attn.q_proj.bias") {
+            _ = try lifted { $0.remove("model.layers.0.self_attn.q_proj.bias") }
+        }
+        expectRejection(["missing: model.layers.2.input_layernorm.weight", "missing: 7 more"]) {
+            _ = try lifted { $0.configuration["num_hidden_layers"] = 3 }
+        }
+        expectRejection("missing: lm_head.weight") { _ = try lifted { $0.remove("lm_head.weight") } }
+        expectRejection(["missing: model.embed_tokens.weight", "missing: 22 more"]) {
+            _ = try lifted { $0.tensors = [] }
+        }
+    }
+
+    @Test func misnamed() {
+        expectRejection([
+            "missing: model.layers.1.mlp.up_proj.weight (found model.layers.1.mlp.up_porj.weight)",
+            "unknown: model.layers.1.mlp.up_porj.weight (nearest expected name model.layers.1.mlp.up_proj.weight)",
+            "--allow-unknown",
+        ]) {
+            _ = try lifted { $0["model.layers.1.mlp.up_proj.weight"].name = "model.layers.1.mlp.up_porj.weight" }
+        }
+    }
+
+    @Test(arguments: [
+        "model.layers.2.mlp.up_proj.weight", "model.layers.01.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight",
+        "model.layers.0.mlp.up_proj.bias", "model.layers.99999999999999999999.mlp.up_proj.weight", "x", "__metadata",
+        "model.layers.0.self_attn.o_proj.bias", "e\u{301}\u{1F600}",
+    ])
+    func unknown(_ name: String) throws {
+        expectRejection("unknown: \(name)") { _ = try lifted { $0.add(name, [4]) } }
+        let model = try lifted(allowsUnknown: true) { $0.add(name, [4]) }
+        #expect(model.warnings == ["left out: \(name), which the family does not know"])
+        #expect(model.graph.entries.count == 27)
+    }
+
+    @Test func allowingUnknownDoesNotAllowMissing() {
+        expectRejection("missing: model.norm.weight") {
+            _ = try lifted(allowsUnknown: true) { $0.remove("model.norm.weight") }
+        }
+    }
+
+    static let shapes: [(String, [Int], [Int])] = [
+        ("model.layers.0.self_attn.k_proj.weight", [32, 16], [16, 32]), ("model.norm.weight", [32, 1], [32]),
+        ("model.layers.1.self_attn.q_proj.bias", [1, 32], [32]), ("model.embed_tokens.weight", [768], [24, 32]),
+        ("lm_head.weight", [12, 64], [24, 32]), ("model.layers.0.mlp.down_proj.weight", [1, 32, 64], [32, 64]),
+    ]
+
+    @Test(arguments: shapes)
+    func shape(_ name: String, _ shape: [Int], _ expected: [Int]) {
+        expectRejection("\(name) has the shape \(shape), the configuration says \(expected)") {
+            _ = try lifted { $0[name].shape = shape }
+        }
+    }
+
+    @Test func scalarsAndEmptyTensors() {
+        expectRejection("has the shape [], the configuration says [32]") {
+            _ = try lifted {
+                $0["model.norm.weight"].shape = []
+                $0["model.norm.weight"].bytes = [0, 0, 0, 0]
+            }
+        }
+        expectRejection("has the shape [0, 32], the configuration says [24, 32]") {
+            _ = try lifted {
+                $0["lm_head.weight"].shape = [0, 32]
+                $0["lm_head.weight"].bytes = []
+            }
+        }
+    }
+
+    /// Elements narrower than a byte cannot be told apart within a vector.
+    @Test func blocksInAVector() {
+        expectRejection("model.norm.weight is stored as F4") {
+            _ = try lifted {
+                $0["model.norm.weight"].dtype = "F4"
+                $0["model.norm.weight"].bytes.removeLast(112)
+            }
+        }
+    }
+
+    // MARK: Head and embedding
+
+    @Test func ties() throws {
+        let tied = try lifted {
+            $0.configuration["tie_word_embeddings"] = true
+            $0.remove("lm_head.weight")
+        }
+        #expect(tied.graph.isTied && tied.notes.isEmpty && tied.warnings.isEmpty)
+
+        let repeated = try lifted {
+            $0.configuration["tie_word_embeddings"] = true
+            $0["lm_head.weight"].bytes = $0["model.embed_tokens.weight"].bytes
+        }
+        #expect(repeated.graph.isTied)
+        #expect(repeated.notes == ["the head repeats the embedding, to which it is tied, and is left out"])
+        #expect(repeated.evidence.map(\.answer) == ["yes"])
+
+        let contradicting = try lifted { $0.configuration["tie_word_embeddings"] = true }
+        #expect(!contradicting.graph.isTied)
+        #expect(contradicting.warnings.count == 1 && contradicting.warnings[0].contains("kept, untied"))
+        #expect(contradicting.evidence.map(\.answer) == ["no"])
+    }
+
+    @Test func savedFrequencies() throws {
+        let model = try lifted {
+            $0.add("model.layers.0.self_attn.rotary_emb.inv_freq", [4])
+            $0.add("model.layers.1.self_attn.rotary_emb.inv_freq", [4])
+        }
+        #expect(model.graph.entries.count == 27)
+        #expect(model.notes.count == 1)
+        #expect(model.notes[0].hasPrefix("2 tensors that no model reads are left out, such as model.layers.0."))
+    }
+}
+
+/// GGUF files that are well formed and describe no model.
+struct GGUFModelRejectionTests {
+    /// A one-layer llama with whatever is changed about it.
+    private func lifted(_ change: (inout [(String, [UInt8])], inout GGUFBuilder) -> Void) throws -> Model {
+        var pairs: [(String, [UInt8])] = [
+            ("general.architecture", GGUFBuilder.string("llama")), ("llama.block_count", GGUFBuilder.u32(1)),
+            ("llama.context_length", GGUFBuilder.u32(64)), ("llama.embedding_length", GGUFBuilder.u32(32)),
+            ("llama.feed_forward_length", GGUFBuilder.u32(64)), ("llama.attention.head_count", GGUFBuilder.u32(4)),
+            ("llama.attention.head_count_kv", GGUFBuilder.u32(2)),
+            ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f32(1e-6)),
+        ]
+        var file = GGUFBuilder()
+        file.zeros("token_embd.weight", [32, 24])
+        for (name, sizes) in [
+            ("attn_norm", [32]), ("attn_q", [32, 32]), ("attn_k", [32, 16]), ("attn_v", [32, 16]),
+            ("attn_output", [32, 32]), ("ffn_norm", [32]), ("ffn_gate", [32, 64]), ("ffn_up", [32, 64]),
+            ("ffn_down", [64, 32]),
+        ] as [(String, [Int64])] { file.zeros("blk.0.\(name).weight", sizes) }
+        file.zeros("output_norm.weight", [32])
+        change(&pairs, &file)
+        for (key, value) in pairs { file.pair(key, value) }
+        let directory = TemporaryDirectory()
+        return try Model(Checkpoint(path: directory.write("a.gguf", file.bytes)))
+    }
+
+    @Test func accepted() throws {
+        let model = try lifted { _, _ in }
+        #expect(model.graph.isTied && model.graph.entries.count == 11)
+    }
+
+    /// Key, value in its place (nil: without it), code and message.
+    static let keys: [(String, [UInt8]?, RecastError.Code, String)] = [
+        ("general.architecture", nil, .malformedInput, "general.architecture is missing"),
+        ("general.architecture", GGUFBuilder.u32(1), .malformedInput, "general.architecture is missing"),
+        ("general.architecture", GGUFBuilder.string("llamo"), .unsupported, "the nearest is llama"),
+        ("llama.block_count", nil, .malformedInput, "llama.block_count is missing"),
+        ("llama.block_count", GGUFBuilder.u32(0), .malformedInput, "no integer from 1 to 512"),
+        ("llama.block_count", GGUFBuilder.u32(513), .malformedInput, "no integer from 1 to 512"),
+        ("llama.block_count", GGUFBuilder.string("1"), .malformedInput, "no integer"),
+        ("llama.embedding_length", nil, .malformedInput, "is missing"),
+        ("llama.embedding_length", GGUFBuilder.i32(-32), .malformedInput, "no integer"),
+        ("llama.embedding_length", GGUFBuilder.u32(33), .malformedInput, "33 is not a multiple of 4 heads"),
+        ("llama.attention.head_count", GGUFBuilder.u32(0), .malformedInput, "no integer"),
+        ("llama.attention.head_count", GGUFBuilder.numbers([]), .malformedInput, "no integer"),
+        ("llama.attention.head_count", GGUFBuilder.numbers([4, 2]), .unsupported, "differs between layers"),
+        ("llama.attention.head_count", GGUFBuilder.numbers([-4]), .malformedInput, "is -4"),
+        ("llama.attention.head_count_kv", GGUFBuilder.u32(3), .malformedInput, "3 key/value heads"),
+        ("llama.attention.key_length", GGUFBuilder.u32(7), .malformedInput, "heads of 7 elements"),
+        ("llama.attention.key_length", GGUFBuilder.u32(1 << 31), .malformedInput, "the configuration says"),
+        ("llama.attention.value_length", GGUFBuilder.u32(4), .unsupported, "values of another length"),
+        ("llama.attention.layer_norm_rms_epsilon", nil, .malformedInput, "is missing or no small"),
+        ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f32(.nan), .malformedInput, "no small"),
+        (
+            "llama.rope.freq_base", GGUFBuilder.f32(.infinity), .malformedInput,
+            "llama.rope.freq_base is no positive number"
+        ),
+        ("llama.rope.freq_base", GGUFBuilder.f32(-1), .malformedInput, "no positive number"),
+        ("llama.rope.scale_linear", GGUFBuilder.f32(0), .malformedInput, "no positive number"),
+        ("llama.rope.dimension_count", GGUFBuilder.u32(4), .unsupported, "only 4 of 8 elements"),
+        ("llama.expert_count", GGUFBuilder.u32(8), .unsupported, "experts"),
+    ]
+
+    @Test(arguments: keys.indices)
+    func key(_ index: Int) {
+        let (key, value, code, message) = Self.keys[index]
+        expectRejection(code, message, file: "a.gguf") {
+            _ = try lifted { pairs, _ in
+                pairs.removeAll { $0.0 == key }
+                if let value { pairs.append((key, value)) }
+            }
+        }
+    }
+
+    /// Every size at its largest: nothing may be multiplied before it is compared.
+    @Test func hugeSizes() {
+        expectRejection("the configuration says", file: "a.gguf") {
+            _ = try lifted { pairs, _ in
+                for index in 2..<7 { pairs[index].1 = GGUFBuilder.u32(1 << 31) }
+                pairs.append(("llama.attention.key_length", GGUFBuilder.u32(1 << 31)))
+            }
+        }
+    }
+
+    @Test func tensors() {
+        expectRejection("there is no token_embd.weight", file: "a.gguf") {
+            _ = try lifted { $1.tensors.removeFirst() }
+        }
+        expectRejection("unknown: blk.0.attn_x.weight (nearest expected name blk.0.attn_q.weight)", file: "a.gguf") {
+            _ = try lifted { $1.zeros("blk.0.attn_x.weight", [4]) }
+        }
+        expectRejection(["rope_freqs.weight has 3 factors for 4 pairs"], file: "a.gguf") {
+            _ = try lifted { $1.zeros("rope_freqs.weight", [3]) }
+        }
+        expectRejection("rope_freqs.weight is not positive", file: "a.gguf") {
+            _ = try lifted { $1.zeros("rope_freqs.weight", [4]) }
+        }
+        expectRejection("not a vector", file: "a.gguf") { _ = try lifted { $1.zeros("rope_freqs.weight", [2, 2]) } }
+        expectRejection("rope_freqs.weight is Q8_0 [32], not a vector", file: "a.gguf") {
+            _ = try lifted { $1.tensor("rope_freqs.weight", [32], type: 8, bytes: [UInt8](repeating: 0, count: 34)) }
+        }
+    }
+
+    /// Rows of a bias are exchanged one by one, which blocks of 32 do not allow.
+    @Test func blocksInAVector() {
+        expectRejection("blk.0.attn_q.bias is stored as Q8_0, whose blocks of 32 do not lie in rows", file: "a.gguf") {
+            _ = try lifted { $1.tensor("blk.0.attn_q.bias", [32], type: 8, bytes: [UInt8](repeating: 0, count: 34)) }
+        }
+    }
+}
