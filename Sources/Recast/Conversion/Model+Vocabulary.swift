@@ -69,7 +69,9 @@ extension Checkpoint {
             let path = Path.join(files.directory, name)
             return try JSON(parsing: FileSource.contents(of: path), file: path)
         case .gguf(let set):
-            guard let file = GGUFCompanions.files(in: set.metadata).first(where: { $0.name == name }) else { return nil }
+            guard let file = GGUFCompanions.files(in: set.metadata).first(where: { $0.name == name }) else {
+                return nil
+            }
             return try JSON(parsing: file.bytes, file: "\(set.paths[0]): \(name)")
         }
     }
