@@ -148,7 +148,9 @@ extension Convert {
             ])
             return
         }
-        let name = plan.form == .fileSet ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
+        let name =
+            plan.form == .fileSet
+            ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
         var text = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
         switch report.exactness {
         case .bit: text += "bit-exact"

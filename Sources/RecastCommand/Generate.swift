@@ -53,9 +53,8 @@ struct Generate: ParsableCommand {
         display?.finish()
 
         let ids = try loaded.tokenizer.encode(prompt, addingSpecial: true)
-        let stopTokens =
-            model.graph.configuration.eosTokens
-            + [loaded.vocabulary.special.eos, loaded.vocabulary.special.endOfTurn].compactMap(\.self)
+        let special = loaded.vocabulary.special
+        let stopTokens = try model.stopTokens() + [special.eos, special.endOfTurn].compactMap(\.self)
         let settings = Generator.Settings(
             maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed,
             stopTokens: stopTokens)

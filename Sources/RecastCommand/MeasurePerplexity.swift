@@ -79,11 +79,13 @@ struct MeasurePerplexity: ParsableCommand {
         let isNamed = parts.count == 2 && !parts[0].contains("/")
         let path = isNamed ? parts[1] : argument
         let bytes = try FileSource.contents(of: path, limit: 1 << 32)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        guard var text = String(validating: bytes, as: UTF8.self) else {
             throw RecastError(.malformedInput, "is not UTF-8", trail: [path])
         }
+        // llama.cpp takes the last line break off the text it reads.
+        if window == .secondHalf, text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
         let name = isNamed ? parts[0] : Path.name(path)
-        return Channel(name: name, tokens: try tokenizer.encode(text, parsingSpecial: false))
+        return Channel(name: name, tokens: try tokenizer.encode(text))
     }
 
     private func show(_ result: Perplexity, seconds: Double) {

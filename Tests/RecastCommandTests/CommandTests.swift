@@ -176,7 +176,8 @@ struct CommandTests {
         #expect(try Self.recast("convert", Fixtures.tinyModel, gguf, "--dtype", "f32").status == 0)
         for model in [Fixtures.tinyModel, gguf] {
             let json = try Self.recast(
-                "generate", model, "--prompt", prompt, "--max-tokens", "24", "--json").json
+                "generate", model, "--prompt", prompt, "--max-tokens", "24", "--json"
+            ).json
             #expect((json["prompt_ids"]?.array ?? []) + (json["ids"]?.array ?? []) == ids)
             #expect(prompt + (json["text"]?.string ?? "") == reference["greedy"]?["text"]?.string)
         }

@@ -58,3 +58,28 @@ extension Checkpoint {
         return text
     }
 }
+
+extension Checkpoint {
+    /// `generation_config.json`, from the checkpoint's directory or travelling in a GGUF file; nil where there is none.
+    func generationConfiguration() throws(RecastError) -> JSON? {
+        let name = "generation_config.json"
+        switch content {
+        case .huggingFace(let files):
+            guard files.companions.contains(name) else { return nil }
+            let path = Path.join(files.directory, name)
+            return try JSON(parsing: FileSource.contents(of: path), file: path)
+        case .gguf(let set):
+            guard let file = GGUFCompanions.files(in: set.metadata).first(where: { $0.name == name }) else { return nil }
+            return try JSON(parsing: file.bytes, file: "\(set.paths[0]): \(name)")
+        }
+    }
+}
+
+extension Model {
+    /// The tokens that end a text, by the configuration and by what is said about generation.
+    public func stopTokens() throws(RecastError) -> [Int] {
+        let eos = try checkpoint.generationConfiguration()?["eos_token_id"]
+        let more = eos?.array?.compactMap(\.int) ?? eos?.int.map { [$0] } ?? []
+        return graph.configuration.eosTokens + more.filter { !graph.configuration.eosTokens.contains($0) }
+    }
+}

@@ -115,7 +115,7 @@ extension Planning {
         metadata["general.architecture"] = .string(architecture.name)
         metadata["general.type"] = .string("model")
         guard case .huggingFace(let files) = checkpoint.content else { return metadata }
-        let generation = try companion("generation_config.json", of: files)
+        let generation = try checkpoint.generationConfiguration()
         addSampling(generation, to: &metadata)
         metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
         metadata["general.size_label"] = .string(
@@ -144,12 +144,6 @@ extension Planning {
         }
         try addCompanions(files, model, to: &metadata, plan: &plan)
         return metadata
-    }
-
-    private func companion(_ name: String, of files: HuggingFaceFiles) throws(RecastError) -> JSON? {
-        guard files.companions.contains(name) else { return nil }
-        let path = Path.join(files.directory, name)
-        return try JSON(parsing: FileSource.contents(of: path), file: path)
     }
 
     // swift-format-ignore

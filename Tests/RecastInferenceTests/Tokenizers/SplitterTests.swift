@@ -1,5 +1,6 @@
 import Foundation
 import Recast
+import TestSupport
 import Testing
 
 @testable import RecastInference
@@ -60,7 +61,7 @@ import Testing
         try #require(PatternSplitter(pattern: pattern) != nil)
         let text = Self.adversarialText
         #expect(try Self.pieces(text, PreTokenizer(pattern: pattern)) == Self.expectedPieces(text, pattern: pattern))
-        var generator = SeededGenerator(state: 17)
+        var generator = SeededGenerator(seed: 17)
         for _ in 0..<400 {
             let count = Int.random(in: 1...24, using: &generator)
             let text = (0..<count).map { _ in Self.alphabet.randomElement(using: &generator)! }.joined()

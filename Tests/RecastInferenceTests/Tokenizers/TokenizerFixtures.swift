@@ -1,23 +1,7 @@
-import Foundation
 import Recast
 
-/// Where the data of the tokenizer tests is, and vocabularies made by hand.
+/// Vocabularies made by hand.
 enum TokenizerFixtures {
-    /// The folder of golden data; nil where it is not there.
-    static let golden: URL? = ProcessInfo.processInfo.environment["RECAST_GOLDEN"].map { URL(fileURLWithPath: $0) }
-
-    /// The small trained model with its tokenizer, texts and reference ids.
-    static let tinyModel: URL? = {
-        let repository = (0..<4).reduce(URL(fileURLWithPath: #filePath)) { url, _ in url.deletingLastPathComponent() }
-        let candidates = [
-            repository.appendingPathComponent("Fixtures/qwen2-tiny"),
-            golden?.deletingLastPathComponent().appendingPathComponent("models/qwen2-tiny"),
-        ]
-        return candidates.compactMap { $0 }.first {
-            FileManager.default.fileExists(atPath: $0.appendingPathComponent("tokenizer.json").path)
-        }
-    }()
-
     /// GPT-2's name for each byte, written down anew as a check on the one under test.
     static let byteNames: [String] = {
         var other: UInt32 = 256
@@ -53,18 +37,5 @@ enum TokenizerFixtures {
             vocabulary.kinds.append(token.isSpecial ? .control : .userDefined)
         }
         return vocabulary
-    }
-}
-
-/// A repeatable source of random numbers (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Recast
+import TestSupport
 import Testing
 
 @testable import RecastInference
@@ -7,14 +8,14 @@ import Testing
 /// Ids as other software computed them.
 @Suite struct TokenizerReferenceTests {
     @Test(
-        .enabled(if: TokenizerFixtures.golden != nil, "RECAST_GOLDEN is not set"),
+        .enabled(if: Fixtures.hasGolden, "RECAST_GOLDEN is not set"),
         arguments: ["gpt-2", "llama-bpe", "qwen2"])
     func idsAreThoseOfLlamaCpp(name: String) throws {
-        let file = TokenizerFixtures.golden!.appendingPathComponent("tokenizers/ggml-vocab-\(name).gguf")
-        let tokenizer = try Tokenizer(vocabulary(ofGGUF: file))
-        let texts = try String(contentsOf: URL(fileURLWithPath: file.path + ".inp"), encoding: .utf8)
+        let file = Fixtures.golden("tokenizers/ggml-vocab-\(name).gguf")
+        let tokenizer = try tokenizer(of: file)
+        let texts = try String(contentsOfFile: file + ".inp", encoding: .utf8)
             .components(separatedBy: "\n__ggml_vocab_test__\n")
-        let lines = try String(contentsOf: URL(fileURLWithPath: file.path + ".out"), encoding: .utf8)
+        let lines = try String(contentsOfFile: file + ".out", encoding: .utf8)
             .split(separator: "\n", omittingEmptySubsequences: false)
         try #require(texts.count > 40 && lines.count >= texts.count)
         for (text, line) in zip(texts, lines) {
@@ -24,18 +25,21 @@ import Testing
         }
     }
 
-    @Test(
-        .enabled(if: TokenizerFixtures.tinyModel != nil, "Fixtures/qwen2-tiny is missing"),
-        arguments: ["prose", "code", "poetry"])
+    @Test(arguments: ["prose", "code", "poetry"])
     func idsAreThoseOfTransformers(channel: String) throws {
-        let folder = TokenizerFixtures.tinyModel!
-        let tokenizer = try Tokenizer(vocabulary(ofTokenizerJSON: folder.appendingPathComponent("tokenizer.json")))
-        let text = try String(contentsOf: folder.appendingPathComponent("text/\(channel).txt"), encoding: .utf8)
-        let reference = try JSONSerialization.jsonObject(
-            with: Data(contentsOf: folder.appendingPathComponent("reference.ids.json")))
-        let expected = try #require((reference as? [String: [Int]])?[channel])
+        let tokenizer = try tokenizer(of: Fixtures.tinyModel)
+        let text = try String(contentsOfFile: Fixtures.tinyModel + "/text/\(channel).txt", encoding: .utf8)
+        let path = Fixtures.tinyModel + "/reference.ids.json"
+        let reference = try JSON(parsing: FileSource.contents(of: path), file: path)
+        let list: [Int]? = reference[channel]?.array?.compactMap(\.int)
+        let expected = try #require(list)
         let ids = try tokenizer.encode(text)
         #expect(ids == expected.map(Int32.init))
         #expect(tokenizer.decode(ids).utf8.elementsEqual(composed(text).utf8))
+    }
+
+    private func tokenizer(of checkpoint: String) throws -> Tokenizer {
+        let vocabulary = try Checkpoint(path: checkpoint).vocabulary(size: nil)
+        return try Tokenizer(#require(vocabulary))
     }
 }

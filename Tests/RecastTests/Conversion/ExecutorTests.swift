@@ -96,7 +96,8 @@ struct ExecutorTests {
         var random = SeededGenerator(seed: 7)
         var bytes: [UInt8] = []
         for _ in 0..<shape.reduce(1, *) {
-            bytes.append(littleEndian: UInt16(truncatingIfNeeded: Float.random(in: -1...1, using: &random).bitPattern >> 16))
+            bytes.append(
+                littleEndian: UInt16(truncatingIfNeeded: Float.random(in: -1...1, using: &random).bitPattern >> 16))
         }
         let file = try files.add(FileSource(path: directory.write("weight", bytes)))
         return .stored(.bf16, shape, in: file, at: 0)

@@ -95,7 +95,8 @@ struct RoundTripTests {
         guard POSIX.exists("\(folder)/\(file)") else { return }
         func configuration(_ path: String) throws -> ModelConfiguration {
             let object = try #require(try JSON(parsing: FileSource.contents(of: path), file: path).object)
-            return try HuggingFaceConfiguration(object: object, file: path).configuration(of: Family.of(object, file: path))
+            return try HuggingFaceConfiguration(object: object, file: path).configuration(
+                of: Family.of(object, file: path))
         }
         #expect(try configuration("\(folder)/\(file)") == configuration("\(folder)/config.json"))
     }
