@@ -72,7 +72,7 @@ struct CommandTests {
             (["convert", model, directory.file("there")],     73),
             (["convert", model, model, "--force"],            73),
             (["convert", model, directory.file("no/way")],    74),
-            (["perplexity", model, "--text", "/dev/null"],    64),
+            (["perplexity", model, "--text", directory.write("empty.txt", [])], 64),
         ]
         for (arguments, status) in cases {
             let outcome = try Self.recast(arguments)
@@ -80,7 +80,7 @@ struct CommandTests {
             #expect(outcome.output.isEmpty, "\(arguments)")
             #expect(!outcome.errors.isEmpty, "\(arguments)")
         }
-        #expect(directory.names == ["broken.gguf", "there"])
+        #expect(directory.names == ["broken.gguf", "empty.txt", "there"])
         #expect(try FileSource.contents(of: directory.file("there")) == [1])
     }
 
