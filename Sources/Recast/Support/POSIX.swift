@@ -71,7 +71,7 @@ enum POSIX {
         /// What it occupies, which is less than its size where it has holes.
         var allocatedByteCount: Int
         var isDirectory: Bool
-        var isRegular: Bool
+        var isPipe: Bool
         /// Nanoseconds since 1970.
         var modified: Int
         var device: UInt64
@@ -167,7 +167,7 @@ extension POSIX.Status {
         byteCount = Int(record.st_size)
         allocatedByteCount = Int(record.st_blocks) * 512
         isDirectory = record.st_mode & S_IFMT == S_IFDIR
-        isRegular = record.st_mode & S_IFMT == S_IFREG
+        isPipe = record.st_mode & S_IFMT == S_IFIFO
         #if canImport(Glibc)
             modified = Int(record.st_mtim.tv_sec) * 1_000_000_000 + Int(record.st_mtim.tv_nsec)
         #else

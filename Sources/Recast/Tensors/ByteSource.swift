@@ -28,9 +28,9 @@ public final class FileSource: ByteSource {
         name = path
         do throws(RecastError) {
             let status = try POSIX.status(of: file, path: path)
-            guard status.isRegular else {
-                let kind = status.isDirectory ? "is a directory" : "is not a regular file"
-                throw RecastError(.inputMissing, kind, trail: [path])
+            guard !status.isDirectory else { throw RecastError(.inputMissing, "is a directory", trail: [path]) }
+            guard !status.isPipe else {
+                throw RecastError(.inputMissing, "is a pipe, which cannot be read at will", trail: [path])
             }
             byteCount = status.byteCount
             modified = status.modified

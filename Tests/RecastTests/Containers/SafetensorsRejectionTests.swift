@@ -1,3 +1,4 @@
+import Foundation
 import Recast
 import TestSupport
 import Testing
@@ -178,9 +179,10 @@ struct SafetensorsRejectionTests {
             var files = FileList()
             _ = try SafetensorsFile(path: directory.path, files: &files)
         }
-        expectRejection(.inputMissing, "not a regular file", file: "/dev/null") {
+        mkfifo(directory.file("pipe"), 0o600)
+        expectRejection(.inputMissing, "is a pipe", file: "pipe") {
             var files = FileList()
-            _ = try SafetensorsFile(path: "/dev/null", files: &files)
+            _ = try SafetensorsFile(path: directory.file("pipe"), files: &files)
         }
     }
 }

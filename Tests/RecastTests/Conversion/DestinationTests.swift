@@ -383,7 +383,7 @@ struct DestinationTests {
     @Test func pipeAmongCompanions() throws {
         let source = source()
         mkfifo(source + "/pipe", 0o600)
-        expectRejection(.inputMissing, "not a regular file", file: "pipe") { _ = try conversion(of: source, to: "out") }
+        expectRejection(.inputMissing, "is a pipe", file: "pipe") { _ = try conversion(of: source, to: "out") }
     }
 
     /// Keys of a GGUF file name files to be written: none outside the destination, none twice.
