@@ -29,6 +29,9 @@ extension Vocabulary {
             throw .malformed(file, "\(prefix)tokens is missing or no list of strings")
         }
         let kinds = try Self.kinds(metadata, count: tokens.count, file: file)
+        if let (first, second) = Self.duplicate(in: tokens) {
+            throw .malformed(file, "\(prefix)tokens: \(first) and \(second) are both \"\(tokens[second])\"")
+        }
         let name = metadata[prefix + "pre"]?.string ?? "gpt-2"
         guard let known = PreTokenizer.known(name) else {
             throw .unsupported(
@@ -115,6 +118,10 @@ extension Vocabulary {
                     + "  --pre-tokenizer NAME writes one of "
                     + PreTokenizer.known.map(\.name).joined(separator: ", "))
         }
+        if let (first, second) = Self.duplicate(in: tokens) {
+            throw .unsupported(
+                "the tokens \(first) and \(second) are both \"\(tokens[second])\", which llama.cpp refuses")
+        }
         metadata[prefix + "model"] = .string("gpt2")
         metadata[prefix + "pre"] = .string(name)
         metadata[prefix + "tokens"] = .array(.string(tokens))
@@ -138,6 +145,16 @@ extension Vocabulary {
         let named = chatTemplates.filter { $0.name != nil }
         for template in named { metadata["tokenizer.chat_template.\(template.name!)"] = .string(template.text) }
         if !named.isEmpty { metadata["tokenizer.chat_templates"] = .array(.string(named.map { $0.name! })) }
+    }
+
+    /// The ids of the first token that stands there twice.
+    private static func duplicate(in tokens: [String]) -> (Int, Int)? {
+        var ids: [ByteString: Int] = [:]
+        ids.reserveCapacity(tokens.count)
+        for (id, token) in tokens.enumerated() {
+            if let first = ids.updateValue(id, forKey: ByteString(token)) { return (first, id) }
+        }
+        return nil
     }
 
     private static func spelled(_ piece: String) -> String {

@@ -152,6 +152,7 @@ struct GGUFVocabularyRejectionTests {
         ("model", GGUFBuilder.string("bert"), .unsupported, "\"bert\""),
         ("pre", GGUFBuilder.string("qwen9"), .unsupported, "\"qwen9\" is not supported; known are qwen2, llama-bpe"),
         ("tokens", nil, .malformedInput, "tokenizer.ggml.tokens is missing"),
+        ("tokens", GGUFBuilder.strings(["a", "b", "a"]), .malformedInput, "tokens: 0 and 2 are both \"a\""),
         ("tokens", GGUFBuilder.numbers([1, 2, 3]), .malformedInput, "no list of strings"),
         ("tokens", GGUFBuilder.string("a"), .malformedInput, "no list of strings"),
         ("token_type", GGUFBuilder.numbers([1, 1]), .malformedInput, "token_type is no list of 3 numbers"),

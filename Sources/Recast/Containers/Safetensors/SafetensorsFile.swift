@@ -73,7 +73,10 @@ private struct Header {
         var reader = JSONReader(bytes, file: file, base: 8)
         guard bytes.first == UInt8(ascii: "{") else { throw reader.failure("the header is not a JSON object") }
         try reader.readObject { (reader, key) throws(RecastError) in
-            if key == "__metadata__" {
+            if key == "__metadata__", try reader.peek() == UInt8(ascii: "n") {
+                // The reference implementation takes null for no metadata.
+                guard try reader.readValue().isNull else { throw reader.failure("expected null") }
+            } else if key == "__metadata__" {
                 try reader.readObject { (reader, key) throws(RecastError) in
                     metadata.append((key, try reader.readString()))
                 }
