@@ -43,12 +43,6 @@ struct Convert: ParsableCommand {
     @Option(help: ArgumentHelp("Split the output into files of at most this size, such as 5GB.", valueName: "size"))
     var maxShardSize: ByteCount?
 
-    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
-    var tokenizer: String?
-
-    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
-    var preTokenizer: String?
-
     @Flag(help: "Leave out tensors that the family does not know.")
     var allowUnknown = false
 
@@ -67,6 +61,7 @@ struct Convert: ParsableCommand {
     @Flag(help: "Do not read back what was written.")
     var noVerify = false
 
+    @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -118,8 +113,8 @@ struct Convert: ParsableCommand {
         options.dtype = dtype.dtype
         options.encoding = try encoding.map { try GGUFFileType.named($0) }
         options.maximumShardSize = maxShardSize?.bytes
-        options.tokenizer = tokenizer
-        options.preTokenizer = preTokenizer
+        options.tokenizer = tokenizer.tokenizer
+        options.preTokenizer = tokenizer.preTokenizer
         options.allowsUnknown = allowUnknown
         options.allowsOverflow = allowOverflow
         return options

@@ -34,18 +34,13 @@ struct Generate: ParsableCommand {
     @Option(help: ArgumentHelp("Seed of the draws.", valueName: "n"))
     var seed: UInt64 = 0
 
-    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
-    var tokenizer: String?
-
-    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
-    var preTokenizer: String?
-
+    @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
         let model = try Model(Checkpoint(path: checkpoint))
-        let loaded = try LoadedTokenizer(model, directory: tokenizer, preTokenizer: preTokenizer)
+        let loaded = try LoadedTokenizer(model, tokenizer)
         output.notes(model.notes, warnings: model.warnings)
         let display = output.quiet ? nil : ProgressDisplay("reading", unit: .fraction)
         let generator = try Generator(

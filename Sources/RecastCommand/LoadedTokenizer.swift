@@ -7,13 +7,14 @@ struct LoadedTokenizer {
     let tokenizer: Tokenizer
 
     /// - Throws: `inputMissing` where neither the checkpoint nor the directory has one.
-    init(_ model: Model, directory: String?, preTokenizer: String?) throws {
-        if let preTokenizer, PreTokenizer.known(preTokenizer) == nil {
+    init(_ model: Model, _ options: TokenizerOptions) throws {
+        if let preTokenizer = options.preTokenizer, PreTokenizer.known(preTokenizer) == nil {
             let names = PreTokenizer.known.map(\.name).joined(separator: ", ")
             throw RecastError.usage("unknown pre-tokenizer \"\(preTokenizer)\"; known are \(names)")
         }
         let vocabulary = try model.checkpoint.vocabulary(
-            directory: directory, preTokenizer: preTokenizer, size: model.graph.configuration.vocabularySize)
+            directory: options.tokenizer, preTokenizer: options.preTokenizer,
+            size: model.graph.configuration.vocabularySize)
         guard let vocabulary else {
             throw RecastError(
                 .inputMissing, "has no tokenizer; --tokenizer DIR names one", trail: [model.checkpoint.path])

@@ -38,12 +38,7 @@ struct MeasurePerplexity: ParsableCommand {
     @Option(help: "Tokens that are scored: all but each window's first, or llama.cpp's second halves.")
     var window: Windows = .all
 
-    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
-    var tokenizer: String?
-
-    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
-    var preTokenizer: String?
-
+    @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -53,11 +48,11 @@ struct MeasurePerplexity: ParsableCommand {
 
     func run() throws {
         let model = try Model(Checkpoint(path: checkpoint))
-        let tokenizer = try LoadedTokenizer(model, directory: tokenizer, preTokenizer: preTokenizer)
+        let loaded = try LoadedTokenizer(model, tokenizer)
         var options = PerplexityOptions(context: context, stride: stride)
         options.scored = window == .all ? .all : .secondHalf
-        options.bosToken = tokenizer.bosToken
-        let channels = try texts.map { try channel($0, tokenizer.tokenizer) }
+        options.bosToken = loaded.bosToken
+        let channels = try texts.map { try channel($0, loaded.tokenizer) }
         if context > model.graph.configuration.contextLength {
             Console.warning("the model was made for \(model.graph.configuration.contextLength) tokens of context")
         }

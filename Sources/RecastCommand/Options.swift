@@ -34,6 +34,15 @@ struct ResourceOptions: ParsableArguments {
     }
 }
 
+/// Where the tokenizer comes from.
+struct TokenizerOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Take the tokenizer from this directory.", valueName: "dir"))
+    var tokenizer: String?
+
+    @Option(help: ArgumentHelp("The pre-tokenizer's name in GGUF, where it is not recognised.", valueName: "name"))
+    var preTokenizer: String?
+}
+
 /// A number of bytes with a unit: `500MB`, `5GB`, `2GiB`.
 struct ByteCount: ExpressibleByArgument {
     var bytes: Int

@@ -112,6 +112,11 @@ public struct Transfer: Sendable, Hashable, Codable {
             columns: 0..<source.columnCount)
         self.init(name: name, source: source, encoding: encoding, targets: [whole])
     }
+
+    init(_ tensor: TypedTensor, output: Int, offset: Int) {
+        self.init(
+            name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), output: output, offset: offset)
+    }
 }
 
 /// What happens to numbers in a conversion, from best to worst.

@@ -33,8 +33,8 @@ extension Planning {
 
         let typed = try types(of: tensors, plan: &plan)
         var metadata = try metadata(of: model, architecture: architecture, tensors: typed, plan: &plan)
-        let changed = typed.filter { $0.dtype != $0.tensor.tensor.dtype && $0.dtype == .f32 }
-            .map { (name: $0.tensor.name, dtype: $0.tensor.tensor.dtype) }
+        let changed = typed.filter { $0.dtype != $0.tensor.dtype && $0.dtype == .f32 }
+            .map { (name: $0.name, dtype: $0.tensor.dtype) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         try GGUFLayout(metadata: metadata, tensors: typed)
             .lay(out: Path.name(destination), maximumShardSize: options.maximumShardSize, into: &plan)
@@ -66,12 +66,12 @@ extension Planning {
     /// The type of each tensor and their order: the quantizer's for an encoding, else the converter's.
     private func types(
         of tensors: [NamedTensor], plan: inout Plan
-    ) throws(RecastError) -> [(tensor: NamedTensor, dtype: DType)] {
+    ) throws(RecastError) -> [TypedTensor] {
         if options.encoding != nil, options.dtype != nil {
             throw .usage("--dtype and --encoding are two ways to say the same; use one")
         }
         let mix = options.encoding.map { GGUFMix($0, tensors: tensors) }
-        var typed: [(tensor: NamedTensor, dtype: DType)] = []
+        var typed: [TypedTensor] = []
         var again: [String] = []
         var problems = Problems()
         for tensor in mix == nil ? tensors : GGUFMix.sorted(tensors) {
@@ -86,7 +86,7 @@ extension Planning {
             if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype {
                 again.append(tensor.name)
             }
-            typed.append((tensor, dtype))
+            typed.append(TypedTensor(tensor, dtype))
         }
         try problems.end()
         if !again.isEmpty {
@@ -98,17 +98,17 @@ extension Planning {
     }
 
     /// `general.file_type`: the encoding's number, or that of the commonest type.
-    private func fileType(of tensors: [(tensor: NamedTensor, dtype: DType)]) -> UInt32 {
+    private func fileType(of tensors: [TypedTensor]) -> UInt32 {
         if let encoding = options.encoding { return encoding.number }
-        let weights = tensors.filter { GGUFMix.isQuantizable($0.tensor) }
-        let dtype = Self.commonest(weights.map { ($0.dtype, $0.tensor.tensor.elementCount) })
+        let weights = tensors.filter { GGUFMix.isQuantizable($0.named) }
+        let dtype = Self.commonest(weights)
         return GGUFFileType.all.first { $0.dtype == dtype }?.number ?? 0
     }
 
     // MARK: Metadata
 
     private func metadata(
-        of model: Model, architecture: GGUFArchitecture, tensors: [(tensor: NamedTensor, dtype: DType)],
+        of model: Model, architecture: GGUFArchitecture, tensors: [TypedTensor],
         plan: inout Plan
     ) throws(RecastError) -> GGUFMetadata {
         var metadata = GGUFMetadata()
@@ -119,7 +119,7 @@ extension Planning {
         addSampling(generation, to: &metadata)
         metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
         metadata["general.size_label"] = .string(
-            Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.tensor.elementCount }))
+            Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.elementCount }))
         try architecture.write(
             model.graph.configuration, hasHeadDimension: model.original?["head_dim"]?.int != nil,
             fileType: fileType(of: tensors), into: &metadata)

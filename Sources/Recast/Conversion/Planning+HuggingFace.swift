@@ -11,12 +11,12 @@ extension Planning {
         plan.notes += outcome.notes
         plan.evidence += outcome.evidence
 
-        var tensors: [(tensor: NamedTensor, dtype: DType)] = []
+        var tensors: [TypedTensor] = []
         var problems = Problems()
         for (tensor, slot) in zip(outcome.tensors, outcome.slots) {
             let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
             problems.check(tensor, as: dtype)
-            tensors.append((tensor, dtype))
+            tensors.append(TypedTensor(tensor, dtype))
         }
         try problems.end()
         if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
@@ -26,7 +26,7 @@ extension Planning {
 
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
-            biases: outcome.biases, dtype: Self.commonest(tensors.map { ($0.dtype, $0.tensor.tensor.elementCount) }),
+            biases: outcome.biases, dtype: Self.commonest(tensors),
             original: model.original,
             ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)
@@ -67,9 +67,9 @@ extension Planning {
     }
 
     /// The type of most numbers.
-    static func commonest(_ types: [(dtype: DType, count: Int)]) -> DType {
+    static func commonest(_ tensors: [TypedTensor]) -> DType {
         var counts: [DType: Int] = [:]
-        for (dtype, count) in types { counts[dtype, default: 0] += count }
+        for tensor in tensors { counts[tensor.dtype, default: 0] += tensor.tensor.elementCount }
         return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .f32
     }
 

@@ -3,7 +3,7 @@
 /// Source: Specs/gguf.md §a.1 and §a.4.
 struct GGUFLayout {
     var metadata: GGUFMetadata
-    var tensors: [(tensor: NamedTensor, dtype: DType)]
+    var tensors: [TypedTensor]
     var alignment = 32
 
     /// One file, or as many as it takes to keep each one's tensors under `maximumShardSize` bytes.
@@ -14,7 +14,7 @@ struct GGUFLayout {
         out name: String, maximumShardSize: Int?, into plan: inout Plan
     ) throws(RecastError) {
         try check()
-        let groups = grouped(maximumShardSize: maximumShardSize)
+        let groups = tensors.shards(of: maximumShardSize, byteCount: paddedByteCount)
         guard groups.count <= Int(UInt16.max) else {
             throw .unsupported("a set of \(groups.count) files; GGUF counts them in 16 bits")
         }
@@ -31,12 +31,9 @@ struct GGUFLayout {
             let header = header(metadata, group)
             let output = plan.outputs.count
             var offset = header.count
-            for (tensor, dtype) in group {
-                plan.transfers.append(
-                    Transfer(
-                        name: tensor.name, source: tensor.tensor, encoding: .plain(dtype), output: output,
-                        offset: offset))
-                offset += byteCount(tensor, dtype)
+            for tensor in group {
+                plan.transfers.append(Transfer(tensor, output: output, offset: offset))
+                offset += paddedByteCount(tensor)
             }
             let fileName =
                 groups.count > 1
@@ -47,7 +44,8 @@ struct GGUFLayout {
     }
 
     private func check() throws(RecastError) {
-        for (tensor, dtype) in tensors {
+        for tensor in tensors {
+            let dtype = tensor.dtype
             guard tensor.name.utf8.count <= GGUFFile.maximumNameLength else {
                 throw .unsupported("\(tensor.name): GGUF names have at most \(GGUFFile.maximumNameLength) bytes")
             }
@@ -63,30 +61,11 @@ struct GGUFLayout {
         }
     }
 
-    /// The bytes of a tensor with its padding.
-    private func byteCount(_ tensor: NamedTensor, _ dtype: DType) -> Int {
-        (tensor.tensor.elementCount / dtype.blockElements * dtype.blockBytes).aligned(to: alignment)
-    }
-
-    private func grouped(maximumShardSize: Int?) -> [[(tensor: NamedTensor, dtype: DType)]] {
-        guard let maximumShardSize else { return [tensors] }
-        var groups: [[(tensor: NamedTensor, dtype: DType)]] = []
-        var size = 0
-        for entry in tensors {
-            let count = byteCount(entry.tensor, entry.dtype)
-            if groups.isEmpty || size + count > maximumShardSize {
-                groups.append([])
-                size = 0
-            }
-            groups[groups.count - 1].append(entry)
-            size += count
-        }
-        return groups
-    }
+    private func paddedByteCount(_ tensor: TypedTensor) -> Int { tensor.byteCount.aligned(to: alignment) }
 
     // MARK: Bytes
 
-    private func header(_ metadata: GGUFMetadata, _ tensors: [(tensor: NamedTensor, dtype: DType)]) -> [UInt8] {
+    private func header(_ metadata: GGUFMetadata, _ tensors: [TypedTensor]) -> [UInt8] {
         var bytes = GGUFFile.magic
         bytes.append(littleEndian: UInt32(3))
         bytes.append(littleEndian: Int64(tensors.count))
@@ -97,13 +76,13 @@ struct GGUFLayout {
             bytes.append(pair.value)
         }
         var offset = 0
-        for (tensor, dtype) in tensors {
+        for tensor in tensors {
             bytes.append(ggufText: tensor.name)
             bytes.append(littleEndian: UInt32(tensor.tensor.shape.count))
             for size in tensor.tensor.shape.reversed() { bytes.append(littleEndian: Int64(size)) }
-            bytes.append(littleEndian: dtype.ggufNumber!)
+            bytes.append(littleEndian: tensor.dtype.ggufNumber!)
             bytes.append(littleEndian: UInt64(offset))
-            offset += byteCount(tensor, dtype)
+            offset += paddedByteCount(tensor)
         }
         if !tensors.isEmpty {
             bytes.append(contentsOf: repeatElement(0, count: bytes.count.aligned(to: alignment) - bytes.count))

@@ -1,11 +1,11 @@
 /// Where everything goes in the safetensors files to be written.
 struct SafetensorsLayout {
     var metadata: [(key: String, value: String)]
-    var tensors: [(tensor: NamedTensor, dtype: DType)]
+    var tensors: [TypedTensor]
 
     /// One `model.safetensors`, or shards of at most `maximumShardSize` bytes of tensors with an index.
     func lay(maximumShardSize: Int?, into plan: inout Plan) throws(RecastError) {
-        let groups = grouped(maximumShardSize: maximumShardSize)
+        let groups = tensors.shards(of: maximumShardSize, byteCount: \.byteCount)
         var members: [JSON.Object.Member] = []
         for (index, group) in groups.enumerated() {
             let number = { GGUFSplitName.digits($0) }
@@ -13,14 +13,14 @@ struct SafetensorsLayout {
                 groups.count > 1
                 ? "model-\(number(index + 1))-of-\(number(groups.count)).safetensors" : "model.safetensors"
             try lay(group, name: name, into: &plan)
-            members += group.map { JSON.Object.Member(key: $0.tensor.name, value: .string(name)) }
+            members += group.map { JSON.Object.Member(key: $0.name, value: .string(name)) }
         }
         guard groups.count > 1 else { return }
         members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         let index: JSON = [
             "metadata": [
-                "total_parameters": .int(tensors.reduce(0) { $0 + $1.tensor.tensor.elementCount }),
-                "total_size": .int(tensors.reduce(0) { $0 + Self.byteCount($1.tensor, $1.dtype) }),
+                "total_parameters": .int(tensors.reduce(0) { $0 + $1.tensor.elementCount }),
+                "total_size": .int(tensors.reduce(0) { $0 + $1.byteCount }),
             ],
             "weight_map": .object(JSON.Object(uniqueMembers: members)),
         ]
@@ -28,35 +28,13 @@ struct SafetensorsLayout {
             OutputFile(name: SafetensorsIndex.fileName, bytes: index.serialized(.indented) + [UInt8(ascii: "\n")]))
     }
 
-    private static func byteCount(_ tensor: NamedTensor, _ dtype: DType) -> Int {
-        tensor.tensor.elementCount / dtype.blockElements * dtype.blockBytes
-    }
-
-    private func grouped(maximumShardSize: Int?) -> [[(tensor: NamedTensor, dtype: DType)]] {
-        guard let maximumShardSize else { return [tensors] }
-        var groups: [[(tensor: NamedTensor, dtype: DType)]] = []
-        var size = 0
-        for entry in tensors {
-            let count = Self.byteCount(entry.tensor, entry.dtype)
-            if groups.isEmpty || size + count > maximumShardSize {
-                groups.append([])
-                size = 0
-            }
-            groups[groups.count - 1].append(entry)
-            size += count
-        }
-        return groups
-    }
-
     /// One file, its tensors in the order of the reference implementation: widest type first, then by name.
-    private func lay(
-        _ tensors: [(tensor: NamedTensor, dtype: DType)], name: String, into plan: inout Plan
-    ) throws(RecastError) {
+    private func lay(_ tensors: [TypedTensor], name: String, into plan: inout Plan) throws(RecastError) {
         let sorted = tensors.sorted { a, b in
             if a.dtype.bitsPerElement != b.dtype.bitsPerElement {
                 return a.dtype.bitsPerElement > b.dtype.bitsPerElement
             }
-            return a.tensor.name.utf8.lexicographicallyPrecedes(b.tensor.name.utf8)
+            return a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
         }
         var members: [JSON.Object.Member] = []
         if !metadata.isEmpty {
@@ -64,12 +42,13 @@ struct SafetensorsLayout {
             members.append(.init(key: "__metadata__", value: .object(JSON.Object(uniqueMembers: pairs))))
         }
         var end = 0
-        for (tensor, dtype) in sorted {
+        for tensor in sorted {
+            let dtype = tensor.dtype
             guard !dtype.isQuantized else {
                 throw .unsupported("\(tensor.name): safetensors has no type \(dtype)")
             }
             let begin = end
-            end += Self.byteCount(tensor, dtype)
+            end += tensor.byteCount
             let entry: JSON = [
                 "dtype": .string(dtype.name), "shape": .array(tensor.tensor.shape.map(JSON.int)),
                 "data_offsets": [.int(begin), .int(end)],
@@ -86,11 +65,9 @@ struct SafetensorsLayout {
         plan.outputs.append(
             OutputFile(name: name, byteCount: header.count + end, literals: [.init(offset: 0, bytes: header)]))
         var offset = header.count
-        for (tensor, dtype) in sorted {
-            plan.transfers.append(
-                Transfer(
-                    name: tensor.name, source: tensor.tensor, encoding: .plain(dtype), output: output, offset: offset))
-            offset += Self.byteCount(tensor, dtype)
+        for tensor in sorted {
+            plan.transfers.append(Transfer(tensor, output: output, offset: offset))
+            offset += tensor.byteCount
         }
     }
 }
