@@ -1,0 +1,39 @@
+"""What llama.cpp needs for the same work on one thread, through llama-cpp-python. Prints the seconds it took.
+
+    llama_cpp_peer.py quantize SOURCE.gguf DESTINATION.gguf q8_0|q4_0
+    llama_cpp_peer.py evaluate MODEL.gguf TEXT      windows of 512 tokens (a byte is a token), loading not counted
+"""
+
+import sys
+import time
+
+import llama_cpp
+
+FILE_TYPES = {"q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0}
+CONTEXT = 512
+
+
+def quantize(source, destination, name):
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.nthread = 1
+    params.ftype = FILE_TYPES[name]
+    start = time.monotonic()
+    if llama_cpp.llama_model_quantize(source.encode(), destination.encode(), params) != 0:
+        sys.exit("llama.cpp did not quantize")
+    print(time.monotonic() - start)
+
+
+def evaluate(path, text):
+    model = llama_cpp.Llama(
+        path, n_ctx=CONTEXT, n_batch=CONTEXT, n_ubatch=CONTEXT, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False
+    )
+    tokens = model.tokenize(open(text, "rb").read(), add_bos=False)
+    windows = [tokens[start : start + CONTEXT] for start in range(0, len(tokens) - CONTEXT + 1, CONTEXT)]
+    start = time.monotonic()
+    for window in windows:
+        model.reset()
+        model.eval(window)
+    print(time.monotonic() - start, len(windows) * CONTEXT)
+
+
+{"quantize": quantize, "evaluate": evaluate}[sys.argv[1]](*sys.argv[2:])
