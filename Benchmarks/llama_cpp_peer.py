@@ -1,4 +1,5 @@
-"""What llama.cpp needs for the same work on one thread, through llama-cpp-python. Prints the seconds it took.
+"""What llama.cpp needs for the same work on one thread, through llama-cpp-python. Prints seconds: of the
+clock for quantize, of the processor for evaluate.
 
     llama_cpp_peer.py quantize SOURCE.gguf DESTINATION.gguf q8_0|q4_0
     llama_cpp_peer.py evaluate MODEL.gguf TEXT      windows of 512 tokens (a byte is a token), loading not counted
@@ -29,11 +30,11 @@ def evaluate(path, text):
     )
     tokens = model.tokenize(open(text, "rb").read(), add_bos=False)
     windows = [tokens[start : start + CONTEXT] for start in range(0, len(tokens) - CONTEXT + 1, CONTEXT)]
-    start = time.monotonic()
+    start = time.process_time()
     for window in windows:
         model.reset()
         model.eval(window)
-    print(time.monotonic() - start, len(windows) * CONTEXT)
+    print(time.process_time() - start)
 
 
 {"quantize": quantize, "evaluate": evaluate}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,139 @@
+"""llama.cpp computes from a GGUF of Recast's what transformers computes from its source, and the same perplexity."""
+
+import json
+import math
+
+import llama_cpp
+import numpy
+import torch
+from gguf import GGUFReader
+from transformers import AutoModelForCausalLM
+
+from referee import TINY, WORK, check, convert, family, golden_or_skip, recast, report
+
+CONTEXT = 256
+
+
+@llama_cpp.llama_log_callback
+def quiet(level, text, data):
+    pass
+
+
+class Model:
+    """llama.cpp's own interface: the checkpoints without a vocabulary cannot be opened by the Python class above it."""
+
+    def __init__(self, path):
+        params = llama_cpp.llama_model_default_params()
+        self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not self.model:
+            raise RuntimeError(f"llama.cpp does not load {path.name}")
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = CONTEXT
+        params.n_threads = params.n_threads_batch = 2
+        params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32
+        self.context = llama_cpp.llama_init_from_model(self.model, params)
+        self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
+
+    def logits(self, ids):
+        """The logits of every position of one sequence."""
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self.context), True)
+        batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
+        batch.n_tokens = len(ids)
+        for position, token in enumerate(ids):
+            batch.token[position], batch.pos[position], batch.logits[position] = token, position, 1
+            batch.n_seq_id[position], batch.seq_id[position][0] = 1, 0
+        status = llama_cpp.llama_decode(self.context, batch)
+        llama_cpp.llama_batch_free(batch)
+        if status != 0:
+            raise RuntimeError(f"llama_decode: {status}")
+        count = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
+        return numpy.ctypeslib.as_array(llama_cpp.llama_get_logits(self.context), (len(ids), count)).copy()
+
+    def tokens(self, text):
+        room = (llama_cpp.llama_token * (len(text) + 8))()
+        count = llama_cpp.llama_tokenize(self.vocabulary, text, len(text), room, len(room), True, True)
+        return list(room[:count])
+
+    def perplexity(self, text):
+        """llama-perplexity's method (specification §e.1), which adds no BOS for this vocabulary."""
+        tokens, total, scored = self.tokens(text), 0.0, 0
+        for start in range(0, len(tokens) - CONTEXT + 1, CONTEXT):
+            window = tokens[start : start + CONTEXT]
+            found = self.logits(window)[CONTEXT // 2 : CONTEXT - 1].astype(numpy.float64)
+            targets = numpy.array(window[CONTEXT // 2 + 1 :])
+            largest = found.max(axis=1, keepdims=True)
+            sums = numpy.log(numpy.exp(found - largest).sum(axis=1)) + largest[:, 0]
+            total += (sums - found[numpy.arange(len(targets)), targets]).sum()
+            scored += len(targets)
+        return math.exp(total / scored), scored
+
+
+def torch_logits(directory, ids):
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
+    with torch.no_grad():
+        return model.eval()(torch.tensor([ids])).logits[0].numpy()
+
+
+def distance(path, ids, expected):
+    return float(abs(Model(path).logits(ids) - expected).max())
+
+
+def compare_logits(name, directory, ids):
+    with check(name):
+        gguf = convert(directory, f"{name}.gguf", "--dtype", "f32")
+        expected = torch_logits(directory, ids)
+        found = distance(gguf, ids, expected)
+        report(f"{name}-logits", found <= 1e-3, f"{found:.1e} (at most 1e-03), logits up to {abs(expected).max():.1f}")
+        architecture = GGUFReader(gguf).fields["general.architecture"].contents()
+        if architecture == "llama":
+            wrong = WORK / f"{name}-wrong.gguf"
+            wrong.write_bytes(gguf.read_bytes())
+            undo_rotary_order(wrong)
+            found = distance(wrong, ids, expected)
+            report(f"{name}-wrong-rotary-order-shows", found > 0.1, f"{found:.1e} (more than 1e-01)")
+
+
+def undo_rotary_order(path):
+    """Puts the rows of q and k back in the order of Hugging Face: what a converter writes that forgets the permutation."""
+    reader = GGUFReader(path, "r+")
+    for tensor in reader.tensors:
+        if ".attn_q." in tensor.name or ".attn_k." in tensor.name:
+            key = "head_count" if ".attn_q." in tensor.name else "head_count_kv"
+            heads = reader.fields[f"llama.attention.{key}"].contents()
+            rows = tensor.data.reshape(heads, -1, 2, *tensor.data.shape[1:])
+            tensor.data[...] = rows.swapaxes(1, 2).reshape(tensor.data.shape).copy()
+    reader.data.flush()
+
+
+llama_cpp.llama_log_set(quiet, None)
+llama_cpp.llama_backend_init()
+text = (TINY / "text/prose.txt").read_bytes()
+ids = json.loads((TINY / "reference.ids.json").read_text())
+with check("tiny"):
+    compare_logits("llama.cpp-qwen2", TINY, ids["prose"][:CONTEXT])
+    compare_logits("llama.cpp-llama-of-qwen2", convert(TINY, "tiny-llama"), ids["prose"][:CONTEXT])
+if golden_or_skip("llama.cpp-families"):
+    for each in ("llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi"):
+        sample = json.loads((family(each) / "reference.json").read_text())["input_ids"][0]
+        compare_logits(f"llama.cpp-{each}", family(each), sample)
+for channel in ("prose", "code", "poetry"):
+    with check(f"perplexity-{channel}"):
+        path = TINY / "text" / f"{channel}.txt"
+        gguf = convert(TINY, "perplexity-f32.gguf", "--dtype", "f32")
+        model = Model(gguf)
+        found = model.tokens(path.read_bytes())
+        report(f"llama.cpp-tokens-{channel}", found == ids[channel], f"{len(found)} ids, transformers {len(ids[channel])}")
+        theirs, scored = model.perplexity(path.read_bytes())
+        options = ["--context", CONTEXT, "--window", "second-half", "--json"]
+        ours = json.loads(recast("perplexity", gguf, "--text", path, *options))["total"]
+        off = abs(ours["perplexity"] / theirs - 1)
+        detail = f"{ours['perplexity']:.4f}, llama.cpp {theirs:.4f}, off by {off:.1e}; {ours['scored']} and {scored} tokens"
+        report(f"perplexity-{channel}", off <= 1e-3 and ours["scored"] == scored, detail)
+for encoding in ("bf16", "q8_0", "q4_0", "q6_k"):
+    with check(f"perplexity-{encoding}"):
+        gguf = convert(TINY, f"perplexity-{encoding}.gguf", "--encoding", encoding)
+        theirs, _ = Model(gguf).perplexity(text)
+        ours = json.loads(recast("perplexity", gguf, "--text", TINY / "text/prose.txt", *options))["total"]["perplexity"]
+        off = abs(ours / theirs - 1)
+        report(f"perplexity-{encoding}", off <= 1e-3, f"{ours:.4f}, llama.cpp {theirs:.4f}, off by {off:.1e}")

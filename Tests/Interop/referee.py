@@ -1,0 +1,74 @@
+"""What the checks share: where things are, running Recast, reading tensors, saying what was found."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import traceback
+
+from safetensors import safe_open
+
+RECAST = os.environ["RECAST"]
+WORK = pathlib.Path(os.environ["RECAST_WORK"])
+TINY = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/qwen2-tiny"
+GOLDEN = pathlib.Path(os.environ["RECAST_GOLDEN"]) if os.environ.get("RECAST_GOLDEN") else None
+
+
+def recast(*arguments):
+    command = [RECAST, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command[1:])}: exit status {done.returncode}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+def convert(source, name, *options):
+    """Converts into the work folder and returns the path."""
+    recast("convert", source, WORK / name, "--force", "--quiet", *options)
+    return WORK / name
+
+
+def family(name):
+    return GOLDEN / "families" / name
+
+
+def report(name, passed, detail=""):
+    print("ok" if passed else "FAIL", name, detail, flush=True)
+
+
+@contextlib.contextmanager
+def check(name):
+    """An error inside is a failed check, and the next check goes on."""
+    try:
+        yield
+    except Exception as error:
+        traceback.print_exc()
+        report(name, False, " ".join(f"{type(error).__name__}: {error}".split())[:300])
+
+
+def tensors(directory):
+    """Every tensor of a checkpoint's safetensors files, by name."""
+    found = {}
+    for path in sorted(directory.glob("model*.safetensors")):
+        with safe_open(path, "pt") as file:
+            found.update((name, file.get_tensor(name)) for name in file.keys())
+    return found
+
+
+def different(first, second):
+    """The names whose tensors are missing on a side, or differ in type, shape or a bit."""
+    import torch
+
+    def same(name):
+        if name not in first or name not in second:
+            return False
+        a, b = first[name], second[name]
+        return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.view(torch.uint8), b.view(torch.uint8))
+
+    return sorted(name for name in first.keys() | second.keys() if not same(name))
+
+
+def golden_or_skip(what):
+    if GOLDEN is None:
+        print(f"skip {what} RECAST_GOLDEN is not set", flush=True)
+    return GOLDEN is not None
