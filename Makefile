@@ -34,7 +34,7 @@ install: build
 
 ## Speed and memory against cp, llama.cpp and OpenBLAS.
 bench: build
-	@Benchmarks/run $(RECAST)
+	@Benchmarks/run $(RECAST) $(SECTIONS)
 
 ## Other software reads what Recast writes; slow, and needs Python.
 interop: build

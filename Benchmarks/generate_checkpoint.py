@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a tenth of it, for the benchmarks.
+"""Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a narrow one of a tenth, for the benchmarks.
 
     generate_checkpoint.py {large|small} DIRECTORY
 
-large: 3.1 GB, 28 layers, vocabulary 151936. small: 0.3 GB, 3 layers, vocabulary 9728. BF16, tied embeddings, q/k/v biases.
+large: 3.1 GB, hidden size 1536. small: 0.3 GB, hidden size 512. Both: 28 layers, vocabulary 151936, BF16, tied, q/k/v biases.
 The numbers are drawn from one pool of normal values (standard deviation 0.02) read from a random place for each tensor: every
 value is finite and blocks differ, which is what the speed of a quantizer depends on. Nothing but the standard library.
 """
@@ -15,8 +15,8 @@ import random
 import struct
 import sys
 
-HIDDEN, FFN, HEADS, KV_HEADS, HEAD = 1536, 8960, 12, 2, 128
-SIZES = {"large": (28, 151936), "small": (3, 9728)}  # layers, vocabulary
+LAYERS, VOCABULARY, KV_HEADS, HEAD = 28, 151936, 2, 128
+SIZES = {"large": (1536, 8960, 12), "small": (512, 1536, 4)}  # hidden, feed-forward, heads
 POOL = 32 << 20  # values
 DRAWN = 1 << 20  # of which drawn; the rest are shuffled pieces of them
 
@@ -32,25 +32,25 @@ def pool():
     return out
 
 
-def tensors(layers, vocabulary):
-    yield "model.embed_tokens.weight", [vocabulary, HIDDEN]
-    for layer in range(layers):
+def tensors(hidden, ffn, heads):
+    yield "model.embed_tokens.weight", [VOCABULARY, hidden]
+    for layer in range(LAYERS):
         at = f"model.layers.{layer}."
-        yield at + "input_layernorm.weight", [HIDDEN]
-        for name, rows in (("q", HEADS * HEAD), ("k", KV_HEADS * HEAD), ("v", KV_HEADS * HEAD)):
-            yield at + f"self_attn.{name}_proj.weight", [rows, HIDDEN]
+        yield at + "input_layernorm.weight", [hidden]
+        for name, rows in (("q", heads * HEAD), ("k", KV_HEADS * HEAD), ("v", KV_HEADS * HEAD)):
+            yield at + f"self_attn.{name}_proj.weight", [rows, hidden]
             yield at + f"self_attn.{name}_proj.bias", [rows]
-        yield at + "self_attn.o_proj.weight", [HIDDEN, HEADS * HEAD]
-        yield at + "post_attention_layernorm.weight", [HIDDEN]
-        yield at + "mlp.gate_proj.weight", [FFN, HIDDEN]
-        yield at + "mlp.up_proj.weight", [FFN, HIDDEN]
-        yield at + "mlp.down_proj.weight", [HIDDEN, FFN]
-    yield "model.norm.weight", [HIDDEN]
+        yield at + "self_attn.o_proj.weight", [hidden, heads * HEAD]
+        yield at + "post_attention_layernorm.weight", [hidden]
+        yield at + "mlp.gate_proj.weight", [ffn, hidden]
+        yield at + "mlp.up_proj.weight", [ffn, hidden]
+        yield at + "mlp.down_proj.weight", [hidden, ffn]
+    yield "model.norm.weight", [hidden]
 
 
-def write_weights(path, layers, vocabulary):
+def write_weights(path, size):
     header, offset = {"__metadata__": {"format": "pt"}}, 0
-    for name, shape in tensors(layers, vocabulary):
+    for name, shape in tensors(*size):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, offset + 2 * count]}
         offset += 2 * count
@@ -72,15 +72,15 @@ def write_weights(path, layers, vocabulary):
                 left -= file.write(part)
 
 
-def write_config(directory, layers, vocabulary):
+def write_config(directory, hidden, ffn, heads):
     config = {
         "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "attention_dropout": 0.0,
-        "bos_token_id": 256, "eos_token_id": 256, "hidden_act": "silu", "hidden_size": HIDDEN,
-        "initializer_range": 0.02, "intermediate_size": FFN, "max_position_embeddings": 32768,
-        "max_window_layers": layers, "num_attention_heads": HEADS, "num_hidden_layers": layers,
+        "bos_token_id": 256, "eos_token_id": 256, "hidden_act": "silu", "hidden_size": hidden,
+        "initializer_range": 0.02, "intermediate_size": ffn, "max_position_embeddings": 32768,
+        "max_window_layers": LAYERS, "num_attention_heads": heads, "num_hidden_layers": LAYERS,
         "num_key_value_heads": KV_HEADS, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": None,
         "tie_word_embeddings": True, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
-        "vocab_size": vocabulary,
+        "vocab_size": VOCABULARY,
     }  # fmt: skip
     with open(os.path.join(directory, "config.json"), "w") as file:
         json.dump(config, file, indent=2)
@@ -126,11 +126,11 @@ def write_tokenizer(directory):
 def main():
     if len(sys.argv) != 3 or sys.argv[1] not in SIZES:
         sys.exit("usage: generate_checkpoint.py {large|small} DIRECTORY")
-    layers, vocabulary = SIZES[sys.argv[1]]
+    size = SIZES[sys.argv[1]]
     directory = sys.argv[2]
     os.makedirs(directory, exist_ok=True)
-    write_weights(os.path.join(directory, "model.safetensors"), layers, vocabulary)
-    write_config(directory, layers, vocabulary)
+    write_weights(os.path.join(directory, "model.safetensors"), size)
+    write_config(directory, *size)
     write_tokenizer(directory)
 
 

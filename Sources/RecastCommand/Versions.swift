@@ -1,7 +1,8 @@
 import Recast
+import RecastInference
 
 enum Versions {
     static var text: String {
-        "recast \(Version.recast) (kernels: \(Version.instructionSet), zstd \(Version.zstd))"
+        "recast \(Version.recast) (kernels: \(Version.instructionSet), OpenBLAS: \(MatrixLibrary.kernels), zstd \(Version.zstd))"
     }
 }
