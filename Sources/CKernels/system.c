@@ -46,6 +46,11 @@ static void note(int number) {
 void ck_catch_interrupts(void) {
     signal(SIGINT, note);
     signal(SIGTERM, note);
+    // Under nohup a hang-up is to be ignored, and stays so.
+    if (signal(SIGHUP, note) == SIG_IGN) signal(SIGHUP, SIG_IGN);
+    // A closed pipe and a full quota are errors of the write that meets them.
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 int ck_interrupted(void) { return atomic_load(&interrupted); }

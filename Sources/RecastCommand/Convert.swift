@@ -116,7 +116,6 @@ struct Convert: ParsableCommand {
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer
         options.allowsUnknown = allowUnknown
-        options.allowsOverflow = allowOverflow
         return options
     }
 }

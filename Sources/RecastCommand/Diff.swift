@@ -55,6 +55,7 @@ struct Diff: ParsableCommand {
             case .onlyInSecond: rows.append(start + ["missing in A"])
             }
         }
+        for setting in difference.settings { Console.result("\(setting.name): \(setting.first) and \(setting.second)") }
         if rows.count > 1 { Console.result(Format.table(rows, rightAligned: [4, 5])) }
         Console.result("\(equal) of \(difference.rows.count) tensors are equal")
     }
@@ -77,7 +78,11 @@ struct Diff: ParsableCommand {
             return .object(object)
         }
         Console.result([
-            "a": .string(a), "b": .string(b), "equal": .bool(difference.isEqual), "tensors": .array(tensors),
+            "a": .string(a), "b": .string(b), "equal": .bool(difference.isEqual),
+            "settings": .array(
+                difference.settings.map {
+                    ["name": .string($0.name), "a": .string($0.first), "b": .string($0.second)]
+                }), "tensors": .array(tensors),
         ])
     }
 }

@@ -19,7 +19,7 @@ enum Format {
 
     /// A number with so many digits after the point.
     static func fixed(_ value: Double, _ digits: Int) -> String {
-        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
         let whole = Int((abs(value) * scale).rounded())

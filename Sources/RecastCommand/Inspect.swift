@@ -52,7 +52,7 @@ private struct Summary {
         do throws(RecastError) {
             vocabulary = .success(try checkpoint.vocabulary(size: size))
         } catch { vocabulary = .failure(error) }
-        if case .success = model { reach = Reach.of(checkpoint) } else { reach = [] }
+        if case .success(let model) = model { reach = Reach.of(model) } else { reach = [] }
         guard checksums else { return }
         var reader = Reader(files: FilePool(checkpoint.files))
         for tensor in checkpoint.tensors { self.checksums.append(try tensor.tensor.checksum(using: &reader)) }
@@ -203,7 +203,10 @@ private struct Summary {
                     ["target": .string(reach.target), "exactness": "refused", "reason": .string(reason)]
                 }
             })
-        if metadata { object["metadata"] = .object(JSON.Object(metadataPairs.map { ($0.key, .string($0.value)) })) }
+        if metadata {
+            object["metadata"] = .object(
+                JSON.Object(uniqueMembers: metadataPairs.map { .init(key: $0.key, value: .string($0.value)) }))
+        }
         if tensors {
             object["tensors"] = .array(
                 checkpoint.tensors.enumerated().map { index, tensor in

@@ -31,6 +31,9 @@ struct RecastCommand: ParsableCommand {
             }
             endProcess(error.code.exitStatus)
         } catch {
+            if exitCode(for: error) == .validationFailure, CommandLine.arguments.contains("--json") {
+                Console.result(["error": ["code": "usage", "message": .string(message(for: error))]])
+            }
             exit(withError: error)
         }
     }

@@ -10,7 +10,7 @@ ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, i
 int ck_rename_exclusive(const char *from, const char *to);
 /// Exchanges two existing paths atomically.
 int ck_rename_exchange(const char *a, const char *b);
-/// Installs a handler for SIGINT and SIGTERM that raises a flag, and restores the default so that a second one kills.
+/// Installs a handler for SIGINT, SIGTERM and SIGHUP that raises a flag, and restores the default so that a second one kills.
 void ck_catch_interrupts(void);
 /// Whether such a signal has come.
 int ck_interrupted(void);

@@ -19,6 +19,7 @@ extension LazyTensor {
     ) throws(RecastError) -> Bool {
         guard dtype == other.dtype, shape == other.shape else { return false }
         for window in windows(of: Self.elementsAtOnce) {
+            try Interruption.check()
             let byteCount = byteCount(of: window)
             let a = reader.scratch.take(byteCount)
             let b = otherReader.scratch.take(byteCount)
@@ -49,6 +50,7 @@ extension LazyTensor {
         var reference = 0.0
         var isEqual = true
         for window in windows(of: Self.elementsAtOnce) {
+            try Interruption.check()
             let count = window.rows.count * window.columns.count
             let a = reader.scratch.take(4 * count)
             let b = otherReader.scratch.take(4 * count)
@@ -84,6 +86,7 @@ extension LazyTensor {
         if isKnownZero { return true }
         let numbers = converted(to: .f32)
         for window in windows(of: Self.elementsAtOnce) {
+            try Interruption.check()
             let count = window.rows.count * window.columns.count
             let isZero = try reader.withScratch(4 * count) { (reader, buffer) throws(RecastError) in
                 try numbers.read(window, into: buffer, using: &reader)

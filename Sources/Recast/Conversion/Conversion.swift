@@ -87,6 +87,9 @@ public struct Conversion: Sendable {
                 problems.append(
                     "\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
             }
+            if tally.lostBlockCount > 0 {
+                problems.append("\(transfer.name): \(tally.lostBlockCount) blocks have values too large for \(type)")
+            }
             if tally.overflowCount > 0, !allowsOverflow {
                 isOverflow = true
                 problems.append("\(transfer.name): \(tally.overflowCount) values are too large for \(type)")

@@ -17,8 +17,6 @@ public struct ConversionOptions: Sendable {
     public var preTokenizer: String?
     /// Whether tensors that nobody knows are left out instead of refused.
     public var allowsUnknown = false
-    /// Whether finite numbers may become infinite in a narrower type.
-    public var allowsOverflow = false
 
     public init(target: Target) { self.target = target }
 }

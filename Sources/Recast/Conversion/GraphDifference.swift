@@ -19,16 +19,26 @@ public struct GraphDifference: Sendable {
     }
 
     public var rows: [Row]
+    /// What the configurations say differently, of all that decides what is computed.
+    public var settings: [Setting]
 
-    /// Whether both compute the same: every number equal, nothing missing that is not zero.
+    /// A part of the configuration, as the one and as the other has it.
+    public struct Setting: Sendable, Hashable {
+        public var name: String
+        public var first: String
+        public var second: String
+    }
+
+    /// Whether both compute the same: every number and every setting equal, nothing missing that is not zero.
     public var isEqual: Bool {
-        rows.allSatisfy { row in
-            switch row.outcome {
-            case .compared(let difference): difference.isEqual
-            case .zeroOrMissing: true
-            case .shapes, .onlyInFirst, .onlyInSecond: false
+        settings.isEmpty
+            && rows.allSatisfy { row in
+                switch row.outcome {
+                case .compared(let difference): difference.isEqual
+                case .zeroOrMissing: true
+                case .shapes, .onlyInFirst, .onlyInSecond: false
+                }
             }
-        }
     }
 
     /// - Parameter progress: is told how many tensors are done.
@@ -41,8 +51,9 @@ public struct GraphDifference: Sendable {
         let second = Self.untied(b.graph, like: a.graph)
         let slots = first.entries.map(\.slot) + second.entries.map(\.slot).filter { first[$0] == nil }
         rows = []
+        settings = Self.settings(a.graph.configuration, b.graph.configuration)
         for slot in slots {
-            if Interruption.hasCome { throw RecastError(.interrupted, "interrupted") }
+            try Interruption.check()
             let (x, y) = (first[slot], second[slot])
             let outcome: Outcome
             switch (x, y) {
@@ -60,6 +71,27 @@ public struct GraphDifference: Sendable {
             }
             rows.append(Row(slot: slot, first: x?.dtype.name ?? "–", second: y?.dtype.name ?? "–", outcome: outcome))
             progress?(Progress(done: rows.count, total: slots.count))
+        }
+    }
+
+    /// Compared as float32, which is what GGUF stores.
+    private static func settings(_ a: ModelConfiguration, _ b: ModelConfiguration) -> [Setting] {
+        // swift-format-ignore
+        let values: [(String, (ModelConfiguration) -> String)] = [
+            ("heads",              { "\($0.headCount)" }),
+            ("key/value heads",    { "\($0.keyValueHeadCount)" }),
+            ("head dimension",     { "\($0.headDimension)" }),
+            ("norm epsilon",       { "\(Float($0.normEpsilon))" }),
+            ("activation",         { $0.activation }),
+            ("rotary theta",       { "\(Float($0.rope.theta))" }),
+            ("rotary factors",     { configuration in
+                configuration.rope.frequencyFactors.map { "\($0.map { Float(($0 * 1e4).rounded() / 1e4) })" }
+                    ?? "\(configuration.rope.scaling)"
+            }),
+            ("sliding window",     { $0.slidingWindow.map { "\($0.size) from layer \($0.firstLayer)" } ?? "none" }),
+        ]
+        return values.compactMap { name, value in
+            value(a) == value(b) ? nil : Setting(name: name, first: value(a), second: value(b))
         }
     }
 

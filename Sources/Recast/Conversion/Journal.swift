@@ -33,9 +33,10 @@ struct Journal: ~Copyable {
             // The last line may be cut off.
             for line in isTrue ? lines.dropFirst().dropLast() : [] {
                 let numbers = line.split(separator: " ").compactMap { Int($0) }
-                guard numbers.count == 4 else { continue }
+                guard numbers.count == 5 else { continue }
                 var tally = Tally()
-                (tally.overflowCount, tally.roundedCount, tally.nonfiniteCount) = (numbers[1], numbers[2], numbers[3])
+                (tally.overflowCount, tally.roundedCount) = (numbers[1], numbers[2])
+                (tally.nonfiniteCount, tally.lostBlockCount) = (numbers[3], numbers[4])
                 finished[numbers[0]] = tally
             }
         }
@@ -59,7 +60,7 @@ struct Journal: ~Copyable {
     }
 
     private static func line(_ job: Int, _ tally: Tally) -> String {
-        "\(job) \(tally.overflowCount) \(tally.roundedCount) \(tally.nonfiniteCount)"
+        "\(job) \(tally.overflowCount) \(tally.roundedCount) \(tally.nonfiniteCount) \(tally.lostBlockCount)"
     }
 }
 

@@ -10,7 +10,7 @@ extension Checkpoint {
     ) throws(RecastError) -> Vocabulary? {
         switch content {
         case .gguf(let set) where directory == nil:
-            return try Vocabulary(set.metadata, file: set.paths[0])
+            return try TravellingTokenizer(set, preTokenizer: preTokenizer).vocabulary
         case .gguf:
             return try Self.vocabulary(in: directory!, configuration: nil, size: size, preTokenizer: preTokenizer)
         case .huggingFace(let files):

@@ -1,6 +1,6 @@
 extension Planning {
     /// A graph under GGUF's names.
-    func gguf(from model: Model, destination: String) throws(RecastError) -> Plan {
+    func gguf(from model: Model, _ files: HuggingFaceFiles, destination: String) throws(RecastError) -> Plan {
         let configuration = model.graph.configuration
         let architecture = try GGUFArchitecture.of(family: configuration.family)
         var plan = basis(model, form: .file)
@@ -32,7 +32,7 @@ extension Planning {
         }
 
         let typed = try types(of: tensors, plan: &plan)
-        var metadata = try metadata(of: model, architecture: architecture, tensors: typed, plan: &plan)
+        var metadata = try metadata(of: model, files, architecture: architecture, tensors: typed, plan: &plan)
         let changed = typed.filter { $0.dtype != $0.tensor.dtype && $0.dtype == .f32 }
             .map { (name: $0.name, dtype: $0.tensor.dtype) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
@@ -48,6 +48,15 @@ extension Planning {
         guard options.tokenizer == nil, options.preTokenizer == nil else {
             throw .usage(
                 "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
+        }
+        if let encoding = options.encoding, encoding.dtype.isQuantized {
+            let name = set.metadata["general.architecture"]?.string ?? ""
+            let hasExperts = set.metadata["\(name).expert_count"]?.int ?? 0 > 0
+            guard GGUFArchitecture.all.contains(where: { $0.name == name }), !hasExperts else {
+                throw .unsupported(
+                    "which types \(encoding.name) gives to the tensors of \(hasExperts ? "experts" : "\"\(name)\"") is not "
+                        + "known yet")
+            }
         }
         let typed = try types(of: checkpoint.tensors, plan: &plan)
         var metadata = set.metadata
@@ -108,13 +117,12 @@ extension Planning {
     // MARK: Metadata
 
     private func metadata(
-        of model: Model, architecture: GGUFArchitecture, tensors: [TypedTensor],
+        of model: Model, _ files: HuggingFaceFiles, architecture: GGUFArchitecture, tensors: [TypedTensor],
         plan: inout Plan
     ) throws(RecastError) -> GGUFMetadata {
         var metadata = GGUFMetadata()
         metadata["general.architecture"] = .string(architecture.name)
         metadata["general.type"] = .string("model")
-        guard case .huggingFace(let files) = checkpoint.content else { return metadata }
         let generation = try checkpoint.generationConfiguration()
         addSampling(generation, to: &metadata)
         metadata["general.name"] = .string(Self.title(Path.name(files.directory)))

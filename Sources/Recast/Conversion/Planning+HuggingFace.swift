@@ -3,6 +3,10 @@ extension Planning {
         guard options.encoding == nil || options.encoding?.dtype.isQuantized == false else {
             throw .unsupported("Hugging Face targets cannot hold the encoding \(options.encoding!.name)")
         }
+        if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
+            throw .unsupported(
+                "the rotary scaling \(type) of this GGUF file cannot be written without its original configuration")
+        }
         var plan = basis(model, form: .directory)
         var reader = Reader(files: FilePool(model.files))
         let outcome = try HuggingFaceLowering(family: family).lower(model.graph) { (tensor) throws(RecastError) in
@@ -30,12 +34,18 @@ extension Planning {
             original: model.original,
             ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)
-        let configuration = HuggingFaceConfiguration.write(draft)
+        var configuration = HuggingFaceConfiguration.write(draft)
+        let tokenizer = try travellingTokenizer()
+        if let tokenizer, tokenizer.contradictsOriginal, let special = tokenizer.keys?.special {
+            for (key, id) in [("bos", special.bos), ("eos", special.eos), ("pad", special.padding)] {
+                if let id { configuration[key + "_token_id"] = .int(id) }
+            }
+        }
         plan.outputs.append(
             OutputFile(
                 name: "config.json",
                 bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
-        try addCompanions(model, to: &plan)
+        try addCompanions(tokenizer, to: &plan)
         try SafetensorsLayout(metadata: headerMetadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
         restoreTypes(of: model, in: &plan)
@@ -49,6 +59,12 @@ extension Planning {
         for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
             plan.transfers[index].exactness = .bit
         }
+    }
+
+    /// The tokenizer of a GGUF source, unless the user names another.
+    private func travellingTokenizer() throws(RecastError) -> TravellingTokenizer? {
+        guard case .gguf(let set) = checkpoint.content, options.tokenizer == nil else { return nil }
+        return try TravellingTokenizer(set)
     }
 
     private var headerMetadata: [(key: String, value: String)] {
@@ -75,7 +91,7 @@ extension Planning {
 
     // MARK: Companions
 
-    private func addCompanions(_ model: Model, to plan: inout Plan) throws(RecastError) {
+    private func addCompanions(_ tokenizer: TravellingTokenizer?, to plan: inout Plan) throws(RecastError) {
         switch checkpoint.content {
         case .huggingFace(let files):
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
@@ -85,15 +101,21 @@ extension Planning {
                 plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))")
             }
         case .gguf(let set):
+            let isReplaced = options.tokenizer != nil || tokenizer?.contradictsOriginal == true
             let embedded = GGUFCompanions.files(in: set.metadata)
-            for (name, bytes) in embedded where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
+            for (name, bytes) in embedded where !(isReplaced && Self.isTokenizerFile(name)) {
                 plan.outputs.append(OutputFile(name: name, bytes: bytes))
             }
-            let hasTokenizer = embedded.contains { Self.isTokenizerFile($0.name) }
-            if !hasTokenizer, options.tokenizer == nil { try addTokenizer(set, to: &plan) }
+            if let tokenizer, isReplaced || !embedded.contains(where: { Self.isTokenizerFile($0.name) }) {
+                addTokenizer(tokenizer, to: &plan)
+            }
         }
         guard let directory = options.tokenizer else { return }
-        for name in try POSIX.names(in: directory) where Self.isTokenizerFile(name) {
+        let names = try POSIX.names(in: directory).filter(Self.isTokenizerFile)
+        guard !names.isEmpty else {
+            throw RecastError(.inputMissing, "holds no tokenizer", trail: [directory])
+        }
+        for name in names {
             try copy(Path.join(directory, name), as: name, into: &plan)
         }
     }
@@ -112,16 +134,22 @@ extension Planning {
         plan.outputs.append(OutputFile(name: name, byteCount: source.byteCount))
     }
 
-    /// Tokenizer files made from the keys of a GGUF file that others have written.
-    private func addTokenizer(_ set: GGUFSet, to plan: inout Plan) throws(RecastError) {
-        guard let vocabulary = try Vocabulary(set.metadata, file: set.paths[0]) else {
+    /// Tokenizer files made from the keys of a GGUF file.
+    private func addTokenizer(_ tokenizer: TravellingTokenizer, to plan: inout Plan) {
+        guard let vocabulary = tokenizer.keys else {
             plan.warnings.append("the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
             return
         }
         for (name, json) in vocabulary.huggingFaceFiles {
             plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
         }
-        plan.notes.append("the tokenizer files are made from the keys of the GGUF file")
+        if tokenizer.contradictsOriginal {
+            plan.warnings.append(
+                "the GGUF file's keys say something else than the tokenizer files that travel in it: the tokenizer, and "
+                    + "the special tokens of config.json, are made from the keys")
+        } else {
+            plan.notes.append("the tokenizer files are made from the keys of the GGUF file")
+        }
     }
 }
 

@@ -2,18 +2,29 @@
 public struct Planning: Sendable {
     public let checkpoint: Checkpoint
     public let options: ConversionOptions
+    /// The checkpoint already lifted, where it is.
+    private let lifted: Model?
 
     public init(_ checkpoint: Checkpoint, _ options: ConversionOptions) {
         self.checkpoint = checkpoint
         self.options = options
+        lifted = nil
+    }
+
+    public init(_ model: Model, _ options: ConversionOptions) {
+        checkpoint = model.checkpoint
+        self.options = options
+        lifted = model
     }
 
     /// - Parameter destination: its file name names the files of a set.
     public func plan(destination: String) throws(RecastError) -> Plan {
         switch options.target {
         case .gguf:
-            if case .gguf(let set) = checkpoint.content { return try ggufFromGGUF(set, destination: destination) }
-            return try gguf(from: try model(), destination: destination)
+            switch checkpoint.content {
+            case .gguf(let set): return try ggufFromGGUF(set, destination: destination)
+            case .huggingFace(let files): return try gguf(from: try model(), files, destination: destination)
+            }
         case .huggingFace(let family):
             let model = try model()
             return try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
@@ -21,6 +32,7 @@ public struct Planning: Sendable {
     }
 
     private func model() throws(RecastError) -> Model {
+        if let lifted { return lifted }
         var modelOptions = Model.Options()
         modelOptions.allowsUnknown = options.allowsUnknown
         return try Model(checkpoint, options: modelOptions)

@@ -10,13 +10,13 @@ public struct Reach: Sendable, Hashable {
     public var outcome: Outcome
 
     /// Plans the conversion to every target, reading no tensors but the evidence that planning needs.
-    public static func of(_ checkpoint: Checkpoint) -> [Reach] {
+    public static func of(_ model: Model) -> [Reach] {
         let families = Family.all.map {
             ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name))
         }
         return (families + [("gguf", .gguf)]).map { name, target in
             do throws(RecastError) {
-                let plan = try Planning(checkpoint, ConversionOptions(target: target)).plan(destination: "model.gguf")
+                let plan = try Planning(model, ConversionOptions(target: target)).plan(destination: "model.gguf")
                 return Reach(target: name, outcome: .possible(plan.exactness))
             } catch {
                 return Reach(target: name, outcome: .refused(reason: error.description))

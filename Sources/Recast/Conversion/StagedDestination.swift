@@ -17,6 +17,7 @@ public final class StagedDestination {
     private let outputs: [OutputFile]
     /// Whether what is staged is this value's to remove.
     private var isFinished = true
+    private let lock: PathLock
 
     /// - Parameters:
     ///   - replaces: whether an existing destination may be exchanged for the new one.
@@ -33,6 +34,7 @@ public final class StagedDestination {
         self.outputs = outputs
         self.replaces = replaces
         try Self.check(path, form: form, outputs: outputs, replaces: replaces, sources: sources)
+        lock = try PathLock(self.path + ".partial.lock")
         // Without its journal, nothing tells what of it is done.
         if !resumes || !POSIX.exists(journalPath) { discardStaged() }
         try checkSpace(freeBytes(Path.directory(self.path)))
@@ -105,7 +107,17 @@ public final class StagedDestination {
                 let kind = there.isDirectory ? "a directory, and a file" : "a file, and a directory"
                 throw RecastError(.destinationExists, "is \(kind) would take its place", trail: [final])
             }
+            if form == .directory, try !looksLikeCheckpoint(final) {
+                throw RecastError(
+                    .destinationExists, "is a directory that holds no checkpoint; it is not replaced", trail: [final])
+            }
         }
+    }
+
+    /// Replacing a directory removes all that is in it, so it must be of the kind that is written, or empty.
+    private static func looksLikeCheckpoint(_ path: String) throws(RecastError) -> Bool {
+        let names = try POSIX.names(in: path)
+        return names.isEmpty || names.contains { $0 == "config.json" || $0.hasSuffix(".safetensors") }
     }
 
     private func checkSpace(_ free: Int?) throws(RecastError) {
@@ -136,7 +148,8 @@ public final class StagedDestination {
             POSIX.synchronizeDirectory(stagedRoot)
             try rename(stagedRoot, to: path)
         case .fileSet:
-            // A reader is given the first file, so the set does not exist before that has its name.
+            // A reader is given the first file: the old set ends with it, and the new one does not exist before it.
+            if replaces { POSIX.remove(Self.finalPath(outputs[0], path: path, form: form)) }
             for output in outputs.reversed() {
                 try rename(stagedPath(output), to: Self.finalPath(output, path: path, form: form))
             }

@@ -7,6 +7,8 @@ protocol BlockEncoding: SendableMetatype {
     static var blockSize: Int { get }
     /// Bytes in a block.
     static var blockByteCount: Int { get }
+    /// Where in a block its scale lies, a half; nil for a type without one.
+    static var scaleOffset: Int? { get }
 
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels)
@@ -19,6 +21,8 @@ protocol BlockEncoding: SendableMetatype {
 }
 
 extension BlockEncoding {
+    static var scaleOffset: Int? { nil }
+
     /// Writes `count` elements as blocks.
     static func encode(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
         precondition(count % blockSize == 0)

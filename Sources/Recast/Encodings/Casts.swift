@@ -93,6 +93,15 @@ enum BrainFloat: BlockEncoding {
         kernels.table.pointee.f32_from_bf16(source, destination, count)
     }
 
+    /// How many of `count` elements are finite, but infinite once encoded.
+    static func overflowCount(_ source: UnsafePointer<Float>, count: Int) -> Int {
+        // From half way between the largest bfloat16 and what would come after it, up to infinity.
+        let limits: Range<UInt32> = 0x7F7F_8000..<0x7F80_0000
+        var overflows = 0
+        for i in 0..<count { overflows &+= limits.contains(source[i].bitPattern & 0x7FFF_FFFF) ? 1 : 0 }
+        return overflows
+    }
+
     /// How many of `count` elements, NaN aside, do not come back the same.
     static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
         kernels.table.pointee.inexact_bf16(source, count)

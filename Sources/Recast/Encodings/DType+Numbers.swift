@@ -48,10 +48,25 @@ extension DType {
         case .f16:
             tally.overflowCount += HalfFloat.overflowCount(source, count: numbers.count)
             tally.roundedCount += HalfFloat.inexactCount(source, count: numbers.count)
-        case .bf16: tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
+        case .bf16:
+            tally.overflowCount += BrainFloat.overflowCount(source, count: numbers.count)
+            tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
         default: tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
         }
         guard let codec = Self.codecs[self] else { throw .unsupported("\(self) cannot be written yet") }
         codec.encode(source, into: out, count: numbers.count)
+        if let offset = codec.scaleOffset {
+            tally.lostBlockCount += Self.infiniteHalves(out + offset, stride: blockBytes, in: target.count)
+        }
+    }
+
+    /// How many of the block scales, halves that lie `stride` bytes apart, are not finite.
+    private static func infiniteHalves(_ first: UnsafeMutableRawPointer, stride: Int, in byteCount: Int) -> Int {
+        var count = 0
+        for offset in Swift.stride(from: 0, to: byteCount, by: stride) {
+            let bits = first.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+            count &+= bits & 0x7C00 == 0x7C00 ? 1 : 0
+        }
+        return count
     }
 }

@@ -3,6 +3,7 @@
 enum Q4_0: BlockEncoding {
     static let blockSize = 32
     static let blockByteCount = 18
+    static let scaleOffset: Int? = 0
 
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels

@@ -3,6 +3,7 @@
 enum Q6_K: BlockEncoding {
     static let blockSize = 256
     static let blockByteCount = 210
+    static let scaleOffset: Int? = 208
 
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels

@@ -2,6 +2,7 @@
 enum Q8_0: BlockEncoding {
     static let blockSize = 32
     static let blockByteCount = 34
+    static let scaleOffset: Int? = 0
 
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels

@@ -50,6 +50,7 @@ extension LazyTensor {
     public func checksum(using reader: inout Reader) throws(RecastError) -> UInt32 {
         var checksum = CRC32()
         for window in windows(of: 1 << 20) {
+            try Interruption.check()
             try reader.withScratch(byteCount(of: window)) { (reader, buffer) throws(RecastError) in
                 try read(window, into: buffer, using: &reader)
                 checksum.update(UnsafeRawBufferPointer(buffer))

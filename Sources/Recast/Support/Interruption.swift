@@ -5,4 +5,9 @@ public enum Interruption {
     public static func catchSignals() { ck_catch_interrupts() }
 
     public static var hasCome: Bool { ck_interrupted() != 0 }
+
+    /// - Throws: `interrupted` where it has come.
+    static func check() throws(RecastError) {
+        if hasCome { throw RecastError(.interrupted, "interrupted") }
+    }
 }

@@ -36,13 +36,19 @@ public enum JSON: Sendable, Equatable {
         public struct Member: Sendable, Equatable {
             public var key: String
             public var value: JSON
+
+            public init(key: String, value: JSON) {
+                self.key = key
+                self.value = value
+            }
         }
 
         public private(set) var members: [Member] = []
 
         public init() {}
 
-        init(uniqueMembers members: [Member]) { self.members = members }
+        /// - Parameter members: no two with the same key.
+        public init(uniqueMembers members: [Member]) { self.members = members }
 
         public subscript(key: String) -> JSON? {
             get { members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value }

@@ -42,9 +42,9 @@ enum POSIX {
                 throw failure("read at byte \(offset + done)", path)
             }
             if count == 0 {
+                let end = try status(of: descriptor, path: path).byteCount
                 throw RecastError(
-                    .inputOutput, "the file ends at byte \(offset + done), \(buffer.count - done) bytes short",
-                    trail: [path])
+                    .inputOutput, "the file ends at byte \(end); \(offset + buffer.count) are needed", trail: [path])
             }
             done += count
         }

@@ -13,6 +13,8 @@ public struct Tally: Sendable, Hashable, Codable {
     public var overflowCount = 0
     /// Numbers that the type holds only after rounding.
     public var roundedCount = 0
+    /// Blocks whose scale became infinite, and with it all their numbers.
+    public var lostBlockCount = 0
     /// NaNs and infinities where an encoding needs numbers.
     public var nonfiniteCount = 0
 
@@ -21,6 +23,7 @@ public struct Tally: Sendable, Hashable, Codable {
     public static func += (sum: inout Tally, other: Tally) {
         sum.overflowCount += other.overflowCount
         sum.roundedCount += other.roundedCount
+        sum.lostBlockCount += other.lostBlockCount
         sum.nonfiniteCount += other.nonfiniteCount
     }
 }

@@ -31,7 +31,6 @@ extension PreTokenizer {
 extension Vocabulary {
     /// The GGUF name of the pre-tokenizer; nil where none of the known ones does the same.
     public var preTokenizerName: String? {
-        let fitting = PreTokenizer.known.filter { $0.preTokenizer == preTokenizer }
-        return (fitting.first { $0.ignoresMerges == ignoresMerges } ?? fitting.first)?.name
+        PreTokenizer.known.first { $0.preTokenizer == preTokenizer && $0.ignoresMerges == ignoresMerges }?.name
     }
 }

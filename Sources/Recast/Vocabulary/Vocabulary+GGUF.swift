@@ -18,12 +18,14 @@ extension Vocabulary {
     ///
     /// - Throws: `malformedInput` for lists of different lengths, ids without a token and merges that are no pairs,
     ///   `unsupported` for tokenizers of another kind.
-    init?(_ metadata: GGUFMetadata, file: String) throws(RecastError) {
+    init?(_ metadata: GGUFMetadata, file: String, preTokenizer named: String? = nil) throws(RecastError) {
         guard let kind = metadata[prefix + "model"] else { return nil }
         guard let model = kind.string else { throw .malformed(file, "\(prefix)model is no string") }
         guard model != "no_vocab", model != "none" else { return nil }
         guard model == "gpt2" else {
-            throw .unsupported("\(file): tokenizers of the kind \"\(model)\" are not supported yet")
+            throw .unsupported(
+                "\(file): tokenizers of the kind \"\(model)\" are not supported yet; --tokenizer DIR takes one "
+                    + "from elsewhere")
         }
         guard let tokens = metadata[prefix + "tokens"]?.strings else {
             throw .malformed(file, "\(prefix)tokens is missing or no list of strings")
@@ -32,7 +34,7 @@ extension Vocabulary {
         if let (first, second) = Self.duplicate(in: tokens) {
             throw .malformed(file, "\(prefix)tokens: \(first) and \(second) are both \"\(tokens[second])\"")
         }
-        let name = metadata[prefix + "pre"]?.string ?? "gpt-2"
+        let name = named ?? metadata[prefix + "pre"]?.string ?? "gpt-2"
         guard let known = PreTokenizer.known(name) else {
             throw .unsupported(
                 "\(file): the pre-tokenizer \"\(name)\" is not supported; known are "
@@ -134,7 +136,7 @@ extension Vocabulary {
             if let id = special[keyPath: path].flatMap(UInt32.init(exactly:)) { metadata[prefix + key] = .u32(id) }
         }
         // A name implies a default; only what differs, or is out of the ordinary, is said.
-        if let addsBOS, addsBOS || PreTokenizer.known(name)?.addsBOS == true {
+        if let addsBOS, addsBOS || PreTokenizer.known(name)?.addsBOS != false {
             metadata[prefix + "add_bos_token"] = .bool(addsBOS)
         }
         if let addsEOS, addsEOS { metadata[prefix + "add_eos_token"] = .bool(addsEOS) }

@@ -77,7 +77,7 @@ public final class Generator {
     ) throws(RecastError) -> Continuation {
         try validate(prompt, settings)
         let context = min(configuration.contextLength, slidingLimit ?? .max)
-        let capacity = min(context, prompt.count + settings.maximumTokens)
+        let capacity = prompt.count + min(settings.maximumTokens, context - prompt.count)
         let text = try TextState(configuration, capacity: capacity, tokensAtOnce: min(Self.tokensAtOnce, prompt.count))
         let stopTokens = Set((settings.stopTokens ?? configuration.eosTokens).map { Int32(truncatingIfNeeded: $0) })
         var sampler = Sampler(settings)

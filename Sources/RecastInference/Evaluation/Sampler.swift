@@ -12,9 +12,9 @@ struct Sampler {
         random = SplitMix64(seed: settings.seed)
     }
 
-    /// - Returns: nil where no logit is a number.
+    /// - Returns: nil where the largest logit is no number, or none that could be compared with others.
     mutating func token(from logits: UnsafeBufferPointer<Float>) -> Int32? {
-        guard let likeliest = Self.firstMaximum(of: logits) else { return nil }
+        guard let likeliest = Self.firstMaximum(of: logits), logits[likeliest].isFinite else { return nil }
         if temperature == 0 { return Int32(likeliest) }
         let maximum = logits[likeliest]
         // exp in our own arithmetic, so that the same logits give the same token everywhere.

@@ -59,7 +59,7 @@ struct DestinationTests {
 
     @Test func existingDirectory() throws {
         var conversion = try conversion(of: source(), to: "out")
-        directory.write("out/old.txt", [1])
+        directory.write("out/config.json", [1])
         let before = content()
         expectRejection(.destinationExists, "exists already; --force replaces it", file: "out") {
             try conversion.check()
@@ -73,6 +73,29 @@ struct DestinationTests {
         #expect(
             content().keys.sorted() == ["out"]
                 + ["LICENSE", "config.json", "empty.txt", "model.safetensors"].map { "out/" + $0 })
+    }
+
+    /// Replacing a directory removes all that is in it.
+    @Test func directoryWithoutCheckpoint() throws {
+        var conversion = try conversion(of: source(), to: "docs")
+        conversion.replaces = true
+        directory.write("docs/thesis.txt", [1])
+        expectRejection(.destinationExists, "holds no checkpoint; it is not replaced", file: "docs") {
+            _ = try conversion.run()
+        }
+        #expect(content() == ["docs": [], "docs/thesis.txt": [1]])
+    }
+
+    @Test func twoConversionsAtOnce() throws {
+        let first = try conversion(of: source(), to: "a.gguf", target: .gguf)
+        let second = first
+        var outcome: RecastError?
+        let lock = try PathLock(directory.file("a.gguf.partial.lock"))
+        do { _ = try second.run() } catch { outcome = error as? RecastError }
+        #expect(outcome?.code == .inputOutput && outcome?.message.contains("another conversion") == true)
+        _ = consume lock
+        _ = try first.run()
+        #expect(directory.names == ["a.gguf", "model"])
     }
 
     @Test func existingFile() throws {
@@ -173,7 +196,7 @@ struct DestinationTests {
         var conversion = try conversion(of: source, to: "out", dtype: .bf16)
         conversion.workers = workers
         conversion.replaces = replaces
-        if replaces { directory.write("out/old.txt", [1]) }
+        if replaces { directory.write("out/config.json", [1]) }
         let before = content()
         conversion.isInterrupted = self.before(job: 3) {
             truncate(source + "/model.safetensors", 5000) == 0 && false

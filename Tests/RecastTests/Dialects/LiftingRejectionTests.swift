@@ -186,7 +186,8 @@ struct GGUFModelRejectionTests {
         ("llama.attention.head_count", GGUFBuilder.numbers([-4]), .malformedInput, "is -4"),
         ("llama.attention.head_count_kv", GGUFBuilder.u32(3), .malformedInput, "3 key/value heads"),
         ("llama.attention.key_length", GGUFBuilder.u32(7), .malformedInput, "heads of 7 elements"),
-        ("llama.attention.key_length", GGUFBuilder.u32(1 << 31), .malformedInput, "the configuration says"),
+        ("llama.attention.key_length", GGUFBuilder.u32(1 << 16), .malformedInput, "the configuration says"),
+        ("llama.attention.key_length", GGUFBuilder.u32(1 << 31), .malformedInput, "no integer from 1 to 65536"),
         ("llama.attention.value_length", GGUFBuilder.u32(4), .unsupported, "values of another length"),
         ("llama.attention.layer_norm_rms_epsilon", nil, .malformedInput, "is missing or no small"),
         ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f32(.nan), .malformedInput, "no small"),
@@ -216,7 +217,7 @@ struct GGUFModelRejectionTests {
         expectRejection("the configuration says", file: "a.gguf") {
             _ = try lifted { pairs, _ in
                 for index in 2..<7 { pairs[index].1 = GGUFBuilder.u32(1 << 31) }
-                pairs.append(("llama.attention.key_length", GGUFBuilder.u32(1 << 31)))
+                pairs.append(("llama.attention.key_length", GGUFBuilder.u32(1 << 16)))
             }
         }
     }

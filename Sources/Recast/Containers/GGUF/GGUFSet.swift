@@ -11,11 +11,10 @@ public struct GGUFSet: Sendable {
     /// - Parameter path: the only file, or any one of a set.
     /// - Throws: `malformedInput` where a file is missing, belongs to another set, or repeats a tensor.
     public init(path: String, files: inout FileList) throws(RecastError) {
-        var given = FileList()
-        let file = try GGUFFile(path: path, files: &given)
+        var alone = files
+        let file = try GGUFFile(path: path, files: &alone)
         guard let count = try Self.splitCount(of: file) else {
-            // Read again under the caller's numbering of files.
-            let file = try GGUFFile(path: path, files: &files)
+            files = alone
             paths = [path]
             version = file.version
             metadata = file.metadata

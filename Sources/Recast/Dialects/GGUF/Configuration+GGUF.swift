@@ -21,13 +21,14 @@ struct GGUFConfiguration {
     func configuration(embedding: [Int]?, rotaryFactors: [Float]?) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("embedding_length")
         let headCount = try size("attention.head_count")
-        let keyLength = try optionalSize("attention.key_length")
+        let keyLength = try optionalSize(
+            "attention.key_length", limit: HuggingFaceConfiguration.maximumHeadDimension)
         guard keyLength != nil || hiddenSize.isMultiple(of: headCount) else {
             throw failure(
                 "\(key("embedding_length")) \(hiddenSize) is not a multiple of \(headCount) heads, and there is no "
                     + key("attention.key_length"))
         }
-        let headDimension = keyLength ?? hiddenSize / headCount
+        let headDimension = keyLength ?? min(hiddenSize / headCount, HuggingFaceConfiguration.maximumHeadDimension)
         guard try optionalSize("attention.value_length") ?? headDimension == headDimension else {
             throw .unsupported("\(file): values of another length than keys are not supported")
         }
@@ -100,10 +101,13 @@ struct GGUFConfiguration {
             throw .unsupported("\(file): only \(turned) of \(dimensions) elements of a head are rotated")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)
-        switch value("rope.scaling.type")?.string ?? "none" {
-        case "none":
-            if let factor = try positive("rope.scale_linear"), factor != 1 { rope.scaling = .linear(factor: factor) }
-        case "linear": rope.scaling = .linear(factor: try positive("rope.scaling.factor") ?? 1)
+        // llama.cpp takes a missing type for linear, and knows the factor under an older name too.
+        switch value("rope.scaling.type")?.string ?? "linear" {
+        case "none": break
+        case "linear":
+            let old = try positive("rope.scale_linear")
+            let factor = try positive("rope.scaling.factor") ?? old ?? 1
+            if factor != 1 || value("rope.scaling.type") != nil { rope.scaling = .linear(factor: factor) }
         case let type: rope.scaling = .other(type)
         }
         guard let factors else { return rope }

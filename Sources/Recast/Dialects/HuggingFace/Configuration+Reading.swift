@@ -6,11 +6,14 @@ struct HuggingFaceConfiguration {
     /// Sizes beyond these are no model, but would cost memory before anything else is checked.
     private static let maximumLayerCount = 10_000
     private static let maximumSize = 1 << 31
+    static let maximumHeadDimension = 1 << 16
 
     func configuration(of family: Family) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("hidden_size")
         let headCount = try size("num_attention_heads")
-        let headDimension = try optionalSize("head_dim") ?? (hiddenSize / headCount)
+        let headDimension =
+            try optionalSize("head_dim", limit: Self.maximumHeadDimension)
+            ?? min(hiddenSize / headCount, Self.maximumHeadDimension)
         var configuration = ModelConfiguration(
             family: family.name,
             vocabularySize: try size("vocab_size"),
@@ -18,9 +21,9 @@ struct HuggingFaceConfiguration {
             feedForwardSize: try size("intermediate_size"),
             layerCount: try size("num_hidden_layers", limit: Self.maximumLayerCount),
             headCount: headCount,
-            keyValueHeadCount: try optionalSize("num_key_value_heads") ?? headCount,
+            keyValueHeadCount: try keyValueHeadCount(family) ?? headCount,
             headDimension: headDimension,
-            contextLength: try optionalSize("max_position_embeddings") ?? 2048,
+            contextLength: try optionalSize("max_position_embeddings") ?? family.defaults.contextLength,
             normEpsilon: try number("rms_norm_eps") ?? 1e-6,
             activation: try text("hidden_act") ?? "silu",
             rope: try rope(dimensions: headDimension))
@@ -119,6 +122,12 @@ struct HuggingFaceConfiguration {
         object[key]?.array?.compactMap(\.int) ?? object[key]?.int.map { [$0] } ?? []
     }
 
+    /// Null means one for each head; a missing key means the default of the family's class.
+    private func keyValueHeadCount(_ family: Family) throws(RecastError) -> Int? {
+        object["num_key_value_heads"] == nil
+            ? family.defaults.keyValueHeadCount : try optionalSize("num_key_value_heads")
+    }
+
     // MARK: Position
 
     private func rope(dimensions: Int) throws(RecastError) -> Rope {
@@ -170,7 +179,7 @@ struct HuggingFaceConfiguration {
             }
             return SlidingWindow(size: size, firstLayer: first)
         }
-        let first = object["max_window_layers"]?.int ?? layerCount
+        let first = object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer
         return first < layerCount ? SlidingWindow(size: size, firstLayer: max(0, first)) : nil
     }
 }

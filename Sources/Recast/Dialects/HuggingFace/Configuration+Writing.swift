@@ -41,11 +41,16 @@ extension HuggingFaceConfiguration {
     /// Adds what one of the two dialects is missing, and says what has changed: ties and the type of the weights.
     private static func completed(_ object: JSON.Object, for draft: Draft) -> JSON.Object {
         var object = object
-        // transformers 4 reads the keys outside `rope_parameters`, and without them silently takes its own default.
+        // transformers 4 reads the keys outside `rope_parameters`, and where they are missing or say something else it
+        // silently computes something else.
         if object["rope_parameters"]?.object != nil {
+            var old = object
+            old["rope_parameters"] = nil
+            let reader = HuggingFaceConfiguration(object: old, file: "config.json")
+            let agrees = (try? reader.configuration(of: draft.family).rope) == draft.configuration.rope
             let (theta, scaling, _) = rope(draft)
-            if object["rope_theta"]?.isNull ?? true { object["rope_theta"] = theta }
-            if object["rope_scaling"] == nil { object["rope_scaling"] = scaling }
+            if !agrees || old["rope_theta"]?.isNull ?? true { object["rope_theta"] = theta }
+            if !agrees || old["rope_scaling"] == nil { object["rope_scaling"] = scaling }
         }
         if object["tie_word_embeddings"]?.bool != draft.isTied { object["tie_word_embeddings"] = .bool(draft.isTied) }
         let dtype = JSON.string(draft.dtype.torchName)

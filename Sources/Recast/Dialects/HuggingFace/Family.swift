@@ -11,6 +11,22 @@ public struct Family: Sendable {
     public let tiesByDefault: Bool
     /// Whether `sliding_window` and its companions mean anything.
     public let hasSlidingWindow: Bool
+    public let defaults: Defaults
+
+    /// What keys mean that a configuration does not have, by the family's class in transformers.
+    public struct Defaults: Sendable, Hashable {
+        public var contextLength: Int
+        /// nil: one for each head.
+        public var keyValueHeadCount: Int?
+        /// The first layer with a sliding window, where there is one.
+        public var firstSlidingLayer: Int
+
+        public init(contextLength: Int = 2048, keyValueHeadCount: Int? = nil, firstSlidingLayer: Int = 0) {
+            self.contextLength = contextLength
+            self.keyValueHeadCount = keyValueHeadCount
+            self.firstSlidingLayer = firstSlidingLayer
+        }
+    }
 
     /// Linear layers that have biases together.
     public struct BiasGroup: Sendable, Hashable {
@@ -26,7 +42,7 @@ public struct Family: Sendable {
 
     public init(
         _ name: String, architectures: [String], modelType: String, biases: [BiasGroup], tiesByDefault: Bool = false,
-        hasSlidingWindow: Bool = false, @RowBuilder rows: () -> [Row]
+        hasSlidingWindow: Bool = false, defaults: Defaults = Defaults(), @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
         self.architectures = architectures
@@ -34,6 +50,7 @@ public struct Family: Sendable {
         biasGroups = biases
         self.tiesByDefault = tiesByDefault
         self.hasSlidingWindow = hasSlidingWindow
+        self.defaults = defaults
         table = MappingTable(rows())
     }
 }

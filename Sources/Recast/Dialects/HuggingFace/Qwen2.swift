@@ -4,7 +4,8 @@ extension Family {
     static let qwen2 = Family(
         "qwen2", architectures: ["Qwen2ForCausalLM"], modelType: "qwen2",
         biases: [BiasGroup(roles: [.query, .key, .value], presence: .always)],
-        hasSlidingWindow: true
+        hasSlidingWindow: true,
+        defaults: Defaults(contextLength: 32768, keyValueHeadCount: 32, firstSlidingLayer: 28)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")
         Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")
