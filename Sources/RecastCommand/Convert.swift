@@ -46,7 +46,7 @@ struct Convert: ParsableCommand {
     @Flag(help: "Leave out tensors that the family does not know.")
     var allowUnknown = false
 
-    @Flag(help: "Let values that f16 cannot hold become infinite.")
+    @Flag(help: "Let values that f16 or bf16 cannot hold become infinite.")
     var allowOverflow = false
 
     @Flag(help: "Show what would be written, and every problem, without reading tensors.")
