@@ -25,10 +25,15 @@ extension Planning {
             guard let row = architecture.table.row(of: entry.slot.role), row.parts.contains(entry.slot.part) else {
                 throw .unsupported("the GGUF architecture \(architecture.name) has no \(entry.slot)")
             }
+            // A row of several roles is written where its first one stands.
+            guard entry.slot.role == row.roles[0] else { continue }
+            let parts = row.roles.compactMap { model.graph[$0, layer: entry.slot.layer, part: entry.slot.part] }
+            guard parts.count == row.roles.count else {
+                throw .unsupported("the GGUF architecture \(architecture.name) needs all of \(row.roles)")
+            }
             tensors.append(
                 NamedTensor(
-                    row.name(layer: entry.slot.layer, entry.slot.part),
-                    row.layout.fuse([entry.tensor], configuration)))
+                    row.name(layer: entry.slot.layer, entry.slot.part), row.layout.fuse(parts, configuration)))
         }
 
         let typed = try types(of: tensors, plan: &plan)

@@ -89,10 +89,8 @@ struct DestinationTests {
     @Test func twoConversionsAtOnce() throws {
         let first = try conversion(of: source(), to: "a.gguf", target: .gguf)
         let second = first
-        var outcome: RecastError?
         let lock = try PathLock(directory.file("a.gguf.partial.lock"))
-        do { _ = try second.run() } catch { outcome = error as? RecastError }
-        #expect(outcome?.code == .inputOutput && outcome?.message.contains("another conversion") == true)
+        expectRejection(.inputOutput, "another conversion is writing", file: "a.gguf") { _ = try second.run() }
         _ = consume lock
         _ = try first.run()
         #expect(directory.names == ["a.gguf", "model"])
