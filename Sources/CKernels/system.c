@@ -44,10 +44,10 @@ static void note(int number) {
 }
 
 void ck_catch_interrupts(void) {
-    signal(SIGINT, note);
-    signal(SIGTERM, note);
-    // Under nohup a hang-up is to be ignored, and stays so.
-    if (signal(SIGHUP, note) == SIG_IGN) signal(SIGHUP, SIG_IGN);
+    // What is to be ignored, under nohup or in the background of a script, stays so.
+    const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (int i = 0; i < 3; i++)
+        if (signal(numbers[i], note) == SIG_IGN) signal(numbers[i], SIG_IGN);
     // A closed pipe and a full quota are errors of the write that meets them.
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

@@ -60,3 +60,11 @@ public final class TemporaryDirectory: Sendable {
     /// The names in the directory, sorted.
     public var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
 }
+
+extension Checkpoint {
+    /// What a GGUF checkpoint holds; nil for others.
+    public var ggufSet: GGUFSet? { if case .gguf(let set) = content { set } else { nil } }
+
+    /// What a Hugging Face checkpoint holds; nil for others.
+    public var huggingFaceFiles: HuggingFaceFiles? { if case .huggingFace(let files) = content { files } else { nil } }
+}

@@ -63,7 +63,7 @@ struct ForeignGGUFTests {
         of path: String, in directory: TemporaryDirectory, change: (inout [NamedTensor]) -> Void = { _ in }
     ) throws -> Checkpoint {
         let ours = try convert(Checkpoint(path: path), to: directory.file("ours.gguf"), .gguf)
-        guard case .gguf(let set) = ours.content else { return ours }
+        let set = try #require(ours.ggufSet)
         var metadata = set.metadata
         for pair in set.metadata.pairs
         where pair.key.hasPrefix("recast.") || pair.key == "tokenizer.huggingface.json" {

@@ -30,7 +30,7 @@ struct GGUFRoundTripTests {
         _ = try Conversion(plan, to: path).run()
 
         let checkpoint = try Checkpoint(path: path)
-        guard case .gguf(let set) = checkpoint.content else { return }
+        let set = try #require(checkpoint.ggufSet)
         #expect(set.metadata == metadata && set.alignment == alignment && set.version == 3)
         #expect(checkpoint.warnings.isEmpty)
         #expect(checkpoint.tensors.map(\.name) == ["a", "b", "c.weight"])

@@ -412,7 +412,7 @@ struct DestinationTests {
         _ = try conversion(of: source(), to: "a.gguf", target: .gguf).run()
         var file = GGUFBuilder()
         let set = try Checkpoint(path: directory.file("a.gguf"))
-        guard case .gguf(let gguf) = set.content else { return }
+        let gguf = try #require(set.ggufSet)
         for pair in gguf.metadata.pairs {
             switch pair.value {
             case .string(let text): file.pair(pair.key, GGUFBuilder.string(text))

@@ -58,7 +58,7 @@ struct LossTests {
             "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
         ]
         let (_, copy) = try convert(model, to: "copy", .huggingFace(family: nil))
-        guard case .huggingFace(let files) = copy.content, var object = files.configuration else { return }
+        var object = try #require(copy.huggingFaceFiles?.configuration)
         let expected = try Model(copy).graph.configuration.rope
         #expect(expected.theta == 500_000)
         // transformers 4 sees only the older keys.
@@ -70,7 +70,7 @@ struct LossTests {
     @Test func editedKeysWinOverTravellingFiles() throws {
         let source = try Checkpoint(path: Fixtures.tinyModel)
         let (_, ours) = try convert(source, to: "ours.gguf", .gguf)
-        guard case .gguf(let set) = ours.content else { return }
+        let set = try #require(ours.ggufSet)
         var metadata = set.metadata
         metadata["tokenizer.ggml.eos_token_id"] = .u32(5)
         metadata["tokenizer.chat_template"] = .string("{{ edited }}")
@@ -91,7 +91,7 @@ struct LossTests {
 
     @Test func scalingThatKeysCannotSay() throws {
         let (_, ours) = try convert(SmallModel("llama"), to: "ours.gguf")
-        guard case .gguf(let set) = ours.content else { return }
+        let set = try #require(ours.ggufSet)
         func foreign(_ pairs: [(String, GGUFValue)]) throws -> Checkpoint {
             var metadata = set.metadata
             metadata[GGUFCompanions.configurationKey] = nil
@@ -117,7 +117,7 @@ struct LossTests {
 
     @Test func unknownArchitecturesAreNotMixed() throws {
         let (_, ours) = try convert(SmallModel("llama"), to: "ours.gguf")
-        guard case .gguf(let set) = ours.content else { return }
+        let set = try #require(ours.ggufSet)
         var metadata = set.metadata
         metadata["general.architecture"] = .string("bert")
         var plan = Plan(sources: ours.files, form: .file)

@@ -42,7 +42,7 @@ struct RoundTripTests {
         let source = try Checkpoint(path: path)
         let copy = try convert(source, to: directory.file("copy"), .huggingFace(family: nil))
         try expectSame(copy, source)
-        #expect(files(copy)?.companions == files(source)?.companions)
+        #expect(copy.huggingFaceFiles?.companions == source.huggingFaceFiles?.companions)
     }
 
     @Test(arguments: models)
@@ -83,8 +83,8 @@ struct RoundTripTests {
             "rope_theta", "rope_scaling", "rope_parameters", "attention_bias", "mlp_bias", "dtype", "torch_dtype",
             "head_dim", "tie_word_embeddings", "rms_norm_eps", "architectures", "model_type",
         ] {
-            let mine = try #require(files(written)?.configuration?[key] ?? .null)
-            let theirs = try #require(files(reference)?.configuration?[key] ?? .null)
+            let mine = try #require(written.huggingFaceFiles?.configuration?[key] ?? .null)
+            let theirs = try #require(reference.huggingFaceFiles?.configuration?[key] ?? .null)
             #expect(mine.isEquivalent(to: theirs), "\(key): \(mine.text()) for \(theirs.text())")
         }
     }
@@ -118,14 +118,10 @@ struct RoundTripTests {
         return try Checkpoint(path: path)
     }
 
-    private func files(_ checkpoint: Checkpoint) -> HuggingFaceFiles? {
-        if case .huggingFace(let files) = checkpoint.content { files } else { nil }
-    }
-
     private func expectSame(_ a: Checkpoint, _ b: Checkpoint) throws {
         try expectSameTensors(a, b)
-        let mine = try #require(files(a)?.configuration)
-        let theirs = try #require(files(b)?.configuration)
+        let mine = try #require(a.huggingFaceFiles?.configuration)
+        let theirs = try #require(b.huggingFaceFiles?.configuration)
         for member in theirs.members {
             #expect(mine[member.key]?.isEquivalent(to: member.value) ?? false, "\(member.key)")
         }

@@ -1,3 +1,4 @@
+import Foundation
 import Recast
 import TestSupport
 import Testing
@@ -31,6 +32,35 @@ struct GGUFGoldenTests {
             .map { Row(name: $0[2], type: $0[3], shape: $0[4], hash: $0[5]) }
         try #require(!rows.isEmpty)
         #expect(try written(Fixtures.golden("families/\(name)"), mix: mix, converted: ["f32"]) == rows)
+    }
+
+    /// Every key that the reference converter writes, with its type and value; keys beyond those are allowed.
+    @Test(.enabled(if: Fixtures.hasGolden), arguments: families)
+    func metadata(family: String) throws {
+        let text = try String(contentsOfFile: Fixtures.golden("gguf/families.metadata.txt"), encoding: .utf8)
+        let sections = text.components(separatedBy: "\n[")
+        let section = try #require(sections.first { $0.hasPrefix("\(family)]") || $0.hasPrefix("[\(family)]") })
+        let lines = section.split(separator: "\n").dropFirst()
+        try #require(lines.count > 9)
+        let directory = TemporaryDirectory()
+        var options = ConversionOptions(target: .gguf)
+        options.dtype = .f32
+        let path = directory.file("model.gguf")
+        let source = try Checkpoint(path: Fixtures.golden("families/\(family)"))
+        _ = try Conversion(Planning(source, options).plan(destination: path), to: path).run()
+        let metadata = try #require(try Checkpoint(path: path).ggufSet).metadata
+        for line in lines {
+            // `  key = value   (type number)`
+            let parts = line.components(separatedBy: " = ")
+            let tail = parts[1].components(separatedBy: "   (type ")
+            let value = try #require(metadata[parts[0].trimmingCharacters(in: .whitespaces)], "\(line)")
+            #expect("\(value.typeNumber))" == tail[1], "\(line)")
+            if let expected = Double(tail[0]) {
+                #expect(value.double.map(Float.init) == Float(expected), "\(line)")
+            } else {
+                #expect(value.string.map { "'\($0)'" } == tail[0], "\(line)")
+            }
+        }
     }
 
     /// - Parameter converted: the mixes that come from llama.cpp's converter; all others come from its quantizer, which

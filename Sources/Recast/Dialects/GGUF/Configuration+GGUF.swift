@@ -121,18 +121,44 @@ struct GGUFConfiguration {
 }
 
 extension Rope {
-    /// The llama3 scaling behind these factors, if one of the usual ones explains them all; else the factors themselves.
+    /// The llama3 scaling behind these factors, if there is one that explains them all; else the factors themselves.
+    ///
+    /// Only ratios of the original context and the two frequency factors matter, so the low one is taken to be 1.
     func recognized(_ factors: [Float]) -> Scaling {
         let factor = Double(factors.max() ?? 1)
-        for original in [8192, 4096, 2048, 16_384, 32_768, 32, 64, 128, 256, 512, 1024] {
+        for (original, high) in candidates(factors.map(Double.init), factor: factor) {
             let scaling = Scaling.llama3(
-                factor: factor, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: original)
+                factor: factor, lowFrequencyFactor: 1, highFrequencyFactor: high, originalContext: original)
             let candidate = Rope(theta: theta, dimensions: dimensions, scaling: scaling)
             if zip(candidate.frequencyFactors ?? [], factors).allSatisfy({ abs($0 / Double($1) - 1) < 1e-5 }) {
                 return scaling
             }
         }
         return .factors(factors.map(Double.init))
+    }
+
+    /// Original contexts and high frequency factors that the factors suggest.
+    ///
+    /// Between the two wavelengths the smoothing `s = (original / wavelength - 1) / (high - 1)` is linear in the
+    /// frequency: two pairs there give both unknowns, one gives the context for the usual factor of 4, and without any
+    /// the context is a power of two between the neighbours.
+    private func candidates(_ factors: [Double], factor: Double) -> [(original: Int, high: Double)] {
+        let turns = baseFrequencies.map { $0 / (2 * .pi) }
+        let between = factors.indices.filter { factors[$0] > 1 && factors[$0] < factor * (1 - 1e-6) }
+        let smooth = between.map { (1 / factors[$0] - 1 / factor) / (1 - 1 / factor) }
+        guard let first = between.first, let last = between.last else {
+            return (5...24).map { (1 << $0, 4) }
+        }
+        var found = [(Int(((smooth[0] * 3 + 1) / turns[first]).rounded()), 4.0)]
+        if first != last {
+            let slope = (smooth[0] - smooth[smooth.count - 1]) / (turns[first] - turns[last])
+            let high = 1 - 1 / (smooth[0] - slope * turns[first])
+            let original = slope * (high - 1)
+            if high.isFinite, original.isFinite, (1...1e9).contains(original) {
+                found.append((Int(original.rounded()), (high * 1000).rounded() / 1000))
+            }
+        }
+        return found
     }
 
     /// The factors as the reference converter computes them: in float32 throughout.
