@@ -10,6 +10,11 @@
 /// Neither needs an alignment and they do not overlap. Block types take a multiple of their block.
 typedef void (*ck_conversion)(const void *source, void *destination, size_t count);
 
+/// Writes `rows` rows of `columns` float32 numbers at `source` as blocks. `importance` weights the columns, one number
+/// for each; types whose search takes no weights ignore it. Rows are whole blocks.
+typedef void (*ck_encoder)(const void *source, void *destination, size_t rows, size_t columns,
+                           const float *_Nullable importance);
+
 /// The number of the `count` elements at `source` with some property.
 typedef size_t (*ck_tally)(const void *source, size_t count);
 
@@ -26,9 +31,9 @@ struct ck_kernels {
     ck_conversion f32_from_bf16;
 
     // From and to f32. Levels of elements that are not finite mean nothing; look for those first.
-    ck_conversion encode_q4_0;
-    ck_conversion encode_q8_0;
-    ck_conversion encode_q6_k;
+    ck_encoder encode_q4_0;
+    ck_encoder encode_q8_0;
+    ck_encoder encode_q6_k;
     ck_conversion decode_q4_0;
     ck_conversion decode_q8_0;
     ck_conversion decode_q6_k;

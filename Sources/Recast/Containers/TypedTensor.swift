@@ -4,10 +4,13 @@ struct TypedTensor: Sendable, Hashable {
     var tensor: LazyTensor { named.tensor }
     let named: NamedTensor
     let dtype: DType
+    /// What an error in each column weighs, for types that are chosen by a search.
+    let importance: LazyTensor?
 
-    init(_ named: NamedTensor, _ dtype: DType) {
+    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil) {
         self.named = named
         self.dtype = dtype
+        self.importance = importance
     }
 
     /// The bytes it takes; its rows fill whole blocks of the type.

@@ -120,7 +120,7 @@ extension Executor {
     /// Reads the job's rows once in the target type, and writes to every target what it wants of them.
     private func convert(_ job: Job, _ transfer: Transfer, _ reader: inout Reader) throws(RecastError) {
         guard let dtype = transfer.encoding.dtype else { return }
-        let encoded = transfer.source.converted(to: dtype)
+        let encoded = transfer.source.converted(to: dtype, importance: transfer.importance)
         let left = transfer.targets.map(\.columns.lowerBound).min() ?? 0
         let right = transfer.targets.map(\.columns.upperBound).max() ?? 0
         let window = Window(batch: job.batch, rows: job.rows, columns: left..<right)

@@ -32,7 +32,7 @@ extension LazyTensor {
         switch recipe {
         case .gathered(let base, let order):
             order.groupCount * rowByteCount <= 4 << 20 ? order.groupCount : base.rowGrain
-        case .converted(let base, _): base.rowGrain
+        case .converted(let base, _, _): base.rowGrain
         default: 1
         }
     }

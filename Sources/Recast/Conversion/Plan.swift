@@ -70,6 +70,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var name: String
     public var source: LazyTensor
     public var encoding: Encoding
+    /// What an error in each column weighs: float32, one row, or one for each matrix.
+    public var importance: LazyTensor?
     public var targets: [Target]
     public var exactness: Exactness
 
@@ -97,25 +99,31 @@ public struct Transfer: Sendable, Hashable, Codable {
         }
     }
 
-    public init(name: String, source: LazyTensor, encoding: Encoding, targets: [Target]) {
+    public init(
+        name: String, source: LazyTensor, encoding: Encoding, importance: LazyTensor? = nil, targets: [Target]
+    ) {
         self.name = name
         self.source = source
         self.encoding = encoding
+        self.importance = importance
         self.targets = targets
         exactness = encoding.exactness(of: source)
     }
 
     /// A whole tensor to one place.
-    public init(name: String, source: LazyTensor, encoding: Encoding, output: Int, offset: Int) {
+    public init(
+        name: String, source: LazyTensor, encoding: Encoding, importance: LazyTensor? = nil, output: Int, offset: Int
+    ) {
         let whole = Target(
             output: output, offset: offset, batches: 0..<source.batchCount, rows: 0..<source.rowCount,
             columns: 0..<source.columnCount)
-        self.init(name: name, source: source, encoding: encoding, targets: [whole])
+        self.init(name: name, source: source, encoding: encoding, importance: importance, targets: [whole])
     }
 
     init(_ tensor: TypedTensor, output: Int, offset: Int) {
         self.init(
-            name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), output: output, offset: offset)
+            name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), importance: tensor.importance,
+            output: output, offset: offset)
     }
 }
 
@@ -167,7 +175,7 @@ extension LazyTensor {
             base.changesNumbers
         case .stacked(let parts), .beside(let parts), .batched(let parts): parts.contains(where: \.changesNumbers)
         case .decoded(_, let parts): parts.contains(where: \.changesNumbers)
-        case .converted(let base, let arithmetic):
+        case .converted(let base, let arithmetic, _):
             !arithmetic.isEmpty || base.changesNumbers
                 || !(base.dtype == dtype || base.dtype.widensExactly(to: dtype))
         }

@@ -1,18 +1,19 @@
 extension DType {
-    /// The types this library computes with, besides F32 and F64.
-    private static let codecs: [DType: any BlockEncoding.Type] = [
-        .f16: HalfFloat.self,
+    /// The types this library reads, besides F32 and F64; those that are a `BlockEncoding` too are also written.
+    // swift-format-ignore
+    private static let codecs: [DType: any BlockDecoding.Type] = [
+        .f16:  HalfFloat.self,
         .bf16: BrainFloat.self,
         .q4_0: Q4_0.self,
-        .q6_k: Q6_K.self,
         .q8_0: Q8_0.self,
+        .q6_k: Q6_K.self,
     ]
 
     /// Whether numbers of this type can be turned into float32.
     public var isDecodable: Bool { self == .f32 || self == .f64 || Self.codecs[self] != nil }
 
     /// Whether float32 numbers can be turned into this type.
-    public var isEncodable: Bool { self == .f32 || Self.codecs[self] != nil }
+    public var isEncodable: Bool { self == .f32 || Self.codecs[self] is any BlockEncoding.Type }
 
     /// Stored bytes as float32 numbers; exact for every type but F64, which is rounded once.
     func decode(
@@ -36,9 +37,12 @@ extension DType {
         }
     }
 
-    /// Float32 numbers in this type, each rounded once, with a tally of what that did to them.
+    /// Rows of float32 numbers in this type, each rounded once, with a tally of what that did to them.
+    ///
+    /// - Parameter importance: what an error in each column weighs, if it is known.
     func encode(
-        _ numbers: UnsafeBufferPointer<Float>, into target: UnsafeMutableRawBufferPointer, tally: inout Tally
+        _ numbers: UnsafeBufferPointer<Float>, columns: Int, importance: UnsafePointer<Float>? = nil,
+        into target: UnsafeMutableRawBufferPointer, tally: inout Tally
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
         switch self {
@@ -53,9 +57,13 @@ extension DType {
             tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
         default: tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
         }
-        guard let codec = Self.codecs[self] else { throw .unsupported("\(self) cannot be written yet") }
-        codec.encode(source, into: out, count: numbers.count)
-        if let offset = codec.scaleOffset {
+        guard let codec = Self.codecs[self] as? any BlockEncoding.Type else {
+            throw .unsupported("\(self) cannot be written")
+        }
+        codec.encode(
+            source, into: out, rows: numbers.count / max(1, columns), columns: columns, importance: importance,
+            with: .best)
+        for offset in codec.scaleOffsets {
             tally.lostBlockCount += Self.infiniteHalves(out + offset, stride: blockBytes, in: target.count)
         }
     }

@@ -34,8 +34,18 @@ extension LazyTensor {
             try readTransposed(base, window, into: out, using: &reader)
         case .decoded(let encoding, let parts):
             try encoding.decode(parts, window, into: out.bindMemory(to: Float.self), using: &reader)
-        case .converted(let base, let arithmetic):
-            try readConverted(base, arithmetic, window, into: out, using: &reader)
+        case .converted(let base, let arithmetic, let importance):
+            guard let importance else {
+                try readConverted(base, arithmetic, nil, window, into: out, using: &reader)
+                return
+            }
+            let row = importance.rowCount == 1 ? 0 : window.batch
+            let weights = Window(rows: row..<row + 1, columns: window.columns)
+            try reader.withScratch(4 * window.columns.count) { (reader, buffer) throws(RecastError) in
+                try importance.read(weights, into: buffer, using: &reader)
+                let numbers = UnsafePointer(buffer.baseAddress!.assumingMemoryBound(to: Float.self))
+                try readConverted(base, arithmetic, numbers, window, into: out, using: &reader)
+            }
         }
     }
 
@@ -261,8 +271,8 @@ extension LazyTensor {
     private static let elementsAtOnce = 16 << 10
 
     private func readConverted(
-        _ base: LazyTensor, _ arithmetic: [Arithmetic], _ window: Window, into out: UnsafeMutableRawBufferPointer,
-        using reader: inout Reader
+        _ base: LazyTensor, _ arithmetic: [Arithmetic], _ importance: UnsafePointer<Float>?, _ window: Window,
+        into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
         // A row reduction needs whole rows, whatever part of them is wanted.
         if arithmetic.contains(.normalizingRows), window.columns.count < columnCount {
@@ -270,7 +280,7 @@ extension LazyTensor {
             let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
             let wanted = rowByteCount(of: window)
             try reader.withScratch(byteCount(of: whole)) { (reader, buffer) throws(RecastError) in
-                try readConverted(base, arithmetic, whole, into: buffer, using: &reader)
+                try readConverted(base, arithmetic, importance, whole, into: buffer, using: &reader)
                 for row in 0..<window.rows.count {
                     (out.baseAddress! + row * wanted)
                         .copyMemory(from: buffer.baseAddress! + row * rowByteCount + start, byteCount: wanted)
@@ -292,7 +302,9 @@ extension LazyTensor {
                     let numbers = scratch.bindMemory(to: Float.self)
                     try base.dtype.decode(UnsafeRawBufferPointer(raw), into: numbers, tally: &reader.tally)
                     for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
-                    try dtype.encode(UnsafeBufferPointer(numbers), into: target, tally: &reader.tally)
+                    try dtype.encode(
+                        UnsafeBufferPointer(numbers), columns: columns, importance: importance, into: target,
+                        tally: &reader.tally)
                 }
             }
         }

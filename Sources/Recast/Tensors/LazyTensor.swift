@@ -29,8 +29,9 @@ public struct LazyTensor: Sendable, Hashable, Codable {
         case transposed(LazyTensor)
         /// The numbers of a weight stored in several parts.
         case decoded(Encoding, [LazyTensor])
-        /// Numbers computed from numbers, and rounded once to `dtype`.
-        case converted(LazyTensor, [Arithmetic])
+        /// Numbers computed from numbers, and rounded once to `dtype`; where an importance is given, it weights the
+        /// columns: float32 of shape `[1, columns]`, or `[batch, columns]` for a row per matrix.
+        case converted(LazyTensor, [Arithmetic], importance: LazyTensor?)
     }
 
     init(dtype: DType, shape: [Int], recipe: Recipe) {
@@ -180,9 +181,20 @@ extension LazyTensor {
     }
 
     /// The numbers under another type, rounded once where it cannot hold them.
-    public func converted(to dtype: DType, _ arithmetic: [Arithmetic] = []) -> LazyTensor {
+    ///
+    /// - Parameter importance: what an error in each column weighs, where the type is chosen by a search: float32, one
+    ///   row, or one for each matrix.
+    public func converted(
+        to dtype: DType, _ arithmetic: [Arithmetic] = [], importance: LazyTensor? = nil
+    ) -> LazyTensor {
         if dtype == self.dtype, arithmetic.isEmpty { return self }
-        return LazyTensor(dtype: dtype, shape: shape, recipe: .converted(self, arithmetic))
+        if let importance {
+            precondition(
+                importance.dtype == .f32 && importance.shape.count == 2 && importance.columnCount == columnCount)
+            precondition(importance.rowCount == 1 || importance.rowCount == batchCount)
+        }
+        return LazyTensor(
+            dtype: dtype, shape: shape, recipe: .converted(self, arithmetic, importance: importance))
     }
 }
 

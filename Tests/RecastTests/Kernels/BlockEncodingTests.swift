@@ -83,7 +83,7 @@ private let quantizers: [any BlockEncoding.Type] = [Q4_0.self, Q8_0.self, Q6_K.s
                     actual.withUnsafeMutableBytes { destination in
                         encoding.encode(
                             (source.baseAddress! + 1).assumingMemoryBound(to: Float.self),
-                            into: destination.baseAddress! + 1, count: count, with: kernels)
+                            into: destination.baseAddress! + 1, rows: 1, columns: count, importance: nil, with: kernels)
                     }
                 }
                 #expect(actual == [0xA5] + expected + [0xA5], "\(encoding), \(count) with \(kernels.instructionSet)")
@@ -97,13 +97,13 @@ private let quantizers: [any BlockEncoding.Type] = [Q4_0.self, Q8_0.self, Q6_K.s
 extension BlockEncoding {
     static func encoded(_ elements: [Float], with kernels: Kernels) -> [UInt8] {
         var bytes = [UInt8](repeating: 0xA5, count: byteCount(of: elements.count))
-        encode(elements, into: &bytes, count: elements.count, with: kernels)
+        encode(elements, into: &bytes, rows: 1, columns: elements.count, importance: nil, with: kernels)
         return bytes
     }
 
     static func encodedPortably(_ elements: [Float]) -> [UInt8] {
         var bytes = [UInt8](repeating: 0xA5, count: byteCount(of: elements.count))
-        encodePortable(elements, into: &bytes, count: elements.count)
+        encodePortable(elements, into: &bytes, rows: 1, columns: elements.count, importance: nil)
         return bytes
     }
 

@@ -91,7 +91,7 @@ private let everyPattern = (0...UInt16.max).flatMap { [UInt8(truncatingIfNeeded:
                     narrow.withUnsafeMutableBytes { destination in
                         cast.encode(
                             (source.baseAddress! + 1).assumingMemoryBound(to: Float.self),
-                            into: destination.baseAddress! + 1, count: count, with: kernels)
+                            into: destination.baseAddress! + 1, rows: 1, columns: count, importance: nil, with: kernels)
                     }
                 }
                 halves.withUnsafeBytes { source in

@@ -1,24 +1,19 @@
+internal import CKernels
+
 /// Blocks of 32 levels 0...15 around 8 with one scale: f16 d, then 16 bytes whose low nibbles hold elements 0..<16 and
 /// whose high nibbles hold the rest; x = (q − 8)·d (gguf.md §b.1, §b.3).
 enum Q4_0: BlockEncoding {
     static let blockSize = 32
     static let blockByteCount = 18
-    static let scaleOffset: Int? = 0
+    static let scaleOffsets = [0]
+    static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q4_0 }
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q4_0 }
 
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
+    static func encodePortable(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?
     ) {
-        kernels.table.pointee.encode_q4_0(source, destination, count)
-    }
-
-    static func decode(
-        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.decode_q4_0(source, destination, count)
-    }
-
-    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
-        for block in 0..<count / blockSize {
+        for block in 0..<rows * columns / blockSize {
             let x = source + block * blockSize
             let out = destination + block * blockByteCount
             let scale = Float.farthest(of: x, count: blockSize) / -8

@@ -1,23 +1,18 @@
+internal import CKernels
+
 /// Blocks of 32 signed bytes with one scale: f16 d, then the levels −127...127; x = q·d (gguf.md §b.1, §b.3).
 enum Q8_0: BlockEncoding {
     static let blockSize = 32
     static let blockByteCount = 34
-    static let scaleOffset: Int? = 0
+    static let scaleOffsets = [0]
+    static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q8_0 }
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q8_0 }
 
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
+    static func encodePortable(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?
     ) {
-        kernels.table.pointee.encode_q8_0(source, destination, count)
-    }
-
-    static func decode(
-        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.decode_q8_0(source, destination, count)
-    }
-
-    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
-        for block in 0..<count / blockSize {
+        for block in 0..<rows * columns / blockSize {
             let x = source + block * blockSize
             let out = destination + block * blockByteCount
             let scale = abs(Float.farthest(of: x, count: blockSize)) / 127

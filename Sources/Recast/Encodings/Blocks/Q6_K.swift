@@ -1,27 +1,22 @@
+internal import CKernels
+
 /// Blocks of 256 levels −32...31 in 16 groups, each with a multiple of the block's scale: 128 bytes of low nibbles,
 /// 64 of upper bit pairs, 16 signed multiples, f16 d; x = (d·multiple)·level (gguf.md §b.1, §b.2; search §b.4, §b.7).
 enum Q6_K: BlockEncoding {
     static let blockSize = 256
     static let blockByteCount = 210
-    static let scaleOffset: Int? = 208
-
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.encode_q6_k(source, destination, count)
-    }
-
-    static func decode(
-        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.decode_q6_k(source, destination, count)
-    }
+    static let scaleOffsets = [208]
+    static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q6_k }
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q6_k }
 
     /// Below this a group counts as zeros.
     private static let smallest: Float = 1e-15
 
-    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
-        for block in 0..<count / blockSize {
+    static func encodePortable(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?
+    ) {
+        for block in 0..<rows * columns / blockSize {
             encodeBlock(source + block * blockSize, into: destination + block * blockByteCount)
         }
     }

@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// IEEE float32, as it is stored.
 enum SingleFloat {
     /// How many of `count` elements are infinite or not a number.
@@ -13,10 +15,13 @@ enum HalfFloat: BlockEncoding {
     static let blockSize = 1
     static let blockByteCount = 2
 
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.f32_from_f16 }
+
     static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?, with kernels: Kernels
     ) {
-        kernels.table.pointee.f16_from_f32(source, destination, count)
+        kernels.table.pointee.f16_from_f32(source, destination, rows * columns)
     }
 
     /// Casts bfloat16, by way of float32.
@@ -25,12 +30,6 @@ enum HalfFloat: BlockEncoding {
         with kernels: Kernels = .best
     ) {
         kernels.table.pointee.f16_from_bf16(source, destination, count)
-    }
-
-    static func decode(
-        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.f32_from_f16(source, destination, count)
     }
 
     /// How many of `count` elements are finite, but infinite once encoded.
@@ -43,8 +42,13 @@ enum HalfFloat: BlockEncoding {
         kernels.table.pointee.inexact_f16(source, count)
     }
 
-    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
-        for i in 0..<count { destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self) }
+    static func encodePortable(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?
+    ) {
+        for i in 0..<rows * columns {
+            destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self)
+        }
     }
 
     static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
@@ -81,16 +85,13 @@ enum BrainFloat: BlockEncoding {
     static let blockSize = 1
     static let blockByteCount = 2
 
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int, with kernels: Kernels
-    ) {
-        kernels.table.pointee.bf16_from_f32(source, destination, count)
-    }
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.f32_from_bf16 }
 
-    static func decode(
-        _ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int, with kernels: Kernels
+    static func encode(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?, with kernels: Kernels
     ) {
-        kernels.table.pointee.f32_from_bf16(source, destination, count)
+        kernels.table.pointee.bf16_from_f32(source, destination, rows * columns)
     }
 
     /// How many of `count` elements are finite, but infinite once encoded.
@@ -107,8 +108,13 @@ enum BrainFloat: BlockEncoding {
         kernels.table.pointee.inexact_bf16(source, count)
     }
 
-    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
-        for i in 0..<count { destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self) }
+    static func encodePortable(
+        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
+        importance: UnsafePointer<Float>?
+    ) {
+        for i in 0..<rows * columns {
+            destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self)
+        }
     }
 
     static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {

@@ -1,0 +1,88 @@
+// Casts
+
+INLINE uint16_t f16_of(float value)
+{
+#if HARDWARE_HALF
+    _Float16 half = (_Float16)value;
+    uint16_t bits;
+    memcpy(&bits, &half, sizeof bits);
+    return (bits & 0x7FFF) > 0x7C00 ? (bits & 0x8000) | 0x7E00 : bits;
+#else
+    uint32_t bits = bits_of(value), magnitude = bits & 0x7FFFFFFF;
+    uint32_t normal = (magnitude + 0xFFF + (magnitude >> 13 & 1) - (112 << 23)) >> 13;
+    // One unit in the last place of 0.5f is the smallest half: the addition rounds to it.
+    uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
+    uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
+    half = magnitude < 0x47800000 ? half : 0x7C00;
+    half = magnitude > 0x7F800000 ? 0x7E00 : half;
+    return (uint16_t)(half | (bits >> 16 & 0x8000));
+#endif
+}
+
+INLINE float f32_of_f16(uint16_t half)
+{
+#if HARDWARE_HALF
+    _Float16 value;
+    memcpy(&value, &half, sizeof half);
+    return (float)value;
+#else
+    uint32_t shifted = (uint32_t)(half & 0x7FFF) << 13;
+    uint32_t normal = shifted + (112 << 23);
+    uint32_t subnormal = bits_of(float_of(shifted + (113 << 23)) - float_of(113 << 23));
+    uint32_t special = shifted | 0x7F800000 | (shifted > 0x0F800000 ? 0x00400000 : 0);
+    uint32_t bits = shifted < 0x00800000 ? subnormal : normal;
+    bits = shifted < 0x0F800000 ? bits : special;
+    return float_of(bits | (uint32_t)(half & 0x8000) << 16);
+#endif
+}
+
+INLINE uint16_t bf16_of(float value)
+{
+    uint32_t bits = bits_of(value);
+    uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? bits >> 16 | 64 : rounded);
+}
+
+INLINE float f32_of_bf16(uint16_t brain)
+{
+    return float_of((uint32_t)brain << 16);
+}
+
+#define CAST(name, from, to, expression)                                                        \
+    static void name(const void *restrict source, void *restrict destination, size_t count)    \
+    {                                                                                           \
+        const from *restrict in = source;                                                       \
+        to *restrict out = destination;                                                         \
+        for (size_t i = 0; i < count; i++) out[i] = expression;                                 \
+    }
+
+CAST(f16_from_f32, unaligned_float, unaligned_u16, f16_of(in[i]))
+CAST(f16_from_bf16, unaligned_u16, unaligned_u16, f16_of(f32_of_bf16(in[i])))
+CAST(bf16_from_f32, unaligned_float, unaligned_u16, bf16_of(in[i]))
+CAST(f32_from_f16, unaligned_u16, unaligned_float, f32_of_f16(in[i]))
+CAST(f32_from_bf16, unaligned_u16, unaligned_u32, (uint32_t)in[i] << 16)
+
+// Tallies
+
+// Counting a stretch in 32 bits keeps the counters as narrow as the elements.
+#define TALLY(name, condition)                                                                  \
+    static size_t name(const void *restrict source, size_t count)                              \
+    {                                                                                           \
+        const unaligned_u32 *restrict in = source;                                              \
+        size_t total = 0;                                                                       \
+        for (size_t start = 0; start < count; start += 65536) {                                 \
+            size_t end = count - start < 65536 ? count : start + 65536;                         \
+            uint32_t found = 0;                                                                 \
+            for (size_t i = start; i < end; i++) {                                              \
+                uint32_t bits = in[i], magnitude = bits & 0x7FFFFFFF;                           \
+                found += (condition);                                                           \
+            }                                                                                   \
+            total += found;                                                                     \
+        }                                                                                       \
+        return total;                                                                           \
+    }
+
+TALLY(nonfinite, magnitude >= 0x7F800000)
+TALLY(overflowing_f16, (magnitude >= 0x477FF000) & (magnitude < 0x7F800000))
+TALLY(inexact_f16, (magnitude <= 0x7F800000) & (bits_of(f32_of_f16(f16_of(float_of(bits)))) != bits))
+TALLY(inexact_bf16, (magnitude <= 0x7F800000) & ((bits & 0xFFFF) != 0))

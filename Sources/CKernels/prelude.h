@@ -1,0 +1,70 @@
+// Lanes, and what every kernel uses.
+
+#pragma STDC FP_CONTRACT OFF
+#pragma clang fp contract(off)
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("clang loop unroll(full)")
+
+typedef float floats __attribute__((ext_vector_type(LANES)));
+typedef int32_t ints __attribute__((ext_vector_type(LANES)));
+
+#if LANES == 4
+#define ZIPPED_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define ZIPPED_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#elif LANES == 8
+#define ZIPPED_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIPPED_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIPPED_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIPPED_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#endif
+
+// Unaligned access
+
+typedef float unaligned_float __attribute__((aligned(1)));
+typedef uint32_t unaligned_u32 __attribute__((aligned(1), may_alias));
+typedef uint16_t unaligned_u16 __attribute__((aligned(1), may_alias));
+
+INLINE floats loaded(const unaligned_float *source)
+{
+    floats value;
+    memcpy(&value, source, sizeof value);
+    return value;
+}
+
+INLINE uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+INLINE float float_of(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// The element farthest from zero, the first of several.
+INLINE float extreme(const unaligned_float *x, int count)
+{
+    float magnitude = 0, value = 0;
+    for (int i = 0; i < count; i++) {
+        if (fabsf(x[i]) > magnitude) {
+            magnitude = fabsf(x[i]);
+            value = x[i];
+        }
+    }
+    return value;
+}
+
+// Adding 1.5·2^23 leaves no fraction bits: what remains is the nearest integer, ties to even.
+#define TO_INTEGER 12582912.0f
+#define SMALLEST_GROUP 1e-15f
+
+INLINE int32_t nearest(float value)
+{
+    return (int32_t)(bits_of(value + TO_INTEGER) & 0x7FFFFF) - 0x400000;
+}
