@@ -111,7 +111,8 @@ struct Convert: ParsableCommand {
             options = ConversionOptions(target: .huggingFace(family: chosen == "same" ? nil : chosen))
         }
         options.dtype = dtype.dtype
-        options.encoding = try encoding.map { try GGUFFileType.named($0) }
+        if target == .huggingface, let encoding { options.packing = try Packing.named(encoding) }
+        if options.packing == nil { options.encoding = try encoding.map { try GGUFFileType.named($0) } }
         options.maximumShardSize = maxShardSize?.bytes
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer

@@ -59,6 +59,7 @@ public struct Conversion: Sendable {
             var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
             executor.isInterrupted = isInterrupted
             try executor.prepare()
+            executor.reductions = try executor.reduce()
             let tallies = try executor.run(journal: journal, progress: progress)
             try check(tallies)
             if verifies { try verify(staged) }
@@ -82,7 +83,7 @@ public struct Conversion: Sendable {
         var problems: [String] = []
         var isOverflow = false
         for (transfer, tally) in zip(plan.transfers, tallies) {
-            let type = transfer.encoding.dtype?.name ?? ""
+            let type = transfer.encoding.name
             if tally.nonfiniteCount > 0 {
                 problems.append(
                     "\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
@@ -104,8 +105,8 @@ public struct Conversion: Sendable {
 
     /// Reads back the headers of what was written, as any reader would.
     private func verify(_ staged: StagedDestination) throws(RecastError) {
-        var expected: [String: Transfer] = [:]
-        for transfer in plan.transfers { expected[transfer.name] = transfer }
+        var expected: [String: StoredPart] = [:]
+        for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
         for output in plan.outputs {
             let path = staged.stagedPath(output)
             guard POSIX.status(path)?.byteCount == output.byteCount else {
@@ -121,8 +122,8 @@ public struct Conversion: Sendable {
                 continue
             }
             for tensor in tensors {
-                guard let transfer = expected[tensor.name], transfer.source.shape == tensor.tensor.shape,
-                    transfer.encoding.dtype == tensor.tensor.dtype
+                guard let part = expected[tensor.name], part.shape == tensor.tensor.shape,
+                    part.dtype == tensor.tensor.dtype
                 else { throw RecastError(.inputOutput, "\(tensor.name) was not written as planned", trail: [path]) }
             }
         }

@@ -10,6 +10,8 @@ struct Executor: Sendable {
     let files: FilePool
     let outputs: OutputPool
     let workers: Int
+    /// What some encodings must know of a whole tensor beforehand, by transfer.
+    var reductions: [Int: Reduced] = [:]
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
 
     /// Byte ranges shorter than this are cheaper to read together and permute in memory.
@@ -67,6 +69,10 @@ struct Executor: Sendable {
     private func perform(_ job: Job, using reader: inout Reader) throws(RecastError) {
         let transfer = plan.transfers[job.transfer]
         do throws(RecastError) {
+            if transfer.movesCodes {
+                try convertTile(job, transfer, &reader)
+                return
+            }
             for target in transfer.targets where try !copyRuns(job, transfer, target, &reader) {
                 try convert(job, transfer, &reader)
                 return

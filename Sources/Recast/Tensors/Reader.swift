@@ -15,6 +15,8 @@ public struct Tally: Sendable, Hashable, Codable {
     public var roundedCount = 0
     /// Blocks whose scale became infinite, and with it all their numbers.
     public var lostBlockCount = 0
+    /// Scales and minima of re-packed weights that their new type holds only after rounding.
+    public var roundedScaleCount = 0
     /// NaNs and infinities where an encoding needs numbers.
     public var nonfiniteCount = 0
 
@@ -24,6 +26,7 @@ public struct Tally: Sendable, Hashable, Codable {
         sum.overflowCount += other.overflowCount
         sum.roundedCount += other.roundedCount
         sum.lostBlockCount += other.lostBlockCount
+        sum.roundedScaleCount += other.roundedScaleCount
         sum.nonfiniteCount += other.nonfiniteCount
     }
 }
