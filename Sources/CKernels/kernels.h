@@ -8,6 +8,7 @@
 
 #include "prelude.h"
 #include "casts.h"
+#include "differences.h"
 #include "blocks_of_32.h"
 #include "blocks_of_256.h"
 
@@ -28,4 +29,5 @@ const struct ck_kernels TABLE = {
     .overflowing_f16 = overflowing_f16,
     .inexact_f16 = inexact_f16,
     .inexact_bf16 = inexact_bf16,
+    .differences = differences,
 };

@@ -18,6 +18,15 @@ typedef void (*ck_encoder)(const void *source, void *destination, size_t rows, s
 /// The number of the `count` elements at `source` with some property.
 typedef size_t (*ck_tally)(const void *source, size_t count);
 
+/// What happened to numbers on their way to others.
+struct ck_difference {
+    double squared_error, squared_source;
+    float farthest;
+};
+
+/// Adds the differences of `count` float32 numbers to `sums`.
+typedef void (*ck_comparison)(const void *source, const void *result, size_t count, struct ck_difference *sums);
+
 /// The hot loops, compiled for one instruction set. The bytes they write do not depend on which one that is.
 struct ck_kernels {
     const char *instruction_set;
@@ -43,6 +52,8 @@ struct ck_kernels {
     ck_tally overflowing_f16;
     ck_tally inexact_f16;
     ck_tally inexact_bf16;
+
+    ck_comparison differences;
 };
 
 #define CK_LEVEL_COUNT 3

@@ -8,7 +8,7 @@ public struct Conversion: Sendable {
     public var resumes = false
     /// Whether finite numbers may become infinite.
     public var allowsOverflow = false
-    public var verifies = true
+    public var verification = Verification.computed
     public var workers = 1
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
@@ -60,9 +60,10 @@ public struct Conversion: Sendable {
             executor.isInterrupted = isInterrupted
             try executor.prepare()
             executor.reductions = try executor.reduce()
-            let tallies = try executor.run(journal: journal, progress: progress)
+            executor.verification = verification
+            var tallies = try executor.run(journal: journal, progress: progress)
             try check(tallies)
-            if verifies { try verify(staged) }
+            if verification != .none { try verify(staged, executor, &tallies) }
             try staged.commit()
             return Report(plan, tallies: tallies)
         } catch {
@@ -104,7 +105,24 @@ public struct Conversion: Sendable {
     }
 
     /// Reads back the headers of what was written, as any reader would.
-    private func verify(_ staged: StagedDestination) throws(RecastError) {
+    private func verify(
+        _ staged: StagedDestination, _ executor: Executor, _ tallies: inout [Tally]
+    ) throws(RecastError) {
+        try verifyHeaders(staged)
+        try executor.verifyWritten(tallies)
+        if verification == .everything { try executor.verifyCopies() }
+        guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
+        let checkpoint = try Checkpoint(path: staged.stagedRoot)
+        let configuration: JSON.Object? =
+            if case .huggingFace(let files) = checkpoint.content { files.configuration } else { nil }
+        let modules = try QuantizedModules.find(
+            in: checkpoint.tensors, configuration: configuration, files: checkpoint.files, file: checkpoint.path)
+        var decoded: [String: LazyTensor] = [:]
+        for tensor in modules?.tensors ?? [] { decoded[tensor.name] = tensor.tensor }
+        try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
+    }
+
+    private func verifyHeaders(_ staged: StagedDestination) throws(RecastError) {
         var expected: [String: StoredPart] = [:]
         for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
         for output in plan.outputs {

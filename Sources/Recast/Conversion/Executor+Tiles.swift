@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 extension Transfer {
@@ -23,14 +22,16 @@ extension Executor {
         switch transfer.encoding {
         case .plain(let dtype):
             let byteCount = tile.rows * tile.columns / dtype.blockElements * dtype.blockBytes
-            try reader.withScratch(byteCount) { (_, buffer) throws(RecastError) in
+            try reader.withScratch(byteCount) { (reader, buffer) throws(RecastError) in
                 tile.blocks(of: dtype, into: buffer)
                 for target in transfer.targets {
                     let rowBytes = byteCount / tile.rows
                     let row = job.batch * transfer.source.rowCount + job.rows.lowerBound
-                    try outputs.sink(target.output).write(
-                        UnsafeRawBufferPointer(buffer), at: target.offset + row * rowBytes)
+                    try write(
+                        UnsafeRawBufferPointer(buffer), to: target.output, at: target.offset + row * rowBytes,
+                        &reader.tally)
                 }
+                if reader.measuresErrors { try measure(job, transfer, buffer, as: dtype, &reader) }
             }
         case .packed(let packed):
             let shape = (rows: transfer.source.rowCount, columns: transfer.source.columnCount)
@@ -38,7 +39,7 @@ extension Executor {
                 of: tile, rows: job.rows, shape: shape, reduced: reductions[job.transfer], tally: &reader.tally)
             for piece in pieces {
                 for target in transfer.targets where target.part == piece.part {
-                    try write(piece, to: target)
+                    try write(piece, to: target, &reader.tally)
                 }
             }
         }
@@ -70,8 +71,21 @@ extension Executor {
         }
     }
 
+    /// How far re-packed blocks are from the numbers their source stands for.
+    private func measure(
+        _ job: Job, _ transfer: Transfer, _ blocks: UnsafeMutableRawBufferPointer, as dtype: DType,
+        _ reader: inout Reader
+    ) throws(RecastError) {
+        let numbers = transfer.source.converted(to: .f32)
+        let window = Window(batch: job.batch, rows: job.rows, columns: 0..<numbers.columnCount)
+        try reader.withScratch(numbers.byteCount(of: window)) { (reader, buffer) throws(RecastError) in
+            try numbers.read(window, into: buffer, using: &reader)
+            try reader.measure(buffer.bindMemory(to: Float.self), encodedAs: dtype, blocks)
+        }
+    }
+
     /// Writes a window of a stored tensor: at once where it has whole rows, row by row otherwise.
-    private func write(_ piece: Piece, to target: Transfer.Target) throws(RecastError) {
+    private func write(_ piece: Piece, to target: Transfer.Target, _ tally: inout Tally) throws(RecastError) {
         guard !piece.bytes.isEmpty else { return }
         let sink = try outputs.sink(target.output)
         let width = piece.bytes.count / piece.window.rows.count
@@ -79,6 +93,11 @@ extension Executor {
         let stride = piece.columnCount * element
         let first = target.offset + piece.window.rows.lowerBound * stride + piece.window.columns.lowerBound * element
         try piece.bytes.withBytes { (bytes) throws(RecastError) in
+            note(
+                bytes,
+                WrittenBytes(
+                    output: target.output, offset: first, rowByteCount: width, rowCount: piece.window.rows.count,
+                    stride: stride, checksum: 0), &tally)
             if width == stride {
                 try sink.write(bytes, at: first)
                 return
@@ -93,30 +112,14 @@ extension Executor {
     /// Reads the tensors whose encodings must know something of all their numbers first.
     func reduce() throws(RecastError) -> [Int: Reduced] {
         let wanted = jobs.indices.filter { plan.transfers[jobs[$0].transfer].reduction != nil }
-        guard !wanted.isEmpty else { return [:] }
-        let next = Atomic<Int>(0)
-        let outcomes = Mutex<[Int: Result<Reduced, RecastError>]>([:])
-        DispatchQueue.concurrentPerform(iterations: min(workers, wanted.count)) { _ in
-            var reader = Reader(files: files)
-            while true {
-                let turn = next.add(1, ordering: .relaxed).oldValue
-                guard turn < wanted.count else { return }
-                let job = jobs[wanted[turn]]
-                let outcome: Result<Reduced, RecastError>
-                do throws(RecastError) {
-                    if isInterrupted() { throw RecastError(.interrupted, "interrupted") }
-                    outcome = .success(try reduce(job, &reader))
-                } catch { outcome = .failure(error) }
-                outcomes.withLock { $0[wanted[turn]] = outcome }
-                if case .failure = outcome { return }
-            }
+        let outcomes = Mutex<[Int: Reduced]>([:])
+        try inParallel(over: wanted.count) { (index, reader) throws(RecastError) in
+            let reduced = try reduce(jobs[wanted[index]], &reader)
+            outcomes.withLock { $0[wanted[index]] = reduced }
         }
         var reductions: [Int: Reduced] = [:]
         let found = outcomes.withLock { $0 }
-        for index in wanted {
-            guard let outcome = found[index] else { continue }
-            reductions[jobs[index].transfer, default: Reduced()] += try outcome.get()
-        }
+        for index in wanted { reductions[jobs[index].transfer, default: Reduced()] += found[index] ?? Reduced() }
         return reductions
     }
 

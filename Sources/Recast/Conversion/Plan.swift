@@ -150,6 +150,16 @@ public struct Transfer: Sendable, Hashable, Codable {
         method = tensor.method
     }
 
+    /// What happens to the numbers, in words.
+    public var treatment: String {
+        if let repacking { return repacking.isExact ? "re-packed exactly" : "re-packed with rounded scales" }
+        switch exactness {
+        case .bit: return encoding.dtype == source.dtype ? "copied" : "exact"
+        case .rounded: return "rounded"
+        case .quantized: return source.isQuantized ? "re-quantized" : "quantized"
+        }
+    }
+
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }
 }

@@ -29,10 +29,15 @@ extension Planning {
         let modelType = options.dtype ?? Self.modelType(lowered.tensors)
         var keptCount = 0
         var decodedCount = 0
+        var linted: [ConsumerLint.Weight] = []
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
                 let obstacle = Self.obstacle(of: encoding, tensor.tensor)
+                linted.append(
+                    ConsumerLint.Weight(
+                        slot: slot, name: tensor.name, shape: tensor.tensor.shape,
+                        encoding: obstacle == nil ? encoding : nil))
                 if obstacle == nil {
                     var encoding = encoding
                     var source = tensor
@@ -68,6 +73,7 @@ extension Planning {
                     "asymmetric compressed-tensors weights load in vLLM, and in transformers with "
                         + "CompressedTensorsConfig(dequantize=True); symmetric ones load everywhere")
             }
+            plan.warnings += ConsumerLint(weights: linted).warnings
         } else if keptCount > 0 {
             outcome.quantization = .kept
         }

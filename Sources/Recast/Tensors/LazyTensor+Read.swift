@@ -305,6 +305,9 @@ extension LazyTensor {
                     try dtype.encode(
                         UnsafeBufferPointer(numbers), columns: columns, importance: importance, into: target,
                         tally: &reader.tally)
+                    if reader.measuresErrors, dtype.isQuantized {
+                        try reader.measure(numbers, encodedAs: dtype, target)
+                    }
                 }
             }
         }
