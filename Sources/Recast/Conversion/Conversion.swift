@@ -113,12 +113,8 @@ public struct Conversion: Sendable {
         if verification == .everything { try executor.verifyCopies() }
         guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
         let checkpoint = try Checkpoint(path: staged.stagedRoot)
-        let configuration: JSON.Object? =
-            if case .huggingFace(let files) = checkpoint.content { files.configuration } else { nil }
-        let modules = try QuantizedModules.find(
-            in: checkpoint.tensors, configuration: configuration, files: checkpoint.files, file: checkpoint.path)
         var decoded: [String: LazyTensor] = [:]
-        for tensor in modules?.tensors ?? [] { decoded[tensor.name] = tensor.tensor }
+        for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
         try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
     }
 

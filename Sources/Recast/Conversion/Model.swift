@@ -61,8 +61,7 @@ extension Model {
         let reader = HuggingFaceConfiguration(object: object, file: path)
         let configuration = try reader.configuration(of: family)
         let saysTied = try reader.tiesEmbeddings(family)
-        let quantized = try QuantizedModules.find(
-            in: checkpoint.tensors, configuration: object, files: checkpoint.files, file: checkpoint.path)
+        let quantized = try checkpoint.quantizedModules()
         let tensors = Self.withPrefix(quantized?.tensors ?? checkpoint.tensors)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
