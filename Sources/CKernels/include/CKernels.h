@@ -86,4 +86,13 @@ const struct ck_kernels *ck_kernels_best(void);
 /// "avx512", "avx2", "neon" or "portable".
 const char *ck_instruction_set(void);
 
+/// The state of a CRC-32 (polynomial 0xEDB88320) after `count` bytes at `source`, a multiple of 64; it begins and ends
+/// inverted.
+typedef uint32_t (*ck_checksum)(uint32_t state, const void *source, size_t count);
+
+/// The CRC-32 of a level, 0 being the slowest; null where this machine has no such level, which may be all of them.
+ck_checksum _Nullable ck_crc32_at(int level);
+
+#define CK_CRC32_LEVEL_COUNT 2
+
 #pragma clang assume_nonnull end
