@@ -234,7 +234,7 @@ struct CodeTable {
     let values: [Float]
     private let sorted: [(value: Float, code: UInt8)]
 
-    init(_ book: Codebook) {
+    init(_ book: LevelTable) {
         values = book.values
         var seen: Set<Float> = []
         sorted = values.enumerated().filter { !$0.element.isNaN && seen.insert($0.element).inserted }

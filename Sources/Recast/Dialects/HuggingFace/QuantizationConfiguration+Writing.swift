@@ -94,7 +94,7 @@ enum QuantizationConfiguration {
         let type = draft.modelType.torchName
         return [
             "quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "_load_in_4bit": true,
-            "_load_in_8bit": false, "bnb_4bit_quant_type": .string(draft.packing.template.codebookName),
+            "_load_in_8bit": false, "bnb_4bit_quant_type": .string(draft.packing.template.levelTableName),
             "bnb_4bit_use_double_quant": .bool(draft.packing.template.isNested),
             "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
             "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,
@@ -118,7 +118,7 @@ enum QuantizationConfiguration {
 }
 
 extension PackedEncoding {
-    var codebookName: String { if case .table(let book) = scheme.grid { book.rawValue } else { "" } }
+    var levelTableName: String { if case .table(let book) = scheme.grid { book.rawValue } else { "" } }
 }
 
 extension [String] {

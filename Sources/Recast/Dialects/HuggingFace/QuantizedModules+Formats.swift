@@ -169,7 +169,7 @@ extension QuantizedModules {
 
     mutating func fourBit(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
         let prefix = module + ".weight.quant_state.bitsandbytes__"
-        guard let book = [Codebook.nf4, .fp4].first(where: { stored[prefix + $0.rawValue] != nil }) else {
+        guard let book = [LevelTable.nf4, .fp4].first(where: { stored[prefix + $0.rawValue] != nil }) else {
             throw RecastError(.malformedInput, "has no quant_state of NF4 or FP4")
         }
         let document = try part(prefix + book.rawValue)

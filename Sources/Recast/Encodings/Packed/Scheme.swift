@@ -10,7 +10,7 @@ public struct Scheme: Sendable, Hashable, Codable {
     public enum Grid: Sendable, Hashable, Codable {
         /// 0 ..< 2^bits, evenly spaced.
         case integers(bits: Int)
-        case table(Codebook)
+        case table(LevelTable)
     }
 
     /// Which number the code of zero has.
@@ -65,7 +65,7 @@ public struct Scheme: Sendable, Hashable, Codable {
 }
 
 /// A table of numbers that are not evenly spaced.
-public enum Codebook: String, Sendable, Hashable, Codable {
+public enum LevelTable: String, Sendable, Hashable, Codable {
     /// bitsandbytes' 4-bit quantiles of a normal distribution (the QLoRA paper, appendix E).
     case nf4
     /// bitsandbytes' 4-bit float with its own order.
