@@ -32,11 +32,29 @@ struct ck_kernels {
 
     // From and to f32. Levels of elements that are not finite mean nothing; look for those first.
     ck_encoder encode_q4_0;
+    ck_encoder encode_q4_1;
+    ck_encoder encode_q5_0;
+    ck_encoder encode_q5_1;
     ck_encoder encode_q8_0;
+    ck_encoder encode_q2_k;
+    ck_encoder encode_q3_k;
+    ck_encoder encode_q4_k;
+    ck_encoder encode_q5_k;
     ck_encoder encode_q6_k;
+    ck_encoder encode_iq4_nl;
+    ck_encoder encode_iq4_xs;
     ck_conversion decode_q4_0;
+    ck_conversion decode_q4_1;
+    ck_conversion decode_q5_0;
+    ck_conversion decode_q5_1;
     ck_conversion decode_q8_0;
+    ck_conversion decode_q2_k;
+    ck_conversion decode_q3_k;
+    ck_conversion decode_q4_k;
+    ck_conversion decode_q5_k;
     ck_conversion decode_q6_k;
+    ck_conversion decode_iq4_nl;
+    ck_conversion decode_iq4_xs;
 
     // Over f32. Overflowing: finite, yet infinite once cast. Inexact: changed by the cast and back, NaN aside.
     ck_tally nonfinite;
