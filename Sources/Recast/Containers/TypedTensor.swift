@@ -5,12 +5,15 @@ struct TypedTensor: Sendable, Hashable {
     let named: NamedTensor
     let dtype: DType
     /// What an error in each column weighs, for types that are chosen by a search.
-    let importance: LazyTensor?
+    var importance: LazyTensor?
+    /// Why it has that type, for people; nil where that goes without saying.
+    let remark: String?
 
-    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil) {
+    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil, remark: String? = nil) {
         self.named = named
         self.dtype = dtype
         self.importance = importance
+        self.remark = remark
     }
 
     /// The bytes it takes; its rows fill whole blocks of the type.
@@ -34,5 +37,15 @@ extension [TypedTensor] {
             size += count
         }
         return shards.isEmpty ? [[]] : shards
+    }
+
+    /// The tensors in their order, so many to a shard.
+    func shards(counts: [Int]) -> [[TypedTensor]] {
+        precondition(counts.reduce(0, +) == count)
+        var start = 0
+        return counts.map { count in
+            defer { start += count }
+            return Array(self[start..<start + count])
+        }
     }
 }

@@ -78,7 +78,11 @@ extension Plan {
             add("\(output.name)|\(output.byteCount);".utf8)
             for literal in output.literals { add(literal.bytes) }
         }
-        for transfer in transfers { add("\(transfer.source)|\(transfer.encoding)|\(transfer.targets);".utf8) }
+        for transfer in transfers {
+            add("\(transfer.source)|\(transfer.encoding)|\(transfer.targets)".utf8)
+            if let importance = transfer.importance { add("|\(importance)".utf8) }
+            add(";".utf8)
+        }
         return hash
     }
 }

@@ -74,6 +74,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var importance: LazyTensor?
     public var targets: [Target]
     public var exactness: Exactness
+    /// Why it is encoded so, for people; nil where that goes without saying.
+    public var remark: String?
 
     /// A box of the encoded weight and where it goes, packed row after row.
     public struct Target: Sendable, Hashable, Codable {
@@ -124,6 +126,7 @@ public struct Transfer: Sendable, Hashable, Codable {
         self.init(
             name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), importance: tensor.importance,
             output: output, offset: offset)
+        remark = tensor.remark
     }
 }
 
