@@ -115,6 +115,7 @@ extension Planning {
         metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
         metadata["general.size_label"] = .string(
             Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.elementCount }))
+        // The file type has its place here, and its value once types are chosen.
         try architecture.write(
             model.graph.configuration, hasHeadDimension: model.original?["head_dim"]?.int != nil,
             fileType: 0, into: &metadata)

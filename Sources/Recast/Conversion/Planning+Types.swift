@@ -130,8 +130,8 @@ private struct TypeReport {
             }
         }
         return groups.map {
-            "\($0.wanted) blocks of \($0.wanted.blockElements): \($0.dtype) stands in, in \($0.names.count) tensors "
-                + "(\($0.names.abridged))"
+            "\($0.wanted) blocks of \($0.wanted.blockElements): \($0.dtype) stands in, in \($0.names.count) "
+                + "\($0.names.count == 1 ? "tensor" : "tensors") (\($0.names.abridged))"
         }
     }
 }
