@@ -40,6 +40,18 @@ struct Convert: ParsableCommand {
         help: ArgumentHelp("Quantize on the way: q8_0, q6_k, q4_0, … as llama-quantize does.", valueName: "name"))
     var encoding: String?
 
+    @Option(help: "What shares a scale: tensor, channel or group.")
+    var per: Packing.Choices.Reach?
+
+    @Option(help: ArgumentHelp("Columns that share a scale; -1 for whole rows.", valueName: "n"))
+    var groupSize: Int?
+
+    @Flag(inversion: .prefixedNo, help: "Whether zero has the middle code.")
+    var symmetric: Bool?
+
+    @Option(help: "How scales are found: round or search.")
+    var method: QuantizationMethod = .round
+
     @Option(help: ArgumentHelp("Split the output into files of at most this size, such as 5GB.", valueName: "size"))
     var maxShardSize: ByteCount?
 
@@ -114,7 +126,11 @@ struct Convert: ParsableCommand {
             options = ConversionOptions(target: .huggingFace(family: chosen == "same" ? nil : chosen))
         }
         options.dtype = dtype.dtype
-        if target == .huggingface, let encoding { options.packing = try Packing.named(encoding) }
+        if target == .huggingface, let encoding {
+            var choices = Packing.Choices()
+            (choices.per, choices.groupSize, choices.isSymmetric, choices.method) = (per, groupSize, symmetric, method)
+            options.packing = try Packing.named(encoding, choices)
+        }
         if options.packing == nil { options.encoding = try encoding.map { try GGUFFileType.named($0) } }
         options.maximumShardSize = maxShardSize?.bytes
         options.tokenizer = tokenizer.tokenizer
@@ -123,6 +139,9 @@ struct Convert: ParsableCommand {
         return options
     }
 }
+
+extension Packing.Choices.Reach: ExpressibleByArgument {}
+extension QuantizationMethod: ExpressibleByArgument {}
 
 // MARK: What is shown
 
