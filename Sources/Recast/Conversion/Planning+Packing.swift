@@ -30,6 +30,10 @@ extension Planning {
         var keptCount = 0
         var decodedCount = 0
         var linted: [ConsumerLint.Weight] = []
+        // A configuration speaks of all weights: they stay as they are together, or not at all.
+        let keepsCodes =
+            options.packing == nil && options.dtype == nil
+            && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
@@ -51,7 +55,7 @@ extension Planning {
             if slot.part == .weight, slot.role.isLinear || slot.role == .outputHead {
                 plain.append(String(tensor.name.dropLast(".weight".count)))
             }
-            if options.packing == nil, options.dtype == nil, let parts = Self.storedParts(of: tensor) {
+            if keepsCodes, let parts = Self.storedParts(of: tensor) {
                 outcome.tensors += parts
                 keptCount += 1
                 continue
