@@ -4,8 +4,8 @@ extension Planning {
             throw .unsupported(
                 "Hugging Face targets cannot hold the encoding \(encoding.name); a destination that ends in .gguf can")
         }
-        guard options.quantization.isDefault else {
-            throw .usage("an importance file, overrides and the like are for GGUF targets")
+        guard options.packing == nil ? options.quantization.isDefault : options.quantization.onlyImportance else {
+            throw .usage("overrides and the like are for GGUF targets")
         }
         if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
             throw .unsupported(
