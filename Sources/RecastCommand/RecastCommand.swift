@@ -17,7 +17,9 @@ struct RecastCommand: ParsableCommand {
             supported, 73 the destination exists, 74 input/output, 130 interrupted.
             """,
         version: Versions.text,
-        subcommands: [Inspect.self, Convert.self, MeasurePerplexity.self, Generate.self, Diff.self])
+        subcommands: [
+            Inspect.self, Convert.self, MeasurePerplexity.self, Generate.self, Diff.self, Pack.self, Unpack.self,
+        ])
 
     static func main() {
         do {
