@@ -34,19 +34,19 @@ struct Pack: ParsableCommand {
     func validate() throws { try ResourceOptions.check(jobs: jobs) }
 
     func run() throws {
-        var packing = try Packing(checkpoint, to: archive)
-        packing.replaces = force
-        packing.workers = jobs
-        output.notes(packing.notes, warnings: [])
+        var archiving = try Archiving(checkpoint, to: archive)
+        archiving.replaces = force
+        archiving.workers = jobs
+        output.notes(archiving.notes, warnings: [])
         let display = output.quiet ? nil : ProgressDisplay("packing")
         let start = ContinuousClock.now
         defer { display?.finish() }
-        let report = try packing.run { display?.show($0) }
+        let report = try archiving.run { display?.show($0) }
         display?.finish()
-        show(report, notes: packing.notes, seconds: start.duration(to: .now).seconds)
+        show(report, notes: archiving.notes, seconds: start.duration(to: .now).seconds)
     }
 
-    private func show(_ report: Packing.Report, notes: [String], seconds: Double) {
+    private func show(_ report: Archiving.Report, notes: [String], seconds: Double) {
         let ratio = Double(report.byteCount) / Double(max(1, report.originalByteCount))
         if output.json {
             Console.result([

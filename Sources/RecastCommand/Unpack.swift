@@ -34,7 +34,7 @@ struct Unpack: ParsableCommand {
 
     func run() throws {
         let packed = try Archive(path: archive)
-        var conversion = try Unpacking(packed, to: destination).conversion
+        var conversion = try Extraction(packed, to: destination).conversion
         conversion.replaces = force
         conversion.resumes = resume
         conversion.workers = jobs

@@ -138,7 +138,11 @@ public struct HuggingFaceFiles: Sendable {
     }
 
     private init(single name: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
-        let file = try SafetensorsFile(folder.source(of: name), files: &files)
+        let source = try folder.source(of: name)
+        guard !Archive.recognizes(source) else {
+            throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
+        }
+        let file = try SafetensorsFile(source, files: &files)
         try self.init(folder, names: names, metadata: file.metadata, tensors: file.tensors, weightFiles: [name])
     }
 

@@ -18,11 +18,17 @@ struct PlaneLayout: Sendable, Hashable {
 
     /// The layout of an entry that begins at `start`, before any frame is known.
     init(_ planes: Planes, elementCount: Int, elementsPerFrame: Int, compressed: UInt8, at start: Int) {
+        self.init(
+            planes, elementCount: elementCount, elementsPerFrame: elementsPerFrame, compressed: compressed,
+            openOffset: (start + Self.headerByteCount).aligned(to: Self.alignment))
+    }
+
+    private init(_ planes: Planes, elementCount: Int, elementsPerFrame: Int, compressed: UInt8, openOffset: Int) {
         self.planes = planes
         self.elementCount = elementCount
         self.elementsPerFrame = elementsPerFrame
         self.compressed = compressed
-        openOffset = (start + Self.headerByteCount).aligned(to: Self.alignment)
+        self.openOffset = openOffset
         frameOffsets = []
         frameOffsets.append(openOffset + openPlanes.count * openStride)
     }
@@ -95,17 +101,20 @@ extension PlaneLayout {
         guard Planes.widths.contains(width), byteCount.isMultiple(of: width), frameByteCount.isMultiple(of: width),
             fields.count == UInt64(byteCount / width), fields.perFrame == UInt32(frameByteCount / width)
         else { throw failure("planes of another size than the index says") }
+        guard (UInt64(Self.headerByteCount)..<UInt64(2 * Self.headerByteCount)).contains(fields.open) else {
+            throw failure("planes that begin elsewhere than behind the header")
+        }
         self.init(
             Planes(width: width), elementCount: byteCount / width, elementsPerFrame: frameByteCount / width,
-            compressed: header[6], at: entry.lowerBound)
+            compressed: header[6], openOffset: entry.lowerBound + Int(fields.open))
         guard compressed != 0, Int(compressed) < 1 << width, fields.frames == UInt32(exactly: frameCount) else {
             throw failure("planes and frames that cannot be")
         }
         // The size of the seek table bounds the number of frames, and that of the planes the number of elements.
         let tableByteCount = SeekTable.byteCount(frameCount: frameCount)
         guard let openByteCount = openPlanes.count.multiplied(checked: elementCount), openByteCount <= entry.count,
-            tableByteCount <= entry.count, fields.open == UInt64(openOffset - entry.lowerBound),
-            fields.start == UInt64(frameOffsets[0] - entry.lowerBound), fields.length <= UInt64(entry.count)
+            tableByteCount <= entry.count, fields.start == UInt64(frameOffsets[0] - entry.lowerBound),
+            fields.length <= UInt64(entry.count)
         else { throw failure("planes that run past the end of their entry") }
         let table = frameOffsets[0] + Int(fields.length)
         guard table + tableByteCount <= entry.upperBound else {

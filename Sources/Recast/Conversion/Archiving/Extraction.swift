@@ -1,5 +1,5 @@
 /// Restores the files of an archive, byte for byte: a plan that only moves bytes, each frame of which is checked on its way.
-public struct Unpacking: Sendable {
+public struct Extraction: Sendable {
     /// Carries it out.
     public var conversion: Conversion
 

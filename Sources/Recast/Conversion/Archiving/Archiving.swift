@@ -1,6 +1,6 @@
 /// Packs files without loss into one archive. What will be packed is found out when the value is made; nothing is written
 /// before it runs.
-public struct Packing: Sendable {
+public struct Archiving: Sendable {
     public let source: String
     public let destination: String
     /// Whether an existing destination is exchanged for the new one.
@@ -53,21 +53,21 @@ public struct Packing: Sendable {
     public init(_ source: String, to destination: String) throws(RecastError) {
         self.source = source
         self.destination = Path.trimmed(destination)
-        let selection = try Selection(source)
+        let selection = try ArchiveSelection(source)
         (name, main, notes) = (selection.name, selection.main, selection.notes)
-        var cutting = Cutting()
+        var cut = ArchivePieces()
         for name in selection.names {
             if let problem = ArchiveIndex.problem(withName: name) {
                 throw RecastError(.unsupported, "cannot be packed: its name \(problem)", trail: [name])
             }
-            try cutting.add(name, selection.folder.source(of: name))
+            try cut.add(name, selection.folder.source(of: name))
         }
-        guard cutting.pieces.contains(where: { $0.dtype != nil }) else {
+        guard cut.holdsTensors else {
             throw RecastError(.inputMissing, "holds no checkpoint: no safetensors and no GGUF file", trail: [source])
         }
-        files = cutting.files
-        pieces = cutting.pieces
-        notes += cutting.notes
+        files = cut.files
+        pieces = cut.pieces
+        notes += cut.notes
         reservedByteCount = headerByteCount
         guard reservedByteCount <= SafetensorsFile.maximumHeaderLength else {
             throw .unsupported("\(pieces.count) tensors and pieces do not fit into the header of an archive")

@@ -47,7 +47,7 @@ struct ArchiveHeader {
 }
 
 extension ArchiveHeader.Tensor {
-    init(_ piece: Packing.Piece, _ codec: ArchiveIndex.Codec, _ bytes: Range<Int>) {
+    init(_ piece: Archiving.Piece, _ codec: ArchiveIndex.Codec, _ bytes: Range<Int>) {
         name = piece.entry ?? ""
         self.bytes = bytes
         if codec == .raw, let dtype = piece.dtype, let shape = piece.shape, !dtype.isQuantized {
@@ -58,11 +58,11 @@ extension ArchiveHeader.Tensor {
     }
 
     init(checksums bytes: Range<Int>) {
-        self.init(name: Packing.checksumsName, dtype: .u32, shape: [bytes.count / 4], bytes: bytes)
+        self.init(name: Archiving.checksumsName, dtype: .u32, shape: [bytes.count / 4], bytes: bytes)
     }
 }
 
-extension Packing {
+extension Archiving {
     static let checksumsName = "checksums"
 
     /// The table of contents, with what became of each piece.

@@ -1,9 +1,11 @@
 /// Cuts files into pieces: their tensors, and what lies between them.
-struct Cutting {
-    private(set) var files: [Packing.File] = []
-    private(set) var pieces: [Packing.Piece] = []
+struct ArchivePieces {
+    private(set) var files: [Archiving.File] = []
+    private(set) var pieces: [Archiving.Piece] = []
     private(set) var notes: [String] = []
-    private var taken: Set<ByteString> = ["__metadata__", Packing.checksumsName].reduce(into: []) {
+    /// Whether any file is one of tensors, even if it has none.
+    private(set) var holdsTensors = false
+    private var taken: Set<ByteString> = ["__metadata__", Archiving.checksumsName].reduce(into: []) {
         $0.insert(ByteString($1))
     }
 
@@ -19,13 +21,13 @@ struct Cutting {
             end = offset + tensor.tensor.byteCount
             let dtype = tensor.tensor.dtype
             pieces.append(
-                Packing.Piece(
+                Archiving.Piece(
                     file: files.count, bytes: offset..<end, entry: unused(tensor.name, in: name),
                     planes: Planes(of: dtype), profile: dtype.isOfNumbers ? .numbers : .text, dtype: dtype,
                     shape: tensor.tensor.shape))
         }
         try addGap(end..<source.byteCount, of: name, source)
-        files.append(Packing.File(name: name, source: source.file, pieces: first..<pieces.count))
+        files.append(Archiving.File(name: name, source: source.file, pieces: first..<pieces.count))
     }
 
     /// The tensors of a file in the order of their bytes; none where it is no file of tensors.
@@ -35,8 +37,10 @@ struct Cutting {
         do throws(RecastError) {
             if GGUFFile.recognizes(source) {
                 found = try GGUFFile(source, files: &files).tensors
+                holdsTensors = true
             } else if SafetensorsFile.recognizes(source) {
                 found = try SafetensorsFile(source, files: &files).tensors
+                holdsTensors = true
             }
         } catch {
             notes.append("\(name) is packed as it is, because it cannot be read: \(error)")
@@ -51,7 +55,7 @@ struct Cutting {
         _ bytes: Range<Int>, of name: String, _ source: any ByteSource
     ) throws(RecastError) {
         if bytes.isEmpty { return }
-        var piece = Packing.Piece(file: files.count, bytes: bytes, planes: Planes(width: 1), profile: .text)
+        var piece = Archiving.Piece(file: files.count, bytes: bytes, planes: Planes(width: 1), profile: .text)
         var isPadding = false
         if bytes.lowerBound > 0, bytes.count <= Self.paddingByteCount {
             isPadding = try source.bytes(bytes).allSatisfy { $0 == 0 }

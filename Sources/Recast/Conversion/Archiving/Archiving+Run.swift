@@ -1,7 +1,7 @@
 import Dispatch
 import Synchronization
 
-extension Packing {
+extension Archiving {
     /// Packs, makes sure that the archive can be opened, and lets it appear.
     ///
     /// Workers read and compress frames side by side; they are written in order, by whichever worker completes the next
@@ -13,7 +13,7 @@ extension Packing {
         let staged = try StagedDestination(
             destination, form: .file, outputs: [output], replaces: replaces, resumes: false,
             sources: files.map(\.source), freeBytes: freeBytes)
-        let line = PackingLine(self, try ArchiveWriter(self, files: FilePool(sources), path: staged.stagedRoot))
+        let line = ArchivingLine(self, try ArchiveWriter(self, files: FilePool(sources), path: staged.stagedRoot))
         let report = try line.run(progress)
         try check(Archive(path: staged.stagedRoot))
         try staged.commit()
@@ -32,8 +32,8 @@ extension Packing {
 }
 
 /// The workers of a run, and what they share.
-private final class PackingLine: Sendable {
-    private let packing: Packing
+private final class ArchivingLine: Sendable {
+    private let archiving: Archiving
     private let sources: FilePool
     /// The number of each piece's first frame among all frames, and behind the last piece that of all.
     private let firstFrames: [Int]
@@ -46,9 +46,9 @@ private final class PackingLine: Sendable {
     private struct State: ~Copyable {
         let writer: Writer
         var isWriting = false
-        var waiting: [Int: PackedFrame] = [:]
+        var waiting: [Int: ArchiveFrame] = [:]
         var written = 0
-        var free: [PackedFrame]
+        var free: [ArchiveFrame]
         var compressible: [Int: UInt8] = [:]
         var done = 0
         var failure: RecastError?
@@ -57,22 +57,22 @@ private final class PackingLine: Sendable {
     /// Used by the one worker that has set `isWriting`.
     private struct Writer: @unchecked Sendable { let archive: ArchiveWriter }
 
-    init(_ packing: Packing, _ writer: ArchiveWriter) {
-        self.packing = packing
-        sources = FilePool(packing.sources)
-        firstFrames = packing.pieces.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.frameCount) }
-        let capacity = packing.pieces.lazy.map { min($0.byteCount, $0.frameByteCount) }.max() ?? 0
-        let count = 2 * max(1, packing.workers) + 2
+    init(_ archiving: Archiving, _ writer: ArchiveWriter) {
+        self.archiving = archiving
+        sources = FilePool(archiving.sources)
+        firstFrames = archiving.pieces.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.frameCount) }
+        let capacity = archiving.pieces.lazy.map { min($0.byteCount, $0.frameByteCount) }.max() ?? 0
+        let count = 2 * max(1, archiving.workers) + 2
         buffers = DispatchSemaphore(value: count)
         state = Mutex(
             State(
                 writer: Writer(archive: writer),
-                free: (0..<count).map { _ in PackedFrame(capacity: max(1, capacity)) }))
+                free: (0..<count).map { _ in ArchiveFrame(capacity: max(1, capacity)) }))
     }
 
-    func run(_ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) -> Packing.Report {
+    func run(_ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) -> Archiving.Report {
         let total = firstFrames[firstFrames.count - 1]
-        DispatchQueue.concurrentPerform(iterations: min(max(1, packing.workers), max(1, total))) { _ in
+        DispatchQueue.concurrentPerform(iterations: min(max(1, archiving.workers), max(1, total))) { _ in
             var compressors: [Compressor.Profile: Compressor] = [:]
             while true {
                 // A frame that is waited for has its buffer already, because buffers are given out in order.
@@ -83,7 +83,7 @@ private final class PackingLine: Sendable {
                     return
                 }
                 do throws(RecastError) {
-                    if packing.isInterrupted() { throw RecastError(.interrupted, "interrupted") }
+                    if archiving.isInterrupted() { throw RecastError(.interrupted, "interrupted") }
                     let frame = state.withLock { $0.free.removeLast() }
                     try fill(frame, number, &compressors)
                     try deliver(frame, number, progress)
@@ -101,10 +101,10 @@ private final class PackingLine: Sendable {
     }
 
     private func fill(
-        _ frame: PackedFrame, _ number: Int, _ compressors: inout [Compressor.Profile: Compressor]
+        _ frame: ArchiveFrame, _ number: Int, _ compressors: inout [Compressor.Profile: Compressor]
     ) throws(RecastError) {
         let place = place(of: number)
-        let piece = packing.pieces[place.piece]
+        let piece = archiving.pieces[place.piece]
         do throws(RecastError) {
             let source = try sources.source(FileID(piece.file))
             let planes = try compressiblePlanes(of: place.piece, piece, source)
@@ -119,7 +119,7 @@ private final class PackingLine: Sendable {
 
     /// The piece that a frame belongs to, and the frame's number in it.
     private func place(of number: Int) -> (piece: Int, frame: Int) {
-        var (low, high) = (0, packing.pieces.count - 1)
+        var (low, high) = (0, archiving.pieces.count - 1)
         while low < high {
             let middle = (low + high + 1) / 2
             if firstFrames[middle] <= number { low = middle } else { high = middle - 1 }
@@ -129,7 +129,7 @@ private final class PackingLine: Sendable {
 
     /// Found out by the first worker that needs it; by two at once at worst.
     private func compressiblePlanes(
-        of index: Int, _ piece: Packing.Piece, _ source: any ByteSource
+        of index: Int, _ piece: Archiving.Piece, _ source: any ByteSource
     ) throws(RecastError) -> UInt8 {
         if let known = state.withLock({ $0.compressible[index] }) { return known }
         let mask = try Compressibility(of: piece, in: source).mask
@@ -139,12 +139,12 @@ private final class PackingLine: Sendable {
 
     /// Puts a frame where it waits for its turn, and writes all whose turn has come, unless another worker is at it.
     private func deliver(
-        _ frame: PackedFrame, _ number: Int, _ progress: (@Sendable (Progress) -> Void)?
+        _ frame: ArchiveFrame, _ number: Int, _ progress: (@Sendable (Progress) -> Void)?
     ) throws(RecastError) {
         state.withLock { $0.waiting[number] = frame }
-        var last: PackedFrame?
+        var last: ArchiveFrame?
         while true {
-            let turn = state.withLock { state -> (frame: PackedFrame, writer: Writer, done: Int)? in
+            let turn = state.withLock { state -> (frame: ArchiveFrame, writer: Writer, done: Int)? in
                 if let last {
                     state.free.append(last)
                     state.written += 1
@@ -157,7 +157,7 @@ private final class PackingLine: Sendable {
             }
             if last != nil { buffers.signal() }
             guard let turn else { return }
-            progress?(Progress(done: turn.done, total: packing.originalByteCount))
+            progress?(Progress(done: turn.done, total: archiving.originalByteCount))
             try turn.writer.archive.append(turn.frame)
             last = turn.frame
         }

@@ -1,5 +1,5 @@
 /// The files that are packed when a path is named.
-struct Selection {
+struct ArchiveSelection {
     var folder: Folder
     var name: String
     /// The file that was named; nil for a directory.

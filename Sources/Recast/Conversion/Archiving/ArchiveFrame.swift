@@ -1,5 +1,5 @@
 /// A frame on its way into an archive, in buffers that are used again.
-final class PackedFrame: @unchecked Sendable {
+final class ArchiveFrame: @unchecked Sendable {
     private(set) var piece = 0
     private(set) var index = 0
     private(set) var byteCount = 0
@@ -44,7 +44,7 @@ final class PackedFrame: @unchecked Sendable {
     ///
     /// - Parameter compressedPlanes: what `Compressibility` says of the piece.
     func fill(
-        piece number: Int, _ piece: Packing.Piece, frame index: Int, from source: any ByteSource,
+        piece number: Int, _ piece: Archiving.Piece, frame index: Int, from source: any ByteSource,
         compressedPlanes: UInt8, _ compressor: Compressor
     ) throws(RecastError) {
         self.piece = number

@@ -11,7 +11,7 @@ struct Compressibility {
     private static let windowElements = 4096
 
     /// - Throws: what reading throws.
-    init(of piece: Packing.Piece, in source: any ByteSource) throws(RecastError) {
+    init(of piece: Archiving.Piece, in source: any ByteSource) throws(RecastError) {
         guard piece.profile == .numbers else {
             mask = 1
             return

@@ -3,7 +3,7 @@
 /// The sizes of frames are not known beforehand, so the header gets the room that it needs at the most, and is padded with
 /// spaces, as the format allows.
 final class ArchiveWriter {
-    private let packing: Packing
+    private let archiving: Archiving
     private let files: FilePool
     private let sink: FileSink
     private var end: Int
@@ -17,18 +17,18 @@ final class ArchiveWriter {
     private var checksum: UInt32 = 0
     private var layout: PlaneLayout?
 
-    init(_ packing: Packing, files: FilePool, path: String) throws(RecastError) {
-        self.packing = packing
+    init(_ archiving: Archiving, files: FilePool, path: String) throws(RecastError) {
+        self.archiving = archiving
         self.files = files
         sink = try FileSink(path: path)
-        end = packing.reservedByteCount
+        end = archiving.reservedByteCount
         try sink.setSize(end)
     }
 
     /// Writes the next frame.
-    func append(_ frame: PackedFrame) throws(RecastError) {
+    func append(_ frame: ArchiveFrame) throws(RecastError) {
         skipPieces(until: frame.piece)
-        let piece = packing.pieces[frame.piece]
+        let piece = archiving.pieces[frame.piece]
         if frame.index == 0 { begin(piece, compressed: frame.compressedPlanes) }
         checksum = CRC32.joined(checksum, frame.checksum, secondByteCount: frame.byteCount)
         checksums.append(littleEndian: frame.checksum)
@@ -40,7 +40,7 @@ final class ArchiveWriter {
         if frame.index == piece.frameCount - 1 { try finish(piece) }
     }
 
-    private func begin(_ piece: Packing.Piece, compressed: UInt8) {
+    private func begin(_ piece: Archiving.Piece, compressed: UInt8) {
         start = end
         checksum = 0
         layout =
@@ -51,7 +51,7 @@ final class ArchiveWriter {
                 elementsPerFrame: piece.frameByteCount / piece.planes.width, compressed: compressed, at: start)
     }
 
-    private func write(_ frame: PackedFrame, _ layout: PlaneLayout) throws(RecastError) {
+    private func write(_ frame: ArchiveFrame, _ layout: PlaneLayout) throws(RecastError) {
         let element = layout.elements(ofFrame: frame.index).lowerBound
         for index in layout.openPlanes.indices {
             try sink.write(frame.openPlane(index), at: layout.openOffset(plane: index, element: element))
@@ -61,7 +61,7 @@ final class ArchiveWriter {
         self.layout!.frameOffsets.append(offset + frame.compressed.count)
     }
 
-    private func finish(_ piece: Packing.Piece) throws(RecastError) {
+    private func finish(_ piece: Archiving.Piece) throws(RecastError) {
         if let layout {
             let table = layout.seekTable.bytes
             let tableOffset = layout.frameOffsets[layout.frameCount]
@@ -84,7 +84,7 @@ final class ArchiveWriter {
     }
 
     /// Writes a piece as it is in place of its frames.
-    private func copy(_ piece: Packing.Piece) throws(RecastError) {
+    private func copy(_ piece: Archiving.Piece) throws(RecastError) {
         let source = try files.source(FileID(piece.file))
         var buffer = [UInt8](repeating: 0, count: min(piece.byteCount, 1 << 20))
         for offset in stride(from: 0, to: piece.byteCount, by: 1 << 20) {
@@ -101,7 +101,7 @@ final class ArchiveWriter {
         try bytes.withBytes { (buffer) throws(RecastError) in try sink.write(buffer, at: offset) }
     }
 
-    private func add(_ piece: Packing.Piece, _ codec: ArchiveIndex.Codec) {
+    private func add(_ piece: Archiving.Piece, _ codec: ArchiveIndex.Codec) {
         tensors.append(ArchiveHeader.Tensor(piece, codec, start..<end))
         outcomes.append((codec, checksum))
         nextPiece += 1
@@ -112,28 +112,28 @@ final class ArchiveWriter {
         while nextPiece < piece {
             start = end
             checksum = 0
-            if packing.pieces[nextPiece].entry == nil {
+            if archiving.pieces[nextPiece].entry == nil {
                 outcomes.append((.raw, 0))
                 nextPiece += 1
             } else {
-                add(packing.pieces[nextPiece], .raw)
+                add(archiving.pieces[nextPiece], .raw)
             }
         }
     }
 
     /// Writes checksums and header, and cuts off what was written and not used.
-    func finish() throws(RecastError) -> Packing.Report {
-        skipPieces(until: packing.pieces.count)
+    func finish() throws(RecastError) -> Archiving.Report {
+        skipPieces(until: archiving.pieces.count)
         tensors.append(ArchiveHeader.Tensor(checksums: end..<end + checksums.count))
         try write(checksums, at: end)
         end += checksums.count
-        let header = ArchiveHeader(index: packing.index(outcomes), tensors: tensors)
-        try write(header.bytes(filling: packing.reservedByteCount), at: 0)
+        let header = ArchiveHeader(index: archiving.index(outcomes), tensors: tensors)
+        try write(header.bytes(filling: archiving.reservedByteCount), at: 0)
         try sink.setSize(end)
-        let raw = zip(packing.pieces, outcomes).filter { $0.dtype != nil && $1.codec == .raw }
-        return Packing.Report(
-            fileCount: packing.files.count, originalByteCount: packing.originalByteCount, byteCount: end,
-            tensorCount: packing.pieces.count { $0.dtype != nil }, rawTensorCount: raw.count)
+        let raw = zip(archiving.pieces, outcomes).filter { $0.dtype != nil && $1.codec == .raw }
+        return Archiving.Report(
+            fileCount: archiving.files.count, originalByteCount: archiving.originalByteCount, byteCount: end,
+            tensorCount: archiving.pieces.count { $0.dtype != nil }, rawTensorCount: raw.count)
     }
 }
 
