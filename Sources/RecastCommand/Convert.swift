@@ -61,6 +61,9 @@ struct Convert: ParsableCommand {
     @Flag(help: "Do not read back what was written.")
     var noVerify = false
 
+    @Flag(help: "Compare what was only copied with its source, too.")
+    var verify = false
+
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -72,7 +75,7 @@ struct Convert: ParsableCommand {
         conversion.replaces = force
         conversion.resumes = resume
         conversion.allowsOverflow = allowOverflow
-        conversion.verifies = !noVerify
+        conversion.verification = noVerify ? .none : verify ? .everything : .computed
         conversion.workers = workers
         if dryRun {
             try showPlan(plan, conversion)
@@ -111,7 +114,8 @@ struct Convert: ParsableCommand {
             options = ConversionOptions(target: .huggingFace(family: chosen == "same" ? nil : chosen))
         }
         options.dtype = dtype.dtype
-        options.encoding = try encoding.map { try GGUFFileType.named($0) }
+        if target == .huggingface, let encoding { options.packing = try Packing.named(encoding) }
+        if options.packing == nil { options.encoding = try encoding.map { try GGUFFileType.named($0) } }
         options.maximumShardSize = maxShardSize?.bytes
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer
@@ -137,6 +141,7 @@ extension Convert {
                 "seconds": .double(seconds), "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
+                "errors": ErrorReport(plan, report).json,
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
                 "warnings": .strings(plan.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
@@ -155,6 +160,8 @@ extension Convert {
             let count = plan.transfers.filter { $0.exactness == .quantized }.count
             text += "\(count) tensors quantized"
         }
+        let errors = ErrorReport(plan, report)
+        if !errors.isEmpty { text += ", \(errors.summary)" }
         Console.result(text)
     }
 

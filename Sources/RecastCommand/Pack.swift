@@ -26,6 +26,9 @@ struct Pack: ParsableCommand {
     @Flag(help: "Replace an existing file.")
     var force = false
 
+    @Flag(help: "Do not read back what was written.")
+    var noVerify = false
+
     @Option(help: ArgumentHelp("Workers to use; all processors by default.", valueName: "n"))
     var jobs: Int = ResourceOptions.processors
 
@@ -37,12 +40,18 @@ struct Pack: ParsableCommand {
         var archiving = try Archiving(checkpoint, to: archive)
         archiving.replaces = force
         archiving.workers = jobs
+        archiving.verifies = !noVerify
         output.notes(archiving.notes, warnings: [])
         let display = output.quiet ? nil : ProgressDisplay("packing")
+        let check = output.quiet ? nil : ProgressDisplay("reading back")
         let start = ContinuousClock.now
-        defer { display?.finish() }
-        let report = try archiving.run { display?.show($0) }
+        defer {
+            display?.finish()
+            check?.finish()
+        }
+        let report = try archiving.run(progress: { display?.show($0) }, verification: { check?.show($0) })
         display?.finish()
+        check?.finish()
         show(report, notes: archiving.notes, seconds: start.duration(to: .now).seconds)
     }
 

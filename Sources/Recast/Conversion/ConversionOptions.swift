@@ -11,6 +11,8 @@ public struct ConversionOptions: Sendable {
     public var dtype: DType?
     /// A file type of GGUF targets, with its choice for each tensor.
     public var encoding: GGUFFileType?
+    /// An encoding of Hugging Face targets.
+    public var packing: Packing?
     public var maximumShardSize: Int?
     /// A directory to take the tokenizer from.
     public var tokenizer: String?

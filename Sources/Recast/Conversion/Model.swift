@@ -61,13 +61,16 @@ extension Model {
         let reader = HuggingFaceConfiguration(object: object, file: path)
         let configuration = try reader.configuration(of: family)
         let saysTied = try reader.tiesEmbeddings(family)
-        let tensors = Self.withPrefix(checkpoint.tensors)
+        let quantized = try checkpoint.quantizedModules()
+        let tensors = Self.withPrefix(quantized?.tensors ?? checkpoint.tensors)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [], ignored: { $0.hasSuffix("rotary_emb.inv_freq") }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)
+        model.evidence += quantized?.evidence ?? []
+        model.warnings += quantized?.warnings ?? []
         if saysTied { try model.settleTie() }
         return model
     }

@@ -102,6 +102,36 @@ struct ArchiveDestinationTests {
         }
     }
 
+    /// What is on the disk is read back, whatever has been written.
+    @Test(arguments: [true, false]) func readingBack(verifies: Bool) throws {
+        var archiving = try archiving(of: Fixtures.tinyModel)
+        archiving.verifies = verifies
+        let staged = directory.file("packed.partial")
+        let hasFailed = Mutex(false)
+        let damage: @Sendable (Recast.Progress) -> Void = { progress in
+            // Once all is written but for the header: one bit of a tensor.
+            guard progress.done >= progress.total, !hasFailed.withLock({ $0 }) else { return }
+            hasFailed.withLock { $0 = true }
+            guard let sink = try? FileSink(path: staged) else { return }
+            try? [UInt8](repeating: 0x55, count: 64).withBytes { (bytes) throws(RecastError) in
+                try sink.write(bytes, at: 3_000_000)
+            }
+        }
+        if verifies {
+            expectRejection(.inputOutput, ["reading back", "is damaged"], file: "packed.partial") {
+                _ = try archiving.run(progress: damage)
+            }
+            #expect(directory.names.isEmpty)
+        } else {
+            _ = try archiving.run(progress: damage)
+            let archive = try Archive(path: directory.file("packed"))
+            expectRejection("is damaged") {
+                try archive.checkFrames(workers: 2, isInterrupted: { false })
+            }
+        }
+        #expect(hasFailed.withLock { $0 })
+    }
+
     @Test func twoAtOnce() throws {
         let archiving = try archiving(of: model())
         let lock = try PathLock(directory.file("packed.partial.lock"))

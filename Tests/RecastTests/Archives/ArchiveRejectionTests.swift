@@ -173,7 +173,7 @@ struct ArchiveRejectionTests {
         (31, 128, "planes that begin elsewhere"),
         (32, 1, "planes that run past the end of their entry"),
         (40, 1, "the seek table of an entry is not one"),
-        (41, 16, "frames that run past the end of their entry"),
+        (42, 2, "frames that run past the end of their entry"),
         (47, 128, "planes that run past the end of their entry"),
     ])
     func planeHeader(offset: Int, bits: UInt8, problem: String) throws {

@@ -61,22 +61,6 @@ struct PlanesTests {
     }
 }
 
-struct CRC32JoiningTests {
-    private func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
-        var checksum = CRC32()
-        Array(bytes).withUnsafeBytes { checksum.update($0) }
-        return checksum.value
-    }
-
-    @Test(arguments: [0, 1, 2, 7, 255, 256, 1 << 16, 100_003])
-    func isTheChecksumOfBoth(count: Int) {
-        let (first, second) = (Weights.noise(1000, seed: 3), Weights.noise(count, seed: 4))
-        let joined = CRC32.joined(checksum(first), checksum(second), secondByteCount: count)
-        #expect(joined == checksum(first + second))
-        #expect(CRC32.joined(checksum([]), checksum(second), secondByteCount: count) == checksum(second))
-    }
-}
-
 struct CompressibilityTests {
     private let directory = TemporaryDirectory()
 

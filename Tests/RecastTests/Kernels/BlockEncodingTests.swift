@@ -106,17 +106,6 @@ extension BlockEncoding {
         encodePortable(elements, into: &bytes, rows: 1, columns: elements.count, importance: nil)
         return bytes
     }
-
-    /// The bits of the elements, by the definition if there are no kernels.
-    static func decoded(_ bytes: [UInt8], count: Int, with kernels: Kernels?) -> [UInt8] {
-        var elements = [Float](repeating: .nan, count: count)
-        if let kernels {
-            decode(bytes, into: &elements, count: count, with: kernels)
-        } else {
-            decodePortable(bytes, into: &elements, count: count)
-        }
-        return elements.bytes
-    }
 }
 
 extension [Float] {

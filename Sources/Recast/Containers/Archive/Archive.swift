@@ -176,27 +176,6 @@ extension Archive {
         return first
     }
 
-    /// Whether the checksum of each piece is that of its frames one after the other; reads nothing.
-    ///
-    /// - Throws: `malformedInput` where one is not.
-    func checkChecksums() throws(RecastError) {
-        for piece in members.lazy.flatMap(\.pieces) {
-            guard let entry = piece.entry else { continue }
-            var checksum: UInt32 = 0
-            for first in stride(from: 0, to: piece.byteCount, by: entry.frameByteCount) {
-                checksum = CRC32.joined(
-                    checksum, checksums[piece.firstChecksum + first / entry.frameByteCount],
-                    secondByteCount: min(entry.frameByteCount, piece.byteCount - first))
-            }
-            guard checksum == entry.checksum else {
-                throw .malformed(
-                    path,
-                    "\(entry.name) is damaged: the CRC-32 of its frames is \(checksum.hexadecimal), not "
-                        + entry.checksum.hexadecimal)
-            }
-        }
-    }
-
     /// A file of the archive, open for reading.
     ///
     /// - Throws: `inputMissing` where there is none of that name.

@@ -30,7 +30,7 @@ final class ArchiveWriter {
         skipPieces(until: frame.piece)
         let piece = archiving.pieces[frame.piece]
         if frame.index == 0 { begin(piece, compressed: frame.compressedPlanes) }
-        checksum = CRC32.joined(checksum, frame.checksum, secondByteCount: frame.byteCount)
+        checksum = CRC32.combined(checksum, frame.checksum, secondByteCount: frame.byteCount)
         checksums.append(littleEndian: frame.checksum)
         if let layout {
             try write(frame, layout)

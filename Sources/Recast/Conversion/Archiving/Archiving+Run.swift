@@ -2,20 +2,30 @@ import Dispatch
 import Synchronization
 
 extension Archiving {
-    /// Packs, makes sure that the archive can be opened, and lets it appear.
+    /// Packs, makes sure that the archive can be unpacked, and lets it appear.
     ///
     /// Workers read and compress frames side by side; they are written in order, by whichever worker completes the next
     /// one. So the bytes do not depend on their number.
     ///
+    /// - Parameters:
+    ///   - progress: is told how much is packed.
+    ///   - verification: is told how much has been read back.
     /// - Throws: any error of reading and writing; the destination is then as it was.
-    public func run(progress: (@Sendable (Progress) -> Void)? = nil) throws(RecastError) -> Report {
+    public func run(
+        progress: (@Sendable (Progress) -> Void)? = nil, verification: (@Sendable (Progress) -> Void)? = nil
+    ) throws(RecastError) -> Report {
         let output = OutputFile(name: Path.name(destination), byteCount: originalByteCount + reservedByteCount)
         let staged = try StagedDestination(
             destination, form: .file, outputs: [output], replaces: replaces, resumes: false,
             sources: files.map(\.source), freeBytes: freeBytes)
         let line = ArchivingLine(self, try ArchiveWriter(self, files: FilePool(sources), path: staged.stagedRoot))
         let report = try line.run(progress)
-        try check(Archive(path: staged.stagedRoot))
+        do throws(RecastError) {
+            try verify(Archive(path: staged.stagedRoot), verification)
+        } catch {
+            guard error.code == .malformedInput else { throw error }
+            throw RecastError(.inputOutput, error.message, trail: ["reading back what was written"] + error.trail)
+        }
         try staged.commit()
         return report
     }
@@ -23,11 +33,12 @@ extension Archiving {
     var sources: [SourceFile] { files.map(\.source) }
 
     /// What any reader will see, before the original may go.
-    private func check(_ archive: Archive) throws(RecastError) {
+    private func verify(_ archive: Archive, _ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) {
         guard archive.names == files.map(\.name), archive.originalByteCount == originalByteCount else {
             throw RecastError(.inputOutput, "was not written as planned", trail: [archive.path])
         }
         try archive.checkChecksums()
+        if verifies { try archive.checkFrames(workers: workers, isInterrupted: isInterrupted, progress: progress) }
     }
 }
 
@@ -157,8 +168,8 @@ private final class ArchivingLine: Sendable {
             }
             if last != nil { buffers.signal() }
             guard let turn else { return }
-            progress?(Progress(done: turn.done, total: archiving.originalByteCount))
             try turn.writer.archive.append(turn.frame)
+            progress?(Progress(done: turn.done + turn.frame.byteCount, total: archiving.originalByteCount))
             last = turn.frame
         }
     }

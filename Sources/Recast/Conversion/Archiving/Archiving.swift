@@ -5,6 +5,8 @@ public struct Archiving: Sendable {
     public let destination: String
     /// Whether an existing destination is exchanged for the new one.
     public var replaces = false
+    /// Whether the archive is unpacked again, in memory, before it appears.
+    public var verifies = true
     public var workers = 1
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }

@@ -26,6 +26,6 @@ public struct Extraction: Sendable {
         }
         conversion = Conversion(plan, to: destination)
         // The files may be of any kind, and their bytes have been checked.
-        conversion.verifies = false
+        conversion.verification = .none
     }
 }
