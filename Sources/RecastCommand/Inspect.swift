@@ -138,7 +138,7 @@ private struct Summary {
     }
 
     private var format: String {
-        let packed = checkpoint.archive == nil ? "" : ", packed"
+        let packed = checkpoint.archive == nil ? "" : ", archived"
         return switch checkpoint.content {
         case .huggingFace: "Hugging Face safetensors\(packed)"
         case .gguf(let set): "GGUF version \(set.version)\(packed)"

@@ -168,7 +168,7 @@ struct CommandTests {
         let original = try Self.recast("inspect", model, "--json", "--checksums", "--tensors").json
         #expect(inspected["tensors"] == original["tensors"])
         #expect(inspected["archive"]?["bytes"]?.int == bytes && original["archive"] == nil)
-        #expect(try Self.recast("inspect", packed).output.contains("Hugging Face safetensors, packed"))
+        #expect(try Self.recast("inspect", packed).output.contains("Hugging Face safetensors, archived"))
 
         let arguments = ["--context", "256", "--json", "--text", "\(model)/text/poetry.txt"]
         let scores = try [packed, model].map { try Self.recast(["perplexity", $0] + arguments).json["total"] }

@@ -79,6 +79,6 @@ public final class FilePool: Sendable {
             archive = try Archive(path: path)
             archives.withLock { $0[path] = archive }
         }
-        return try archive.source(of: String(file.path.dropFirst(path.count + 1)))
+        return try archive.source(of: String(decoding: file.path.utf8.dropFirst(path.utf8.count + 1), as: UTF8.self))
     }
 }

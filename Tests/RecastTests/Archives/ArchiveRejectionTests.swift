@@ -9,7 +9,10 @@ struct ArchiveRejectionTests {
 
     /// The files config.json and x.safetensors; of the second, piece 0 is the header, 1 weights of 300 000 elements in
     /// two frames, 2 noise that is stored as it is.
-    private func archive() throws -> ForgedArchive {
+    private func archive() throws -> ForgedArchive { try ForgedArchive(Self.sample.bytes) }
+
+    private static let sample: (bytes: [UInt8], files: [String: [UInt8]]) = {
+        let directory = TemporaryDirectory()
         directory.write("model/config.json", Array(#"{"model_type": "none"}"#.utf8))
         let count = 300_000
         directory.write(
@@ -17,11 +20,9 @@ struct ArchiveRejectionTests {
             SafetensorsBuilder.file([
                 ("weights", "BF16", [count], Weights.bf16(count)), ("noise", "U8", [5000], Weights.noise(5000)),
             ]))
-        var archiving = try Archiving(directory.file("model"), to: directory.file("packed"))
-        archiving.replaces = true
-        _ = try archiving.run()
-        return try ForgedArchive(directory.bytes("packed")!)
-    }
+        _ = try! Archiving(directory.file("model"), to: directory.file("packed")).run()
+        return (directory.bytes("packed")!, ArchiveRoundTripTests.content(directory.file("model")))
+    }()
 
     /// Opens and unpacks bytes that claim to be an archive; whatever happens, the destination is whole or not there.
     private func unpack(_ bytes: [UInt8]) throws {
@@ -46,9 +47,7 @@ struct ArchiveRejectionTests {
 
     @Test func unchanged() throws {
         try unpack(archive().bytes)
-        #expect(
-            ArchiveRoundTripTests.content(directory.file("out"))
-                == ArchiveRoundTripTests.content(directory.file("model")))
+        #expect(ArchiveRoundTripTests.content(directory.file("out")) == Self.sample.files)
     }
 
     // MARK: The index
@@ -93,7 +92,7 @@ struct ArchiveRejectionTests {
     ])
     func names(name: String, problem: String) throws {
         try expectRefusal(problem) { $0.set(["files", 0, "name"], .string(name)) }
-        #expect(directory.names.sorted() == ["forged", "model", "packed"])
+        #expect(directory.names.sorted() == ["forged"])
     }
 
     @Test func files() throws {
@@ -181,17 +180,18 @@ struct ArchiveRejectionTests {
     }
 
     @Test func shortPlanes() throws {
-        try expectRefusal("an entry of planes is too short") {
-            $0.set(["files", 1, "pieces", 2, "codec"], "planes"); $0.set(["files", 1, "pieces", 1, "codec"], "planes")
-            let range = $0.range(of: "noise")
-            $0.data.removeSubrange(range.lowerBound + 10..<range.upperBound)
-            for entry in $0.tensors.members {
+        try expectRefusal("an entry of planes is too short") { forged in
+            forged.set(["files", 1, "pieces", 2, "codec"], "planes")
+            // Ten bytes are left of the noise, and what follows moves up.
+            let range = forged.range(of: "noise")
+            forged.data.removeSubrange(range.lowerBound + 10..<range.upperBound)
+            for entry in forged.tensors.members {
                 guard let offsets = entry.value["data_offsets"]?.array?.compactMap(\.int) else { continue }
                 let moved = offsets.map { $0 >= range.upperBound ? $0 - range.count + 10 : $0 }
                 var changed = entry.value.object!
                 changed["data_offsets"] = .array(moved.map(JSON.int))
                 if entry.key == "noise" { changed["shape"] = [10] }
-                $0.tensors[entry.key] = .object(changed)
+                forged.tensors[entry.key] = .object(changed)
             }
         }
     }
@@ -253,11 +253,11 @@ struct ArchiveRejectionTests {
     /// Any bit may be wrong: either nothing was lost by it, or nothing is there.
     @Test func flippedBits() throws {
         let bytes = try archive().bytes
-        let original = ArchiveRoundTripTests.content(directory.file("model"))
+        let original = Self.sample.files
         var random = SeededGenerator(seed: 5)
         let header = 8 + Int(bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt64.self) })
         let places =
-            Array(0..<8) + stride(from: 8, to: header + 80, by: 7)
+            Array(0..<8) + stride(from: 8, to: header + 80, by: 11)
             + (0..<150).map { _ in Int.random(in: header..<bytes.count, using: &random) }
         for place in places {
             var damaged = bytes
@@ -268,7 +268,7 @@ struct ArchiveRejectionTests {
 
     @Test func randomDamage() throws {
         let bytes = try archive().bytes
-        let original = ArchiveRoundTripTests.content(directory.file("model"))
+        let original = Self.sample.files
         var random = SeededGenerator(seed: 6)
         for round in 0..<150 { expectRefusedOrWhole(bytes.damaged(&random), original, "round \(round)") }
         for count in [0, 7, 8, 40, 100, bytes.count / 2, bytes.count - 1] {

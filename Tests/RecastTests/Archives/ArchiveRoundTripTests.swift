@@ -108,6 +108,7 @@ struct ArchiveRoundTripTests {
         var model = SmallModel()
         model.files = [
             ("empty.txt", []), (".gitattributes", [1]), ("a/b/c/deep.bin", Weights.noise(3000)), ("Größe.txt", [2]),
+            ("a/\u{301}x", [5]),
             ("zeros.bin", [UInt8](repeating: 0, count: 3_000_000)),
             ("text.txt", Array(String(repeating: "abc ", count: 90_000).utf8)),
             ("checksums", [3]), ("broken.gguf", Array("GGUF".utf8) + [9, 9, 9]),

@@ -40,6 +40,7 @@ public final class Archive: Sendable {
     public init(path: String) throws(RecastError) {
         source = try FileSource(path: path)
         self.path = path
+        guard Self.recognizes(source) else { throw .malformed(path, "is not an archive") }
         var files = FileList()
         let container = try SafetensorsFile(source, files: &files)
         index = try Self.index(in: container, file: path)
@@ -78,7 +79,6 @@ public final class Archive: Sendable {
 
     private static func index(in container: SafetensorsFile, file: String) throws(RecastError) -> ArchiveIndex {
         func value(_ key: String) -> String? { container.metadata.first { $0.key == key }?.value }
-        guard value("format") == ArchiveIndex.format else { throw .malformed(file, "is not an archive") }
         guard let version = value("version"), version == ArchiveIndex.version else {
             throw RecastError(
                 .unsupported, "an archive of version \(value("version") ?? "none"); 1 is supported", trail: [file])
