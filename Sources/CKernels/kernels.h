@@ -6,11 +6,25 @@
 #pragma STDC FP_CONTRACT OFF
 #pragma clang fp contract(off)
 
+// Only what Swift imports says which pointers may be null.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+#pragma clang diagnostic ignored "-Wnullability-completeness-on-arrays"
+
 #include "prelude.h"
 #include "casts.h"
 #include "differences.h"
+#include "batches.h"
+#include "search_scale.h"
+#include "search_line.h"
+#include "search_levels.h"
 #include "blocks_of_32.h"
-#include "blocks_of_256.h"
+#include "weighted_blocks_of_32.h"
+#include "multiples.h"
+#include "q2_k.h"
+#include "q3_k.h"
+#include "q4_k.h"
+#include "q6_k.h"
+#include "iq4.h"
 #include "low_bits.h"
 #include "small_floats.h"
 #include "blocks_of_e2m1.h"
@@ -24,11 +38,29 @@ const struct ck_kernels TABLE = {
     .f32_from_f16 = f32_from_f16,
     .f32_from_bf16 = f32_from_bf16,
     .encode_q4_0 = encode_q4_0,
+    .encode_q4_1 = encode_q4_1,
+    .encode_q5_0 = encode_q5_0,
+    .encode_q5_1 = encode_q5_1,
     .encode_q8_0 = encode_q8_0,
+    .encode_q2_k = encode_q2_k,
+    .encode_q3_k = encode_q3_k,
+    .encode_q4_k = encode_q4_k,
+    .encode_q5_k = encode_q5_k,
     .encode_q6_k = encode_q6_k,
+    .encode_iq4_nl = encode_iq4_nl,
+    .encode_iq4_xs = encode_iq4_xs,
     .decode_q4_0 = decode_q4_0,
+    .decode_q4_1 = decode_q4_1,
+    .decode_q5_0 = decode_q5_0,
+    .decode_q5_1 = decode_q5_1,
     .decode_q8_0 = decode_q8_0,
+    .decode_q2_k = decode_q2_k,
+    .decode_q3_k = decode_q3_k,
+    .decode_q4_k = decode_q4_k,
+    .decode_q5_k = decode_q5_k,
     .decode_q6_k = decode_q6_k,
+    .decode_iq4_nl = decode_iq4_nl,
+    .decode_iq4_xs = decode_iq4_xs,
     .encode_tq1_0 = encode_tq1_0,
     .encode_tq2_0 = encode_tq2_0,
     .encode_mxfp4 = encode_mxfp4,

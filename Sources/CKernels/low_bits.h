@@ -15,7 +15,7 @@ INLINE float greatest_magnitude(const unaligned_float *x, int count)
 }
 
 // NaN where the inverse overflows: no level compares with it.
-INLINE float inverse_of(float scale)
+INLINE float inverse_scale(float scale)
 {
     float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
     return inverse < INFINITY ? inverse : NAN;
@@ -66,7 +66,7 @@ static void encode_tq1_0(const void *restrict source, void *restrict destination
     for (size_t block = 0; block < rows * columns / 256; block++, x += 256, out += 54) {
         float scale = greatest_magnitude(x, 256);
         uint8_t trits[256];
-        trits_of(x, inverse_of(scale), trits);
+        trits_of(x, inverse_scale(scale), trits);
         pack_trits(trits, out, 32, 5);
         pack_trits(trits + 160, out + 32, 16, 5);
         pack_trits(trits + 240, out + 48, 4, 4);
@@ -95,7 +95,7 @@ static void encode_tq2_0(const void *restrict source, void *restrict destination
     for (size_t block = 0; block < rows * columns / 256; block++, x += 256, out += 66) {
         float scale = greatest_magnitude(x, 256);
         uint8_t trits[256];
-        trits_of(x, inverse_of(scale), trits);
+        trits_of(x, inverse_scale(scale), trits);
         for (int part = 0; part < 2; part++) {
             const uint8_t *trit = trits + 128 * part;
             for (int i = 0; i < 32; i++) {
@@ -158,7 +158,7 @@ static void encode_q2_0(const void *restrict source, void *restrict destination,
     const unaligned_float *restrict x = source;
     uint8_t *restrict out = destination;
     for (size_t block = 0; block < rows * columns / 64; block++, x += 64, out += 18) {
-        float scale = greatest_magnitude(x, 64), inverse = inverse_of(scale);
+        float scale = greatest_magnitude(x, 64), inverse = inverse_scale(scale);
         store_half(out, scale);
         uint8_t levels[64];
         for (int i = 0; i < 64; i++) {

@@ -42,11 +42,29 @@ struct ck_kernels {
 
     // From and to f32. Levels of elements that are not finite mean nothing; look for those first.
     ck_encoder encode_q4_0;
+    ck_encoder encode_q4_1;
+    ck_encoder encode_q5_0;
+    ck_encoder encode_q5_1;
     ck_encoder encode_q8_0;
+    ck_encoder encode_q2_k;
+    ck_encoder encode_q3_k;
+    ck_encoder encode_q4_k;
+    ck_encoder encode_q5_k;
     ck_encoder encode_q6_k;
+    ck_encoder encode_iq4_nl;
+    ck_encoder encode_iq4_xs;
     ck_conversion decode_q4_0;
+    ck_conversion decode_q4_1;
+    ck_conversion decode_q5_0;
+    ck_conversion decode_q5_1;
     ck_conversion decode_q8_0;
+    ck_conversion decode_q2_k;
+    ck_conversion decode_q3_k;
+    ck_conversion decode_q4_k;
+    ck_conversion decode_q5_k;
     ck_conversion decode_q6_k;
+    ck_conversion decode_iq4_nl;
+    ck_conversion decode_iq4_xs;
 
     // Blocks whose levels are only rounded; those of codebooks are only read.
     ck_encoder encode_tq1_0, encode_tq2_0, encode_mxfp4, encode_nvfp4, encode_q1_0, encode_q2_0;

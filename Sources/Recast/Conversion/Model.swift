@@ -69,6 +69,12 @@ extension Model {
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)
+        if let scale = outcome.unknown.first(where: { $0.name.contains("scale") }) {
+            throw RecastError(
+                .malformedInput,
+                "\(scale.name) looks like the scales of a quantized weight, which the configuration says nothing of; without "
+                    + "them its numbers are meaningless", trail: [path])
+        }
         model.evidence += quantized?.evidence ?? []
         model.warnings += quantized?.warnings ?? []
         if saysTied { try model.settleTie() }
