@@ -211,8 +211,9 @@ public enum Path {
     /// The folders that a relative path leads through, outermost first: `a` and `a/b` for `a/b/c`.
     static func folders(of path: String) -> [String] {
         // By bytes: an accent after a slash would make one character of both.
-        let parts = path.utf8.split(separator: UInt8(ascii: "/")).dropLast()
-        return parts.indices.map { String(decoding: parts[...$0].joined(separator: "/".utf8), as: UTF8.self) }
+        let bytes = Array(path.utf8)
+        let slashes = bytes.indices.filter { bytes[$0] == UInt8(ascii: "/") }
+        return slashes.map { String(decoding: bytes[..<$0], as: UTF8.self) }
     }
 
     /// Without trailing slashes.
