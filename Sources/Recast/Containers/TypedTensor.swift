@@ -5,20 +5,24 @@ struct TypedTensor: Sendable, Hashable {
     let named: NamedTensor
     let encoding: Encoding
     /// What an error in each column weighs, for types that are chosen by a search.
-    let importance: LazyTensor?
+    var importance: LazyTensor?
     let method: QuantizationMethod
+    /// Why it has that type, for people; nil where that goes without saying.
+    let remark: String?
 
-    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil) {
-        self.init(named, .plain(dtype), importance: importance)
+    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil, remark: String? = nil) {
+        self.init(named, .plain(dtype), importance: importance, remark: remark)
     }
 
     init(
-        _ named: NamedTensor, _ encoding: Encoding, method: QuantizationMethod = .round, importance: LazyTensor? = nil
+        _ named: NamedTensor, _ encoding: Encoding, method: QuantizationMethod = .round,
+        importance: LazyTensor? = nil, remark: String? = nil
     ) {
         self.named = named
         self.encoding = encoding
         self.method = method
         self.importance = importance
+        self.remark = remark
     }
 
     /// The type of a tensor that is stored as one.
@@ -69,5 +73,15 @@ extension [TypedTensor] {
             size += count
         }
         return shards.isEmpty ? [[]] : shards
+    }
+
+    /// The tensors in their order, so many to a shard.
+    func shards(counts: [Int]) -> [[TypedTensor]] {
+        precondition(counts.reduce(0, +) == count)
+        var start = 0
+        return counts.map { count in
+            defer { start += count }
+            return Array(self[start..<start + count])
+        }
     }
 }

@@ -107,8 +107,9 @@ extension Plan {
             for literal in output.literals { add(literal.bytes) }
         }
         for transfer in transfers {
-            add("\(transfer.source)|\(transfer.encoding)|\(transfer.method)|\(transfer.targets);".utf8)
-            if let importance = transfer.importance { add("\(importance)".utf8) }
+            add("\(transfer.source)|\(transfer.encoding)|\(transfer.method)|\(transfer.targets)".utf8)
+            if let importance = transfer.importance { add("|\(importance)".utf8) }
+            add(";".utf8)
         }
         return hash
     }

@@ -78,6 +78,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var repacking: Repacking?
     public var targets: [Target]
     public var exactness: Exactness
+    /// Why it is encoded so, for people; nil where that goes without saying.
+    public var remark: String?
 
     /// A box of the encoded weight and where it goes, packed row after row.
     public struct Target: Sendable, Hashable, Codable {
@@ -148,6 +150,7 @@ public struct Transfer: Sendable, Hashable, Codable {
             name: tensor.name, source: tensor.tensor, encoding: tensor.encoding, importance: tensor.importance,
             targets: targets)
         method = tensor.method
+        remark = tensor.remark
     }
 
     /// What happens to the numbers, in words.
@@ -159,6 +162,9 @@ public struct Transfer: Sendable, Hashable, Codable {
         case .quantized: return source.isQuantized ? "re-quantized" : "quantized"
         }
     }
+
+    /// The bytes of all that it becomes.
+    public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
 
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }

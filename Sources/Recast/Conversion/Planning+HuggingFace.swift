@@ -1,7 +1,11 @@
 extension Planning {
     func huggingFace(from model: Model, family: Family) throws(RecastError) -> Plan {
-        guard options.encoding == nil || options.encoding?.dtype.isQuantized == false else {
-            throw .unsupported("Hugging Face targets cannot hold the encoding \(options.encoding!.name)")
+        if let encoding = options.encoding, encoding.dtype.isQuantized {
+            throw .unsupported(
+                "Hugging Face targets cannot hold the encoding \(encoding.name); a destination that ends in .gguf can")
+        }
+        guard options.quantization.isDefault else {
+            throw .usage("an importance file, overrides and the like are for GGUF targets")
         }
         if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
             throw .unsupported(

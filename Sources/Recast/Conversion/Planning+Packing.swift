@@ -30,6 +30,10 @@ extension Planning {
         var keptCount = 0
         var decodedCount = 0
         var linted: [ConsumerLint.Weight] = []
+        // Importance files name weights as GGUF does.
+        var importanceNames: [Int: String] = [:]
+        let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
+        try checkImportance()
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
@@ -42,6 +46,10 @@ extension Planning {
                     var encoding = encoding
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
+                    if let row = architecture?.table.row(of: slot.role) {
+                        importanceNames[outcome.tensors.count] = row.name(
+                            layer: slot.layer, expert: slot.expert, .weight)
+                    }
                     outcome.tensors.append(
                         TypedTensor(source, .packed(encoding), method: packing.method))
                     continue
@@ -62,6 +70,9 @@ extension Planning {
             outcome.tensors.append(TypedTensor(tensor, dtype))
         }
         try problems.end()
+        if let importance = options.quantization.importance {
+            try weigh(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
+        }
         if let packing = options.packing {
             guard outcome.tensors.contains(where: { $0.encoding.dtype == nil }) else {
                 throw .unsupported("no weight can be stored as \(packing.name): \(plan.notes.last ?? "there is none")")
@@ -82,6 +93,14 @@ extension Planning {
                 "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
         }
         return outcome
+    }
+
+    /// Importance only matters where something is searched for.
+    private func checkImportance() throws(RecastError) {
+        guard options.quantization.importance != nil else { return }
+        guard let packing = options.packing, packing.method == .search, packing.format != .bitsandbytes else {
+            throw .usage("--importance weighs the errors of a search: it needs --method search, and not nf4 or fp4")
+        }
     }
 
     private static func obstacle(of encoding: PackedEncoding, _ tensor: LazyTensor) -> String? {
