@@ -51,7 +51,8 @@ func endProcess(_ status: Int32) -> Never { exit(status) }
 /// The progress of one piece of work on standard error: a bar on a terminal, a line every few seconds elsewhere.
 final class ProgressDisplay: Sendable {
     private struct State {
-        var start = ContinuousClock.now
+        /// When it was first shown something.
+        var start: ContinuousClock.Instant?
         var last: ContinuousClock.Instant?
         var hasBar = false
     }
@@ -70,12 +71,14 @@ final class ProgressDisplay: Sendable {
     func show(_ progress: Progress) {
         let line = state.withLock { state -> String? in
             let now = ContinuousClock.now
+            let start = state.start ?? now
+            state.start = start
             let pause: Duration = Console.errorIsTerminal ? .milliseconds(100) : .seconds(3)
-            guard (state.last ?? state.start).duration(to: now) > pause, progress.done < progress.total else {
+            guard (state.last ?? start).duration(to: now) > pause, progress.done < progress.total else {
                 return nil
             }
             state.last = now
-            let seconds = state.start.duration(to: now).seconds
+            let seconds = start.duration(to: now).seconds
             let fraction = Double(progress.done) / Double(max(1, progress.total))
             let left = fraction > 0 ? Int((seconds / fraction - seconds).rounded()) : 0
             var text = "\(title) \(Int(fraction * 100)) %"

@@ -89,6 +89,14 @@ private struct Summary {
 
     func text(tensors: Bool, metadata: Bool) -> String {
         var rows: [[String]] = [["format", format]]
+        if let archive = checkpoint.archive {
+            let share = Format.fixed(100 * Double(archive.byteCount) / Double(max(1, archive.originalByteCount)), 1)
+            rows.append([
+                "archive",
+                "\(archive.names.count) files, \(Format.bytes(archive.byteCount)) of "
+                    + "\(Format.bytes(archive.originalByteCount)), \(share) %",
+            ])
+        }
         switch model {
         case .success(let model):
             let c = model.graph.configuration
@@ -130,9 +138,10 @@ private struct Summary {
     }
 
     private var format: String {
-        switch checkpoint.content {
-        case .huggingFace: "Hugging Face safetensors"
-        case .gguf(let set): "GGUF version \(set.version)"
+        let packed = checkpoint.archive == nil ? "" : ", archived"
+        return switch checkpoint.content {
+        case .huggingFace: "Hugging Face safetensors\(packed)"
+        case .gguf(let set): "GGUF version \(set.version)\(packed)"
         }
     }
 
@@ -195,6 +204,13 @@ private struct Summary {
         } else if case .failure(let error) = model {
             object["family"] = .null
             object["problem"] = .string(error.description)
+        }
+        if let archive = checkpoint.archive {
+            object["archive"] = [
+                "bytes": .int(archive.byteCount), "original_bytes": .int(archive.originalByteCount),
+                "ratio": .double(Double(archive.byteCount) / Double(max(1, archive.originalByteCount))),
+                "name": .string(archive.name), "files": .strings(archive.names),
+            ]
         }
         object["parallel"] = ["tp": 1, "pp": 1, "vpp": 1, "ep": 1]
         if case .success(let vocabulary?) = vocabulary {

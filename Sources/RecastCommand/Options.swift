@@ -24,12 +24,16 @@ struct OutputOptions: ParsableArguments {
 /// How much of the machine to use.
 struct ResourceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Workers to use; all processors by default.", valueName: "n"))
-    var jobs: Int = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    var jobs: Int = ResourceOptions.processors
 
     @Option(help: ArgumentHelp("Memory to stay below, such as 2GB.", valueName: "size"))
     var maxMemory: ByteCount?
 
-    func validate() throws {
+    func validate() throws { try Self.check(jobs: jobs) }
+
+    static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+    static func check(jobs: Int) throws {
         guard (1...1024).contains(jobs) else { throw ValidationError("--jobs takes a number from 1 to 1024") }
     }
 }

@@ -17,7 +17,10 @@ struct RecastCommand: ParsableCommand {
             supported, 73 the destination exists, 74 input/output, 130 interrupted.
             """,
         version: Versions.text,
-        subcommands: [Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Diff.self])
+        subcommands: [
+            Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Diff.self, Pack.self,
+            Unpack.self,
+        ])
 
     static func main() {
         do {

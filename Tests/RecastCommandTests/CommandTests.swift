@@ -35,7 +35,7 @@ struct CommandTests {
             errors: try String(contentsOfFile: files[1], encoding: .utf8))
     }
 
-    static let commands = ["inspect", "convert", "quantize", "perplexity", "generate", "diff"]
+    static let commands = ["inspect", "convert", "quantize", "perplexity", "generate", "diff", "pack", "unpack"]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 
     @Test(arguments: commands)
@@ -78,6 +78,11 @@ struct CommandTests {
             (["convert", model, directory.file("there")],     73),
             (["convert", model, model, "--force"],            73),
             (["convert", model, directory.file("no/way")],    74),
+            (["pack", model, directory.file("there")],        73),
+            (["pack", directory.file("nowhere"), out],        66),
+            (["pack", model, out, "--jobs", "0"],             64),
+            (["unpack", broken, out],                         65),
+            (["unpack", model, out],                          66),
             (["perplexity", model, "--text", directory.write("empty.txt", [])], 64),
         ]
         for (arguments, status) in cases {
@@ -197,6 +202,38 @@ struct CommandTests {
         let down = try different.json["tensors"]?.array?.first { $0["role"] == "layers.0.down.weight" }
         #expect(down?["status"] == "differs")
         #expect((down?["relative"]?.double ?? 1) < 0.01)
+    }
+
+    @Test func packAndUnpack() throws {
+        let directory = TemporaryDirectory()
+        let model = Fixtures.tinyModel
+        let packed = directory.file("packed")
+        let json = try Self.recast("pack", model, packed, "--json").json
+        let bytes = try FileSource(path: packed).byteCount
+        #expect(json["bytes"]?.int == bytes)
+        #expect(json["tensors"]?.int == 53 && json["files"]?.int == 12)
+        #expect(try #require(json["ratio"]?.double) == Double(bytes) / Double(#require(json["original_bytes"]?.int)))
+
+        let inspected = try Self.recast("inspect", packed, "--json", "--checksums", "--tensors").json
+        let original = try Self.recast("inspect", model, "--json", "--checksums", "--tensors").json
+        #expect(inspected["tensors"] == original["tensors"])
+        #expect(inspected["archive"]?["bytes"]?.int == bytes && original["archive"] == nil)
+        #expect(try Self.recast("inspect", packed).output.contains("Hugging Face safetensors, archived"))
+
+        let arguments = ["--context", "256", "--json", "--text", "\(model)/text/poetry.txt"]
+        let scores = try [packed, model].map { try Self.recast(["perplexity", $0] + arguments).json["total"] }
+        #expect(scores[0] != nil && scores[0] == scores[1])
+        #expect(try Self.recast("diff", model, packed).status == 0)
+
+        let out = directory.file("out")
+        let unpacked = try Self.recast("unpack", packed, out, "--json").json
+        #expect(unpacked["bytes"] == json["original_bytes"] && unpacked["files"]?.array?.count == 12)
+        #expect(
+            try FileSource.contents(of: out + "/model.safetensors")
+                == FileSource.contents(of: model + "/model.safetensors"))
+        #expect(try Self.recast("unpack", packed, out).status == 73)
+        let again = try Self.recast("unpack", packed, out, "--force", "--quiet")
+        #expect(again.status == 0 && again.errors.isEmpty && again.output.contains("every checksum right"))
     }
 
     @Test func perplexityDocument() throws {

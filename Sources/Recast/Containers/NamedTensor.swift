@@ -16,9 +16,9 @@ public struct FileList: Sendable, Hashable {
     public init() {}
 
     /// The file's id; the same for the same path.
-    public mutating func add(_ source: FileSource) -> FileID {
+    public mutating func add(_ source: any ByteSource) -> FileID {
         if let index = files.firstIndex(where: { $0.path == source.name }) { return FileID(index) }
-        files.append(SourceFile(path: source.name, byteCount: source.byteCount, modified: source.modified))
+        files.append(source.file)
         return FileID(files.count - 1)
     }
 }

@@ -8,39 +8,57 @@ public struct Checkpoint: Sendable {
     /// What the user named.
     public let path: String
     public let content: Content
+    /// The archive that holds it all; nil where the files lie open.
+    public let archive: Archive?
     public let files: [SourceFile]
     /// In the order of the source: by file, then by the order the reference converter reads them in.
     public let tensors: [NamedTensor]
     public let warnings: [String]
 
-    /// Opens a directory, a `.safetensors` file, a `.gguf` file, or one file of a set; the content decides.
+    /// Opens a directory, a `.safetensors` file, a `.gguf` file, one file of a set, or an archive of any of these; the
+    /// content decides.
     ///
     /// - Throws: `inputMissing`, `malformedInput`, or `unsupported` for what is recognised but not read.
     public init(path: String) throws(RecastError) {
         guard let status = POSIX.status(path) else {
             throw RecastError(.inputMissing, "no such file or directory", trail: [path])
         }
+        let archive = try status.isDirectory || !Archive.recognizes(path) ? nil : Archive(path: path)
+        let folder: Folder
+        let name: String?
+        if let archive {
+            folder = Folder(archive)
+            name = try archive.checkpointName()
+        } else {
+            folder = status.isDirectory ? Folder(directory: Path.trimmed(path)) : Folder(containing: path)
+            name = status.isDirectory ? nil : Path.name(path)
+        }
         var files = FileList()
-        if status.isDirectory {
-            let found = try HuggingFaceFiles(directory: Path.trimmed(path), files: &files)
-            content = .huggingFace(found)
+        content = try Self.content(of: folder, name, files: &files)
+        switch content {
+        case .huggingFace(let found):
             tensors = found.tensors
             warnings = found.warnings
-        } else if GGUFFile.recognizes(path) {
-            let set = try GGUFSet(path: path, files: &files)
-            content = .gguf(set)
+        case .gguf(let set):
             tensors = set.tensors
             warnings = set.warnings
-        } else if SafetensorsFile.recognizes(path) || path.hasSuffix(".safetensors") {
-            let found = try HuggingFaceFiles(file: path, files: &files)
-            content = .huggingFace(found)
-            tensors = found.tensors
-            warnings = found.warnings
-        } else {
-            throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [path])
         }
         self.path = path
+        self.archive = archive
         self.files = files.files
+    }
+
+    /// - Parameter name: the file that stands for the checkpoint; nil for the whole folder.
+    private static func content(
+        of folder: Folder, _ name: String?, files: inout FileList
+    ) throws(RecastError) -> Content {
+        guard let name else { return .huggingFace(try HuggingFaceFiles(folder, files: &files)) }
+        let source = try folder.source(of: name)
+        if GGUFFile.recognizes(source) { return .gguf(try GGUFSet(name, in: folder, files: &files)) }
+        if SafetensorsFile.recognizes(source) || name.hasSuffix(".safetensors") {
+            return .huggingFace(try HuggingFaceFiles(file: name, in: folder, files: &files))
+        }
+        throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
     }
 
     /// The tensors, each quantized weight that is stored in several parts as one.
@@ -64,7 +82,8 @@ public struct Checkpoint: Sendable {
 
 /// The files of a Hugging Face checkpoint.
 public struct HuggingFaceFiles: Sendable {
-    public let directory: String
+    /// Where all of them lie.
+    public let folder: Folder
     public let metadata: [(key: String, value: String)]
     public let tensors: [NamedTensor]
     /// `config.json`; nil where there is none.
@@ -75,26 +94,27 @@ public struct HuggingFaceFiles: Sendable {
     public let ignored: [String]
     public let warnings: [String]
 
-    var configurationPath: String { Path.join(directory, "config.json") }
+    var configurationPath: String { folder.path(of: "config.json") }
 
     private static let weightSuffixes = [
         ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ckpt", ".index.json", ".partial",
     ]
 
-    init(directory: String, files: inout FileList) throws(RecastError) {
-        let names = try POSIX.names(in: directory)
+    init(_ folder: Folder, files: inout FileList) throws(RecastError) {
+        let directory = folder.path
+        let names = try folder.names()
         let index = names.filter { $0.hasSuffix(".safetensors.index.json") }
         let weights = names.filter { $0.hasSuffix(".safetensors") }
         if index.contains(SafetensorsIndex.fileName) || index.count == 1 && !weights.contains("model.safetensors") {
             let name = index.contains(SafetensorsIndex.fileName) ? SafetensorsIndex.fileName : index[0]
-            try self.init(index: Path.join(directory, name), directory: directory, names: names, files: &files)
+            try self.init(index: name, in: folder, names: names, files: &files)
         } else if weights.contains("model.safetensors") || weights.count == 1 {
             let name = weights.contains("model.safetensors") ? "model.safetensors" : weights[0]
-            try self.init(single: Path.join(directory, name), directory: directory, names: names, files: &files)
+            try self.init(single: name, in: folder, names: names, files: &files)
         } else if weights.isEmpty, names.contains(where: { $0.hasSuffix(".gguf") }) {
             let first = names.first { $0.hasSuffix(".gguf") }!
             throw RecastError(
-                .usage, "holds GGUF files; name one of them, for example \(Path.join(directory, first))",
+                .usage, "holds GGUF files; name one of them, for example \(folder.path(of: first))",
                 trail: [directory])
         } else if weights.count > 1 {
             throw RecastError(
@@ -108,46 +128,48 @@ public struct HuggingFaceFiles: Sendable {
     }
 
     /// A file given by name: it alone, or the set it is a shard of.
-    init(file path: String, files: inout FileList) throws(RecastError) {
-        let directory = Path.directory(path)
-        let names = try POSIX.names(in: directory)
-        let isShard = Path.name(path).contains("-of-") && names.contains(SafetensorsIndex.fileName)
-        if isShard {
-            try self.init(
-                index: Path.join(directory, SafetensorsIndex.fileName), directory: directory, names: names,
-                files: &files)
+    init(file name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
+        let names = try folder.names()
+        if Self.isShard(name, among: names) {
+            try self.init(index: SafetensorsIndex.fileName, in: folder, names: names, files: &files)
         } else {
-            try self.init(single: path, directory: directory, names: names, files: &files)
+            try self.init(single: name, in: folder, names: names, files: &files)
         }
     }
 
-    private init(index: String, directory: String, names: [String], files: inout FileList) throws(RecastError) {
-        let set = try SafetensorsIndex(path: index, files: &files)
+    static func isShard(_ name: String, among names: [String]) -> Bool {
+        name.contains("-of-") && names.contains(SafetensorsIndex.fileName)
+    }
+
+    private init(index: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
+        let set = try SafetensorsIndex(index, in: folder, files: &files)
         try self.init(
-            directory: directory, names: names, metadata: set.metadata, tensors: set.tensors,
+            folder, names: names, metadata: set.metadata, tensors: set.tensors,
             weightFiles: Set(files.files.map { Path.name($0.path) }))
     }
 
-    private init(single path: String, directory: String, names: [String], files: inout FileList) throws(RecastError) {
-        let file = try SafetensorsFile(path: path, files: &files)
-        try self.init(
-            directory: directory, names: names, metadata: file.metadata, tensors: file.tensors,
-            weightFiles: [Path.name(path)])
+    private init(single name: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
+        let source = try folder.source(of: name)
+        guard !Archive.recognizes(source) else {
+            throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
+        }
+        let file = try SafetensorsFile(source, files: &files)
+        try self.init(folder, names: names, metadata: file.metadata, tensors: file.tensors, weightFiles: [name])
     }
 
     private init(
-        directory: String, names: [String], metadata: [(key: String, value: String)], tensors: [NamedTensor],
+        _ folder: Folder, names: [String], metadata: [(key: String, value: String)], tensors: [NamedTensor],
         weightFiles: Set<String>
     ) throws(RecastError) {
-        self.directory = directory
+        self.folder = folder
         self.metadata = metadata
         self.tensors = Self.inReadingOrder(tensors)
         var companions: [String] = []
         var ignored: [String] = []
         for name in names where name != "config.json" && !name.hasPrefix(".") && !weightFiles.contains(name) {
-            let isDirectory = POSIX.status(Path.join(directory, name))?.isDirectory ?? true
+            let isDirectory = folder.isDirectory(name)
             if isDirectory, name == "additional_chat_templates" {
-                let inner = try POSIX.names(in: Path.join(directory, name))
+                let inner = try folder.names(in: name)
                 companions += inner.filter { $0.hasSuffix(".jinja") }.map { Path.join(name, $0) }
             } else if isDirectory || Self.weightSuffixes.contains(where: name.hasSuffix) {
                 if !name.hasSuffix(".index.json") { ignored.append(isDirectory ? name + "/" : name) }
@@ -158,9 +180,9 @@ public struct HuggingFaceFiles: Sendable {
         self.companions = companions
         self.ignored = ignored
         warnings = []
-        let path = Path.join(directory, "config.json")
+        let path = folder.path(of: "config.json")
         if names.contains("config.json") {
-            guard let object = try JSON(parsing: FileSource.contents(of: path), file: path).object else {
+            guard let object = try JSON(parsing: folder.contents(of: "config.json"), file: path).object else {
                 throw .malformed(path, at: 0, "is not a JSON object")
             }
             configuration = object

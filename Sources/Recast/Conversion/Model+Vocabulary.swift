@@ -2,7 +2,7 @@ extension Checkpoint {
     /// The vocabulary that belongs to the checkpoint; nil where it has none.
     ///
     /// - Parameters:
-    ///   - directory: a directory to read `tokenizer.json` from instead.
+    ///   - directory: a directory, or an archive of one, to read `tokenizer.json` from instead.
     ///   - preTokenizer: a GGUF name to use in place of what the tokenizer says.
     ///   - size: rows of the embedding.
     public func vocabulary(
@@ -12,50 +12,49 @@ extension Checkpoint {
         case .gguf(let set) where directory == nil:
             return try TravellingTokenizer(set, preTokenizer: preTokenizer).vocabulary
         case .gguf:
-            return try Self.vocabulary(in: directory!, configuration: nil, size: size, preTokenizer: preTokenizer)
+            return try Self.vocabulary(
+                in: Folder(path: directory!), configuration: nil, size: size, preTokenizer: preTokenizer)
         case .huggingFace(let files):
             return try Self.vocabulary(
-                in: directory ?? files.directory, configuration: files.configuration.map(JSON.object), size: size,
-                preTokenizer: preTokenizer)
+                in: directory.map { (path) throws(RecastError) in try Folder(path: path) } ?? files.folder,
+                configuration: files.configuration.map(JSON.object), size: size, preTokenizer: preTokenizer)
         }
     }
 
     private static func vocabulary(
-        in directory: String, configuration: JSON?, size: Int?, preTokenizer: String?
+        in folder: Folder, configuration: JSON?, size: Int?, preTokenizer: String?
     ) throws(RecastError) -> Vocabulary? {
-        let names = try POSIX.names(in: directory)
+        let names = try folder.names()
         func json(_ name: String) throws(RecastError) -> JSON? {
-            let path = Path.join(directory, name)
-            return names.contains(name) ? try JSON(parsing: FileSource.contents(of: path), file: path) : nil
+            names.contains(name) ? try JSON(parsing: folder.contents(of: name), file: folder.path(of: name)) : nil
+        }
+        func text(_ name: String) throws(RecastError) -> String {
+            guard let text = String(validating: try folder.contents(of: name), as: UTF8.self) else {
+                throw .malformed(folder.path(of: name), "is not UTF-8")
+            }
+            return text
         }
         guard let tokenizer = try json("tokenizer.json") else {
             if let other = names.first(where: { $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }) {
                 throw .unsupported(
-                    "\(Path.join(directory, other)): only tokenizers with a tokenizer.json can be read yet")
+                    "\(folder.path(of: other)): only tokenizers with a tokenizer.json can be read yet")
             }
             return nil
         }
-        var reader = HuggingFaceTokenizer(tokenizer: tokenizer, file: Path.join(directory, "tokenizer.json"))
+        var reader = HuggingFaceTokenizer(tokenizer: tokenizer, file: folder.path(of: "tokenizer.json"))
         reader.tokenizerConfig = try json("tokenizer_config.json")
         reader.configuration = configuration
         if names.contains("chat_template.jinja") {
-            reader.chatTemplates.append(.init(text: try text(Path.join(directory, "chat_template.jinja"))))
+            reader.chatTemplates.append(.init(text: try text("chat_template.jinja")))
         }
-        let additional = Path.join(directory, "additional_chat_templates")
-        if names.contains("additional_chat_templates") {
-            for name in try POSIX.names(in: additional) where name.hasSuffix(".jinja") {
+        let additional = "additional_chat_templates"
+        if names.contains(additional) {
+            for name in try folder.names(in: additional) where name.hasSuffix(".jinja") {
                 reader.chatTemplates.append(
                     .init(name: String(name.dropLast(6)), text: try text(Path.join(additional, name))))
             }
         }
         return try reader.vocabulary(size: size, preTokenizer: preTokenizer)
-    }
-
-    private static func text(_ path: String) throws(RecastError) -> String {
-        guard let text = String(validating: try FileSource.contents(of: path), as: UTF8.self) else {
-            throw .malformed(path, "is not UTF-8")
-        }
-        return text
     }
 }
 
@@ -66,8 +65,7 @@ extension Checkpoint {
         switch content {
         case .huggingFace(let files):
             guard files.companions.contains(name) else { return nil }
-            let path = Path.join(files.directory, name)
-            return try JSON(parsing: FileSource.contents(of: path), file: path)
+            return try JSON(parsing: files.folder.contents(of: name), file: files.folder.path(of: name))
         case .gguf(let set):
             guard let file = GGUFCompanions.files(in: set.metadata).first(where: { $0.name == name }) else {
                 return nil

@@ -112,7 +112,7 @@ extension Planning {
         metadata["general.type"] = .string("model")
         let generation = try checkpoint.generationConfiguration()
         addSampling(generation, to: &metadata)
-        metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
+        metadata["general.name"] = .string(Self.title(files.folder.name))
         metadata["general.size_label"] = .string(
             Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.elementCount }))
         // The file type has its place here, and its value once types are chosen.
@@ -163,7 +163,7 @@ extension Planning {
         _ files: HuggingFaceFiles, _ model: Model, to metadata: inout GGUFMetadata, plan: inout Plan
     ) throws(RecastError) {
         metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
-            of: try FileSource.contents(of: files.configurationPath))
+            of: try files.folder.contents(of: "config.json"))
         var left: [String] = files.ignored
         for name in files.companions {
             guard GGUFCompanions.travels(name) else {
@@ -171,13 +171,14 @@ extension Planning {
                 continue
             }
             if options.tokenizer != nil, name != "generation_config.json" { continue }
-            let bytes = try FileSource.contents(of: Path.join(files.directory, name))
+            let bytes = try files.folder.contents(of: name)
             metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
         }
         if let directory = options.tokenizer {
-            for name in try POSIX.names(in: directory)
+            let folder = try Folder(path: directory)
+            for name in try folder.names()
             where GGUFCompanions.travels(name) && name != "generation_config.json" {
-                let bytes = try FileSource.contents(of: Path.join(directory, name))
+                let bytes = try folder.contents(of: name)
                 metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
             }
         }

@@ -108,7 +108,7 @@ extension Planning {
         case .huggingFace(let files):
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
                 if !keepsQuantization, QuantizationConfiguration.describesQuantization(name) { continue }
-                try copy(Path.join(files.directory, name), as: name, into: &plan)
+                try copy(name, in: files.folder, into: &plan)
             }
             if !files.ignored.isEmpty {
                 plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))")
@@ -124,12 +124,13 @@ extension Planning {
             }
         }
         guard let directory = options.tokenizer else { return }
-        let names = try POSIX.names(in: directory).filter(Self.isTokenizerFile)
+        let folder = try Folder(path: directory)
+        let names = try folder.names().filter(Self.isTokenizerFile)
         guard !names.isEmpty else {
             throw RecastError(.inputMissing, "holds no tokenizer", trail: [directory])
         }
         for name in names {
-            try copy(Path.join(directory, name), as: name, into: &plan)
+            try copy(name, in: folder, into: &plan)
         }
     }
 
@@ -138,9 +139,9 @@ extension Planning {
     }
 
     /// A file as it is, through the same machinery as tensors.
-    private func copy(_ path: String, as name: String, into plan: inout Plan) throws(RecastError) {
-        let source = try FileSource(path: path)
-        plan.sources.append(SourceFile(path: path, byteCount: source.byteCount, modified: source.modified))
+    private func copy(_ name: String, in folder: Folder, into plan: inout Plan) throws(RecastError) {
+        let source = try folder.source(of: name)
+        plan.sources.append(source.file)
         let tensor = LazyTensor.stored(.u8, [source.byteCount], in: FileID(plan.sources.count - 1), at: 0)
         plan.transfers.append(
             Transfer(name: name, source: tensor, encoding: .plain(.u8), output: plan.outputs.count, offset: 0))

@@ -41,8 +41,8 @@ public final class StagedDestination {
         isFinished = false
         guard form == .directory else { return }
         try POSIX.makeDirectory(stagedRoot)
-        for folder in Set(outputs.map { Path.directory(stagedPath($0)) }) where folder != stagedRoot {
-            try POSIX.makeDirectory(folder)
+        for output in outputs {
+            for folder in Path.folders(of: output.name) { try POSIX.makeDirectory(Path.join(stagedRoot, folder)) }
         }
     }
 
@@ -86,7 +86,7 @@ public final class StagedDestination {
         let staged = form == .fileSet ? outputs.map { stagedPath($0, path: path, form: form) } : [path + ".partial"]
         for staged in staged {
             guard let there = POSIX.status(staged) else { continue }
-            if let source = sources.first(where: { POSIX.leads($0.path, into: there) }) {
+            if let source = sources.first(where: { POSIX.leads($0.placePath, into: there) }) {
                 throw RecastError(
                     .destinationExists, "would be staged in the place of the source \(source.path)", trail: [path])
             }
@@ -95,7 +95,7 @@ public final class StagedDestination {
         for final in finals {
             guard POSIX.exists(final) else { continue }
             if let there = POSIX.status(final) {
-                if let source = sources.first(where: { POSIX.leads($0.path, into: there) }) {
+                if let source = sources.first(where: { POSIX.leads($0.placePath, into: there) }) {
                     let problem = there.isDirectory ? "holds the source \(source.path)" : "is the source itself"
                     throw RecastError(.destinationExists, problem, trail: [final])
                 }
@@ -117,7 +117,8 @@ public final class StagedDestination {
     /// Replacing a directory removes all that is in it, so it must be of the kind that is written, or empty.
     private static func looksLikeCheckpoint(_ path: String) throws(RecastError) -> Bool {
         let names = try POSIX.names(in: path)
-        return names.isEmpty || names.contains { $0 == "config.json" || $0.hasSuffix(".safetensors") }
+        return names.isEmpty
+            || names.contains { $0 == "config.json" || $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") }
     }
 
     private func checkSpace(_ free: Int?) throws(RecastError) {

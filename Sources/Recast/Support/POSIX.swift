@@ -72,6 +72,7 @@ enum POSIX {
         var allocatedByteCount: Int
         var isDirectory: Bool
         var isPipe: Bool
+        var isRegular: Bool
         /// Nanoseconds since 1970.
         var modified: Int
         var device: UInt64
@@ -95,9 +96,7 @@ enum POSIX {
     /// Whether a path leads to this file or directory, or to something inside it, through whatever links.
     static func leads(_ path: String, into there: Status) -> Bool {
         for start in [path, Path.directory(path)] {
-            guard let resolved = realpath(start, nil) else { continue }
-            defer { free(resolved) }
-            var place = String(cString: resolved)
+            guard var place = resolved(start) else { continue }
             while true {
                 if status(place)?.isSameFile(as: there) == true { return true }
                 if place == "/" { break }
@@ -111,6 +110,18 @@ enum POSIX {
     static func exists(_ path: String) -> Bool {
         var record = stat()
         return lstat(path, &record) == 0
+    }
+
+    static func isLink(_ path: String) -> Bool {
+        var record = stat()
+        return lstat(path, &record) == 0 && record.st_mode & S_IFMT == S_IFLNK
+    }
+
+    /// The path without links and dots; nil where it leads nowhere.
+    static func resolved(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     /// The names in a directory, sorted, without `.` and `..`.
@@ -168,6 +179,7 @@ extension POSIX.Status {
         allocatedByteCount = Int(record.st_blocks) * 512
         isDirectory = record.st_mode & S_IFMT == S_IFDIR
         isPipe = record.st_mode & S_IFMT == S_IFIFO
+        isRegular = record.st_mode & S_IFMT == S_IFREG
         #if canImport(Glibc)
             modified = Int(record.st_mtim.tv_sec) * 1_000_000_000 + Int(record.st_mtim.tv_nsec)
         #else
@@ -194,6 +206,14 @@ public enum Path {
         let trimmed = trimmed(path)
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    /// The folders that a relative path leads through, outermost first: `a` and `a/b` for `a/b/c`.
+    static func folders(of path: String) -> [String] {
+        // By bytes: an accent after a slash would make one character of both.
+        let bytes = Array(path.utf8)
+        let slashes = bytes.indices.filter { bytes[$0] == UInt8(ascii: "/") }
+        return slashes.map { String(decoding: bytes[..<$0], as: UTF8.self) }
     }
 
     /// Without trailing slashes.

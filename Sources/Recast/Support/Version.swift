@@ -1,4 +1,4 @@
-import CZstd
+internal import CZstd
 
 /// What this build is made of.
 public enum Version {

@@ -4,11 +4,13 @@
     import Darwin
 #endif
 
-/// Where bytes come from: a local file; later an archive, or a server.
+/// Where bytes come from: a local file, or one that an archive holds; later a server.
 public protocol ByteSource: AnyObject, Sendable {
     /// What it is called in messages.
     var name: String { get }
     var byteCount: Int { get }
+    /// What it takes to open it again.
+    var file: SourceFile { get }
     /// A descriptor whose bytes are the source's own, at the same offsets, for copies inside the kernel.
     var descriptor: Int32? { get }
     /// Fills the buffer from `offset`; ending before is an error.
@@ -20,14 +22,14 @@ public final class FileSource: ByteSource {
     public let name: String
     public let byteCount: Int
     public let modified: Int
-    private let file: Int32
+    private let handle: Int32
 
     public init(path: String) throws(RecastError) {
         // Opening a pipe would wait for its other end.
-        file = try POSIX.open(path, O_RDONLY | O_NONBLOCK)
+        handle = try POSIX.open(path, O_RDONLY | O_NONBLOCK)
         name = path
         do throws(RecastError) {
-            let status = try POSIX.status(of: file, path: path)
+            let status = try POSIX.status(of: handle, path: path)
             guard !status.isDirectory else { throw RecastError(.inputMissing, "is a directory", trail: [path]) }
             guard !status.isPipe else {
                 throw RecastError(.inputMissing, "is a pipe, which cannot be read at will", trail: [path])
@@ -35,17 +37,19 @@ public final class FileSource: ByteSource {
             byteCount = status.byteCount
             modified = status.modified
         } catch {
-            close(file)
+            close(handle)
             throw error
         }
     }
 
-    deinit { close(file) }
+    deinit { close(handle) }
 
-    public var descriptor: Int32? { file }
+    public var file: SourceFile { SourceFile(path: name, byteCount: byteCount, modified: modified) }
+
+    public var descriptor: Int32? { handle }
 
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
-        try POSIX.read(file, into: buffer, at: offset, path: name)
+        try POSIX.read(handle, into: buffer, at: offset, path: name)
     }
 }
 
@@ -56,6 +60,16 @@ extension ByteSource {
         try bytes.withMutableBytes { (buffer) throws(RecastError) in try read(into: buffer, at: range.lowerBound) }
         return bytes
     }
+
+    /// All of a small file.
+    ///
+    /// - Throws: `malformedInput` where it is larger than `limit`.
+    public func contents(limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
+        guard byteCount <= limit else {
+            throw RecastError(.malformedInput, "is larger than \(limit) bytes", trail: [name])
+        }
+        return try bytes(0..<byteCount)
+    }
 }
 
 extension FileSource {
@@ -63,10 +77,6 @@ extension FileSource {
     ///
     /// - Throws: `malformedInput` where it is larger than `limit`.
     public static func contents(of path: String, limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
-        let source = try FileSource(path: path)
-        guard source.byteCount <= limit else {
-            throw RecastError(.malformedInput, "is larger than \(limit) bytes", trail: [path])
-        }
-        return try source.bytes(0..<source.byteCount)
+        try FileSource(path: path).contents(limit: limit)
     }
 }

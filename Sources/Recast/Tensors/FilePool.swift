@@ -10,16 +10,23 @@ public struct FileID: Hashable, Sendable, Codable {
 
 /// A file that tensors are read from, as it was when it was first looked at.
 public struct SourceFile: Hashable, Sendable, Codable {
+    /// Its path; that of a file in an archive begins with the archive's.
     public var path: String
+    /// The path of the archive that holds it; nil for a file of its own.
+    public var archive: String?
     public var byteCount: Int
     /// Nanoseconds since 1970; a file that has changed since it was examined is refused.
     public var modified: Int
 
-    public init(path: String, byteCount: Int, modified: Int) {
+    public init(path: String, byteCount: Int, modified: Int, archive: String? = nil) {
         self.path = path
+        self.archive = archive
         self.byteCount = byteCount
         self.modified = modified
     }
+
+    /// The file on the disk that holds the bytes.
+    var placePath: String { archive ?? path }
 }
 
 /// Opens the files of a list when they are needed, and keeps the most recently used of them open.
@@ -29,6 +36,7 @@ public final class FilePool: Sendable {
     public let files: [SourceFile]
     private let capacity: Int
     private let open = Mutex<[Entry]>([])
+    private let archives = Mutex<[String: Archive]>([:])
 
     private struct Entry {
         var id: FileID
@@ -51,8 +59,8 @@ public final class FilePool: Sendable {
         if let held { return held }
 
         let file = files[id.index]
-        let source = try FileSource(path: file.path)
-        guard source.byteCount == file.byteCount, source.modified == file.modified else {
+        let source = try open(file)
+        guard source.file == file else {
             throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.path])
         }
         open.withLock { entries in
@@ -60,5 +68,17 @@ public final class FilePool: Sendable {
             if entries.count > capacity { entries.removeFirst() }
         }
         return source
+    }
+
+    private func open(_ file: SourceFile) throws(RecastError) -> any ByteSource {
+        guard let path = file.archive else { return try FileSource(path: file.path) }
+        let archive: Archive
+        if let held = archives.withLock({ $0[path] }) {
+            archive = held
+        } else {
+            archive = try Archive(path: path)
+            archives.withLock { $0[path] = archive }
+        }
+        return try archive.source(of: String(decoding: file.path.utf8.dropFirst(path.utf8.count + 1), as: UTF8.self))
     }
 }

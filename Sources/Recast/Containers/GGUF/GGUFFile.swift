@@ -19,7 +19,11 @@ public struct GGUFFile: Sendable {
     public let warnings: [String]
 
     public init(path: String, files: inout FileList) throws(RecastError) {
-        let source = try FileSource(path: path)
+        try self.init(FileSource(path: path), files: &files)
+    }
+
+    public init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+        let path = source.name
         let id = files.add(source)
         var reader = Reader(cursor: FileCursor(source))
         version = try reader.readPreamble()
@@ -34,8 +38,11 @@ public struct GGUFFile: Sendable {
     }
 
     public static func recognizes(_ path: String) -> Bool {
-        guard let source = try? FileSource(path: path), source.byteCount >= 4 else { return false }
-        return (try? source.bytes(0..<4)) == magic
+        (try? FileSource(path: path)).map(recognizes) ?? false
+    }
+
+    public static func recognizes(_ source: any ByteSource) -> Bool {
+        source.byteCount >= 4 && (try? source.bytes(0..<4)) == magic
     }
 }
 

@@ -11,11 +11,15 @@ public struct GGUFSet: Sendable {
     /// - Parameter path: the only file, or any one of a set.
     /// - Throws: `malformedInput` where a file is missing, belongs to another set, or repeats a tensor.
     public init(path: String, files: inout FileList) throws(RecastError) {
+        try self.init(Path.name(path), in: Folder(containing: path), files: &files)
+    }
+
+    init(_ name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
         var alone = files
-        let file = try GGUFFile(path: path, files: &alone)
+        let file = try GGUFFile(folder.source(of: name), files: &alone)
         guard let count = try Self.splitCount(of: file) else {
             files = alone
-            paths = [path]
+            paths = [file.path]
             version = file.version
             metadata = file.metadata
             alignment = file.alignment
@@ -24,11 +28,11 @@ public struct GGUFSet: Sendable {
             return
         }
 
-        let paths = try Self.paths(ofSetWith: path, count: count)
+        let names = try Self.names(ofSetWith: name, in: folder, count: count)
         var parts: [GGUFFile] = []
-        for path in paths { parts.append(try GGUFFile(path: path, files: &files)) }
+        for name in names { parts.append(try GGUFFile(folder.source(of: name), files: &files)) }
         try Self.check(parts, count: count)
-        self.paths = paths
+        paths = parts.map(\.path)
         version = parts[0].version
         metadata = parts[0].metadata
         alignment = parts[0].alignment
@@ -47,26 +51,27 @@ public struct GGUFSet: Sendable {
     }
 
     /// `stem-00001-of-00003.gguf` and its companions, in the directory of the file given.
-    private static func paths(ofSetWith path: String, count: Int) throws(RecastError) -> [String] {
+    private static func names(
+        ofSetWith name: String, in folder: Folder, count: Int
+    ) throws(RecastError) -> [String] {
         // Only a name that is spelled so is one of the files that are opened below.
-        guard let stem = GGUFSplitName(Path.name(path)), stem.count == count, stem.index < count,
-            stem.fileName == Path.name(path)
+        guard let stem = GGUFSplitName(name), stem.count == count, stem.index < count,
+            stem.fileName == name
         else {
             throw .malformed(
-                path,
+                folder.path(of: name),
                 "is one of \(count) files (split.count), but is not named …-00001-of-\(GGUFSplitName.digits(count)).gguf"
             )
         }
-        var paths: [String] = []
+        var names: [String] = []
         for index in 0..<count {
             let name = GGUFSplitName(stem: stem.stem, index: index, count: count).fileName
-            let path = Path.join(Path.directory(path), name)
-            guard POSIX.status(path) != nil else {
-                throw .malformed(path, "is missing: the model is split into \(count) files")
+            guard folder.contains(name) else {
+                throw .malformed(folder.path(of: name), "is missing: the model is split into \(count) files")
             }
-            paths.append(path)
+            names.append(name)
         }
-        return paths
+        return names
     }
 
     private static func check(_ parts: [GGUFFile], count: Int) throws(RecastError) {

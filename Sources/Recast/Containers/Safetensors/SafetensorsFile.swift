@@ -15,7 +15,11 @@ public struct SafetensorsFile: Sendable {
     /// - Throws: `malformedInput` with the byte offset, for anything the format forbids: a header that is too long or
     ///   no JSON object, unknown types, offsets that overflow, overlap, leave holes or do not fit the shape.
     public init(path: String, files: inout FileList) throws(RecastError) {
-        let source = try FileSource(path: path)
+        try self.init(FileSource(path: path), files: &files)
+    }
+
+    public init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+        let path = source.name
         let id = files.add(source)
         guard source.byteCount >= 8 else {
             throw .malformed(path, at: 0, "too short for a safetensors header: \(source.byteCount) bytes")
@@ -40,10 +44,8 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// Whether the file looks like safetensors: a plausible header length and a `{`.
-    public static func recognizes(_ path: String) -> Bool {
-        guard let source = try? FileSource(path: path), source.byteCount >= 10,
-            let bytes = try? source.bytes(0..<9)
-        else { return false }
+    public static func recognizes(_ source: any ByteSource) -> Bool {
+        guard source.byteCount >= 10, let bytes = try? source.bytes(0..<9) else { return false }
         let length = bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt64.self) }
         return bytes[8] == UInt8(ascii: "{") && length <= UInt64(source.byteCount)
     }

@@ -11,7 +11,12 @@ public struct SafetensorsIndex: Sendable {
     /// - Throws: `malformedInput` for a shard that is missing or lies elsewhere, for a tensor that is not where the index
     ///   says, is in no index, or is there twice.
     public init(path: String, files: inout FileList) throws(RecastError) {
-        let index = try JSON(parsing: FileSource.contents(of: path), file: path)
+        try self.init(Path.name(path), in: Folder(containing: path), files: &files)
+    }
+
+    init(_ name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
+        let path = folder.path(of: name)
+        let index = try JSON(parsing: folder.contents(of: name), file: path)
         guard let map = index["weight_map"]?.object else { throw .malformed(path, "has no \"weight_map\"") }
 
         var shardOf: [ByteString: String] = [:]
@@ -31,11 +36,11 @@ public struct SafetensorsIndex: Sendable {
         var tensors: [NamedTensor] = []
         var found = Set<ByteString>()
         for shard in Set(shardOf.values).sorted() {
-            let shardPath = Path.join(Path.directory(path), shard)
-            guard POSIX.status(shardPath) != nil else {
+            let shardPath = folder.path(of: shard)
+            guard folder.contains(shard) else {
                 throw .malformed(path, "weight_map names the shard \(shard), which is not there")
             }
-            let file = try SafetensorsFile(path: shardPath, files: &files)
+            let file = try SafetensorsFile(folder.source(of: shard), files: &files)
             for (key, value) in file.metadata where !metadata.contains(where: { $0.key == key }) {
                 metadata.append((key, value))
             }

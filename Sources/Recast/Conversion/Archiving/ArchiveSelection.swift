@@ -1,0 +1,76 @@
+/// The files that are packed when a path is named.
+struct ArchiveSelection {
+    var folder: Folder
+    var name: String
+    /// The file that was named; nil for a directory.
+    var main: String?
+    /// In the order they are packed in.
+    var names: [String]
+    var notes: [String] = []
+
+    init(_ path: String) throws(RecastError) {
+        guard let status = POSIX.status(path) else {
+            throw RecastError(.inputMissing, "no such file or directory", trail: [path])
+        }
+        if status.isDirectory {
+            folder = Folder(directory: Path.trimmed(path))
+            name = Path.name(POSIX.resolved(path) ?? path)
+            names = []
+            var leftOut: [String] = []
+            try Self.list(folder.path, below: "", depth: 1, into: &names, leftOut: &leftOut)
+            if !leftOut.isEmpty { notes.append("not packed: \(leftOut.joined(separator: ", "))") }
+        } else if Archive.recognizes(path) {
+            let archive = try Archive(path: path)
+            folder = Folder(archive)
+            (name, main, names) = (archive.name, archive.main, archive.names)
+        } else {
+            folder = Folder(containing: path)
+            name = Path.name(path)
+            main = name
+            names = try Self.set(of: name, in: folder)
+        }
+        if name.isEmpty || name == "/" { name = "model" }
+    }
+
+    /// Folders of version control and of downloads, which are no part of a checkpoint and can be larger.
+    private static let foreign: Set<String> = [".git", ".cache"]
+
+    private static func list(
+        _ directory: String, below prefix: String, depth: Int, into names: inout [String], leftOut: inout [String]
+    ) throws(RecastError) {
+        let found = try POSIX.names(in: directory)
+        if found.isEmpty, !prefix.isEmpty { leftOut.append(prefix + " (empty)") }
+        for name in found {
+            let path = Path.join(directory, name)
+            let status = POSIX.status(path)
+            if status?.isDirectory == true {
+                // A link may lead back to where it comes from.
+                let isForeign = foreign.contains(name) || POSIX.isLink(path)
+                if isForeign || depth >= ArchiveIndex.maximumDepth {
+                    leftOut.append(prefix + name + "/")
+                } else {
+                    try list(path, below: prefix + name + "/", depth: depth + 1, into: &names, leftOut: &leftOut)
+                }
+            } else if status?.isRegular == true {
+                names.append(prefix + name)
+            } else {
+                leftOut.append(prefix + name)
+            }
+        }
+    }
+
+    /// A file alone, or with the others of its set.
+    private static func set(of name: String, in folder: Folder) throws(RecastError) -> [String] {
+        let source = try folder.source(of: name)
+        var files = FileList()
+        if GGUFFile.recognizes(source) {
+            return try GGUFSet(name, in: folder, files: &files).paths.map(Path.name)
+        }
+        guard SafetensorsFile.recognizes(source) else {
+            throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
+        }
+        guard HuggingFaceFiles.isShard(name, among: try folder.names()) else { return [name] }
+        _ = try SafetensorsIndex(SafetensorsIndex.fileName, in: folder, files: &files)
+        return [SafetensorsIndex.fileName] + files.files.map { Path.name($0.path) }
+    }
+}
