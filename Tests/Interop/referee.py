@@ -24,7 +24,9 @@ def recast(*arguments):
 
 def convert(source, name, *options):
     """Converts into the work folder and returns the path."""
-    recast("convert", source, WORK / name, "--force", "--quiet", *options)
+    # What chooses among encodings is the other command's.
+    command = "quantize" if "--encoding" in options else "convert"
+    recast(command, source, WORK / name, "--force", "--quiet", *options)
     return WORK / name
 
 
