@@ -1,5 +1,7 @@
 #include "CKernels.h"
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -8,9 +10,11 @@
 #if defined(__aarch64__)
 #define INSTRUCTION_SET "neon"
 #define HARDWARE_HALF 1
+#define ROUNDS 1
 #else
 #define INSTRUCTION_SET "portable"
 #define HARDWARE_HALF 0
+#define ROUNDS 0
 #endif
 
 #include "kernels.h"

@@ -6,10 +6,29 @@
 #pragma STDC FP_CONTRACT OFF
 #pragma clang fp contract(off)
 
+// Only what Swift imports says which pointers may be null.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+#pragma clang diagnostic ignored "-Wnullability-completeness-on-arrays"
+
 #include "prelude.h"
 #include "casts.h"
+#include "differences.h"
+#include "batches.h"
+#include "search_scale.h"
+#include "search_line.h"
+#include "search_levels.h"
 #include "blocks_of_32.h"
-#include "blocks_of_256.h"
+#include "weighted_blocks_of_32.h"
+#include "multiples.h"
+#include "q2_k.h"
+#include "q3_k.h"
+#include "q4_k.h"
+#include "q6_k.h"
+#include "iq4.h"
+#include "low_bits.h"
+#include "small_floats.h"
+#include "blocks_of_e2m1.h"
+#include "codebooks.h"
 
 const struct ck_kernels TABLE = {
     .instruction_set = INSTRUCTION_SET,
@@ -19,13 +38,63 @@ const struct ck_kernels TABLE = {
     .f32_from_f16 = f32_from_f16,
     .f32_from_bf16 = f32_from_bf16,
     .encode_q4_0 = encode_q4_0,
+    .encode_q4_1 = encode_q4_1,
+    .encode_q5_0 = encode_q5_0,
+    .encode_q5_1 = encode_q5_1,
     .encode_q8_0 = encode_q8_0,
+    .encode_q2_k = encode_q2_k,
+    .encode_q3_k = encode_q3_k,
+    .encode_q4_k = encode_q4_k,
+    .encode_q5_k = encode_q5_k,
     .encode_q6_k = encode_q6_k,
+    .encode_iq4_nl = encode_iq4_nl,
+    .encode_iq4_xs = encode_iq4_xs,
     .decode_q4_0 = decode_q4_0,
+    .decode_q4_1 = decode_q4_1,
+    .decode_q5_0 = decode_q5_0,
+    .decode_q5_1 = decode_q5_1,
     .decode_q8_0 = decode_q8_0,
+    .decode_q2_k = decode_q2_k,
+    .decode_q3_k = decode_q3_k,
+    .decode_q4_k = decode_q4_k,
+    .decode_q5_k = decode_q5_k,
     .decode_q6_k = decode_q6_k,
+    .decode_iq4_nl = decode_iq4_nl,
+    .decode_iq4_xs = decode_iq4_xs,
+    .encode_tq1_0 = encode_tq1_0,
+    .encode_tq2_0 = encode_tq2_0,
+    .encode_mxfp4 = encode_mxfp4,
+    .encode_nvfp4 = encode_nvfp4,
+    .encode_q1_0 = encode_q1_0,
+    .encode_q2_0 = encode_q2_0,
+    .decode_tq1_0 = decode_tq1_0,
+    .decode_tq2_0 = decode_tq2_0,
+    .decode_mxfp4 = decode_mxfp4,
+    .decode_nvfp4 = decode_nvfp4,
+    .decode_q1_0 = decode_q1_0,
+    .decode_q2_0 = decode_q2_0,
+    .decode_iq1_s = decode_iq1_s,
+    .decode_iq1_m = decode_iq1_m,
+    .decode_iq2_xxs = decode_iq2_xxs,
+    .decode_iq2_xs = decode_iq2_xs,
+    .decode_iq2_s = decode_iq2_s,
+    .decode_iq3_xxs = decode_iq3_xxs,
+    .decode_iq3_s = decode_iq3_s,
+    .e4m3_from_f32 = e4m3_from_f32,
+    .e5m2_from_f32 = e5m2_from_f32,
+    .f32_from_e4m3 = f32_from_e4m3,
+    .f32_from_e5m2 = f32_from_e5m2,
+    .f32_from_e4m3fnuz = f32_from_e4m3fnuz,
+    .f32_from_e5m2fnuz = f32_from_e5m2fnuz,
+    .f32_from_e8m0 = f32_from_e8m0,
+    .f32_from_e2m1 = f32_from_e2m1,
     .nonfinite = nonfinite,
     .overflowing_f16 = overflowing_f16,
     .inexact_f16 = inexact_f16,
     .inexact_bf16 = inexact_bf16,
+    .differences = differences,
+    .overflowing_e4m3 = overflowing_e4m3,
+    .overflowing_e5m2 = overflowing_e5m2,
+    .inexact_e4m3 = inexact_e4m3,
+    .inexact_e5m2 = inexact_e5m2,
 };

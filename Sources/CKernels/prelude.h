@@ -3,11 +3,16 @@
 #pragma STDC FP_CONTRACT OFF
 #pragma clang fp contract(off)
 
+// Nullability is said where Swift sees it, in CKernels.h.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+#pragma clang diagnostic ignored "-Wnullability-completeness-on-arrays"
+
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
 typedef float floats __attribute__((ext_vector_type(LANES)));
 typedef int32_t ints __attribute__((ext_vector_type(LANES)));
+typedef uint8_t bytes __attribute__((ext_vector_type(LANES)));
 
 #if LANES == 4
 #define ZIPPED_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
@@ -67,4 +72,36 @@ INLINE float extreme(const unaligned_float *x, int count)
 INLINE int32_t nearest(float value)
 {
     return (int32_t)(bits_of(value + TO_INTEGER) & 0x7FFFFF) - 0x400000;
+}
+
+// The same, lane by lane.
+INLINE ints nearest_of_each(floats value)
+{
+    return ((ints)(value + TO_INTEGER) & 0x7FFFFF) - 0x400000;
+}
+
+// The same for magnitudes below 2^22, and of floats.
+INLINE floats rounded(floats value)
+{
+#if ROUNDS
+    return __builtin_elementwise_roundeven(value);
+#else
+    return value + TO_INTEGER - TO_INTEGER;
+#endif
+}
+
+INLINE ints between(ints value, int lowest, int highest)
+{
+    value = value > lowest ? value : lowest;
+    return value < highest ? value : highest;
+}
+
+INLINE bool all_of(ints condition)
+{
+    return __builtin_reduce_and(condition) < 0;
+}
+
+INLINE bool any_of(ints condition)
+{
+    return __builtin_reduce_or(condition) < 0;
 }

@@ -40,6 +40,9 @@ struct ConversionArguments: ParsableArguments {
     @Flag(help: "Do not read back what was written.")
     var noVerify = false
 
+    @Flag(help: "Compare what was only copied with its source, too.")
+    var verify = false
+
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -92,7 +95,7 @@ struct ConversionArguments: ParsableArguments {
         conversion.replaces = force
         conversion.resumes = resume
         conversion.allowsOverflow = allowOverflow
-        conversion.verifies = !noVerify
+        conversion.verification = noVerify ? .none : verify ? .everything : .computed
         conversion.workers = workers
         if dryRun {
             try show(plan, conversion)
@@ -105,14 +108,5 @@ struct ConversionArguments: ParsableArguments {
         let report = try conversion.run { display?.show($0) }
         display?.finish()
         show(report, plan, seconds: start.duration(to: .now).seconds)
-    }
-}
-
-extension ConversionOptions {
-    /// Sets what `--encoding` asks for.
-    mutating func encode(as name: String) throws(RecastError) {
-        switch try EncodingName(name) {
-        case .fileType(let type): encoding = type
-        }
     }
 }

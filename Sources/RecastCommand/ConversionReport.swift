@@ -16,6 +16,7 @@ extension ConversionArguments {
                 "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
+                "errors": ErrorReport(plan, report).json,
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
                 "warnings": .strings(plan.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
@@ -34,6 +35,8 @@ extension ConversionArguments {
             let count = plan.transfers.filter { $0.exactness == .quantized }.count
             text += "\(count) tensors quantized, \(Format.fixed(plan.bitsPerWeight, 2)) bits per weight"
         }
+        let errors = ErrorReport(plan, report)
+        if !errors.isEmpty { text += ", \(errors.summary)" }
         Console.result(text)
     }
 
@@ -49,7 +52,7 @@ extension ConversionArguments {
                     plan.transfers.map { transfer in
                         [
                             "name": .string(transfer.name), "shape": .array(transfer.source.shape.map(JSON.int)),
-                            "from": .string(transfer.source.dtype.name), "to": .optional(transfer.encoding.dtype?.name),
+                            "from": .string(transfer.source.dtype.name), "to": .string(transfer.encoding.name),
                             "exactness": .string(transfer.exactness.rawValue), "bytes": .int(transfer.byteCount),
                             "bits_per_weight": .double(transfer.bitsPerWeight), "reason": .optional(transfer.remark),
                         ]
@@ -62,7 +65,7 @@ extension ConversionArguments {
             let rows = plan.transfers.map { transfer -> [String] in
                 [
                     transfer.name, transfer.source.shape.map(String.init).joined(separator: "×"),
-                    transfer.source.dtype.name, "→ \(transfer.encoding.dtype?.name ?? "")", "\(transfer.byteCount)",
+                    transfer.source.dtype.name, "→ \(transfer.encoding.name)", "\(transfer.byteCount)",
                     Format.fixed(transfer.bitsPerWeight, 2), transfer.exactness.rawValue, transfer.remark ?? "",
                 ]
             }
@@ -90,10 +93,6 @@ extension Evidence {
 extension Transfer {
     /// Whether this is a tensor, and not a file that is carried along.
     fileprivate var isTensor: Bool { encoding.dtype != .u8 || source.dtype != .u8 }
-
-    fileprivate var byteCount: Int {
-        encoding.dtype.map { source.elementCount / $0.blockElements * $0.blockBytes } ?? 0
-    }
 
     fileprivate var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(1, source.elementCount)) }
 }

@@ -13,6 +13,8 @@ public struct ConversionOptions: Sendable {
     public var encoding: GGUFFileType?
     /// What else is asked of that encoding.
     public var quantization = QuantizationOptions()
+    /// An encoding of Hugging Face targets.
+    public var packing: Packing?
     public var maximumShardSize: Int?
     /// A directory to take the tokenizer from.
     public var tokenizer: String?

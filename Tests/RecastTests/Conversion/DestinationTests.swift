@@ -311,11 +311,8 @@ struct DestinationTests {
 
         // A second interruption loses nothing of the first run.
         let count = Counter()
-        whole.isInterrupted = {
-            _ = count.next()
-            return false
-        }
-        _ = try whole.run()
+        whole.isInterrupted = { false }
+        _ = try whole.run { _ in _ = count.next() }
         #expect(count.next() - 1 == whole.plan.jobs().count - (job - 1))
         #expect(content() == expected)
     }

@@ -27,6 +27,9 @@ enum Samples {
         return x * (b * b) * 4
     }
 
+    /// What the columns of rows of 1024 weigh.
+    static let goldenImportance = Stream(seed: 3).prefix(1024).map { Float($0 + 1) * 0x1p-20 }
+
     /// 40 blocks of 32, so that no instruction set works in whole batches only.
     static let familyCount = 1280
 
@@ -61,6 +64,21 @@ enum Samples {
             i % 41 == 0 ? [.infinity, .nan, -.infinity, .greatestFiniteMagnitude].cycled(&r) : r.signed()
         },
     ]
+
+    /// What the columns of a family's row weigh: something each, nothing here and there, nothing for whole groups.
+    static let importances: [(name: String, weights: [Float])] = [
+        importance("everywhere") { r, _ in 4 * r.uniform() + 0x1p-20 },
+        importance("with zeros") { r, _ in r.next()! % 4 == 0 ? 0 : r.uniform() },
+        importance("of some groups") { r, i in i / 32 % 3 == 0 ? 0 : 100 * r.uniform() },
+        importance("of many decades") { r, _ in [1e-6, 1e-3, 1, 1000].cycled(&r) * r.uniform() },
+    ]
+
+    private static func importance(
+        _ name: String, _ weight: (inout Stream, Int) -> Float
+    ) -> (name: String, weights: [Float]) {
+        var stream = Stream(seed: 9)
+        return (name, (0..<familyCount).map { weight(&stream, $0) })
+    }
 
     private static func family(
         _ name: String, _ element: (inout Stream, Int) -> Float
