@@ -113,27 +113,3 @@ struct ConversionArguments: ParsableArguments {
         show(report, plan, seconds: start.duration(to: .now).seconds)
     }
 }
-
-extension ConversionOptions {
-    /// Sets what `--encoding` asks for.
-    mutating func encode(
-        as name: String, choices: Packing.Choices = Packing.Choices()
-    ) throws(RecastError) {
-        switch try EncodingName(name) {
-        case .fileType(let type):
-            guard choices == Packing.Choices() else {
-                throw .usage(
-                    "--per, --group-size, --symmetric, --asymmetric and --method are for encodings of Hugging Face targets; "
-                        + "\(type.name) has its own blocks")
-            }
-            encoding = type
-        case .packing(let name):
-            guard target != .gguf else {
-                throw .usage(
-                    "\(name) is an encoding of Hugging Face targets; a GGUF target takes \(GGUFFileType.allCases.map(\.name).joined(separator: ", "))"
-                )
-            }
-            packing = try Packing.named(name, choices)
-        }
-    }
-}

@@ -10,18 +10,15 @@ struct Quantize: ParsableCommand {
             blocks do not fill the rows of a weight another type stands in, and a note says where; --dry-run shows the type \
             of each tensor and the reason.
 
-            An encoding of a Hugging Face target is stored so that the software it is named after loads it: compressed-tensors \
-            (int8-absmax, int8-zero-point, int4-group, ct-…), GPTQ, AWQ, bitsandbytes (nf4, fp4), MLX, DeepSeek's fp8. Embedding, \
-            head and norms stay as they are, except for MLX. Codes whose grids agree are re-packed, not quantized again.
-
             A GGUF source may be of any architecture. One that is quantized already can be quantized again, with a warning: \
             losses add up.
 
-            ENCODINGS of GGUF targets:
-              \(names(where: \.isEncodable))
-            ENCODINGS of Hugging Face targets:
+            ENCODINGS OF GGUF TARGETS:
+              \(fileTypes(where: \.isEncodable))
+            Known, but not written: \(fileTypes { !$0.isEncodable })
+
+            ENCODINGS OF HUGGING FACE TARGETS:
               \(Packing.names.joined(separator: " "))
-            Known, but not written: \(names { !$0.isEncodable })
 
             EXAMPLES:
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m
@@ -31,34 +28,60 @@ struct Quantize: ParsableCommand {
                   --override 'blk\\.[0-3]\\.=q6_k' --output-encoding q8_0
               recast quantize big-00001-of-00009.gguf big-q5.gguf \\
                   --encoding q5_k_m --keep-split
-              recast quantize qwen.gguf q4.gguf --encoding q4_0 --pure --dry-run
-              recast quantize Qwen2.5-0.5B qwen-gptq --encoding gptq-int4
-              recast quantize Qwen2.5-0.5B qwen-int4 --encoding int4-group \\
+              recast quantize Qwen2.5-0.5B qwen-int4 --encoding gptq-int4 \\
                   --group-size 64 --method search --errors
               recast quantize qwen-gptq qwen-q4_0.gguf --encoding q4_0
+              recast quantize qwen.gguf q4.gguf --encoding q4_0 --pure --dry-run
             """)
 
-    private static func names(where condition: (DType) -> Bool) -> String {
+    private static func fileTypes(where condition: (DType) -> Bool) -> String {
         GGUFFileType.allCases.filter { condition($0.dtype) }.map(\.name).joined(separator: " ")
     }
 
-    @Option(help: ArgumentHelp("How weights are stored: q4_k_m, q8_0, … (see above).", valueName: "name"))
+    enum Symmetry: String, EnumerableFlag {
+        case symmetric, asymmetric
+    }
+
+    @Option(help: ArgumentHelp("How weights are stored: q4_k_m, q8_0, gptq-int4, … (see above).", valueName: "name"))
     var encoding: String
 
-    @Option(help: "How scales are found (Hugging Face targets): round, from the extremes; search, the best clipping.")
+    @OptionGroup(title: "GGUF targets") var gguf: GGUFQuantizationArguments
+
+    @Option(
+        help: ArgumentHelp(
+            "How codes are chosen: from the extremes of each block, or by a search for the least squared error.",
+            valueName: "method"))
     var method: QuantizationMethod = .round
 
-    @Option(help: "What shares a scale (Hugging Face targets).")
+    @Option(help: ArgumentHelp("What shares a scale, where the encoding leaves a choice.", valueName: "reach"))
     var per: Packing.Choices.Reach?
 
-    @Option(help: ArgumentHelp("Columns that share a scale (Hugging Face targets); -1 is a whole row.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many inputs share a scale; -1 is a whole row.", valueName: "n"))
     var groupSize: Int?
 
-    @Flag(exclusivity: .exclusive, help: "Codes around zero, or with a zero of their own (Hugging Face targets).")
+    @Flag(help: "Whether zero is in the middle of the codes, where the encoding leaves a choice.")
     var symmetry: Symmetry?
 
-    enum Symmetry: String, EnumerableFlag { case symmetric, asymmetric }
+    @OptionGroup var arguments: ConversionArguments
 
+    func run() throws {
+        // What is mistyped is said before anything is opened.
+        var choices = Packing.Choices()
+        choices.method = method
+        choices.per = per
+        choices.groupSize = groupSize
+        choices.isSymmetric = symmetry.map { $0 == .symmetric }
+        _ = try EncodingName(encoding)
+        let quantization = try gguf.options()
+        try arguments.convert(title: "quantizing", defaultFamily: { _ in "same" }) { options in
+            try options.encode(as: encoding, choices)
+            options.quantization = quantization
+        }
+    }
+}
+
+/// Which types the tensors of a GGUF file get.
+struct GGUFQuantizationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp("Importance of each column, a file of llama-imatrix in either format.", valueName: "file"))
     var importance: String?
@@ -66,7 +89,7 @@ struct Quantize: ParsableCommand {
     @Option(
         name: .customLong("override"),
         help: ArgumentHelp(
-            "Give tensors whose name the regular expression is found in this type; the first that is found decides. May be "
+            "Give tensors in whose name the regular expression is found this type; the first that is found decides. May be "
                 + "repeated.", valueName: "regex=type"))
     var overrides: [String] = []
 
@@ -82,35 +105,15 @@ struct Quantize: ParsableCommand {
     @Flag(help: "Keep the files of a split GGUF source apart.")
     var keepSplit = false
 
-    @OptionGroup var arguments: ConversionArguments
-
-    private var choices: Packing.Choices {
-        var choices = Packing.Choices()
-        choices.method = method
-        choices.per = per
-        choices.groupSize = groupSize
-        choices.isSymmetric = symmetry.map { $0 == .symmetric }
-        return choices
-    }
-
-    func run() throws {
-        // What is mistyped is said before anything is opened.
-        var quantization = QuantizationOptions()
-        quantization.isPure = pure
-        quantization.overrides = try overrides.map { try TypeOverride(parsing: $0) }
-        quantization.outputType = try outputEncoding.map { try DType.weight(named: $0) }
-        quantization.embeddingType = try embeddingEncoding.map { try DType.weight(named: $0) }
-        quantization.keepsSplit = keepSplit
-        _ = try EncodingName(encoding)
-        quantization.importance = try importance.map { try Importance(path: $0) }
-        try arguments.convert(title: "quantizing", defaultFamily: { _ in "same" }) { options in
-            try options.encode(as: encoding, choices: choices)
-            guard options.packing == nil || quantization.onlyImportance else {
-                throw ValidationError(
-                    "--pure, --override, --output-encoding, --embedding-encoding and --keep-split are for GGUF targets")
-            }
-            options.quantization = quantization
-        }
+    func options() throws -> QuantizationOptions {
+        var options = QuantizationOptions()
+        options.isPure = pure
+        options.overrides = try overrides.map { try TypeOverride(parsing: $0) }
+        options.outputType = try outputEncoding.map { try DType.weight(named: $0) }
+        options.embeddingType = try embeddingEncoding.map { try DType.weight(named: $0) }
+        options.keepsSplit = keepSplit
+        options.importance = try importance.map { try Importance(path: $0) }
+        return options
     }
 }
 

@@ -157,7 +157,7 @@ def model(name, architecture, hidden, feed, layers, heads, kv, experts=0, tied=F
 
 
 def same(source, encoding, importance=None, overrides=(), output=None, embedding=None, pure=False, keep_split=False):
-    """Whether both write the same files; None where Recast cannot write the types."""
+    """Whether both write the same files, or both refuse; None where Recast cannot write the types."""
     for old in WORK.glob("quantized*"):
         old.unlink()
     options = ["--encoding", encoding, *(["--pure"] if pure else []), *(["--keep-split"] if keep_split else [])]
@@ -172,8 +172,10 @@ def same(source, encoding, importance=None, overrides=(), output=None, embedding
     target = WORK / ("quantized-theirs" if keep_split else "quantized-theirs.gguf")
     status = quantize(
         source, target, encoding, importance, overrides, output, embedding, pure=pure, keep_split=keep_split)
-    if status != 0 or done.returncode != 0:
+    if (status == 0) != (done.returncode == 0):
         raise RuntimeError(f"{encoding}: status {done.returncode} and {status}: {done.stderr.strip()[-200:]}")
+    if status != 0:
+        return True
     ours, theirs = (sorted(WORK.glob(f"quantized-{whose}*")) for whose in ("ours", "theirs"))
     return len(ours) == len(theirs) and all(a.read_bytes() == b.read_bytes() for a, b in zip(ours, theirs))
 
@@ -183,7 +185,7 @@ def compare(name, cases):
         found = collections.defaultdict(list)
         for label, arguments in cases:
             found[same(**arguments)].append(label)
-        detail = f"{len(found[True])} the same, {len(found[None])} not written"
+        detail = f"{len(found[True])} the same or refused by both, {len(found[None])} not written"
         detail += f", different: {', '.join(found[False])}" if found[False] else ""
         report(name, bool(found[True]) and not found[False], detail)
 

@@ -12,6 +12,10 @@ struct GGUFDraft {
 extension Planning {
     /// What a GGUF file of the checkpoint would be, whether or not all of it can be written.
     func ggufDraft() throws(RecastError) -> GGUFDraft {
+        if let packing = options.packing {
+            throw .unsupported(
+                "GGUF targets cannot hold the encoding \(packing.name); a directory for a destination can")
+        }
         if options.encoding != nil, options.dtype != nil {
             throw .usage("--dtype and --encoding are two ways to say the same; use one")
         }

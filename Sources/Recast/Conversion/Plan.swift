@@ -168,6 +168,9 @@ public struct Transfer: Sendable, Hashable, Codable {
 
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }
+
+    /// The bytes of those tensors.
+    public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
 }
 
 /// What happens to numbers in a conversion, from best to worst.

@@ -58,7 +58,7 @@ private struct TypeReport {
     private let fileType: GGUFFileType
     private var fallbacks: [(wanted: DType, dtype: DType, wasAsked: Bool, name: String)] = []
     private var impossible: [(dtype: DType, name: String, columns: Int)] = []
-    private var again: [(dtype: DType, name: String)] = []
+    private var again: [(type: String, name: String)] = []
     private var integers: [String] = []
 
     init(_ fileType: GGUFFileType) { self.fileType = fileType }
@@ -74,7 +74,9 @@ private struct TypeReport {
             let wasAsked = if case .asked = choice.origin { true } else { false }
             fallbacks.append((choice.wanted, dtype, wasAsked, tensor.name))
         }
-        if source.isQuantized, dtype.isQuantized, dtype != source { again.append((source, tensor.name)) }
+        if tensor.tensor.isQuantized, dtype.isQuantized, dtype != source {
+            again.append((source.isQuantized ? source.name : "packed", tensor.name))
+        }
     }
 
     /// Why a tensor has its type.
@@ -108,7 +110,7 @@ private struct TypeReport {
             plan.warnings.append("--override \(override.pattern.text)=\(override.dtype) gives no tensor its type")
         }
         if !again.isEmpty {
-            let types = Dictionary(grouping: again, by: \.dtype.name).sorted { $0.key < $1.key }
+            let types = Dictionary(grouping: again, by: \.type).sorted { $0.key < $1.key }
                 .map { "\($0.key) × \($0.value.count)" }
             plan.warnings.append(
                 "\(again.count) tensors are already quantized (\(types.joined(separator: ", "))) and are quantized again: "

@@ -2,14 +2,14 @@
 public enum EncodingName: Sendable, Hashable {
     /// A file type of GGUF targets, with its own choice for each tensor.
     case fileType(GGUFFileType)
-    /// An encoding of Hugging Face targets.
-    case packing(name: String)
+    /// An encoding of Hugging Face targets by its name, with choices of its own.
+    case packing(String)
 
     /// Every name with its meaning; a kind of encodings is a line.
     static var known: [(name: String, meaning: EncodingName)] {
         GGUFFileType.allCases.map { ($0.name, .fileType($0)) }
             + GGUFFileType.aliases.map { ($0.name, .fileType($0.type)) }
-            + Packing.names.map { ($0, .packing(name: $0)) }
+            + Packing.names.map { ($0, .packing($0)) }
     }
 
     /// - Parameter text: a name in either case.
@@ -37,7 +37,28 @@ extension GGUFFileType {
     public static func named(_ name: String) throws(RecastError) -> GGUFFileType {
         switch try EncodingName(name) {
         case .fileType(let type): return type
-        case .packing(let name): throw .usage("\(name) is an encoding of Hugging Face targets, not of GGUF")
+        case .packing(let name): throw .usage("\(name) is no file type of GGUF but an encoding of Hugging Face targets")
+        }
+    }
+}
+
+extension ConversionOptions {
+    /// Sets what `--encoding` asks for.
+    ///
+    /// - Parameter choices: what an encoding of Hugging Face targets leaves open.
+    /// - Throws: `usage` for unknown names and for choices that the encoding does not have.
+    public mutating func encode(
+        as name: String, _ choices: Packing.Choices = Packing.Choices()
+    ) throws(RecastError) {
+        switch try EncodingName(name) {
+        case .fileType(let type):
+            guard choices == Packing.Choices() else {
+                throw .usage(
+                    "\(type.name) leaves no choice of blocks, symmetry or method: those are for encodings of Hugging Face "
+                        + "targets")
+            }
+            encoding = type
+        case .packing(let name): packing = try Packing.named(name, choices)
         }
     }
 }
