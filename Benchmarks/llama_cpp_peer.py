@@ -1,7 +1,7 @@
 """What llama.cpp needs for the same work on one thread, through llama-cpp-python. Prints seconds: of the
 clock for quantize, of the processor for evaluate.
 
-    llama_cpp_peer.py quantize SOURCE.gguf DESTINATION.gguf q8_0|q4_0
+    llama_cpp_peer.py quantize SOURCE.gguf DESTINATION.gguf FILE_TYPE
     llama_cpp_peer.py evaluate MODEL.gguf TEXT      windows of 512 tokens (a byte is a token), loading not counted
 """
 
@@ -10,14 +10,15 @@ import time
 
 import llama_cpp
 
-FILE_TYPES = {"q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0}
 CONTEXT = 512
+# Some names have letters of both cases in llama.cpp.
+FILE_TYPES = {name.lower(): name for name in ("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K")}
 
 
 def quantize(source, destination, name):
     params = llama_cpp.llama_model_quantize_default_params()
     params.nthread = 1
-    params.ftype = FILE_TYPES[name]
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{FILE_TYPES.get(name, name.upper())}")
     start = time.monotonic()
     if llama_cpp.llama_model_quantize(source.encode(), destination.encode(), params) != 0:
         sys.exit("llama.cpp did not quantize")

@@ -12,6 +12,7 @@
 
 #include "prelude.h"
 #include "casts.h"
+#include "differences.h"
 #include "batches.h"
 #include "search_scale.h"
 #include "search_line.h"
@@ -24,6 +25,10 @@
 #include "q4_k.h"
 #include "q6_k.h"
 #include "iq4.h"
+#include "low_bits.h"
+#include "small_floats.h"
+#include "blocks_of_e2m1.h"
+#include "codebooks.h"
 
 const struct ck_kernels TABLE = {
     .instruction_set = INSTRUCTION_SET,
@@ -56,8 +61,40 @@ const struct ck_kernels TABLE = {
     .decode_q6_k = decode_q6_k,
     .decode_iq4_nl = decode_iq4_nl,
     .decode_iq4_xs = decode_iq4_xs,
+    .encode_tq1_0 = encode_tq1_0,
+    .encode_tq2_0 = encode_tq2_0,
+    .encode_mxfp4 = encode_mxfp4,
+    .encode_nvfp4 = encode_nvfp4,
+    .encode_q1_0 = encode_q1_0,
+    .encode_q2_0 = encode_q2_0,
+    .decode_tq1_0 = decode_tq1_0,
+    .decode_tq2_0 = decode_tq2_0,
+    .decode_mxfp4 = decode_mxfp4,
+    .decode_nvfp4 = decode_nvfp4,
+    .decode_q1_0 = decode_q1_0,
+    .decode_q2_0 = decode_q2_0,
+    .decode_iq1_s = decode_iq1_s,
+    .decode_iq1_m = decode_iq1_m,
+    .decode_iq2_xxs = decode_iq2_xxs,
+    .decode_iq2_xs = decode_iq2_xs,
+    .decode_iq2_s = decode_iq2_s,
+    .decode_iq3_xxs = decode_iq3_xxs,
+    .decode_iq3_s = decode_iq3_s,
+    .e4m3_from_f32 = e4m3_from_f32,
+    .e5m2_from_f32 = e5m2_from_f32,
+    .f32_from_e4m3 = f32_from_e4m3,
+    .f32_from_e5m2 = f32_from_e5m2,
+    .f32_from_e4m3fnuz = f32_from_e4m3fnuz,
+    .f32_from_e5m2fnuz = f32_from_e5m2fnuz,
+    .f32_from_e8m0 = f32_from_e8m0,
+    .f32_from_e2m1 = f32_from_e2m1,
     .nonfinite = nonfinite,
     .overflowing_f16 = overflowing_f16,
     .inexact_f16 = inexact_f16,
     .inexact_bf16 = inexact_bf16,
+    .differences = differences,
+    .overflowing_e4m3 = overflowing_e4m3,
+    .overflowing_e5m2 = overflowing_e5m2,
+    .inexact_e4m3 = inexact_e4m3,
+    .inexact_e5m2 = inexact_e5m2,
 };

@@ -3,6 +3,10 @@
 #pragma STDC FP_CONTRACT OFF
 #pragma clang fp contract(off)
 
+// Nullability is said where Swift sees it, in CKernels.h.
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+#pragma clang diagnostic ignored "-Wnullability-completeness-on-arrays"
+
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("clang loop unroll(full)")
 

@@ -57,4 +57,16 @@ extension Format {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits
     }
+
+    /// Three significant digits: `0.0712`, `1.53e-07`.
+    static func significant(_ value: Double) -> String {
+        guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+        var exponent = 0
+        var mantissa = abs(value)
+        while mantissa >= 9.995 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
+        while mantissa < 0.9995 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
+        let sign = value < 0 ? "-" : ""
+        if (-4..<6).contains(exponent) { return sign + fixed(abs(value), max(0, 2 - exponent)) }
+        return "\(sign)\(fixed(mantissa, 2))e\(exponent)"
+    }
 }

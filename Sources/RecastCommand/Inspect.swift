@@ -32,13 +32,16 @@ struct Inspect: ParsableCommand {
         } else {
             Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
         }
-        output.notes([], warnings: summary.checkpoint.warnings)
+        output.notes([], warnings: summary.warnings)
     }
 }
 
 /// What there is to say about a checkpoint.
 private struct Summary {
     let checkpoint: Checkpoint
+    /// The tensors, quantized weights as one; as they are stored where the parts do not fit together.
+    let weights: [NamedTensor]
+    let partsProblem: RecastError?
     /// The canonical model, or why it cannot be had.
     let model: Result<Model, RecastError>
     let vocabulary: Result<Vocabulary?, RecastError>
@@ -47,6 +50,9 @@ private struct Summary {
 
     init(_ checkpoint: Checkpoint, checksums: Bool) throws {
         self.checkpoint = checkpoint
+        do throws(RecastError) {
+            (weights, partsProblem) = (try checkpoint.weights(), nil)
+        } catch { (weights, partsProblem) = (checkpoint.tensors, error) }
         do throws(RecastError) { model = .success(try Model(checkpoint)) } catch { model = .failure(error) }
         let size = (try? model.get())?.graph.configuration.vocabularySize
         do throws(RecastError) {
@@ -58,20 +64,25 @@ private struct Summary {
         for tensor in checkpoint.tensors { self.checksums.append(try tensor.tensor.checksum(using: &reader)) }
     }
 
-    private var parameterCount: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.elementCount } }
+    var warnings: [String] {
+        let found = (try? model.get())?.warnings ?? checkpoint.warnings
+        return found + (partsProblem.map { ["\($0)"] } ?? [])
+    }
+
+    private var parameterCount: Int { weights.reduce(0) { $0 + $1.tensor.elementCount } }
     private var tensorBytes: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
     private var fileBytes: Int { checkpoint.files.reduce(0) { $0 + $1.byteCount } }
     private var bitsPerWeight: Double { 8 * Double(tensorBytes) / Double(max(1, parameterCount)) }
 
     /// The types with how many tensors and numbers have them, commonest first.
-    private var encodings: [(dtype: DType, tensors: Int, elements: Int)] {
-        var counts: [DType: (tensors: Int, elements: Int)] = [:]
-        for tensor in checkpoint.tensors {
-            counts[tensor.tensor.dtype, default: (0, 0)].tensors += 1
-            counts[tensor.tensor.dtype, default: (0, 0)].elements += tensor.tensor.elementCount
+    private var encodings: [(name: String, tensors: Int, elements: Int)] {
+        var counts: [String: (tensors: Int, elements: Int)] = [:]
+        for tensor in weights {
+            counts[tensor.tensor.encodingName, default: (0, 0)].tensors += 1
+            counts[tensor.tensor.encodingName, default: (0, 0)].elements += tensor.tensor.elementCount
         }
         return counts.map { ($0.key, $0.value.tensors, $0.value.elements) }
-            .sorted { ($0.elements, $0.dtype.name) > ($1.elements, $1.dtype.name) }
+            .sorted { ($0.elements, $0.name) > ($1.elements, $1.name) }
     }
 
     // MARK: For people
@@ -96,7 +107,7 @@ private struct Summary {
         rows.append(["parameters", "\(Format.count(parameterCount)) (\(parameterCount))"])
         rows.append([
             "encodings",
-            encodings.map { "\($0.dtype) × \($0.tensors)" }.joined(separator: ", ")
+            encodings.map { "\($0.name) × \($0.tensors)" }.joined(separator: ", ")
                 + ", \(Format.fixed(bitsPerWeight, 2)) bits per weight",
         ])
         rows.append(["tokenizer", tokenizerText])
@@ -162,7 +173,7 @@ private struct Summary {
                 "encodings",
                 .array(
                     encodings.map {
-                        ["name": .string($0.dtype.name), "tensors": .int($0.tensors), "elements": .int($0.elements)]
+                        ["name": .string($0.name), "tensors": .int($0.tensors), "elements": .int($0.elements)]
                     })
             ),
             (

@@ -10,14 +10,14 @@ struct RecastCommand: ParsableCommand {
             EXAMPLES:
               recast inspect Qwen2.5-0.5B
               recast convert Qwen2.5-0.5B Qwen2.5-0.5B-llama
-              recast convert Qwen2.5-0.5B qwen.gguf --encoding q4_0
+              recast quantize Qwen2.5-0.5B qwen.gguf --encoding q4_k_m
               recast perplexity qwen.gguf --text prose=book.txt --text code=program.py
 
             Exit status: 0 success, 1 a comparison failed, 64 usage, 65 malformed input, 66 input missing, 69 not
             supported, 73 the destination exists, 74 input/output, 130 interrupted.
             """,
         version: Versions.text,
-        subcommands: [Inspect.self, Convert.self, MeasurePerplexity.self, Generate.self, Diff.self])
+        subcommands: [Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Diff.self])
 
     static func main() {
         do {

@@ -35,7 +35,7 @@ struct CommandTests {
             errors: try String(contentsOfFile: files[1], encoding: .utf8))
     }
 
-    static let commands = ["inspect", "convert", "perplexity", "generate", "diff"]
+    static let commands = ["inspect", "convert", "quantize", "perplexity", "generate", "diff"]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 
     @Test(arguments: commands)
@@ -65,6 +65,12 @@ struct CommandTests {
         let cases: [([String], Int32)] = [
             (["convert", model, out, "--encoding", "q4_o"],   64),
             (["convert", model],                              64),
+            (["quantize", model, out],                        64),
+            (["quantize", model, out, "--encoding", "q4_0", "--override", "attn=q4_0x"], 64),
+            (["quantize", model, out, "--encoding", "q4_0", "--method", "gptq"],         64),
+            (["quantize", model, out, "--encoding", "q4_0", "--importance", broken],     65),
+            (["quantize", model, out, "--encoding", "q4_0", "--importance", directory.file("nowhere")], 66),
+            (["quantize", model, directory.file("q4_0"), "--encoding", "q4_0"],          69),
             (["nonsense"],                                    64),
             (["inspect", broken],                             65),
             (["inspect", directory.file("nowhere")],          66),
@@ -123,6 +129,50 @@ struct CommandTests {
         let again = try Self.recast("convert", Fixtures.tinyModel, path, "--dry-run", "--json")
         #expect(again.status == 73)
         #expect(try again.json["problems"]?.array?.count == 1)
+    }
+
+    @Test func quantizePlanSaysTypeSizeAndReason() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file("model.gguf")
+        let arguments = [
+            "quantize", Fixtures.tinyModel, path, "--encoding", "q4_0", "--override", "blk.0.attn_q=q8_0",
+            "--output-encoding", "bf16",
+        ]
+        let json = try Self.recast(arguments + ["--dry-run", "--json"]).json
+        func tensor(_ name: String) -> JSON? { json["tensors"]?.array?.first { $0["name"]?.string == name } }
+        #expect(tensor("output.weight")?["to"] == "BF16")
+        #expect(tensor("output.weight")?["reason"] == "--output-encoding")
+        #expect(tensor("blk.0.attn_q.weight")?["reason"] == "--override blk.0.attn_q")
+        #expect(tensor("blk.0.attn_q.weight")?["bytes"] == .int(256 * 256 / 32 * 34))
+        #expect(tensor("blk.0.attn_q.weight")?["bits_per_weight"] == 8.5)
+        #expect(tensor("blk.0.attn_k.weight")?["reason"] == .null)
+        #expect(tensor("blk.0.attn_norm.weight")?["reason"] == "not quantized")
+        let table = try Self.recast(arguments + ["--dry-run"])
+        #expect(table.status == 0 && directory.names.isEmpty)
+        #expect(table.output.contains("--override blk.0.attn_q") && table.output.contains(" bits per weight"))
+
+        let written = try Self.recast(arguments + ["--json"]).json
+        #expect(written["bytes"] == json["bytes"] && written["bits_per_weight"] == json["bits_per_weight"])
+        let checkpoint = try Checkpoint(path: path)
+        #expect(checkpoint.tensors.map(\.tensor.dtype.name) == json["tensors"]?.array?.compactMap { $0["to"]?.string })
+    }
+
+    /// The two commands go the same way.
+    @Test func convertQuantizesToo() throws {
+        let directory = TemporaryDirectory()
+        for command in ["convert", "quantize"] {
+            let arguments = [
+                command, Fixtures.tinyModel, directory.file(command), "--to", "gguf", "--encoding", "q8_0",
+            ]
+            #expect(try Self.recast(arguments).status == 0)
+        }
+        #expect(directory.bytes("convert") == directory.bytes("quantize"))
+        // Without a word about it, quantize keeps the family, and convert makes it llama.
+        for (command, family) in [("convert", "llama"), ("quantize", "qwen2")] {
+            let path = directory.file(command + "-bf16")
+            #expect(try Self.recast(command, Fixtures.tinyModel, path, "--encoding", "bf16").status == 0)
+            #expect(try Self.recast("inspect", path, "--json").json["family"]?.string == family)
+        }
     }
 
     @Test func quietIsQuiet() throws {

@@ -9,6 +9,9 @@ public enum Fixtures {
     /// The trained model of the repository.
     public static let tinyModel = root + "/Fixtures/qwen2-tiny"
 
+    /// Which types the specification's script gives to the tensors of invented models.
+    public static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
+
     /// The folder of independent reference data; nil where `RECAST_GOLDEN` is not set.
     public static let golden: String? = {
         guard let path = ProcessInfo.processInfo.environment["RECAST_GOLDEN"], !path.isEmpty else { return nil }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "System.h"
 
@@ -17,6 +18,15 @@ typedef void (*ck_encoder)(const void *source, void *destination, size_t rows, s
 
 /// The number of the `count` elements at `source` with some property.
 typedef size_t (*ck_tally)(const void *source, size_t count);
+
+/// What happened to numbers on their way to others.
+struct ck_difference {
+    double squared_error, squared_source;
+    float farthest;
+};
+
+/// Adds the differences of `count` float32 numbers to `sums`.
+typedef void (*ck_comparison)(const void *source, const void *result, size_t count, struct ck_difference *sums);
 
 /// The hot loops, compiled for one instruction set. The bytes they write do not depend on which one that is.
 struct ck_kernels {
@@ -56,12 +66,44 @@ struct ck_kernels {
     ck_conversion decode_iq4_nl;
     ck_conversion decode_iq4_xs;
 
-    // Over f32. Overflowing: finite, yet infinite once cast. Inexact: changed by the cast and back, NaN aside.
+    // Blocks whose levels are only rounded; those of codebooks are only read.
+    ck_encoder encode_tq1_0, encode_tq2_0, encode_mxfp4, encode_nvfp4, encode_q1_0, encode_q2_0;
+    ck_conversion decode_tq1_0, decode_tq2_0, decode_mxfp4, decode_nvfp4, decode_q1_0, decode_q2_0;
+    ck_conversion decode_iq1_s, decode_iq1_m, decode_iq2_xxs, decode_iq2_xs, decode_iq2_s, decode_iq3_xxs, decode_iq3_s;
+
+    // Floats of a byte and less. Rounding is to nearest even; e4m3, which has no infinity, stops at its largest instead.
+    ck_conversion e4m3_from_f32;
+    ck_conversion e5m2_from_f32;
+    ck_conversion f32_from_e4m3;
+    ck_conversion f32_from_e5m2;
+    ck_conversion f32_from_e4m3fnuz;
+    ck_conversion f32_from_e5m2fnuz;
+    ck_conversion f32_from_e8m0;
+    ck_conversion f32_from_e2m1;
+
+    // Over f32. Overflowing: finite, yet infinite once cast; to e4m3, cut off at the largest. Inexact: changed by the
+    // cast and back, NaN aside.
     ck_tally nonfinite;
     ck_tally overflowing_f16;
     ck_tally inexact_f16;
     ck_tally inexact_bf16;
+    ck_tally overflowing_e4m3;
+    ck_tally overflowing_e5m2;
+    ck_tally inexact_e4m3;
+    ck_tally inexact_e5m2;
+
+    ck_comparison differences;
 };
+
+/// The codebooks of GGUF's IQ types (codebooks.c).
+struct ck_codebooks {
+    // 2048, 256, 512 and 1024 entries of eight codes, two bits each.
+    const uint16_t *iq1, *iq2_xxs, *iq2_xs, *iq2_s;
+    // 256 and 512 entries of four codes, four bits each.
+    const uint16_t *iq3_xxs, *iq3_s;
+};
+
+const struct ck_codebooks *ck_codebooks(void);
 
 #define CK_LEVEL_COUNT 3
 
@@ -73,5 +115,14 @@ const struct ck_kernels *ck_kernels_best(void);
 
 /// "avx512", "avx2", "neon" or "portable".
 const char *ck_instruction_set(void);
+
+/// The state of a CRC-32 (polynomial 0xEDB88320) after `count` bytes at `source`, a multiple of 64; it begins and ends
+/// inverted.
+typedef uint32_t (*ck_checksum)(uint32_t state, const void *source, size_t count);
+
+/// The CRC-32 of a level, 0 being the slowest; null where this machine has no such level, which may be all of them.
+ck_checksum _Nullable ck_crc32_at(int level);
+
+#define CK_CRC32_LEVEL_COUNT 2
 
 #pragma clang assume_nonnull end

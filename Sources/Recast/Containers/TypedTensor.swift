@@ -3,18 +3,57 @@ struct TypedTensor: Sendable, Hashable {
     var name: String { named.name }
     var tensor: LazyTensor { named.tensor }
     let named: NamedTensor
-    let dtype: DType
+    let encoding: Encoding
     /// What an error in each column weighs, for types that are chosen by a search.
-    let importance: LazyTensor?
+    var importance: LazyTensor?
+    let method: QuantizationMethod
+    /// Why it has that type, for people; nil where that goes without saying.
+    let remark: String?
 
-    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil) {
+    init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil, remark: String? = nil) {
+        self.init(named, .plain(dtype), importance: importance, remark: remark)
+    }
+
+    init(
+        _ named: NamedTensor, _ encoding: Encoding, method: QuantizationMethod = .round,
+        importance: LazyTensor? = nil, remark: String? = nil
+    ) {
         self.named = named
-        self.dtype = dtype
+        self.encoding = encoding
+        self.method = method
         self.importance = importance
+        self.remark = remark
+    }
+
+    /// The type of a tensor that is stored as one.
+    var dtype: DType {
+        guard let dtype = encoding.dtype else { preconditionFailure("\(name) is stored as several tensors") }
+        return dtype
+    }
+
+    /// The tensors it is stored as.
+    var parts: [StoredPart] {
+        switch encoding {
+        case .plain(let dtype): return [StoredPart(name: name, dtype: dtype, shape: tensor.shape)]
+        case .packed:
+            let stem = name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
+            return (encoding.parts(of: tensor.shape) ?? []).map {
+                StoredPart(name: stem + $0.suffix, dtype: $0.dtype, shape: $0.shape)
+            }
+        }
     }
 
     /// The bytes it takes; its rows fill whole blocks of the type.
-    var byteCount: Int { tensor.elementCount / dtype.blockElements * dtype.blockBytes }
+    var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+}
+
+/// One tensor as it stands in a container.
+struct StoredPart: Sendable, Hashable {
+    var name: String
+    var dtype: DType
+    var shape: [Int]
+
+    var byteCount: Int { shape.reduce(1, *) / dtype.blockElements * dtype.blockBytes }
 }
 
 extension [TypedTensor] {
@@ -34,5 +73,15 @@ extension [TypedTensor] {
             size += count
         }
         return shards.isEmpty ? [[]] : shards
+    }
+
+    /// The tensors in their order, so many to a shard.
+    func shards(counts: [Int]) -> [[TypedTensor]] {
+        precondition(counts.reduce(0, +) == count)
+        var start = 0
+        return counts.map { count in
+            defer { start += count }
+            return Array(self[start..<start + count])
+        }
     }
 }

@@ -43,6 +43,17 @@ public struct Checkpoint: Sendable {
         self.files = files.files
     }
 
+    /// The tensors, each quantized weight that is stored in several parts as one.
+    ///
+    /// - Throws: `malformedInput` where its parts contradict each other or the configuration.
+    public func weights() throws(RecastError) -> [NamedTensor] { try quantizedModules()?.tensors ?? tensors }
+
+    func quantizedModules() throws(RecastError) -> QuantizedModules.Outcome? {
+        guard case .huggingFace(let files) = content else { return nil }
+        return try QuantizedModules.find(
+            in: tensors, configuration: files.configuration, files: self.files, file: path)
+    }
+
     public var formatName: String {
         switch content {
         case .huggingFace: "huggingface"

@@ -8,7 +8,7 @@ public struct Conversion: Sendable {
     public var resumes = false
     /// Whether finite numbers may become infinite.
     public var allowsOverflow = false
-    public var verifies = true
+    public var verification = Verification.computed
     public var workers = 1
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
@@ -59,9 +59,11 @@ public struct Conversion: Sendable {
             var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
             executor.isInterrupted = isInterrupted
             try executor.prepare()
-            let tallies = try executor.run(journal: journal, progress: progress)
+            executor.reductions = try executor.reduce()
+            executor.verification = verification
+            var tallies = try executor.run(journal: journal, progress: progress)
             try check(tallies)
-            if verifies { try verify(staged) }
+            if verification != .none { try verify(staged, executor, &tallies) }
             try staged.commit()
             return Report(plan, tallies: tallies)
         } catch {
@@ -82,7 +84,7 @@ public struct Conversion: Sendable {
         var problems: [String] = []
         var isOverflow = false
         for (transfer, tally) in zip(plan.transfers, tallies) {
-            let type = transfer.encoding.dtype?.name ?? ""
+            let type = transfer.encoding.name
             if tally.nonfiniteCount > 0 {
                 problems.append(
                     "\(transfer.name): \(tally.nonfiniteCount) NaN or infinite values, which \(type) cannot hold")
@@ -103,9 +105,22 @@ public struct Conversion: Sendable {
     }
 
     /// Reads back the headers of what was written, as any reader would.
-    private func verify(_ staged: StagedDestination) throws(RecastError) {
-        var expected: [String: Transfer] = [:]
-        for transfer in plan.transfers { expected[transfer.name] = transfer }
+    private func verify(
+        _ staged: StagedDestination, _ executor: Executor, _ tallies: inout [Tally]
+    ) throws(RecastError) {
+        try verifyHeaders(staged)
+        try executor.verifyWritten(tallies)
+        if verification == .everything { try executor.verifyCopies() }
+        guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
+        let checkpoint = try Checkpoint(path: staged.stagedRoot)
+        var decoded: [String: LazyTensor] = [:]
+        for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
+        try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
+    }
+
+    private func verifyHeaders(_ staged: StagedDestination) throws(RecastError) {
+        var expected: [String: StoredPart] = [:]
+        for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
         for output in plan.outputs {
             let path = staged.stagedPath(output)
             guard POSIX.status(path)?.byteCount == output.byteCount else {
@@ -121,8 +136,8 @@ public struct Conversion: Sendable {
                 continue
             }
             for tensor in tensors {
-                guard let transfer = expected[tensor.name], transfer.source.shape == tensor.tensor.shape,
-                    transfer.encoding.dtype == tensor.tensor.dtype
+                guard let part = expected[tensor.name], part.shape == tensor.tensor.shape,
+                    part.dtype == tensor.tensor.dtype
                 else { throw RecastError(.inputOutput, "\(tensor.name) was not written as planned", trail: [path]) }
             }
         }

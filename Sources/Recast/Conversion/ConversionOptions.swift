@@ -11,6 +11,10 @@ public struct ConversionOptions: Sendable {
     public var dtype: DType?
     /// A file type of GGUF targets, with its choice for each tensor.
     public var encoding: GGUFFileType?
+    /// An encoding of Hugging Face targets.
+    public var packing: Packing?
+    /// What else is asked of that encoding.
+    public var quantization = QuantizationOptions()
     public var maximumShardSize: Int?
     /// A directory to take the tokenizer from.
     public var tokenizer: String?

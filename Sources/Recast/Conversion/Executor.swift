@@ -10,6 +10,9 @@ struct Executor: Sendable {
     let files: FilePool
     let outputs: OutputPool
     let workers: Int
+    /// What some encodings must know of a whole tensor beforehand, by transfer.
+    var reductions: [Int: Reduced] = [:]
+    var verification = Verification.computed
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
 
     /// Byte ranges shorter than this are cheaper to read together and permute in memory.
@@ -48,6 +51,7 @@ struct Executor: Sendable {
 
         DispatchQueue.concurrentPerform(iterations: min(workers, max(1, pending.count))) { _ in
             var reader = Reader(files: files)
+            reader.measuresErrors = verification != .none
             while !state.hasFailed {
                 let turn = next.add(1, ordering: .relaxed).oldValue
                 guard turn < pending.count else { return }
@@ -67,6 +71,10 @@ struct Executor: Sendable {
     private func perform(_ job: Job, using reader: inout Reader) throws(RecastError) {
         let transfer = plan.transfers[job.transfer]
         do throws(RecastError) {
+            if transfer.movesCodes {
+                try convertTile(job, transfer, &reader)
+                return
+            }
             for target in transfer.targets where try !copyRuns(job, transfer, target, &reader) {
                 try convert(job, transfer, &reader)
                 return
@@ -81,7 +89,7 @@ struct Executor: Sendable {
 
 extension Executor {
     /// The part of a job's rows that a target wants, and where in the file it begins.
-    private func piece(
+    func piece(
         of job: Job, _ target: Transfer.Target, rowByteCount: Int
     ) -> (rows: Range<Int>, offset: Int)? {
         let rows = job.rows.clamped(to: target.rows)
@@ -132,20 +140,20 @@ extension Executor {
                 let narrow = Window(batch: job.batch, rows: job.rows, columns: target.columns)
                 let wanted = encoded.rowByteCount(of: narrow)
                 guard let piece = piece(of: job, target, rowByteCount: wanted) else { continue }
-                let sink = try outputs.sink(target.output)
                 let first = (piece.rows.lowerBound - job.rows.lowerBound) * rowByteCount
                 if wanted == rowByteCount {
                     let part = rows[first..<first + piece.rows.count * rowByteCount]
-                    try sink.write(UnsafeRawBufferPointer(rebasing: part), at: piece.offset)
+                    try write(
+                        UnsafeRawBufferPointer(rebasing: part), to: target.output, at: piece.offset, &reader.tally)
                     continue
                 }
                 let start = (target.columns.lowerBound - left) / dtype.blockElements * dtype.blockBytes
-                try reader.withScratch(piece.rows.count * wanted) { (_, part) throws(RecastError) in
+                try reader.withScratch(piece.rows.count * wanted) { (reader, part) throws(RecastError) in
                     for row in 0..<piece.rows.count {
                         (part.baseAddress! + row * wanted).copyMemory(
                             from: rows.baseAddress! + first + row * rowByteCount + start, byteCount: wanted)
                     }
-                    try sink.write(UnsafeRawBufferPointer(part), at: piece.offset)
+                    try write(UnsafeRawBufferPointer(part), to: target.output, at: piece.offset, &reader.tally)
                 }
             }
         }

@@ -13,7 +13,7 @@ extension Plan {
         var jobs: [Job] = []
         for (index, transfer) in transfers.enumerated() {
             let source = transfer.source
-            let grain = max(transfer.encoding.grain.rows, source.rowGrain)
+            let grain = transfer.encoding.rowGrain.leastCommonMultiple(with: source.rowGrain)
             let wanted = max(1, byteCount / max(1, source.rowByteCount))
             let rows = max(grain, wanted / grain * grain)
             for batch in 0..<source.batchCount {
@@ -33,7 +33,17 @@ extension LazyTensor {
         case .gathered(let base, let order):
             order.groupCount * rowByteCount <= 4 << 20 ? order.groupCount : base.rowGrain
         case .converted(let base, _, _): base.rowGrain
+        case .decoded(let encoding, _): encoding.rowGrain
         default: 1
         }
+    }
+}
+
+extension Int {
+    /// Of two positive numbers.
+    func leastCommonMultiple(with other: Int) -> Int {
+        var (a, b) = (self, other)
+        while b != 0 { (a, b) = (b, a % b) }
+        return self / a * other
     }
 }

@@ -33,11 +33,8 @@ struct Journal: ~Copyable {
             // The last line may be cut off.
             for line in isTrue ? lines.dropFirst().dropLast() : [] {
                 let numbers = line.split(separator: " ").compactMap { Int($0) }
-                guard numbers.count == 5 else { continue }
-                var tally = Tally()
-                (tally.overflowCount, tally.roundedCount) = (numbers[1], numbers[2])
-                (tally.nonfiniteCount, tally.lostBlockCount) = (numbers[3], numbers[4])
-                finished[numbers[0]] = tally
+                guard let job = numbers.first, let tally = Tally(numbers: numbers.dropFirst()) else { continue }
+                finished[job] = tally
             }
         }
         let lines = [title] + finished.sorted { $0.key < $1.key }.map { Self.line($0.key, $0.value) }
@@ -60,7 +57,38 @@ struct Journal: ~Copyable {
     }
 
     private static func line(_ job: Int, _ tally: Tally) -> String {
-        "\(job) \(tally.overflowCount) \(tally.roundedCount) \(tally.nonfiniteCount) \(tally.lostBlockCount)"
+        ([job] + tally.numbers).map(String.init).joined(separator: " ")
+    }
+}
+
+extension Tally {
+    /// All of it, for the journal.
+    fileprivate var numbers: [Int] {
+        let counts = [overflowCount, roundedCount, lostBlockCount, nonfiniteCount, roundedScaleCount]
+        let errors = [
+            Int(bitPattern: UInt(error.squaredError.bitPattern)), Int(bitPattern: UInt(error.squaredSource.bitPattern)),
+            error.count, Int(error.maximum.bitPattern),
+        ]
+        return counts + errors
+            + written.flatMap { [$0.output, $0.offset, $0.rowByteCount, $0.rowCount, $0.stride, Int($0.checksum)] }
+    }
+
+    fileprivate init?(numbers: ArraySlice<Int>) {
+        let numbers = Array(numbers)
+        guard numbers.count >= 9, (numbers.count - 9) % 6 == 0 else { return nil }
+        (overflowCount, roundedCount, lostBlockCount) = (numbers[0], numbers[1], numbers[2])
+        (nonfiniteCount, roundedScaleCount) = (numbers[3], numbers[4])
+        error.squaredError = Double(bitPattern: UInt64(UInt(bitPattern: numbers[5])))
+        error.squaredSource = Double(bitPattern: UInt64(UInt(bitPattern: numbers[6])))
+        error.count = numbers[7]
+        error.maximum = Float(bitPattern: UInt32(truncatingIfNeeded: numbers[8]))
+        for first in stride(from: 9, to: numbers.count, by: 6) {
+            written.append(
+                WrittenBytes(
+                    output: numbers[first], offset: numbers[first + 1], rowByteCount: numbers[first + 2],
+                    rowCount: numbers[first + 3], stride: numbers[first + 4],
+                    checksum: UInt32(truncatingIfNeeded: numbers[first + 5])))
+        }
     }
 }
 
@@ -78,7 +106,11 @@ extension Plan {
             add("\(output.name)|\(output.byteCount);".utf8)
             for literal in output.literals { add(literal.bytes) }
         }
-        for transfer in transfers { add("\(transfer.source)|\(transfer.encoding)|\(transfer.targets);".utf8) }
+        for transfer in transfers {
+            add("\(transfer.source)|\(transfer.encoding)|\(transfer.method)|\(transfer.targets)".utf8)
+            if let importance = transfer.importance { add("|\(importance)".utf8) }
+            add(";".utf8)
+        }
         return hash
     }
 }

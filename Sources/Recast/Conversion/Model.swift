@@ -61,13 +61,22 @@ extension Model {
         let reader = HuggingFaceConfiguration(object: object, file: path)
         let configuration = try reader.configuration(of: family)
         let saysTied = try reader.tiesEmbeddings(family)
-        let tensors = Self.withPrefix(checkpoint.tensors)
+        let quantized = try checkpoint.quantizedModules()
+        let tensors = Self.withPrefix(quantized?.tensors ?? checkpoint.tensors)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [], ignored: { $0.hasSuffix("rotary_emb.inv_freq") }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)
+        if let scale = outcome.unknown.first(where: { $0.name.contains("scale") }) {
+            throw RecastError(
+                .malformedInput,
+                "\(scale.name) looks like the scales of a quantized weight, which the configuration says nothing of; without "
+                    + "them its numbers are meaningless", trail: [path])
+        }
+        model.evidence += quantized?.evidence ?? []
+        model.warnings += quantized?.warnings ?? []
         if saysTied { try model.settleTie() }
         return model
     }

@@ -27,6 +27,11 @@ final class FileSink: Sendable {
         try POSIX.write(file, bytes, at: offset, path: path)
     }
 
+    /// Reads back what was written.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
+        try POSIX.read(file, into: buffer, at: offset, path: path)
+    }
+
     func synchronize() throws(RecastError) {
         guard fdatasync(file) == 0 else { throw POSIX.failure("synchronize", path) }
     }

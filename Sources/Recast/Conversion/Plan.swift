@@ -72,8 +72,14 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var encoding: Encoding
     /// What an error in each column weighs: float32, one row, or one for each matrix.
     public var importance: LazyTensor?
+    /// How the scales of a packed encoding are found.
+    public var method = QuantizationMethod.round
+    /// How codes move where they are not computed anew.
+    public var repacking: Repacking?
     public var targets: [Target]
     public var exactness: Exactness
+    /// Why it is encoded so, for people; nil where that goes without saying.
+    public var remark: String?
 
     /// A box of the encoded weight and where it goes, packed row after row.
     public struct Target: Sendable, Hashable, Codable {
@@ -107,7 +113,8 @@ public struct Transfer: Sendable, Hashable, Codable {
         self.encoding = encoding
         self.importance = importance
         self.targets = targets
-        exactness = encoding.exactness(of: source)
+        repacking = encoding.repacking(of: source)
+        exactness = repacking.map { $0.isExact ? .bit : .rounded } ?? encoding.exactness(of: source)
     }
 
     /// A whole tensor to one place.
@@ -121,10 +128,46 @@ public struct Transfer: Sendable, Hashable, Codable {
     }
 
     init(_ tensor: TypedTensor, output: Int, offset: Int) {
-        self.init(
-            name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), importance: tensor.importance,
-            output: output, offset: offset)
+        self.init(tensor, places: [Place(part: 0, output: output, offset: offset)])
     }
+
+    /// Where one stored tensor begins.
+    struct Place {
+        var part: Int
+        var output: Int
+        var offset: Int
+    }
+
+    init(_ tensor: TypedTensor, places: [Place]) {
+        let shapes = tensor.parts.map { LazyTensor.zeros($0.dtype, $0.shape) }
+        let targets = places.map { place in
+            let stored = shapes[place.part]
+            return Target(
+                part: place.part, output: place.output, offset: place.offset, batches: 0..<stored.batchCount,
+                rows: 0..<stored.rowCount, columns: 0..<stored.columnCount)
+        }
+        self.init(
+            name: tensor.name, source: tensor.tensor, encoding: tensor.encoding, importance: tensor.importance,
+            targets: targets)
+        method = tensor.method
+        remark = tensor.remark
+    }
+
+    /// What happens to the numbers, in words.
+    public var treatment: String {
+        if let repacking { return repacking.isExact ? "re-packed exactly" : "re-packed with rounded scales" }
+        switch exactness {
+        case .bit: return encoding.dtype == source.dtype ? "copied" : "exact"
+        case .rounded: return "rounded"
+        case .quantized: return source.isQuantized ? "re-quantized" : "quantized"
+        }
+    }
+
+    /// The bytes of all that it becomes.
+    public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+
+    /// The tensors it becomes.
+    var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }
 }
 
 /// What happens to numbers in a conversion, from best to worst.
@@ -155,9 +198,28 @@ public struct Evidence: Sendable, Hashable, Codable {
 }
 
 extension Encoding {
+    /// How the codes of `source` become this encoding's untouched; nil where they cannot, or need not be looked at.
+    func repacking(of source: LazyTensor) -> Repacking? {
+        guard let form = source.codeForm else { return nil }
+        switch self {
+        case .plain(let dtype):
+            guard dtype != source.dtype, let target = CodeForm(blocksOf: dtype) else { return nil }
+            return Repacking(from: form, to: target)
+        case .packed(let packed):
+            // Zeros may be 0, which the first GPTQ format stores badly.
+            if packed.format == .gptq, packed.scheme.origin == .zeroPoint, form.scheme.origin != .center,
+                source.storedParts?.0.format != .gptq
+            {
+                return nil
+            }
+            return Repacking(from: form, to: packed.form)
+        }
+    }
+
     /// What storing `source` this way does to its numbers.
     func exactness(of source: LazyTensor) -> Exactness {
         switch self {
+        case .packed: return .quantized
         case .plain(let dtype):
             if source.changesNumbers { return dtype.isQuantized ? .quantized : .rounded }
             if source.dtype == dtype || source.dtype.widensExactly(to: dtype) { return .bit }

@@ -1,6 +1,6 @@
 extension Planning {
     /// A graph under GGUF's names.
-    func gguf(from model: Model, _ files: HuggingFaceFiles, destination: String) throws(RecastError) -> Plan {
+    func ggufDraft(of model: Model, _ files: HuggingFaceFiles) throws(RecastError) -> GGUFDraft {
         let configuration = model.graph.configuration
         let architecture = try GGUFArchitecture.of(family: configuration.family)
         var plan = basis(model, form: .file)
@@ -36,93 +36,75 @@ extension Planning {
                     row.name(layer: entry.slot.layer, entry.slot.part), row.layout.fuse(parts, configuration)))
         }
 
-        let typed = try types(of: tensors, plan: &plan)
-        var metadata = try metadata(of: model, files, architecture: architecture, tensors: typed, plan: &plan)
-        let changed = typed.filter { $0.dtype != $0.tensor.dtype && $0.dtype == .f32 }
+        guard !options.quantization.keepsSplit else {
+            throw .usage("--keep-split is for split GGUF files; --max-shard-size splits what is not")
+        }
+        var metadata = try metadata(of: model, files, architecture: architecture, tensors: tensors, plan: &plan)
+        let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
+        // In the order of the source, whichever order the quantizer gives the file.
+        let single = Set(typed.filter { $0.dtype == .f32 }.map(\.name))
+        let changed = tensors.filter { $0.tensor.dtype != .f32 && single.contains($0.name) }
             .map { (name: $0.name, dtype: $0.tensor.dtype) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
-        try GGUFLayout(metadata: metadata, tensors: typed)
-            .lay(out: Path.name(destination), maximumShardSize: options.maximumShardSize, into: &plan)
-        return plan
+        record(typed, in: &metadata)
+        return GGUFDraft(plan: plan, metadata: metadata, tensors: typed)
     }
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.
-    func ggufFromGGUF(_ set: GGUFSet, destination: String) throws(RecastError) -> Plan {
+    func ggufDraft(of set: GGUFSet) throws(RecastError) -> GGUFDraft {
         var plan = Plan(sources: checkpoint.files, form: .file)
         plan.warnings = checkpoint.warnings
         guard options.tokenizer == nil, options.preTokenizer == nil else {
             throw .usage(
                 "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
         }
-        if let encoding = options.encoding, encoding.dtype.isQuantized {
-            let name = set.metadata["general.architecture"]?.string ?? ""
-            let hasExperts = set.metadata["\(name).expert_count"]?.int ?? 0 > 0
-            guard GGUFArchitecture.all.contains(where: { $0.name == name }), !hasExperts else {
-                throw .unsupported(
-                    "which types \(encoding.name) gives to the tensors of \(hasExperts ? "experts" : "\"\(name)\"") is not "
-                        + "known yet")
-            }
-        }
-        let typed = try types(of: checkpoint.tensors, plan: &plan)
         var metadata = set.metadata
         for key in ["split.no", "split.count", "split.tensors.count"] { metadata[key] = nil }
-        if options.dtype != nil || options.encoding != nil {
-            metadata["general.quantization_version"] = .u32(2)
-            metadata["general.file_type"] = .u32(fileType(of: typed))
+        var tensors = checkpoint.tensors
+        var shardCounts: [Int]?
+        if options.quantization.keepsSplit {
+            guard options.maximumShardSize == nil else {
+                throw .usage("--keep-split and --max-shard-size contradict each other; use one")
+            }
+            (tensors, shardCounts) = Self.inFileOrder(tensors, fileCount: set.paths.count)
         }
-        try GGUFLayout(metadata: metadata, tensors: typed, alignment: set.alignment)
-            .lay(out: Path.name(destination), maximumShardSize: options.maximumShardSize, into: &plan)
-        return plan
+        let typed = try types(of: tensors, metadata: metadata, isConverted: false, plan: &plan)
+        if options.dtype != nil || options.encoding != nil { record(typed, in: &metadata) }
+        return GGUFDraft(
+            plan: plan, metadata: metadata, tensors: typed, alignment: set.alignment, shardCounts: shardCounts)
     }
 
-    // MARK: Types
-
-    /// The type of each tensor and their order: the quantizer's for an encoding, else the converter's.
-    private func types(
-        of tensors: [NamedTensor], plan: inout Plan
-    ) throws(RecastError) -> [TypedTensor] {
-        if options.encoding != nil, options.dtype != nil {
-            throw .usage("--dtype and --encoding are two ways to say the same; use one")
-        }
-        let mix = options.encoding.map { GGUFMix($0, tensors: tensors) }
-        var typed: [TypedTensor] = []
-        var again: [String] = []
-        var problems = Problems()
-        for tensor in mix == nil ? tensors : GGUFMix.sorted(tensors) {
-            var dtype = tensor.tensor.dtype
-            if GGUFMix.isQuantizable(tensor) {
-                dtype = mix?.dtype(of: tensor) ?? options.dtype ?? dtype
-            } else if dtype.kind == .float {
-                dtype = .f32
+    /// By file and place in it, and how many tensors are in each file.
+    private static func inFileOrder(_ tensors: [NamedTensor], fileCount: Int) -> ([NamedTensor], [Int]) {
+        let placed = tensors.map { tensor in
+            if case .stored(let file, let offset) = tensor.tensor.recipe {
+                (file.index, offset, tensor)
+            } else {
+                (0, 0, tensor)
             }
-            if dtype.ggufNumber == nil, dtype.kind == .float { dtype = .f32 }
-            problems.check(tensor, as: dtype)
-            if tensor.tensor.dtype.isQuantized, dtype.isQuantized, dtype != tensor.tensor.dtype {
-                again.append(tensor.name)
-            }
-            typed.append(TypedTensor(tensor, dtype))
         }
-        try problems.end()
-        if !again.isEmpty {
-            plan.warnings.append(
-                "\(again.count) tensors, such as \(again[0]), are already quantized and are quantized again: "
-                    + "the original would give a better result")
-        }
-        return typed
-    }
-
-    /// `general.file_type`: the encoding's number, or that of the commonest type.
-    private func fileType(of tensors: [TypedTensor]) -> UInt32 {
-        if let encoding = options.encoding { return encoding.number }
-        let weights = tensors.filter { GGUFMix.isQuantizable($0.named) }
-        let dtype = Self.commonest(weights)
-        return GGUFFileType.all.first { $0.dtype == dtype }?.number ?? 0
+        var counts = Array(repeating: 0, count: fileCount)
+        for (file, _, _) in placed { counts[file] += 1 }
+        return (placed.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2), counts)
     }
 
     // MARK: Metadata
 
+    /// Says in what types the tensors are, and on what their choice rests: at the end where a quantizer chose them, as
+    /// llama.cpp's does. Source: Specs/gguf.md §c.6 and §i.
+    private func record(_ tensors: [TypedTensor], in metadata: inout GGUFMetadata) {
+        let entries: [(key: String, value: GGUFValue)] = [
+            ("general.quantization_version", .u32(2)), ("general.file_type", .u32(fileType(of: tensors))),
+        ]
+        for (key, value) in entries + (options.quantization.importance?.record ?? []) {
+            if options.encoding != nil { metadata[key] = nil }
+            metadata[key] = value
+        }
+    }
+
+    /// Everything but the types, which depend on it.
     private func metadata(
-        of model: Model, _ files: HuggingFaceFiles, architecture: GGUFArchitecture, tensors: [TypedTensor],
+        of model: Model, _ files: HuggingFaceFiles, architecture: GGUFArchitecture, tensors: [NamedTensor],
         plan: inout Plan
     ) throws(RecastError) -> GGUFMetadata {
         var metadata = GGUFMetadata()
@@ -133,9 +115,10 @@ extension Planning {
         metadata["general.name"] = .string(Self.title(Path.name(files.directory)))
         metadata["general.size_label"] = .string(
             Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.elementCount }))
+        // The file type has its place here, and its value once types are chosen.
         try architecture.write(
             model.graph.configuration, hasHeadDimension: model.original?["head_dim"]?.int != nil,
-            fileType: fileType(of: tensors), into: &metadata)
+            fileType: 0, into: &metadata)
         metadata["general.quantization_version"] = .u32(2)
 
         if let name = options.preTokenizer, PreTokenizer.known(name) == nil {

@@ -1,7 +1,11 @@
 extension Planning {
     func huggingFace(from model: Model, family: Family) throws(RecastError) -> Plan {
-        guard options.encoding == nil || options.encoding?.dtype.isQuantized == false else {
-            throw .unsupported("Hugging Face targets cannot hold the encoding \(options.encoding!.name)")
+        if let encoding = options.encoding, encoding.dtype.isQuantized {
+            throw .unsupported(
+                "Hugging Face targets cannot hold the encoding \(encoding.name); a destination that ends in .gguf can")
+        }
+        guard options.packing == nil ? options.quantization.isDefault : options.quantization.onlyImportance else {
+            throw .usage("overrides and the like are for GGUF targets")
         }
         if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
             throw .unsupported(
@@ -15,18 +19,8 @@ extension Planning {
         plan.notes += outcome.notes
         plan.evidence += outcome.evidence
 
-        var tensors: [TypedTensor] = []
-        var problems = Problems()
-        for (tensor, slot) in zip(outcome.tensors, outcome.slots) {
-            let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
-            problems.check(tensor, as: dtype)
-            tensors.append(TypedTensor(tensor, dtype))
-        }
-        try problems.end()
-        if options.dtype == nil, model.graph.entries.contains(where: { $0.tensor.dtype.isQuantized }) {
-            plan.notes.append(
-                "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
-        }
+        let typed = try typedTensors(outcome, model, plan: &plan)
+        let tensors = typed.tensors
 
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
@@ -41,12 +35,24 @@ extension Planning {
                 if let id { configuration[key + "_token_id"] = .int(id) }
             }
         }
+        var extraFiles: [(name: String, json: JSON)] = []
+        switch typed.quantization {
+        case .new(let draft): QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
+        case .kept:
+            for key in ["quantization_config", "quantization"] { configuration[key] = model.original?[key] }
+        case .none:
+            for key in ["quantization_config", "quantization"] { configuration[key] = nil }
+        }
         plan.outputs.append(
             OutputFile(
                 name: "config.json",
                 bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
-        try addCompanions(tokenizer, to: &plan)
-        try SafetensorsLayout(metadata: headerMetadata, tensors: tensors)
+        try addCompanions(tokenizer, keepsQuantization: typed.quantization == .kept, to: &plan)
+        for (name, json) in extraFiles {
+            plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
+        }
+        let metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
+        try SafetensorsLayout(metadata: metadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
         restoreTypes(of: model, in: &plan)
         return plan
@@ -73,8 +79,8 @@ extension Planning {
     }
 
     /// The stored type; what GGUF has widened goes back to what it was.
-    private func keptType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
-        if tensor.dtype.isQuantized { return .f32 }
+    func keptType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
+        if tensor.isQuantized { return .f32 }
         guard tensor.dtype == .f32, let types = model.sourceTypes,
             let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family),
             let row = architecture.table.row(of: slot.role)
@@ -85,16 +91,23 @@ extension Planning {
     /// The type of most numbers.
     static func commonest(_ tensors: [TypedTensor]) -> DType {
         var counts: [DType: Int] = [:]
-        for tensor in tensors { counts[tensor.dtype, default: 0] += tensor.tensor.elementCount }
+        for tensor in tensors {
+            if let dtype = tensor.encoding.dtype, dtype.kind == .float {
+                counts[dtype, default: 0] += tensor.tensor.elementCount
+            }
+        }
         return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .f32
     }
 
     // MARK: Companions
 
-    private func addCompanions(_ tokenizer: TravellingTokenizer?, to plan: inout Plan) throws(RecastError) {
+    private func addCompanions(
+        _ tokenizer: TravellingTokenizer?, keepsQuantization: Bool, to plan: inout Plan
+    ) throws(RecastError) {
         switch checkpoint.content {
         case .huggingFace(let files):
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
+                if !keepsQuantization, QuantizationConfiguration.describesQuantization(name) { continue }
                 try copy(Path.join(files.directory, name), as: name, into: &plan)
             }
             if !files.ignored.isEmpty {

@@ -20,18 +20,14 @@ public struct Planning: Sendable {
     /// - Parameter destination: its file name names the files of a set.
     public func plan(destination: String) throws(RecastError) -> Plan {
         switch options.target {
-        case .gguf:
-            switch checkpoint.content {
-            case .gguf(let set): return try ggufFromGGUF(set, destination: destination)
-            case .huggingFace(let files): return try gguf(from: try model(), files, destination: destination)
-            }
+        case .gguf: return try plan(try ggufDraft(), destination: destination)
         case .huggingFace(let family):
             let model = try model()
             return try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
         }
     }
 
-    private func model() throws(RecastError) -> Model {
+    func model() throws(RecastError) -> Model {
         if let lifted { return lifted }
         var modelOptions = Model.Options()
         modelOptions.allowsUnknown = options.allowsUnknown
@@ -49,28 +45,40 @@ public struct Planning: Sendable {
 
     /// Tensors that cannot take the type they are to have, said all at once.
     struct Problems {
-        private var reasons: [String] = []
+        /// What the types were chosen for, where that has a name.
+        var encoding: String?
+        private var reasons: [(text: String, names: [String])] = []
+
+        init(encoding: String? = nil) { self.encoding = encoding }
 
         mutating func check(_ tensor: NamedTensor, as dtype: DType) {
             let stored = tensor.tensor.dtype
             guard stored != dtype else { return }
             if !stored.isDecodable {
-                reasons.append("\(tensor.name): numbers stored as \(stored) cannot be converted yet")
+                add("numbers stored as \(stored) cannot be converted yet", tensor.name)
             } else if stored == .f64, dtype != .f32 {
-                reasons.append("\(tensor.name): F64 is only converted to F32; more would round twice")
+                add("F64 is only converted to F32; more would round twice", tensor.name)
             } else if !dtype.isEncodable {
-                reasons.append("\(tensor.name): \(dtype) cannot be written yet")
+                let need = encoding.map { ", which the encoding \($0) needs," } ?? ""
+                add("\(dtype)\(need) cannot be written yet", tensor.name)
             }
         }
 
-        /// - Throws: `unsupported` with the first reasons, and how many more there are.
+        private mutating func add(_ text: String, _ name: String) {
+            if let index = reasons.firstIndex(where: { $0.text == text }) {
+                reasons[index].names.append(name)
+            } else {
+                reasons.append((text, [name]))
+            }
+        }
+
+        /// - Throws: `unsupported` with every reason, and tensors it holds for.
         func end() throws(RecastError) {
-            guard let first = reasons.first else { return }
-            guard reasons.count > 1 else { throw .unsupported(first) }
-            let more = reasons.count > 10 ? ["and \(reasons.count - 10) more"] : []
-            throw .unsupported(
-                "\(reasons.count) tensors cannot be written:\n  "
-                    + (reasons.prefix(10) + more).joined(separator: "\n  "))
+            let lines = reasons.map { "\($0.text): \($0.names.abridged)" }
+            guard lines.count != 1 else { throw .unsupported(lines[0]) }
+            if !lines.isEmpty {
+                throw .unsupported("some tensors cannot be written:\n  " + lines.joined(separator: "\n  "))
+            }
         }
     }
 }

@@ -16,6 +16,16 @@ extension DType {
         .iq4_xs: IQ4_XS.self,
         .q8_0: Q8_0.self,
         .q6_k: Q6_K.self,
+
+        .tq1_0:   TQ1_0.self,   .tq2_0:  TQ2_0.self,  .q1_0:  Q1_0.self,  .q2_0:    Q2_0.self,
+        .mxfp4:   MXFP4.self,   .nvfp4:  NVFP4.self,
+        .iq1_s:   IQ1_S.self,   .iq1_m:  IQ1_M.self,
+        .iq2_xxs: IQ2_XXS.self, .iq2_xs: IQ2_XS.self, .iq2_s: IQ2_S.self,
+        .iq3_xxs: IQ3_XXS.self, .iq3_s:  IQ3_S.self,
+
+        .f8e4m3:     E4M3.self,     .f8e5m2:     E5M2.self,
+        .f8e4m3fnuz: E4M3FNUZ.self, .f8e5m2fnuz: E5M2FNUZ.self,
+        .f8e8m0:     E8M0.self,     .f4:         E2M1.self,
     ]
 
     /// Whether numbers of this type can be turned into float32.
@@ -64,6 +74,10 @@ extension DType {
         case .bf16:
             tally.overflowCount += BrainFloat.overflowCount(source, count: numbers.count)
             tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
+        case .f8e4m3, .f8e5m2:
+            let type: any WritableSmallFloat.Type = self == .f8e4m3 ? E4M3.self : E5M2.self
+            tally.overflowCount += type.overflowCount(source, count: numbers.count)
+            tally.roundedCount += type.inexactCount(source, count: numbers.count)
         default: tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
         }
         guard let codec = Self.codecs[self] as? any BlockEncoding.Type else {
@@ -72,18 +86,6 @@ extension DType {
         codec.encode(
             source, into: out, rows: numbers.count / max(1, columns), columns: columns, importance: importance,
             with: .best)
-        for offset in codec.scaleOffsets {
-            tally.lostBlockCount += Self.infiniteHalves(out + offset, stride: blockBytes, in: target.count)
-        }
-    }
-
-    /// How many of the block scales, halves that lie `stride` bytes apart, are not finite.
-    private static func infiniteHalves(_ first: UnsafeMutableRawPointer, stride: Int, in byteCount: Int) -> Int {
-        var count = 0
-        for offset in Swift.stride(from: 0, to: byteCount, by: stride) {
-            let bits = first.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
-            count &+= bits & 0x7C00 == 0x7C00 ? 1 : 0
-        }
-        return count
+        tally.lostBlockCount += codec.lostBlockCount(of: source, blocks: out, count: numbers.count)
     }
 }

@@ -1,45 +1,65 @@
-/// How a canonical weight is stored: as which parts, and how many of its rows and columns belong together.
+/// How a canonical weight is stored: as which parts, and how many of its rows belong together.
 ///
 /// An encoding says nothing about how the numbers are chosen; that is a method's business.
 public enum Encoding: Sendable, Hashable, Codable {
     /// One tensor of this type: a scalar type, or a GGUF block type.
     case plain(DType)
+    /// Codes, scales and more, in tensors of their own.
+    case packed(PackedEncoding)
 
     /// One stored tensor of an encoded weight.
     public struct Part: Sendable, Hashable, Codable {
-        /// What is appended to the weight's name in place of `.weight`; empty for the weight itself.
+        /// What replaces `.weight` at the end of the weight's name.
         public var suffix: String
         public var dtype: DType
         public var shape: [Int]
     }
 
-    /// The smallest rectangle that can be encoded on its own.
-    public struct Grain: Sendable, Hashable, Codable {
-        public var rows: Int
-        public var columns: Int
-    }
-
-    /// The stored tensors of a weight of this shape, in the order in which `encode` fills them; nil where the shape does
-    /// not fill whole blocks.
+    /// The stored tensors of a weight of this shape, in the order in which it is encoded; nil where the shape does not
+    /// fill whole blocks.
     public func parts(of shape: [Int]) -> [Part]? {
         switch self {
         case .plain(let dtype):
             let columns = shape.count > 1 || dtype.blockElements > 1 ? shape.last ?? 1 : 1
             guard columns.isMultiple(of: dtype.blockElements) else { return nil }
-            return [Part(suffix: "", dtype: dtype, shape: shape)]
+            return [Part(suffix: ".weight", dtype: dtype, shape: shape)]
+        case .packed(let packed):
+            guard shape.count == 2, packed.obstacle(rows: shape[0], columns: shape[1]) == nil else { return nil }
+            return packed.layouts(rows: shape[0], columns: shape[1]).map {
+                Part(suffix: $0.suffix, dtype: $0.dtype, shape: $0.shape)
+            }
         }
     }
 
-    public var grain: Grain {
+    /// Rows that can be encoded on their own.
+    public var rowGrain: Int {
         switch self {
-        case .plain(let dtype): Grain(rows: 1, columns: dtype.blockElements)
+        case .plain: 1
+        case .packed(let packed): packed.rowGrain
         }
     }
 
-    /// The type of every part's numbers, where there is just one part.
+    /// The type of the numbers, where there is just one part.
     public var dtype: DType? {
         switch self {
         case .plain(let dtype): dtype
+        case .packed: nil
+        }
+    }
+
+    /// As it is shown: `Q4_K`, `gptq int4 g128`.
+    public var name: String {
+        switch self {
+        case .plain(let dtype): dtype.name
+        case .packed(let packed): packed.name
+        }
+    }
+
+    /// Whether it has fewer values than the numbers it is made from.
+    public var isQuantized: Bool {
+        switch self {
+        case .plain(let dtype): dtype.isQuantized
+        case .packed: true
         }
     }
 }

@@ -21,6 +21,14 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
+    /// Whether it is the weight of a linear layer of a block: what the packed encodings quantize.
+    public var isLinear: Bool {
+        switch self {
+        case .query, .key, .value, .attentionOutput, .gate, .up, .down: true
+        case .tokenEmbedding, .attentionNorm, .feedForwardNorm, .outputNorm, .outputHead: false
+        }
+    }
+
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool { self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
 }

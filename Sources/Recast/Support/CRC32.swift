@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// The CRC-32 of zip and PNG: polynomial 0xEDB88320, reflected.
 public struct CRC32: Sendable, Hashable {
     private var state: UInt32 = 0xFFFF_FFFF
@@ -6,12 +8,25 @@ public struct CRC32: Sendable, Hashable {
 
     public var value: UInt32 { ~state }
 
+    /// Goes on by these bytes.
+    public mutating func update(_ bytes: UnsafeRawBufferPointer) { update(bytes, with: .best) }
+
+    /// Goes on by these bytes, as many as possible of them by the kernel.
+    mutating func update(_ bytes: UnsafeRawBufferPointer, with kernel: Kernel?) {
+        guard let base = bytes.baseAddress else { return }
+        let wholeCount = kernel == nil ? 0 : bytes.count & ~63
+        if let kernel, wholeCount > 0 { state = kernel.function(state, base, wholeCount) }
+        updatePortable(UnsafeRawBufferPointer(rebasing: bytes[wholeCount...]))
+    }
+
+    // MARK: The definition
+
     // Eight tables, so that eight bytes are taken at a time.
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
         for byte in 0..<256 {
             var code = UInt32(byte)
-            for _ in 0..<8 { code = code & 1 == 1 ? 0xEDB8_8320 ^ code >> 1 : code >> 1 }
+            for _ in 0..<8 { code = timesX(code) }
             tables[byte] = code
         }
         for index in 256..<tables.count {
@@ -20,7 +35,7 @@ public struct CRC32: Sendable, Hashable {
         return tables
     }()
 
-    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    private mutating func updatePortable(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         state = Self.tables.withUnsafeBufferPointer { tables in
             var state = state
@@ -42,6 +57,49 @@ public struct CRC32: Sendable, Hashable {
             }
             return state
         }
+    }
+
+    // MARK: Polynomials over GF(2), modulo that of the checksum; the highest bit is the constant term
+
+    private static let one: UInt32 = 1 << 31
+
+    private static func timesX(_ a: UInt32) -> UInt32 { a & 1 == 1 ? 0xEDB8_8320 ^ a >> 1 : a >> 1 }
+
+    private static func product(_ a: UInt32, _ b: UInt32) -> UInt32 {
+        var (sum, term): (UInt32, UInt32) = (0, b)
+        for power in 0..<32 as Range<UInt32> {
+            if a & (one >> power) != 0 { sum ^= term }
+            term = timesX(term)
+        }
+        return sum
+    }
+
+    /// The checksum of two stretches of bytes, one after the other, from their checksums.
+    public static func combined(_ first: UInt32, _ second: UInt32, secondByteCount: Int) -> UInt32 {
+        precondition(secondByteCount >= 0)
+        // What comes before n bytes is multiplied by x^8n. The inversions at both ends cancel out.
+        var shift = one
+        var square = one >> 8
+        var count = secondByteCount
+        while count > 0 {
+            if count & 1 == 1 { shift = product(shift, square) }
+            square = product(square, square)
+            count >>= 1
+        }
+        return product(first, shift) ^ second
+    }
+}
+
+extension CRC32 {
+    /// A C loop for one instruction set.
+    struct Kernel: @unchecked Sendable {
+        let function: ck_checksum
+
+        /// All that this machine can run, slowest first.
+        static let available = (0..<CK_CRC32_LEVEL_COUNT).compactMap { ck_crc32_at($0).map(Kernel.init) }
+
+        /// The fastest one; nil where the definition is.
+        static let best = available.last
     }
 }
 

@@ -32,6 +32,12 @@ struct FileCursor: ~Copyable {
         }
     }
 
+    /// Moves past bytes that are not looked at.
+    mutating func skip(_ count: Int) throws(RecastError) {
+        guard count <= remaining else { throw failure("the file ends \(count - remaining) bytes too early") }
+        offset += count
+    }
+
     mutating func integer<Integer: FixedWidthInteger>(_ type: Integer.Type = Integer.self) throws(RecastError)
         -> Integer
     {

@@ -5,6 +5,8 @@ public enum Arithmetic: Sendable, Hashable, Codable {
     case adding(Float)
     /// Multiplies every element.
     case scaling(Float)
+    /// Divides every element (means from sums).
+    case dividing(Float)
     /// Divides each row by its Euclidean length, at least 1e-12 (Baichuan 2's head).
     case normalizingRows
 
@@ -13,6 +15,7 @@ public enum Arithmetic: Sendable, Hashable, Codable {
         switch self {
         case .adding(let term): for index in values.indices { values[index] += term }
         case .scaling(let factor): for index in values.indices { values[index] *= factor }
+        case .dividing(let divisor): for index in values.indices { values[index] /= divisor }
         case .normalizingRows:
             for start in stride(from: 0, to: values.count, by: columns) {
                 var square = 0.0

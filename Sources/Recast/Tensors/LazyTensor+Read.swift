@@ -33,7 +33,7 @@ extension LazyTensor {
         case .transposed(let base):
             try readTransposed(base, window, into: out, using: &reader)
         case .decoded(let encoding, let parts):
-            try encoding.decode(parts, window, into: out.bindMemory(to: Float.self), using: &reader)
+            try encoding.decode(parts, shape: shape, window, into: out.bindMemory(to: Float.self), using: &reader)
         case .converted(let base, let arithmetic, let importance):
             guard let importance else {
                 try readConverted(base, arithmetic, nil, window, into: out, using: &reader)
@@ -306,6 +306,9 @@ extension LazyTensor {
                     try dtype.encode(
                         UnsafeBufferPointer(numbers), columns: columns, importance: importance, into: target,
                         tally: &reader.tally)
+                    if reader.measuresErrors, dtype.isQuantized {
+                        try reader.measure(numbers, encodedAs: dtype, target)
+                    }
                 }
             }
         }
@@ -313,13 +316,41 @@ extension LazyTensor {
 }
 
 extension Encoding {
-    /// The numbers of a window of a weight, from its parts.
+    /// The numbers of a window of a weight `[rows, columns]`, from its parts.
     func decode(
-        _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableBufferPointer<Float>, using reader: inout Reader
+        _ parts: [LazyTensor], shape: [Int], _ window: Window, into out: UnsafeMutableBufferPointer<Float>,
+        using reader: inout Reader
     ) throws(RecastError) {
         switch self {
         case .plain:
             try parts[0].converted(to: .f32).read(window, into: UnsafeMutableRawBufferPointer(out), using: &reader)
+        case .packed(let packed):
+            let (rowCount, columnCount) = (shape[0], shape[1])
+            // Taken apart a few rows at a time, so that little memory is held whatever window is asked for.
+            let step = max(packed.rowGrain, (1 << 20) / max(1, columnCount) / packed.rowGrain * packed.rowGrain)
+            let width = window.columns.count
+            var first = window.rows.lowerBound
+            while first < window.rows.upperBound {
+                let last = min(window.rows.upperBound, (first / step + 1) * step)
+                let tile = try packed.tile(
+                    of: parts, rows: first..<last, shape: (rowCount, columnCount), using: &reader)
+                let begin = (first - window.rows.lowerBound) * width
+                if width == columnCount {
+                    tile.decode(into: UnsafeMutableBufferPointer(rebasing: out[begin..<begin + tile.rows * width]))
+                } else {
+                    try reader.withScratch(4 * tile.rows * columnCount) { (_, buffer) throws(RecastError) in
+                        let numbers = buffer.bindMemory(to: Float.self)
+                        tile.decode(into: numbers)
+                        for row in 0..<tile.rows {
+                            for column in 0..<width {
+                                out[begin + row * width + column] =
+                                    numbers[row * columnCount + window.columns.lowerBound + column]
+                            }
+                        }
+                    }
+                }
+                first = last
+            }
         }
     }
 }

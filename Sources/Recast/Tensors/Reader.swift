@@ -3,29 +3,10 @@ public struct Reader: ~Copyable {
     let files: FilePool
     let scratch = Scratch()
     public var tally = Tally()
+    /// Whether what is quantized is decoded again at once, to see how far it is from what it was made of.
+    var measuresErrors = false
 
     public init(files: FilePool) { self.files = files }
-}
-
-/// What happened to numbers on their way; added up over jobs, in the order of the jobs.
-public struct Tally: Sendable, Hashable, Codable {
-    /// Finite numbers that became infinite because the type cannot hold them.
-    public var overflowCount = 0
-    /// Numbers that the type holds only after rounding.
-    public var roundedCount = 0
-    /// Blocks whose scale became infinite, and with it all their numbers.
-    public var lostBlockCount = 0
-    /// NaNs and infinities where an encoding needs numbers.
-    public var nonfiniteCount = 0
-
-    public init() {}
-
-    public static func += (sum: inout Tally, other: Tally) {
-        sum.overflowCount += other.overflowCount
-        sum.roundedCount += other.roundedCount
-        sum.lostBlockCount += other.lostBlockCount
-        sum.nonfiniteCount += other.nonfiniteCount
-    }
 }
 
 /// Buffers that are used again, so that reading does not allocate.
@@ -53,5 +34,20 @@ extension Reader {
         let buffer = scratch.take(byteCount)
         defer { scratch.give(buffer) }
         return try body(&self, UnsafeMutableRawBufferPointer(rebasing: buffer[..<byteCount]))
+    }
+}
+
+extension Reader {
+    /// Decodes what was just encoded and tallies how far it is from the numbers it was made of.
+    mutating func measure(
+        _ numbers: UnsafeMutableBufferPointer<Float>, encodedAs dtype: DType, _ bytes: UnsafeMutableRawBufferPointer
+    ) throws(RecastError) {
+        guard let source = numbers.baseAddress else { return }
+        try withScratch(4 * numbers.count) { (reader, buffer) throws(RecastError) in
+            let decoded = buffer.bindMemory(to: Float.self)
+            var ignored = Tally()
+            try dtype.decode(UnsafeRawBufferPointer(bytes), into: decoded, tally: &ignored)
+            reader.tally.error.add(source, decoded.baseAddress!, count: numbers.count)
+        }
     }
 }

@@ -22,6 +22,9 @@ struct GGUFRoundTripTests {
         let tensors = [
             TypedTensor(NamedTensor("a", .vector([1, 2, 3])), .f32), TypedTensor(NamedTensor("b", .vector([4])), .f32),
             TypedTensor(NamedTensor("c.weight", .literal(.i8, [2, 3], [1, 2, 3, 4, 5, 6])), .i8),
+            TypedTensor(NamedTensor("d.weight", .literal(.i16, [1, 2], [1, 2, 3, 0xFF])), .i16),
+            TypedTensor(NamedTensor("e", .literal(.i32, [1], [1, 2, 3, 0xFF])), .i32),
+            TypedTensor(NamedTensor("f", .literal(.i64, [1], [1, 2, 3, 4, 5, 6, 7, 0xFF])), .i64),
         ]
         var plan = Plan(sources: [], form: .file)
         let path = directory.file("a.gguf")
@@ -33,7 +36,7 @@ struct GGUFRoundTripTests {
         let set = try #require(checkpoint.ggufSet)
         #expect(set.metadata == metadata && set.alignment == alignment && set.version == 3)
         #expect(checkpoint.warnings.isEmpty)
-        #expect(checkpoint.tensors.map(\.name) == ["a", "b", "c.weight"])
+        #expect(checkpoint.tensors.map(\.name) == ["a", "b", "c.weight", "d.weight", "e", "f"])
         var reader = Reader(files: FilePool(checkpoint.files))
         for (read, written) in zip(checkpoint.tensors, tensors) {
             #expect(read.tensor.shape == written.tensor.shape && read.tensor.dtype == written.dtype)

@@ -220,17 +220,6 @@ extension BlockEncoding {
     }
 
     static func encodedPortably(_ elements: [Float]) -> [UInt8] { encoded(elements, with: nil) }
-
-    /// The bits of the elements, by the definition if there are no kernels.
-    static func decoded(_ bytes: [UInt8], count: Int, with kernels: Kernels?) -> [UInt8] {
-        var elements = [Float](repeating: .nan, count: count)
-        if let kernels {
-            decode(bytes, into: &elements, count: count, with: kernels)
-        } else {
-            decodePortable(bytes, into: &elements, count: count)
-        }
-        return elements.bytes
-    }
 }
 
 extension [Float] {

@@ -8,13 +8,17 @@ struct GGUFLayout {
 
     /// One file, or as many as it takes to keep each one's tensors under `maximumShardSize` bytes.
     ///
-    /// - Parameter name: the destination's file name; files of a set are named after it.
+    /// - Parameters:
+    ///   - name: the destination's file name; files of a set are named after it.
+    ///   - shardCounts: how many tensors go into each file, instead of a size.
     /// - Throws: `unsupported` for names and types that GGUF cannot hold.
     func lay(
-        out name: String, maximumShardSize: Int?, into plan: inout Plan
+        out name: String, maximumShardSize: Int?, shardCounts: [Int]? = nil, into plan: inout Plan
     ) throws(RecastError) {
         try check()
-        let groups = tensors.shards(of: maximumShardSize, byteCount: paddedByteCount)
+        let groups =
+            shardCounts.map { tensors.shards(counts: $0) }
+            ?? tensors.shards(of: maximumShardSize, byteCount: paddedByteCount)
         guard groups.count <= Int(UInt16.max) else {
             throw .unsupported("a set of \(groups.count) files; GGUF counts them in 16 bits")
         }

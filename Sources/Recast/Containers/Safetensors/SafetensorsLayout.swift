@@ -13,7 +13,7 @@ struct SafetensorsLayout {
                 groups.count > 1
                 ? "model-\(number(index + 1))-of-\(number(groups.count)).safetensors" : "model.safetensors"
             try lay(group, name: name, into: &plan)
-            members += group.map { JSON.Object.Member(key: $0.name, value: .string(name)) }
+            members += group.flatMap(\.parts).map { JSON.Object.Member(key: $0.name, value: .string(name)) }
         }
         guard groups.count > 1 else { return }
         members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -30,11 +30,12 @@ struct SafetensorsLayout {
 
     /// One file, its tensors in the order of the reference implementation: widest type first, then by name.
     private func lay(_ tensors: [TypedTensor], name: String, into plan: inout Plan) throws(RecastError) {
-        let sorted = tensors.sorted { a, b in
-            if a.dtype.bitsPerElement != b.dtype.bitsPerElement {
-                return a.dtype.bitsPerElement > b.dtype.bitsPerElement
-            }
-            return a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
+        let parts = tensors.enumerated().flatMap { index, tensor in
+            tensor.parts.enumerated().map { (tensor: index, part: $0.offset, stored: $0.element) }
+        }
+        let sorted = parts.sorted { a, b in
+            let (wide, narrow) = (a.stored.dtype.bitsPerElement, b.stored.dtype.bitsPerElement)
+            return wide != narrow ? wide > narrow : a.stored.name.utf8.lexicographicallyPrecedes(b.stored.name.utf8)
         }
         var members: [JSON.Object.Member] = []
         if !metadata.isEmpty {
@@ -42,18 +43,17 @@ struct SafetensorsLayout {
             members.append(.init(key: "__metadata__", value: .object(JSON.Object(uniqueMembers: pairs))))
         }
         var end = 0
-        for tensor in sorted {
-            let dtype = tensor.dtype
-            guard !dtype.isQuantized else {
-                throw .unsupported("\(tensor.name): safetensors has no type \(dtype)")
+        for (_, _, stored) in sorted {
+            guard !stored.dtype.isQuantized else {
+                throw .unsupported("\(stored.name): safetensors has no type \(stored.dtype)")
             }
             let begin = end
-            end += tensor.byteCount
+            end += stored.byteCount
             let entry: JSON = [
-                "dtype": .string(dtype.name), "shape": .array(tensor.tensor.shape.map(JSON.int)),
+                "dtype": .string(stored.dtype.name), "shape": .array(stored.shape.map(JSON.int)),
                 "data_offsets": [.int(begin), .int(end)],
             ]
-            members.append(.init(key: tensor.name, value: entry))
+            members.append(.init(key: stored.name, value: entry))
         }
         var json = JSON.object(JSON.Object(uniqueMembers: members)).serialized()
         json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: json.count.aligned(to: 8) - json.count))
@@ -65,9 +65,13 @@ struct SafetensorsLayout {
         plan.outputs.append(
             OutputFile(name: name, byteCount: header.count + end, literals: [.init(offset: 0, bytes: header)]))
         var offset = header.count
-        for tensor in sorted {
-            plan.transfers.append(Transfer(tensor, output: output, offset: offset))
-            offset += tensor.byteCount
+        var places: [Int: [Transfer.Place]] = [:]
+        var order: [Int] = []
+        for (tensor, part, stored) in sorted {
+            if places[tensor] == nil { order.append(tensor) }
+            places[tensor, default: []].append(Transfer.Place(part: part, output: output, offset: offset))
+            offset += stored.byteCount
         }
+        plan.transfers += order.map { Transfer(tensors[$0], places: places[$0]!) }
     }
 }

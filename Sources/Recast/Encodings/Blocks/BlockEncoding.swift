@@ -36,6 +36,10 @@ protocol BlockEncoding: BlockDecoding {
     static func encodePortable(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
         importance: UnsafePointer<Float>?)
+
+    /// How many of the blocks that `count` elements became could not hold them: by default, those with a scale that is
+    /// not finite.
+    static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int
 }
 
 extension BlockDecoding {
@@ -66,6 +70,18 @@ extension BlockEncoding {
         } else {
             encodePortable(source, into: destination, rows: rows, columns: columns, importance: importance)
         }
+    }
+
+    static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int {
+        var lost = 0
+        guard !scaleOffsets.isEmpty else { return lost }
+        for start in stride(from: 0, to: byteCount(of: count), by: blockByteCount) {
+            let isLost = scaleOffsets.contains { offset in
+                blocks.loadUnaligned(fromByteOffset: start + offset, as: UInt16.self) & 0x7C00 == 0x7C00
+            }
+            lost &+= isLost ? 1 : 0
+        }
+        return lost
     }
 }
 

@@ -1,0 +1,181 @@
+extension Planning {
+    /// The tensors of a Hugging Face target, and what its configuration says about their quantization.
+    struct TypedOutcome {
+        enum Quantization: Equatable {
+            case none
+            /// Codes and configuration are those of the source.
+            case kept
+            case new(QuantizationConfiguration.Draft)
+
+            static func == (a: Quantization, b: Quantization) -> Bool {
+                switch (a, b) {
+                case (.none, .none), (.kept, .kept): true
+                default: false
+                }
+            }
+        }
+
+        var tensors: [TypedTensor] = []
+        var quantization = Quantization.none
+    }
+
+    /// How each tensor of a lowered graph is stored.
+    func typedTensors(
+        _ lowered: HuggingFaceLowering.Outcome, _ model: Model, plan: inout Plan
+    ) throws(RecastError) -> TypedOutcome {
+        var outcome = TypedOutcome()
+        var problems = Problems()
+        var plain: [String] = []
+        let modelType = options.dtype ?? Self.modelType(lowered.tensors)
+        var keptCount = 0
+        var decodedCount = 0
+        var linted: [ConsumerLint.Weight] = []
+        // Importance files name weights as GGUF does.
+        var importanceNames: [Int: String] = [:]
+        let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
+        try checkImportance()
+        // A configuration speaks of all weights: they stay as they are together, or not at all.
+        let keepsCodes =
+            options.packing == nil && options.dtype == nil
+            && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
+        for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
+            if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
+                let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
+                let obstacle = Self.obstacle(of: encoding, tensor.tensor)
+                linted.append(
+                    ConsumerLint.Weight(
+                        slot: slot, name: tensor.name, shape: tensor.tensor.shape,
+                        encoding: obstacle == nil ? encoding : nil))
+                if obstacle == nil {
+                    var encoding = encoding
+                    var source = tensor
+                    if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
+                    if let row = architecture?.table.row(of: slot.role) {
+                        importanceNames[outcome.tensors.count] = row.name(
+                            layer: slot.layer, expert: slot.expert, .weight)
+                    }
+                    outcome.tensors.append(
+                        TypedTensor(source, .packed(encoding), method: packing.method))
+                    continue
+                }
+                plan.notes.append("\(tensor.name) is not quantized: \(obstacle!)")
+            }
+            if slot.part == .weight, slot.role.isLinear || slot.role == .outputHead {
+                plain.append(String(tensor.name.dropLast(".weight".count)))
+            }
+            if keepsCodes, let parts = Self.storedParts(of: tensor) {
+                outcome.tensors += parts
+                keptCount += 1
+                continue
+            }
+            if tensor.tensor.isQuantized { decodedCount += 1 }
+            let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
+            problems.check(tensor, as: dtype)
+            outcome.tensors.append(TypedTensor(tensor, dtype))
+        }
+        try problems.end()
+        if let importance = options.quantization.importance {
+            try weigh(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
+        }
+        if let packing = options.packing {
+            guard outcome.tensors.contains(where: { $0.encoding.dtype == nil }) else {
+                throw .unsupported("no weight can be stored as \(packing.name): \(plan.notes.last ?? "there is none")")
+            }
+            outcome.quantization = .new(
+                QuantizationConfiguration.Draft(packing: packing, plainModules: plain, modelType: modelType))
+            if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
+                plan.warnings.append(
+                    "asymmetric compressed-tensors weights load in vLLM, and in transformers with "
+                        + "CompressedTensorsConfig(dequantize=True); symmetric ones load everywhere")
+            }
+            plan.warnings += ConsumerLint(weights: linted).warnings
+        } else if keptCount > 0 {
+            outcome.quantization = .kept
+        }
+        if options.packing == nil, options.dtype == nil, decodedCount > 0 {
+            plan.notes.append(
+                "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
+        }
+        return outcome
+    }
+
+    /// Importance only matters where something is searched for.
+    private func checkImportance() throws(RecastError) {
+        guard options.quantization.importance != nil else { return }
+        guard let packing = options.packing, packing.method == .search, packing.format != .bitsandbytes else {
+            throw .usage("--importance weighs the errors of a search: it needs --method search, and not nf4 or fp4")
+        }
+    }
+
+    private static func obstacle(of encoding: PackedEncoding, _ tensor: LazyTensor) -> String? {
+        guard tensor.shape.count == 2 else { return "it has \(tensor.shape.count) dimensions" }
+        return encoding.obstacle(rows: tensor.rowCount, columns: tensor.columnCount)
+    }
+
+    /// A weight as the runs of numbers that bitsandbytes cuts it into.
+    private static func flattened(
+        _ tensor: NamedTensor, _ encoding: PackedEncoding
+    ) -> (NamedTensor, PackedEncoding) {
+        var encoding = encoding
+        encoding.flatShape = tensor.tensor.shape
+        let block = PackedEncoding.bitsandbytesBlock
+        let flat = tensor.tensor.reshaped([tensor.tensor.elementCount / block, block])
+        return (NamedTensor(tensor.name, flat), encoding)
+    }
+
+    /// The stored tensors of a quantized weight that is as it was read.
+    private static func storedParts(of tensor: NamedTensor) -> [TypedTensor]? {
+        guard let (encoding, parts) = tensor.tensor.storedParts else { return nil }
+        let stem = String(tensor.name.dropLast(".weight".count))
+        let shape = tensor.tensor.storedShape
+        return zip(encoding.layouts(rows: shape[0], columns: shape[1]), parts).map { layout, part in
+            TypedTensor(NamedTensor(stem + layout.suffix, part), part.dtype)
+        }
+    }
+
+    /// The type of most of the weights that are not quantized; of none, bfloat16.
+    private static func modelType(_ tensors: [NamedTensor]) -> DType {
+        var counts: [DType: Int] = [:]
+        for tensor in tensors where !tensor.tensor.isQuantized && [.f16, .bf16, .f32].contains(tensor.tensor.dtype) {
+            counts[tensor.tensor.dtype, default: 0] += tensor.tensor.elementCount
+        }
+        return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .bf16
+    }
+}
+
+extension Packing {
+    /// Whether this encoding's consumers expect a role's weight quantized.
+    func takes(_ role: Role) -> Bool {
+        role.isLinear || includesEmbeddings && (role == .tokenEmbedding || role == .outputHead)
+    }
+}
+
+extension LazyTensor {
+    /// Whether the numbers come from fewer values than their type has.
+    public var isQuantized: Bool {
+        if dtype.isQuantized { return true }
+        switch recipe {
+        case .decoded: return true
+        case .stored, .literal, .zeros: return false
+        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
+            .converted(let base, _, _):
+            return base.isQuantized
+        case .stacked(let parts), .beside(let parts), .batched(let parts): return parts.contains(where: \.isQuantized)
+        }
+    }
+
+    /// The parts of a quantized weight that nothing was done to.
+    var storedParts: (PackedEncoding, [LazyTensor])? {
+        switch recipe {
+        case .decoded(.packed(let encoding), let parts): (encoding, parts)
+        case .reshaped(let base): base.storedParts
+        default: nil
+        }
+    }
+
+    /// The shape its encoding sees.
+    var storedShape: [Int] { if case .reshaped(let base) = recipe { base.storedShape } else { shape } }
+
+    /// How the numbers are stored, as it is shown.
+    public var encodingName: String { storedParts?.0.name ?? dtype.name }
+}

@@ -1,0 +1,133 @@
+/// What a checkpoint's configuration says about its quantized weights. Source: Specs/quantization.md §a.
+enum QuantizationConfiguration {
+    /// A written model's weights.
+    struct Draft {
+        var packing: Packing
+        /// Modules that have the shape of quantized ones and are not.
+        var plainModules: [String]
+        /// The type of the other weights.
+        var modelType: DType
+    }
+
+    /// The configuration under its key in `config.json`, and copies of it that other readers look for.
+    static func add(_ draft: Draft, to object: inout JSON.Object, files: inout [(name: String, json: JSON)]) {
+        object["quantization"] = nil
+        object["quantization_config"] = nil
+        switch draft.packing.format {
+        case .gptq, .gptqV2:
+            let value = gptq(draft)
+            object["quantization_config"] = value
+            files.append(("quantize_config.json", value))
+        case .awq: object["quantization_config"] = awq(draft)
+        case .packQuantized, .intQuantized, .floatQuantized, .mxfp4PackQuantized:
+            object["quantization_config"] = compressedTensors(draft)
+        case .bitsandbytes, .bitsandbytesInt8: object["quantization_config"] = bitsandbytes(draft)
+        case .blockFP8: object["quantization_config"] = blockFP8(draft)
+        case .mlx:
+            object["quantization"] = mlx(draft)
+            object["quantization_config"] = mlx(draft)
+        }
+    }
+
+    /// Files of a source that describe another quantization than the output's.
+    static func describesQuantization(_ name: String) -> Bool {
+        ["quantize_config.json", "quant_config.json", "quantization_config.json"].contains(name)
+    }
+
+    private static func gptq(_ draft: Draft) -> JSON {
+        let scheme = draft.packing.scheme
+        let name: JSON = draft.packing.format == .gptq ? "gptq" : "gptq_v2"
+        // A leading `-:` leaves out what the expression matches.
+        let dynamic = draft.plainModules.filter { $0 != "lm_head" }
+            .map { JSON.Object.Member(key: "-:^\($0.replacing(".", with: "\\."))$", value: [:]) }
+        return [
+            "quant_method": "gptq", "method": "gptq", "bits": .int(scheme.bits),
+            "group_size": .int(scheme.block.columns == 0 ? -1 : scheme.block.columns), "desc_act": false,
+            "sym": .bool(scheme.origin == .center), "lm_head": false, "true_sequential": true,
+            "static_groups": false, "checkpoint_format": name, "format": name, "pack_dtype": "int32",
+            "modules_in_block_to_quantize": .null,
+            "dynamic": dynamic.isEmpty ? .null : .object(JSON.Object(uniqueMembers: dynamic)),
+            "meta": ["quantizer": [.string("recast:\(Version.recast)")]],
+        ]
+    }
+
+    private static func awq(_ draft: Draft) -> JSON {
+        let others = draft.plainModules.filter { $0 != "lm_head" }
+        return [
+            "quant_method": "awq", "bits": 4, "group_size": .int(draft.packing.scheme.block.columns),
+            "zero_point": true,
+            "version": "gemm", "format": "gemm",
+            "modules_to_not_convert": others.isEmpty ? .null : .array(others.map(JSON.string)),
+        ]
+    }
+
+    private static func compressedTensors(_ draft: Draft) -> JSON {
+        let scheme = draft.packing.scheme
+        var weights = JSON.Object()
+        weights["num_bits"] = .int(scheme.bits)
+        weights["type"] = draft.packing.template.isTable ? "float" : "int"
+        weights["symmetric"] = .bool(scheme.origin == .center)
+        switch scheme.block {
+        case .tensor: weights["strategy"] = "tensor"
+        case .channel: weights["strategy"] = "channel"
+        default:
+            weights["strategy"] = "group"
+            weights["group_size"] = .int(scheme.block.columns)
+        }
+        weights["dynamic"] = false
+        weights["observer"] = "minmax"
+        if draft.packing.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
+        return [
+            "quant_method": "compressed-tensors", "format": .string(draft.packing.format.rawValue),
+            // A head that shares the embedding has no weight of its own to say that it is plain.
+            "quantization_status": "compressed",
+            "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "kv_cache_scheme": .null, "global_compression_ratio": .null,
+            "config_groups": [
+                "group_0": [
+                    "targets": ["Linear"], "input_activations": .null, "output_activations": .null,
+                    "weights": .object(weights),
+                ]
+            ],
+        ]
+    }
+
+    private static func bitsandbytes(_ draft: Draft) -> JSON {
+        let type = draft.modelType.torchName
+        let isInt8 = draft.packing.format == .bitsandbytesInt8
+        return [
+            "quant_method": "bitsandbytes", "load_in_4bit": .bool(!isInt8), "load_in_8bit": .bool(isInt8),
+            "_load_in_4bit": .bool(!isInt8), "_load_in_8bit": .bool(isInt8),
+            "bnb_4bit_quant_type": .string(isInt8 ? "fp4" : draft.packing.template.levelTableName),
+            "bnb_4bit_use_double_quant": .bool(draft.packing.template.isNested),
+            "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
+            "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,
+            "llm_int8_skip_modules": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "llm_int8_threshold": 6.0,
+        ]
+    }
+
+    private static func blockFP8(_ draft: Draft) -> JSON {
+        [
+            "quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128],
+            "modules_to_not_convert": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+        ]
+    }
+
+    /// Modules without scales are plain ones: the reader looks for them in the file.
+    private static func mlx(_ draft: Draft) -> JSON {
+        let scheme = draft.packing.scheme
+        return ["group_size": .int(scheme.block.columns), "bits": .int(scheme.bits), "mode": "affine"]
+    }
+}
+
+extension PackedEncoding {
+    var levelTableName: String { if case .table(let book) = scheme.grid { book.rawValue } else { "" } }
+}
+
+extension [String] {
+    var unique: [String] {
+        var seen: Set<String> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

@@ -1,0 +1,297 @@
+// How the weights of each format are told from the shapes of their parts. Source: Specs/quantization.md §a.
+
+extension QuantizedModules {
+    mutating func gptq(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let words = try matrix(module + ".qweight", .i32, .u32)
+        let zeros = try matrix(module + ".qzeros", .i32, .u32)
+        let scales = try scales(module + ".scales")
+        let rows = words.columnCount
+        let groups = stored[module + ".g_idx"]
+        var bits = configuration["bits"]?.int ?? 4
+        let wordBits = try checked(words.rowCount.multiplied(checked: 32))
+        if let groups, groups.elementCount > 0, wordBits % groups.elementCount == 0 {
+            bits = wordBits / groups.elementCount
+        }
+        // GPTQModel stores codes of other widths, and 3-bit ones under the name of gptq_p, in planes.
+        let layout = configuration["checkpoint_format"]?.string ?? configuration["format"]?.string ?? "gptq"
+        guard ["gptq", "gptq_v2"].contains(layout) else {
+            throw .unsupported("the GPTQ layout \"\(layout)\" cannot be read; gptq and gptq_v2 can")
+        }
+        guard [2, 3, 4, 8].contains(bits) else {
+            throw .unsupported("GPTQ codes of \(bits) bits cannot be read; of 2, 3, 4 and 8 bits can")
+        }
+        guard wordBits % bits == 0 else {
+            throw RecastError(.malformedInput, "\(words.shape) words do not hold codes of \(bits) bits")
+        }
+        let columns = wordBits / bits
+        guard scales.shape.count == 2, scales.columnCount == rows, scales.rowCount > 0 else {
+            throw RecastError(.malformedInput, "scales of shape \(scales.shape) for \(rows) outputs")
+        }
+        let groupCount = scales.rowCount
+        let size = try groupSize(configuration["group_size"]?.int, count: groupCount, columns: columns)
+        let (convention, isSymmetric) = try conventions.look(at: zeros, bits: bits, configuration, &reader)
+        let scheme = Scheme(
+            .integers(bits: bits), isSymmetric ? .center : .zeroPoint, size == columns ? .channel : .group(size))
+        var encoding = PackedEncoding(convention, scheme, scaleType: scales.dtype)
+        var literals: [String: LazyTensor] = [:]
+        if let groups {
+            guard groups.dtype == .i32, groups.shape == [columns] else {
+                throw RecastError(.malformedInput, "g_idx is \(groups.dtype) of shape \(groups.shape)")
+            }
+            let order = try groups.numbers(rows: 0..<columns, as: Int32.self, using: &reader)
+            encoding.isPermuted = order.enumerated().contains { Int($0.element) != $0.offset / size }
+        } else {
+            let order = (0..<columns).flatMap { column in
+                withUnsafeBytes(of: Int32(column / size).littleEndian, Array.init)
+            }
+            literals[".g_idx"] = .literal(.i32, [columns], order)
+        }
+        return try assembled(module, encoding, rows: rows, columns: columns, literals: literals)
+    }
+
+    mutating func awq(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let version = configuration["version"]?.string ?? configuration["format"]?.string ?? "gemm"
+        guard version.lowercased() == "gemm" else {
+            throw .unsupported("the AWQ layout \"\(version)\" cannot be read; GEMM can")
+        }
+        let bits = configuration["bits"]?.int ?? configuration["w_bit"]?.int ?? 4
+        guard bits == 4 else { throw .unsupported("AWQ codes of \(bits) bits cannot be read") }
+        let words = try matrix(module + ".qweight", .i32, .u32)
+        let zeros = try matrix(module + ".qzeros", .i32, .u32)
+        let scales = try scales(module + ".scales")
+        let rows = try checked(words.columnCount.multiplied(checked: 8))
+        let columns = words.rowCount
+        guard scales.shape.count == 2, scales.rowCount > 0, zeros.rowCount == scales.rowCount else {
+            throw RecastError(.malformedInput, "scales of shape \(scales.shape) beside zeros of shape \(zeros.shape)")
+        }
+        let given = configuration["group_size"]?.int ?? configuration["q_group_size"]?.int
+        let size = try groupSize(given, count: scales.rowCount, columns: columns)
+        let isSymmetric = try zeros.hasOnly(word: 0x8888_8888, &reader)
+        let scheme = Scheme(
+            .integers(bits: 4), isSymmetric ? .center : .zeroPoint, size == columns ? .channel : .group(size))
+        return try assembled(
+            module, PackedEncoding(.awq, scheme, scaleType: scales.dtype), rows: rows, columns: columns)
+    }
+
+    // MARK: compressed-tensors
+
+    mutating func compressedTensors(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let weights = weightArguments
+        let scale = try part(module + ".weight_scale")
+        let hasZeros = stored[module + ".weight_zero_point"] != nil
+        if let packed = stored[module + ".weight_packed"] {
+            guard packed.shape.count == 2 else {
+                throw RecastError(.malformedInput, "weight_packed has the shape \(packed.shape)")
+            }
+            let (rows, width) = (packed.rowCount, packed.columnCount)
+            if packed.dtype == .u8 {
+                guard scale.dtype == .u8 || scale.dtype == .f8e8m0 else {
+                    throw .unsupported("NVFP4 weights cannot be read")
+                }
+                let encoding = PackedEncoding(
+                    .mxfp4PackQuantized, Scheme(.table(.e2m1), .center, .group(32)), scaleType: .f8e8m0)
+                return try assembled(module, encoding, rows: rows, columns: try checked(width.multiplied(checked: 2)))
+            }
+            let shape = try part(module + ".weight_shape")
+            guard shape.dtype == .i64 || shape.dtype == .i32, shape.elementCount == 2 else {
+                throw RecastError(.malformedInput, "weight_shape is \(shape.dtype) of shape \(shape.shape)")
+            }
+            let sizes =
+                shape.dtype == .i64
+                ? try shape.numbers(rows: 0..<2, as: Int64.self, using: &reader).map(Int.init)
+                : try shape.numbers(rows: 0..<2, as: Int32.self, using: &reader).map(Int.init)
+            let columns = sizes[1]
+            guard sizes[0] == rows, rows > 0, columns > 0, columns <= (try checked(width.multiplied(checked: 32)))
+            else {
+                throw RecastError(
+                    .malformedInput,
+                    "weight_shape says \(sizes[0]) × \(columns), weight_packed has the shape \(packed.shape)")
+            }
+            let bits = weights.compactMap { $0["num_bits"]?.int }.first {
+                (1...8).contains($0) && (columns * $0).dividedRoundingUp(by: 32) == width
+            }
+            guard let bits else {
+                throw RecastError(
+                    .malformedInput, "\(width) words a row hold \(columns) codes of none of the configured widths")
+            }
+            var scheme = Scheme(.integers(bits: bits), hasZeros ? .zeroPoint : .center, .channel)
+            scheme.block = try block(of: scale, rows: rows, columns: columns, weights)
+            var encoding = PackedEncoding(.packQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
+            encoding.isPermuted = stored[module + ".weight_g_idx"] != nil
+            if scheme.block == .tensor, hasZeros {
+                // Whole zeros of a tensor are one number, packed into a word or not.
+                let zero = try part(module + ".weight_zero_point")
+                guard zero.dtype == .i8 else {
+                    throw .unsupported("a zero point stored as \(zero.dtype) cannot be read")
+                }
+            }
+            return try assembled(
+                module, encoding, rows: rows, columns: columns,
+                literals: [".weight_shape": .literal(.i64, [2], PackedEncoding.bytes(of: sizes))],
+                extra: [module + ".weight_shape"])
+        }
+        let weight = try matrix(module + ".weight", .i8, .f8e4m3)
+        let isFloat = weight.dtype == .f8e4m3
+        var scheme = Scheme(
+            isFloat ? .table(.e4m3) : .integers(bits: 8), hasZeros && !isFloat ? .zeroPoint : .center, .channel)
+        scheme.block = try block(of: scale, rows: weight.rowCount, columns: weight.columnCount, weights)
+        let encoding = PackedEncoding(
+            isFloat ? .floatQuantized : .intQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
+        return try assembled(module, encoding, rows: weight.rowCount, columns: weight.columnCount)
+    }
+
+    /// The arguments of every group of the configuration.
+    private var weightArguments: [JSON.Object] {
+        (configuration["config_groups"]?.object?.members ?? []).compactMap { $0.value["weights"]?.object }
+    }
+
+    /// What shares a scale, told from how many scales there are.
+    private func block(
+        of scale: LazyTensor, rows: Int, columns: Int, _ weights: [JSON.Object]
+    ) throws(RecastError) -> Scheme.Block {
+        if scale.elementCount == 1, rows > 1 || weights.contains(where: { $0["strategy"]?.string == "tensor" }) {
+            return .tensor
+        }
+        if scale.elementCount == rows { return .channel }
+        guard scale.shape.count == 2 else {
+            throw RecastError(.malformedInput, "scales of shape \(scale.shape) for \(rows) × \(columns)")
+        }
+        for arguments in weights {
+            if let size = arguments["group_size"]?.int, size > 0,
+                scale.shape == [rows, columns.dividedRoundingUp(by: size)]
+            {
+                return .group(size)
+            }
+            if let sizes = arguments["block_structure"]?.array?.compactMap(\.int), sizes.count == 2,
+                sizes.allSatisfy({ $0 > 0 }),
+                scale.shape == [rows.dividedRoundingUp(by: sizes[0]), columns.dividedRoundingUp(by: sizes[1])]
+            {
+                return Scheme.Block(rows: sizes[0], columns: sizes[1])
+            }
+        }
+        throw RecastError(
+            .malformedInput, "scales of shape \(scale.shape) for \(rows) × \(columns) fit no group of the configuration"
+        )
+    }
+
+    // MARK: bitsandbytes
+
+    mutating func fourBit(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let prefix = module + ".weight.quant_state.bitsandbytes__"
+        guard let book = [LevelTable.nf4, .fp4].first(where: { stored[prefix + $0.rawValue] != nil }) else {
+            throw RecastError(.malformedInput, "has no quant_state of NF4 or FP4")
+        }
+        let document = try part(prefix + book.rawValue)
+        guard document.dtype == .u8, document.byteCount < 1 << 16 else {
+            throw RecastError(.malformedInput, "the quant_state is \(document.dtype) of shape \(document.shape)")
+        }
+        let state = try JSON(parsing: try document.bytes(using: &reader), file: "quant_state")
+        let shape = state["shape"]?.array?.compactMap(\.int) ?? []
+        guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = shape.product() else {
+            throw RecastError(.malformedInput, "the quant_state has no shape of a matrix")
+        }
+        guard state["blocksize"]?.int == PackedEncoding.bitsandbytesBlock else {
+            throw .unsupported("blocks of \(state["blocksize"]?.int ?? 0) cannot be read; of 64 can")
+        }
+        guard count % PackedEncoding.bitsandbytesBlock == 0 else {
+            throw .unsupported("\(count) numbers do not fill blocks of 64")
+        }
+        var encoding = PackedEncoding(
+            .bitsandbytes, Scheme(.table(book), .center, .group(PackedEncoding.bitsandbytesBlock)), scaleType: .f32)
+        encoding.flatShape = shape
+        encoding.isNested = stored[module + ".weight.nested_absmax"] != nil
+        if encoding.isNested, state["nested_blocksize"]?.int != PackedEncoding.nestedBlock {
+            throw .unsupported("nested blocks of \(state["nested_blocksize"]?.int ?? 0) cannot be read; of 256 can")
+        }
+        switch state["dtype"]?.string {
+        case "float16": encoding.computeType = .f16
+        case "float32": encoding.computeType = .f32
+        default: encoding.computeType = .bf16
+        }
+        try checkTable(module + ".weight.quant_map", book.values)
+        let (flat, names) = try assembled(
+            module, encoding, rows: count / PackedEncoding.bitsandbytesBlock, columns: PackedEncoding.bitsandbytesBlock)
+        return (flat.reshaped(shape), names)
+    }
+
+    /// The file carries the tables it was made with: they are those of the format, or the weight cannot be read.
+    private mutating func checkTable(_ name: String, _ values: [Float]) throws(RecastError) {
+        let table = try part(name)
+        guard table.dtype == .f32, table.elementCount == values.count else {
+            throw RecastError(.malformedInput, "\(name) is \(table.dtype) of shape \(table.shape)")
+        }
+        let stored = try table.numbers(rows: 0..<values.count, as: Float.self, using: &reader)
+        guard zip(stored, values).allSatisfy({ abs($0 - $1) <= 1e-6 * abs($1) }) else {
+            throw .unsupported("\(name) is another table than bitsandbytes has for this type")
+        }
+    }
+
+    /// LLM.int8: a signed byte each, and the absmax of each row.
+    mutating func eightBit(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let weight = try matrix(module + ".weight", .i8)
+        let encoding = PackedEncoding(
+            .bitsandbytesInt8, Scheme(.integers(bits: 8), .center, .channel), scaleType: .f32)
+        let format = module + ".weight_format"
+        if stored[format] != nil {
+            let layout = try part(format)
+            guard layout.dtype == .u8, layout.elementCount == 1, try layout.bytes(using: &reader) == [0] else {
+                throw .unsupported("int8 weights in another order than by rows cannot be read")
+            }
+        }
+        return try assembled(
+            module, encoding, rows: weight.rowCount, columns: weight.columnCount,
+            literals: [".weight_format": .literal(.u8, [], [0])])
+    }
+
+    // MARK: FP8 and MLX
+
+    mutating func blockFP8(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let weight = try matrix(module + ".weight", .f8e4m3)
+        let (rows, columns) = (weight.rowCount, weight.columnCount)
+        let sizes = configuration["weight_block_size"]?.array?.compactMap(\.int) ?? [128, 128]
+        guard sizes.count == 2, sizes.allSatisfy({ $0 > 0 }) else {
+            throw RecastError(.malformedInput, "weight_block_size is not a pair of sizes")
+        }
+        let isInverse = stored[module + ".weight_scale_inv"] != nil
+        let name = module + (isInverse ? ".weight_scale_inv" : ".weight_scale")
+        // "scale_fmt": "ue8m0" has powers of two, under their own type or as bytes.
+        let isPower = isInverse && [.f8e8m0, .u8].contains(stored[name]?.dtype)
+        let scale = isPower ? try part(name) : try scales(name)
+        var block = Scheme.Block(rows: sizes[0], columns: sizes[1])
+        if scale.elementCount == 1, rows > sizes[0] || columns > sizes[1] { block = .tensor }
+        let encoding = PackedEncoding(
+            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .center, block),
+            scaleType: isPower ? .f8e8m0 : scale.dtype)
+        return try assembled(module, encoding, rows: rows, columns: columns)
+    }
+
+    mutating func mlx(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let words = try matrix(module + ".weight", .u32)
+        let arguments = configuration[module]?.object ?? configuration
+        let mode = arguments["mode"]?.string ?? "affine"
+        let scales = try part(module + ".scales")
+        guard let bits = arguments["bits"]?.int, let size = arguments["group_size"]?.int, size > 0,
+            [2, 3, 4, 5, 6, 8].contains(bits)
+        else { throw RecastError(.malformedInput, "the configuration gives no bits and group_size for it") }
+        let columns = try checked(words.columnCount.multiplied(checked: 32)) / bits
+        let scheme: Scheme
+        let scaleType: DType
+        switch mode {
+        case "affine":
+            scheme = Scheme(.integers(bits: bits), .minimum, .group(size))
+            scaleType = try self.scales(module + ".scales").dtype
+        case "mxfp4" where bits == 4 && size == 32:
+            scheme = Scheme(.table(.e2m1), .center, .group(32))
+            scaleType = .f8e8m0
+        default: throw .unsupported("MLX weights of mode \"\(mode)\" cannot be read")
+        }
+        guard scales.shape == [words.rowCount, columns.dividedRoundingUp(by: size)] else {
+            throw RecastError(
+                .malformedInput,
+                "scales of shape \(scales.shape), where groups of \(size) codes of \(bits) bits in words of shape "
+                    + "\(words.shape) need \([words.rowCount, columns.dividedRoundingUp(by: size)])")
+        }
+        return try assembled(
+            module, PackedEncoding(.mlx, scheme, scaleType: scaleType), rows: words.rowCount, columns: columns)
+    }
+}

@@ -1,0 +1,237 @@
+/// The quantized weights of a Hugging Face checkpoint, found among its stored tensors: several tensors become one, under the
+/// name the weight has in a plain checkpoint.
+///
+/// Shapes are believed before the configuration: what it says about each module is checked against them.
+struct QuantizedModules: ~Copyable {
+    struct Outcome {
+        /// All tensors, each quantized weight in the place of its first part.
+        var tensors: [NamedTensor] = []
+        var evidence: [Evidence] = []
+        var warnings: [String] = []
+        /// How many weights are quantized.
+        var count = 0
+    }
+
+    private var outcome = Outcome()
+
+    let method: Method
+    let configuration: JSON.Object
+    let file: String
+    var stored: [String: LazyTensor] = [:]
+    var reader: Reader
+    var conventions = ZeroConventions()
+
+    enum Method: String {
+        case gptq, awq, bitsandbytes, fp8, mlx
+        case compressedTensors = "compressed-tensors"
+    }
+
+    /// - Returns: nil where nothing is quantized.
+    /// - Throws: `malformedInput` where tensors and configuration contradict each other, `unsupported` for methods that
+    ///   are not read.
+    static func find(
+        in tensors: [NamedTensor], configuration: JSON.Object?, files: [SourceFile], file: String
+    ) throws(RecastError) -> Outcome? {
+        guard let configuration else { return nil }
+        let method: Method
+        let object: JSON.Object
+        if let mlx = configuration["quantization"]?.object, tensors.contains(where: { $0.name.hasSuffix(".scales") }) {
+            (method, object) = (.mlx, mlx)
+        } else if let found = configuration["quantization_config"]?.object {
+            let name = found["quant_method"]?.string ?? ""
+            guard let known = Method(rawValue: name) else {
+                if found["group_size"] != nil, found["quant_method"] == nil { return nil }
+                throw RecastError(
+                    .unsupported, "weights quantized with the method \"\(name)\" cannot be read", trail: [file])
+            }
+            (method, object) = (known, found)
+        } else {
+            return nil
+        }
+        var modules = QuantizedModules(method, object, files: files, file: file)
+        try modules.collect(tensors)
+        return modules.outcome.count > 0 ? modules.outcome : nil
+    }
+
+    private init(_ method: Method, _ configuration: JSON.Object, files: [SourceFile], file: String) {
+        self.method = method
+        self.configuration = configuration
+        self.file = file
+        reader = Reader(files: FilePool(files))
+    }
+
+    private mutating func collect(_ all: [NamedTensor]) throws(RecastError) {
+        for tensor in all { stored[tensor.name] = tensor.tensor }
+        var done: Set<String> = []
+        var used: Set<String> = []
+        for tensor in all {
+            guard let module = module(of: tensor.name) else {
+                outcome.tensors.append(tensor)
+                continue
+            }
+            guard done.insert(module).inserted else { continue }
+            do throws(RecastError) {
+                let (weight, names) = try weight(module)
+                used.formUnion(names)
+                outcome.tensors.append(NamedTensor(module + ".weight", weight))
+                outcome.count += 1
+            } catch { throw error.within(module).within(file) }
+        }
+        if let unknown = all.first(where: { !used.contains($0.name) && module(of: $0.name) != nil }) {
+            throw .malformed(file, "\(unknown.name) is no part of a weight quantized with \(method.rawValue)")
+        }
+        let (evidence, warnings) = conventions.outcome(configuration, file: file)
+        outcome.evidence += evidence
+        outcome.warnings += warnings
+    }
+
+    /// The module whose weight a tensor is a part of.
+    private func module(of name: String) -> String? {
+        func stem(_ suffix: String, with other: String? = nil) -> String? {
+            guard name.hasSuffix(suffix) else { return nil }
+            let stem = String(name.dropLast(suffix.count))
+            return other.map { stored[stem + $0] != nil } ?? true ? stem : nil
+        }
+        switch method {
+        case .gptq, .awq:
+            for suffix in [".qweight", ".qzeros", ".g_idx"] {
+                if let module = stem(suffix, with: ".qweight") { return module }
+            }
+            return stem(".scales", with: ".qweight")
+        case .compressedTensors:
+            for suffix in [
+                ".weight_packed", ".weight", ".weight_scale", ".weight_shape", ".weight_zero_point", ".weight_g_idx",
+            ] {
+                if let module = stem(suffix, with: ".weight_scale") { return module }
+            }
+            return nil
+        case .bitsandbytes:
+            if let module = stem(".weight.absmax") ?? stem(".SCB", with: ".weight") { return module }
+            if let module = stem(".weight", with: ".weight.absmax") ?? stem(".weight", with: ".SCB") { return module }
+            if let range = name.firstRange(of: ".weight.") {
+                let module = String(name[..<range.lowerBound])
+                return stored[module + ".weight.absmax"] != nil ? module : nil
+            }
+            return stem(".weight_format", with: ".SCB")
+        case .fp8:
+            for scale in [".weight_scale_inv", ".weight_scale"] {
+                if let module = stem(scale, with: ".weight") ?? stem(".weight", with: scale) { return module }
+            }
+            return nil
+        case .mlx:
+            return stem(".scales", with: ".weight") ?? stem(".biases", with: ".scales")
+                ?? stem(".weight", with: ".scales")
+        }
+    }
+
+    /// A weight and the names of the tensors it is made of.
+    private mutating func weight(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        switch method {
+        case .gptq: try gptq(module)
+        case .awq: try awq(module)
+        case .compressedTensors: try compressedTensors(module)
+        case .bitsandbytes: stored[module + ".SCB"] != nil ? try eightBit(module) : try fourBit(module)
+        case .fp8: try blockFP8(module)
+        case .mlx: try mlx(module)
+        }
+    }
+
+    // MARK: Parts
+
+    func part(_ name: String) throws(RecastError) -> LazyTensor {
+        guard let tensor = stored[name] else { throw RecastError(.malformedInput, "\(name) is missing") }
+        return tensor
+    }
+
+    func matrix(_ name: String, _ dtypes: DType...) throws(RecastError) -> LazyTensor {
+        let tensor = try part(name)
+        guard tensor.shape.count == 2, dtypes.contains(tensor.dtype) else {
+            let types = dtypes.map(\.name).joined(separator: " or ")
+            throw RecastError(
+                .malformedInput, "\(name) is \(tensor.dtype) of shape \(tensor.shape) instead of a matrix of \(types)")
+        }
+        return tensor
+    }
+
+    func scales(_ name: String) throws(RecastError) -> LazyTensor {
+        let tensor = try part(name)
+        guard [.f16, .bf16, .f32].contains(tensor.dtype) else {
+            throw RecastError(.malformedInput, "\(name) is stored as \(tensor.dtype) instead of F16, BF16 or F32")
+        }
+        return tensor
+    }
+
+    /// The weight, once every part has the shape its encoding demands.
+    ///
+    /// - Parameter literals: parts that the file may lack.
+    func assembled(
+        _ module: String, _ encoding: PackedEncoding, rows: Int, columns: Int, literals: [String: LazyTensor] = [:],
+        extra: [String] = []
+    ) throws(RecastError) -> (LazyTensor, [String]) {
+        guard rows > 0, columns > 0, rows.multiplied(checked: columns) != nil else {
+            throw RecastError(.malformedInput, "its parts make a weight of \(rows) × \(columns)")
+        }
+        // A block that is larger than the weight is the whole of it.
+        var encoding = encoding
+        encoding.scheme.block.rows = min(encoding.scheme.block.rows, rows)
+        encoding.scheme.block.columns = min(encoding.scheme.block.columns, columns)
+        var parts: [LazyTensor] = []
+        var names = extra
+        for layout in encoding.layouts(rows: rows, columns: columns) {
+            let name = module + layout.suffix
+            guard var tensor = stored[name] ?? literals[layout.suffix] else {
+                throw RecastError(.malformedInput, "\(name) is missing")
+            }
+            if stored[name] != nil { names.append(name) }
+            let isScale: Bool
+            if case .scales = layout.content { isScale = true } else { isScale = false }
+            let isDocument: Bool
+            if case .fixed = layout.content {
+                isDocument = true
+            } else {
+                isDocument = layout.content == .nestedDocument
+            }
+            let hasShape =
+                tensor.shape == layout.shape
+                || tensor.shape.reduce(1, *) == layout.shape.reduce(1, *) && (isScale || layout.shape.count == 1)
+                || isDocument && tensor.shape.count == 1
+            let hasType =
+                tensor.dtype == layout.dtype || isScale && encoding.scaleType == .f8e8m0 && tensor.dtype == .f8e8m0
+                || tensor.dtype.blockBytes == layout.dtype.blockBytes && [.i32, .u32].contains(tensor.dtype)
+            guard hasShape, hasType else {
+                throw RecastError(
+                    .malformedInput,
+                    "\(name) is \(tensor.dtype) of shape \(tensor.shape); \(encoding.name) of \(rows) × \(columns) needs "
+                        + "\(layout.dtype) of shape \(layout.shape)")
+            }
+            if tensor.shape != layout.shape, !isDocument { tensor = tensor.reshaped(layout.shape) }
+            parts.append(tensor)
+        }
+        return (.decoded(encoding, [rows, columns], parts), names)
+    }
+
+    /// Columns that share a scale: what is configured, if as many groups of that size cover the columns.
+    func groupSize(_ given: Int?, count: Int, columns: Int) throws(RecastError) -> Int {
+        if count == 1, given.map({ $0 <= 0 || $0 >= columns }) ?? true { return columns }
+        if let given, given > 0 {
+            // "dynamic" gives some modules groups of another size, which their shapes say as well.
+            if configuration["dynamic"]?.object != nil, columns % count == 0 { return columns / count }
+            guard columns.dividedRoundingUp(by: given) == count else {
+                throw RecastError(
+                    .malformedInput,
+                    "\(count) groups of scales, where \(columns) columns in groups of \(given) have "
+                        + "\(columns.dividedRoundingUp(by: given))")
+            }
+            return given
+        }
+        guard columns % count == 0 else {
+            throw RecastError(.malformedInput, "\(count) groups of scales for \(columns) columns")
+        }
+        return columns / count
+    }
+
+    func checked(_ count: Int?) throws(RecastError) -> Int {
+        guard let count else { throw RecastError(.malformedInput, "its shape is too large") }
+        return count
+    }
+}

@@ -1,0 +1,126 @@
+/// What is known of a weight's codes before they are read.
+public struct CodeForm: Sendable, Hashable, Codable {
+    public var scheme: Scheme
+    /// What the scales, and minima, are stored as.
+    public var scaleType: DType
+    /// Whether the groups of the columns are not in order.
+    public var isPermuted = false
+
+    init(_ scheme: Scheme, scaleType: DType, isPermuted: Bool = false) {
+        self.scheme = scheme
+        self.scaleType = scaleType
+        self.isPermuted = isPermuted
+    }
+
+    /// The form of a GGUF block type; nil where codes have more than one scale.
+    init?(blocksOf dtype: DType) {
+        guard let scheme = Scheme(blocksOf: dtype) else { return nil }
+        self.init(scheme, scaleType: dtype == .mxfp4 ? .f8e8m0 : .f16)
+    }
+}
+
+/// Moving codes from one form to another without touching them: only scales are repeated, and zeros become minima or the
+/// other way round.
+public struct Repacking: Sendable, Hashable, Codable {
+    public let source: CodeForm
+    public let target: CodeForm
+
+    /// nil where the grids do not agree.
+    init?(from source: CodeForm, to target: CodeForm) {
+        self.source = source
+        self.target = target
+        guard source.scheme.grid == target.scheme.grid, Self.refines(source.scheme.block, target.scheme.block) else {
+            return nil
+        }
+        // Columns that are not in order keep their groups only where the target can say so.
+        guard !source.isPermuted || target.isPermuted && source.scheme.block == target.scheme.block else { return nil }
+        guard (source.scaleType == .f8e8m0) == (target.scaleType == .f8e8m0) else { return nil }
+        switch (source.scheme.origin, target.scheme.origin) {
+        case (.center, _), (.zeroPoint, .zeroPoint), (.zeroPoint, .minimum), (.minimum, .minimum),
+            (.minimum, .zeroPoint):
+            break
+        case (.zeroPoint, .center), (.minimum, .center): return nil
+        }
+    }
+
+    /// Whether each block of the target lies in one block of the source.
+    private static func refines(_ source: Scheme.Block, _ target: Scheme.Block) -> Bool {
+        if source == target { return true }
+        guard source.rows < 2, target.rows == 1 else { return false }
+        if source.columns == 0 { return true }
+        return source.rows == 1 && target.columns > 0 && source.columns.isMultiple(of: target.columns)
+    }
+
+    /// Whether every number stays what it was, whatever the scales are.
+    public var isExact: Bool {
+        let keepsScales = source.scaleType == target.scaleType || source.scaleType.widensExactly(to: target.scaleType)
+        switch (source.scheme.origin, target.scheme.origin) {
+        case (let a, let b) where a == b: return keepsScales
+        case (.center, .zeroPoint): return keepsScales
+        default: return false
+        }
+    }
+
+    /// Whether the zeros must turn out to be whole, which only the data says.
+    var needsWholeZeros: Bool { source.scheme.origin == .minimum && target.scheme.origin == .zeroPoint }
+
+    /// How far from a whole number a zero may lie that was stored as a rounded minimum.
+    private var tolerance: Float {
+        switch source.scaleType {
+        case .bf16: 0.125
+        case .f16: 0.0625
+        default: 1e-3
+        }
+    }
+
+    /// Whether the minima of a tile are whole multiples of their scales that codes can have.
+    func hasWholeZeros(_ tile: Tile) -> Bool {
+        let highest = Float(1 << tile.scheme.bits - 1)
+        return zip(tile.scales, tile.offsets).allSatisfy { scale, minimum in
+            let zero = scale == 0 ? 0 : -minimum / scale
+            let whole = zero.rounded(.toNearestOrEven)
+            return abs(zero - whole) <= tolerance && (0...highest).contains(whole)
+        }
+    }
+
+    /// The tile in the target's form, its scales rounded to the type they are to be stored in.
+    func repacked(_ tile: Tile, tally: inout Tally) -> Tile {
+        var result = Tile(target.scheme, rows: tile.rows, columns: tile.columns)
+        result.codes = tile.codes
+        result.groups = tile.groups
+        let width = result.blockWidth
+        let center = Float(tile.scheme.center)
+        for row in 0..<result.scales.count / result.blockColumns {
+            let first = tile.firstBlock(ofRow: row)
+            for column in 0..<result.blockColumns {
+                let from = first + min(tile.blockColumns - 1, column * width / tile.blockWidth)
+                let to = row * result.blockColumns + column
+                let scale = tile.scales[from]
+                result.scales[to] = rounded(scale, &tally)
+                switch (tile.scheme.origin, target.scheme.origin) {
+                case (_, .center): break
+                case (.center, .zeroPoint): result.offsets[to] = center
+                case (.center, .minimum): result.offsets[to] = rounded(-center * scale, &tally)
+                case (.zeroPoint, .minimum): result.offsets[to] = rounded(-tile.offsets[from] * scale, &tally)
+                case (.minimum, .zeroPoint):
+                    result.offsets[to] = scale == 0 ? 0 : (-tile.offsets[from] / scale).rounded(.toNearestOrEven)
+                case (.zeroPoint, .zeroPoint): result.offsets[to] = tile.offsets[from]
+                case (.minimum, .minimum): result.offsets[to] = rounded(tile.offsets[from], &tally)
+                }
+            }
+        }
+        return result
+    }
+
+    private func rounded(_ number: Float, _ tally: inout Tally) -> Float {
+        let value =
+            switch target.scaleType {
+            case .f16: HalfFloat.value(of: HalfFloat.bits(of: number))
+            case .bf16: BrainFloat.value(of: BrainFloat.bits(of: number))
+            default: number
+            }
+        if value != number { tally.roundedScaleCount += 1 }
+        if !value.isFinite { tally.lostBlockCount += 1 }
+        return value
+    }
+}

@@ -1,0 +1,54 @@
+/// What a name given to `--encoding` stands for: the one place where such names are looked up.
+public enum EncodingName: Sendable, Hashable {
+    /// A file type of GGUF targets, with its own choice for each tensor.
+    case fileType(GGUFFileType)
+    /// An encoding of Hugging Face targets.
+    case packing(name: String)
+
+    /// Every name with its meaning; a kind of encodings is a line.
+    static var known: [(name: String, meaning: EncodingName)] {
+        GGUFFileType.allCases.map { ($0.name, .fileType($0)) }
+            + GGUFFileType.aliases.map { ($0.name, .fileType($0.type)) }
+            + Packing.names.map { ($0, .packing(name: $0)) }
+    }
+
+    /// - Parameter text: a name in either case.
+    /// - Throws: `usage` with the nearest names.
+    public init(_ text: String) throws(RecastError) {
+        self = try Self.meaning(of: text, among: Self.known, what: "encoding")
+    }
+
+    /// The meaning of a name in either case.
+    ///
+    /// - Throws: `usage` with the nearest names.
+    static func meaning<Meaning>(
+        of text: String, among known: [(name: String, meaning: Meaning)], what: String
+    ) throws(RecastError) -> Meaning {
+        let name = text.lowercased()
+        if let match = known.first(where: { $0.name == name }) { return match.meaning }
+        let nearest = NearestName.ranked(name, among: known.map(\.name)).prefix(3)
+        let hint = nearest.isEmpty ? "" : "; did you mean \(nearest.joined(separator: ", "))?"
+        throw .usage("unknown \(what) \"\(text)\"\(hint)")
+    }
+}
+
+extension GGUFFileType {
+    /// - Throws: `usage` with the nearest names.
+    public static func named(_ name: String) throws(RecastError) -> GGUFFileType {
+        switch try EncodingName(name) {
+        case .fileType(let type): return type
+        case .packing(let name): throw .usage("\(name) is an encoding of Hugging Face targets, not of GGUF")
+        }
+    }
+}
+
+extension DType {
+    /// The type of a GGUF tensor by its name in either case: `q4_k`, `bf16`.
+    ///
+    /// - Throws: `usage` with the nearest names.
+    public static func weight(named name: String) throws(RecastError) -> DType {
+        // The two types of activations never are in files.
+        let types = ggufNumbers.map(\.1).filter { $0.kind != .integer && ![.f64, .q8_1, .q8_k].contains($0) }
+        return try EncodingName.meaning(of: name, among: types.map { ($0.name.lowercased(), $0) }, what: "tensor type")
+    }
+}

@@ -1,0 +1,160 @@
+/// An encoding of Hugging Face targets as `--encoding` names it, with the choices that belong to it.
+public struct Packing: Sendable, Hashable {
+    public let name: String
+    let template: PackedEncoding
+    public let method: QuantizationMethod
+    /// Whether embedding and head are quantized too, as this format's consumers expect.
+    let includesEmbeddings: Bool
+
+    /// What may be chosen; nil takes the encoding's own default.
+    public struct Choices: Sendable, Hashable {
+        public enum Reach: String, Sendable, Hashable, CaseIterable { case tensor, channel, group }
+
+        public var per: Reach?
+        /// -1 is a whole row.
+        public var groupSize: Int?
+        public var isSymmetric: Bool?
+        public var method = QuantizationMethod.round
+
+        public init() {}
+    }
+
+    /// A line of the table: a name, how it is stored, and what may be chosen.
+    private struct Entry {
+        var name: String
+        var format: PackedEncoding.Format
+        var grid: Scheme.Grid
+        var origin: Scheme.Origin
+        /// 0 is a whole row.
+        var group: Int
+        var reaches: [Choices.Reach]
+        var origins: [Scheme.Origin]
+        var isFullRange = true
+        var isNested = false
+
+        init(
+            _ name: String, _ format: PackedEncoding.Format, _ grid: Scheme.Grid, _ origin: Scheme.Origin, group: Int,
+            _ reaches: [Choices.Reach], or other: Scheme.Origin? = nil, absmax: Bool = false, nested: Bool = false
+        ) {
+            (self.name, self.format, self.grid, self.origin, self.group) = (name, format, grid, origin, group)
+            self.reaches = reaches
+            origins = [origin] + (other.map { [$0] } ?? [])
+            isFullRange = !absmax
+            isNested = nested
+        }
+    }
+
+    // swift-format-ignore
+    private static let entries: [Entry] = {
+        var entries = [
+            Entry("int8-absmax",     .packQuantized,      .integers(bits: 8), .center,    group: 0,   [.tensor, .channel, .group], absmax: true),
+            Entry("int8-zero-point", .packQuantized,      .integers(bits: 8), .zeroPoint, group: 0,   [.tensor, .channel, .group]),
+            Entry("int4-group",      .packQuantized,      .integers(bits: 4), .center,    group: 128, [.channel, .group], or: .zeroPoint),
+            Entry("ct-int4",         .packQuantized,      .integers(bits: 4), .center,    group: 128, [.channel, .group], or: .zeroPoint),
+            Entry("ct-int8",         .packQuantized,      .integers(bits: 8), .center,    group: 0,   [.channel, .group], or: .zeroPoint),
+            Entry("ct-fp8",          .floatQuantized,     .table(.e4m3),      .center,    group: 0,   [.tensor, .channel]),
+            Entry("ct-mxfp4",        .mxfp4PackQuantized, .table(.e2m1),      .center,    group: 32,  []),
+            Entry("awq-int4",        .awq,                .integers(bits: 4), .zeroPoint, group: 128, [.group], or: .center),
+            Entry("fp8",             .blockFP8,           .table(.e4m3),      .center,    group: 128, []),
+            Entry("nf4",             .bitsandbytes,       .table(.nf4),       .center,    group: 64,  []),
+            Entry("fp4",             .bitsandbytes,       .table(.fp4),       .center,    group: 64,  []),
+            Entry("nf4-nested",      .bitsandbytes,       .table(.nf4),       .center,    group: 64,  [], nested: true),
+            Entry("fp4-nested",      .bitsandbytes,       .table(.fp4),       .center,    group: 64,  [], nested: true),
+            Entry("llm-int8",        .bitsandbytesInt8,   .integers(bits: 8), .center,    group: 0,   [], absmax: true),
+        ]
+        for bits in [2, 3, 4, 8] {
+            entries += [
+                Entry("gptq-int\(bits)",    .gptq,   .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
+                Entry("gptq-v1-int\(bits)", .gptq,   .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
+                Entry("gptq-v2-int\(bits)", .gptqV2, .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
+            ]
+        }
+        for bits in [2, 3, 4, 5, 6, 8] {
+            entries.append(Entry("mlx-int\(bits)", .mlx, .integers(bits: bits), .minimum, group: 64, [.group]))
+        }
+        return entries
+    }()
+
+    /// Every name, those of the teaching encodings first.
+    public static let names = entries.map(\.name)
+
+    /// - Throws: `usage` for a choice that the encoding does not have; nil for a name that is none.
+    public static func named(_ name: String, _ choices: Choices = Choices()) throws(RecastError) -> Packing? {
+        guard let entry = entries.first(where: { $0.name == name.lowercased() }) else { return nil }
+        var format = entry.format
+        var scheme = Scheme(entry.grid, entry.origin, .group(entry.group))
+
+        if let isSymmetric = choices.isSymmetric {
+            let wanted = entry.origins.first { ($0 == .center) == isSymmetric }
+            guard let wanted else {
+                throw .usage("\(name) is always \(isSymmetric ? "asymmetric" : "symmetric")")
+            }
+            scheme.origin = wanted
+        }
+        // Zeros of an asymmetric weight can be 0, which the first GPTQ format stores badly.
+        if entry.name.hasPrefix("gptq-int"), scheme.origin == .zeroPoint { format = .gptqV2 }
+
+        if let per = choices.per {
+            guard entry.reaches.contains(per) else {
+                let possible =
+                    entry.reaches.isEmpty
+                    ? "its blocks are fixed" : "it takes \(entry.reaches.map(\.rawValue).joined(separator: ", "))"
+                throw .usage("\(name) has no scale per \(per.rawValue): \(possible)")
+            }
+            switch per {
+            case .tensor: scheme.block = .tensor
+            case .channel: scheme.block = .channel
+            case .group: scheme.block = .group(entry.group == 0 ? 128 : entry.group)
+            }
+        }
+        if let size = choices.groupSize {
+            guard entry.reaches.contains(.group) else {
+                throw .usage("\(name) has no groups whose size could be chosen")
+            }
+            if let per = choices.per, per != .group { throw .usage("--group-size needs --per group") }
+            let isWhole = size == -1 && entry.reaches.contains(.channel)
+            let sizes = entry.format == .mlx ? [32, 64, 128] : [32, 64, 128, 256]
+            guard isWhole || sizes.contains(size) else {
+                throw .usage(
+                    "--group-size \(size): \(name) takes \(sizes.map(String.init).joined(separator: ", "))"
+                        + (entry.reaches.contains(.channel) ? " or -1 for whole rows" : ""))
+            }
+            scheme.block = isWhole ? .channel : .group(size)
+        }
+        if entry.format == .blockFP8 { scheme.block = Scheme.Block(rows: 128, columns: 128) }
+
+        var template = PackedEncoding(format, scheme, scaleType: .f16)
+        template.isFullRange = entry.isFullRange
+        template.isNested = entry.isNested
+        switch entry.format {
+        case .bitsandbytes, .bitsandbytesInt8, .blockFP8: template.scaleType = .f32
+        case .mxfp4PackQuantized: template.scaleType = .f8e8m0
+        default: break
+        }
+        return Packing(
+            name: entry.name, template: template, method: choices.method, includesEmbeddings: entry.format == .mlx)
+    }
+
+    /// How a weight is stored.
+    ///
+    /// - Parameter modelType: the type of the model's other weights, which scales share where the format leaves it open.
+    func encoding(of tensor: LazyTensor, modelType: DType) -> PackedEncoding {
+        var encoding = template
+        switch template.format {
+        case .packQuantized, .floatQuantized, .intQuantized, .mlx:
+            encoding.scaleType = modelType
+            // Codes that only move keep their scales as they are.
+            if let form = tensor.codeForm, [.f16, .bf16, .f32].contains(form.scaleType),
+                Repacking(from: form, to: encoding.form) != nil
+            {
+                encoding.scaleType = form.scaleType
+            }
+        case .bitsandbytes: encoding.computeType = modelType
+        default: break
+        }
+        return encoding
+    }
+
+    var format: PackedEncoding.Format { template.format }
+    var scheme: Scheme { template.scheme }
+}

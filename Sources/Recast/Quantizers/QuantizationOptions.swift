@@ -1,0 +1,29 @@
+/// How a GGUF file is quantized, beyond its file type.
+public struct QuantizationOptions: Sendable {
+    /// What an error in each column of each weight matters.
+    public var importance: Importance?
+    /// Whether every weight gets the file type's own type.
+    public var isPure = false
+    /// Types for tensors by name; the first that is found decides.
+    public var overrides: [TypeOverride] = []
+    /// The type of the head, `output.weight`.
+    public var outputType: DType?
+    /// The type of the embedding, `token_embd.weight`.
+    public var embeddingType: DType?
+    /// Whether the files of a split GGUF source are kept apart, and tensors in their order.
+    public var keepsSplit = false
+
+    public init() {}
+
+    /// Whether nothing was asked for that only GGUF has.
+    public var onlyImportance: Bool {
+        var others = self
+        others.importance = nil
+        return others.isDefault
+    }
+
+    /// Whether nothing was asked for.
+    var isDefault: Bool {
+        importance == nil && !isPure && overrides.isEmpty && outputType == nil && embeddingType == nil && !keepsSplit
+    }
+}

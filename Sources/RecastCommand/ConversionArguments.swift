@@ -1,0 +1,139 @@
+import ArgumentParser
+import Recast
+
+/// What every command takes that writes a checkpoint.
+struct ConversionArguments: ParsableArguments {
+    enum Target: String, CaseIterable, ExpressibleByArgument {
+        case huggingface, gguf
+    }
+
+    @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
+    var source: String
+
+    @Argument(help: "The directory or file to write.")
+    var destination: String
+
+    @Option(help: "huggingface or gguf; by default gguf if DESTINATION ends in .gguf.")
+    var to: Target?
+
+    @Option(help: ArgumentHelp("Layout of a Hugging Face target; \"same\" keeps the source's.", valueName: "name"))
+    var family: String?
+
+    @Option(help: ArgumentHelp("Split the output into files of at most this size, such as 5GB.", valueName: "size"))
+    var maxShardSize: ByteCount?
+
+    @Flag(help: "Leave out tensors that the family does not know.")
+    var allowUnknown = false
+
+    @Flag(help: "Let values that f16 or bf16 cannot hold become infinite.")
+    var allowOverflow = false
+
+    @Flag(help: "Show what would be written, and every problem, without reading tensors.")
+    var dryRun = false
+
+    @Flag(help: "Replace an existing destination.")
+    var force = false
+
+    @Flag(help: "Keep what is done when interrupted, and complete what an earlier run has kept.")
+    var resume = false
+
+    @Flag(help: "Do not read back what was written.")
+    var noVerify = false
+
+    @Flag(help: "Compare what was only copied with its source, too.")
+    var verify = false
+
+    @Flag(name: .customLong("errors"), help: "List how far each quantized tensor is from its source.")
+    var showErrors = false
+
+    @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Resources") var resources: ResourceOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    private var target: Target {
+        to ?? (Path.trimmed(destination).hasSuffix(".gguf") ? .gguf : .huggingface)
+    }
+
+    /// A worker holds a job of rows in the source's type, in float32 and in the target's.
+    private var workers: Int {
+        guard let limit = resources.maxMemory?.bytes else { return resources.jobs }
+        return max(1, min(resources.jobs, limit / (32 << 20)))
+    }
+
+    /// - Parameter defaultFamily: of a Hugging Face target, by the format of the source.
+    private func options(
+        for checkpoint: Checkpoint, defaultFamily: (Checkpoint) -> String
+    ) throws -> ConversionOptions {
+        var options: ConversionOptions
+        switch target {
+        case .gguf:
+            if let family, family != "same" {
+                throw ValidationError("--family is for Hugging Face targets; GGUF keeps the model's own architecture")
+            }
+            options = ConversionOptions(target: .gguf)
+        case .huggingface:
+            let chosen = family ?? defaultFamily(checkpoint)
+            options = ConversionOptions(target: .huggingFace(family: chosen == "same" ? nil : chosen))
+        }
+        options.maximumShardSize = maxShardSize?.bytes
+        options.tokenizer = tokenizer.tokenizer
+        options.preTokenizer = tokenizer.preTokenizer
+        options.allowsUnknown = allowUnknown
+        return options
+    }
+
+    /// Plans and converts, or with `--dry-run` shows the plan.
+    ///
+    /// - Parameters:
+    ///   - title: what is being done, for the progress display.
+    ///   - refine: sets the options that only the command knows.
+    func convert(
+        title: String, defaultFamily: (Checkpoint) -> String, refine: (inout ConversionOptions) throws -> Void
+    ) throws {
+        let checkpoint = try Checkpoint(path: source)
+        var options = try options(for: checkpoint, defaultFamily: defaultFamily)
+        try refine(&options)
+        let plan = try Planning(checkpoint, options).plan(destination: destination)
+        var conversion = Conversion(plan, to: destination)
+        conversion.replaces = force
+        conversion.resumes = resume
+        conversion.allowsOverflow = allowOverflow
+        conversion.verification = noVerify ? .none : verify ? .everything : .computed
+        conversion.workers = workers
+        if dryRun {
+            try show(plan, conversion)
+            return
+        }
+        output.notes(plan.notes, warnings: plan.warnings)
+        let display = output.quiet ? nil : ProgressDisplay(title)
+        let start = ContinuousClock.now
+        defer { display?.finish() }
+        let report = try conversion.run { display?.show($0) }
+        display?.finish()
+        show(report, plan, seconds: start.duration(to: .now).seconds)
+    }
+}
+
+extension ConversionOptions {
+    /// Sets what `--encoding` asks for.
+    mutating func encode(
+        as name: String, choices: Packing.Choices = Packing.Choices()
+    ) throws(RecastError) {
+        switch try EncodingName(name) {
+        case .fileType(let type):
+            guard choices == Packing.Choices() else {
+                throw .usage(
+                    "--per, --group-size, --symmetric, --asymmetric and --method are for encodings of Hugging Face targets; "
+                        + "\(type.name) has its own blocks")
+            }
+            encoding = type
+        case .packing(let name):
+            guard target != .gguf else {
+                throw .usage(
+                    "\(name) is an encoding of Hugging Face targets; a GGUF target takes \(GGUFFileType.allCases.map(\.name).joined(separator: ", "))"
+                )
+            }
+            packing = try Packing.named(name, choices)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Recast
+
+extension ConversionArguments {
+    func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) {
+        let rounded = zip(plan.transfers, report.tallies).filter {
+            $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
+        }
+        let overflowing = zip(plan.transfers, report.tallies).filter { $1.overflowCount > 0 }
+        for (transfer, tally) in overflowing {
+            Console.warning("\(transfer.name): \(tally.overflowCount) values have become infinite")
+        }
+        if output.json {
+            Console.result([
+                "source": .string(source), "destination": .string(destination), "bytes": .int(report.byteCount),
+                "bits_per_weight": .double(plan.bitsPerWeight), "seconds": .double(seconds),
+                "exactness": .string(report.exactness.rawValue),
+                "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
+                "overflowed_values": .int(report.tally.overflowCount),
+                "errors": ErrorReport(plan, report).json,
+                "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
+                "warnings": .strings(plan.warnings), "evidence": .array(plan.evidence.map(\.json)),
+            ])
+            return
+        }
+        let name =
+            plan.form == .fileSet
+            ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
+        var text = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
+        switch report.exactness {
+        case .bit: text += "bit-exact"
+        case .rounded:
+            let count = rounded.reduce(0) { $0 + $1.1.roundedCount }
+            text += count == 0 ? "no value needed rounding" : "\(count) values in \(rounded.count) tensors rounded"
+        case .quantized:
+            let count = plan.transfers.filter { $0.exactness == .quantized }.count
+            text += "\(count) tensors quantized, \(Format.fixed(plan.bitsPerWeight, 2)) bits per weight"
+        }
+        let moved = plan.transfers.filter { $0.repacking != nil }.count
+        if moved > 0 { text += ", \(moved) re-packed" }
+        let errors = ErrorReport(plan, report)
+        if !errors.isEmpty { text += ", \(errors.summary)" }
+        Console.result(text)
+        if showErrors, !errors.isEmpty { Console.result("\n" + errors.table) }
+    }
+
+    func show(_ plan: Plan, _ conversion: Conversion) throws {
+        var problem: RecastError?
+        do throws(RecastError) { try conversion.check() } catch { problem = error }
+        if output.json {
+            Console.result([
+                "source": .string(source), "destination": .string(destination), "bytes": .int(plan.byteCount),
+                "bits_per_weight": .double(plan.bitsPerWeight), "exactness": .string(plan.exactness.rawValue),
+                "files": .array(plan.outputs.map { ["name": .string($0.name), "bytes": .int($0.byteCount)] }),
+                "tensors": .array(
+                    plan.transfers.map { transfer in
+                        [
+                            "name": .string(transfer.name), "shape": .array(transfer.source.shape.map(JSON.int)),
+                            "from": .string(transfer.source.encodingName), "to": .string(transfer.encoding.name),
+                            "exactness": .string(transfer.exactness.rawValue), "treatment": .string(transfer.treatment),
+                            "bytes": .int(transfer.byteCount),
+                            "bits_per_weight": .double(transfer.bitsPerWeight), "reason": .optional(transfer.remark),
+                        ]
+                    }),
+                "notes": .strings(plan.notes), "warnings": .strings(plan.warnings),
+                "problems": .strings(problem.map { [$0.description] } ?? []),
+                "evidence": .array(plan.evidence.map(\.json)),
+            ])
+        } else {
+            let rows = plan.transfers.map { transfer -> [String] in
+                [
+                    transfer.name, transfer.source.shape.map(String.init).joined(separator: "×"),
+                    transfer.source.encodingName, "→ \(transfer.encoding.name)", "\(transfer.byteCount)",
+                    Format.fixed(transfer.bitsPerWeight, 2), transfer.treatment, transfer.remark ?? "",
+                ]
+            }
+            Console.result(Format.table(rows, rightAligned: [4, 5]))
+            Console.result("")
+            Console.result(Format.table(plan.outputs.map { [$0.name, "\($0.byteCount)"] }, rightAligned: [1]))
+            Console.result(
+                "\(plan.byteCount) bytes in \(plan.outputs.count) files, "
+                    + "\(Format.fixed(plan.bitsPerWeight, 2)) bits per weight, \(plan.exactness.rawValue)")
+            output.notes(plan.notes, warnings: plan.warnings)
+            for evidence in plan.evidence where !output.quiet {
+                Console.note("\(evidence.question) \(evidence.answer) (\(Format.bytes(evidence.byteCount)) read)")
+            }
+        }
+        if let problem { throw problem }
+    }
+}
+
+extension Evidence {
+    var json: JSON {
+        ["question": .string(question), "answer": .string(answer), "bytes": .int(byteCount)]
+    }
+}
+
+extension Transfer {
+    /// Whether this is a tensor, and not a file that is carried along.
+    fileprivate var isTensor: Bool { encoding.dtype != .u8 || source.dtype != .u8 }
+
+    fileprivate var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(1, source.elementCount)) }
+}
+
+extension Plan {
+    /// Of all tensors together.
+    fileprivate var bitsPerWeight: Double {
+        let tensors = transfers.filter(\.isTensor)
+        return 8 * Double(tensors.reduce(0) { $0 + $1.byteCount })
+            / Double(max(1, tensors.reduce(0) { $0 + $1.source.elementCount }))
+    }
+}
