@@ -27,30 +27,41 @@ INLINE void in_batches(void (*batch)(const unaligned_float *, uint8_t *), size_t
     memcpy(out, blocks, count / 32 * block_size);
 }
 
-// Four bits of each level, and the fifth of each if there is one.
-INLINE void pack_levels(const uint8_t *restrict levels, bool fifth, uint8_t *restrict out)
+// Four bits of each of 32 levels, and, before them, the fifth if there is one.
+INLINE void pack_levels(const ints *levels, bool fifth, uint8_t *out)
 {
     if (fifth) {
-        for (int part = 0; part < 4; part++) {
-            uint64_t eight;
-            memcpy(&eight, levels + 8 * part, 8);
-            // The fifth bits of eight bytes, brought together in the highest byte.
-            *out++ = (uint8_t)((eight >> 4 & 0x0101010101010101) * 0x0102040810204080 >> 56);
-        }
+        uint32_t bits = 0;
+        UNROLLED for (int i = 0; i < 32 / LANES; i++) bits |= bits_of_lanes(levels[i] > 15) << LANES * i;
+        memcpy(out, &bits, 4);
+        out += 4;
     }
-    for (int i = 0; i < 16; i++) out[i] = (levels[i] & 15) | (uint8_t)(levels[i + 16] << 4);
+    typedef int32_t wide __attribute__((ext_vector_type(16)));
+    typedef uint8_t narrow __attribute__((ext_vector_type(16)));
+    wide low, high;
+    memcpy(&low, levels, sizeof low);
+    memcpy(&high, levels + 16 / LANES, sizeof high);
+    narrow pairs = __builtin_convertvector((low & 15) | (high & 15) << 4, narrow);
+    memcpy(out, &pairs, sizeof pairs);
 }
 
-// Levels are cut off below and at `highest`, and fractions dropped; NaN is level 0.
-INLINE void round_levels(const unaligned_float *x, float offset, float factor, float shift, float highest,
-                         uint8_t *levels)
+// Packs the levels (x − offset)·factor + shift, cut off at both ends and without their fractions; NaN is level 0.
+INLINE void pack_rounded(const unaligned_float *x, float offset, float factor, float shift, bool fifth, uint8_t *out)
 {
-    for (int i = 0; i < 32; i++) {
-        float level = (x[i] - offset) * factor + shift;
+    float highest = fifth ? 31 : 15;
+    ints levels[32 / LANES];
+    UNROLLED for (int i = 0; i < 32 / LANES; i++) {
+        floats level = (loaded(x + LANES * i) - offset) * factor + shift;
         level = level > 0.0f ? level : 0.0f;
         level = highest < level ? highest : level;
-        levels[i] = (uint8_t)(int32_t)level;
+        levels[i] = __builtin_convertvector(level, ints);
     }
+    pack_levels(levels, fifth, out);
+}
+
+INLINE void store_halves(floats values, uint16_t *out)
+{
+    f16_from_f32(&values, out, LANES);
 }
 
 // What a scale is divided by. Where the inverse overflows, every level is 0 in the reference: NaN makes it so.
@@ -70,25 +81,24 @@ INLINE void symmetric_batch(const unaligned_float *x, uint8_t *out, bool fifth)
         UNROLLED for (int i = 0; i < 32; i += LANES) {
             floats value = loaded(x + 32 * b + i);
             high = value > high ? value : high;
-            low = -value > low ? -value : low;
+            low = value < low ? value : low;
         }
         greatest[b] = high;
-        least[b] = low;
+        least[b] = -low;
     }
     floats high = folded_maximum(greatest), low = folded_maximum(least);
     floats farthest = high > low ? high : -low;
     ints tied = high == low;
-    for (int b = 0; b < LANES; b++) {
+    for (int b = 0; any_of(tied) && b < LANES; b++) {
         if (tied[b]) farthest[b] = extreme(x + 32 * b, 32);
     }
     float middle = fifth ? 16 : 8;
     floats scale = farthest / -middle, inverse = inverse_of(scale);
+    uint16_t halves[LANES];
+    store_halves(scale, halves);
     for (int b = 0; b < LANES; b++, x += 32, out += fifth ? 22 : 18) {
-        uint16_t half = f16_of(scale[b]);
-        uint8_t levels[32];
-        memcpy(out, &half, sizeof half);
-        round_levels(x, 0, inverse[b], middle + 0.5f, 2 * middle - 1, levels);
-        pack_levels(levels, fifth, out + 2);
+        memcpy(out, halves + b, 2);
+        pack_rounded(x, 0, inverse[b], middle + 0.5f, fifth, out + 2);
     }
 }
 
@@ -97,18 +107,18 @@ INLINE void ranged_batch(const unaligned_float *x, uint8_t *out, bool fifth)
 {
     floats greatest[LANES], least[LANES];
     UNROLLED for (int b = 0; b < LANES; b++) {
-        floats high = -FLT_MAX, low = -FLT_MAX;
+        floats high = -FLT_MAX, low = FLT_MAX;
         UNROLLED for (int i = 0; i < 32; i += LANES) {
             floats value = loaded(x + 32 * b + i);
             high = value > high ? value : high;
-            low = -value > low ? -value : low;
+            low = value < low ? value : low;
         }
         greatest[b] = high;
-        least[b] = low;
+        least[b] = -low;
     }
     floats high = folded_maximum(greatest), low = -folded_maximum(least);
     ints zero = low == 0.0f;
-    for (int b = 0; b < LANES; b++) {
+    for (int b = 0; any_of(zero) && b < LANES; b++) {
         if (!zero[b]) continue;
         // Of zeros the first one counts, as its sign is stored.
         int i = 0;
@@ -116,14 +126,14 @@ INLINE void ranged_batch(const unaligned_float *x, uint8_t *out, bool fifth)
         low[b] = x[32 * b + i];
         if (high[b] == 0.0f) high[b] = low[b];
     }
-    float highest = fifth ? 31 : 15;
-    floats scale = (high - low) / highest, inverse = inverse_of(scale);
+    floats scale = (high - low) / (fifth ? 31.0f : 15.0f), inverse = inverse_of(scale);
+    uint16_t halves[LANES], minima[LANES];
+    store_halves(scale, halves);
+    store_halves(low, minima);
     for (int b = 0; b < LANES; b++, x += 32, out += fifth ? 24 : 20) {
-        uint16_t halves[2] = { f16_of(scale[b]), f16_of(low[b]) };
-        uint8_t levels[32];
-        memcpy(out, halves, sizeof halves);
-        round_levels(x, low[b], inverse[b], 0.5f, highest, levels);
-        pack_levels(levels, fifth, out + 4);
+        memcpy(out, halves + b, 2);
+        memcpy(out + 2, minima + b, 2);
+        pack_rounded(x, low[b], inverse[b], 0.5f, fifth, out + 4);
     }
 }
 
@@ -132,10 +142,10 @@ INLINE void q4_1_batch(const unaligned_float *x, uint8_t *out) { ranged_batch(x,
 INLINE void q5_0_batch(const unaligned_float *x, uint8_t *out) { symmetric_batch(x, out, true); }
 INLINE void q5_1_batch(const unaligned_float *x, uint8_t *out) { ranged_batch(x, out, true); }
 
-// x = (scale·level) + minimum, levels counted from −`middle`.
-INLINE void decode_levels(const uint8_t *restrict in, bool fifth, int middle, bool ranged, unaligned_float *restrict out,
+INLINE void decode_levels(const uint8_t *restrict in, bool fifth, bool ranged, unaligned_float *restrict out,
                           size_t blocks)
 {
+    const int middle = ranged ? 0 : fifth ? 16 : 8;
     for (; blocks > 0; blocks--, out += 32) {
         float scale = f32_of_f16(*(const unaligned_u16 *)in), minimum = 0;
         if (ranged) minimum = f32_of_f16(*(const unaligned_u16 *)(in + 2));
@@ -158,64 +168,20 @@ INLINE void decode_levels(const uint8_t *restrict in, bool fifth, int middle, bo
 
 static void decode_q4_0(const void *restrict source, void *restrict destination, size_t count)
 {
-    decode_levels(source, false, 8, false, destination, count / 32);
+    decode_levels(source, false, false, destination, count / 32);
 }
 
 static void decode_q4_1(const void *restrict source, void *restrict destination, size_t count)
 {
-    decode_levels(source, false, 0, true, destination, count / 32);
+    decode_levels(source, false, true, destination, count / 32);
 }
 
 static void decode_q5_0(const void *restrict source, void *restrict destination, size_t count)
 {
-    decode_levels(source, true, 16, false, destination, count / 32);
+    decode_levels(source, true, false, destination, count / 32);
 }
 
 static void decode_q5_1(const void *restrict source, void *restrict destination, size_t count)
 {
-    decode_levels(source, true, 0, true, destination, count / 32);
-}
-
-INLINE void q8_0_batch(const unaligned_float *x, uint8_t *out)
-{
-    floats greatest[LANES];
-    UNROLLED for (int b = 0; b < LANES; b++) {
-        floats high = 0;
-        UNROLLED for (int i = 0; i < 32; i += LANES) {
-            floats magnitude = __builtin_elementwise_abs(loaded(x + 32 * b + i));
-            high = magnitude > high ? magnitude : high;
-        }
-        greatest[b] = high;
-    }
-    floats scale = folded_maximum(greatest) / 127.0f, inverse = 1.0f / scale;
-    inverse = scale != 0.0f ? inverse : 0.0f;
-    for (int b = 0; b < LANES; b++, x += 32, out += 34) {
-        float factor = inverse[b];
-        uint16_t half = f16_of(scale[b]);
-        memcpy(out, &half, sizeof half);
-        for (int i = 0; i < 32; i++) {
-            // Half away from zero: the largest float below 0.5 leaves what lies just under a tie where it is.
-            float level = x[i] * factor;
-            level += copysignf(0x1.fffffep-2f, level);
-            // What an infinite inverse made is level 0 in the reference.
-            out[2 + i] = (uint8_t)(int32_t)(fabsf(level) < 128.0f ? level : 0.0f);
-        }
-    }
-}
-
-static void encode_q8_0(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
-                        const float *_Nullable importance)
-{
-    (void)importance;
-    in_batches(q8_0_batch, 34, source, destination, rows * columns);
-}
-
-static void decode_q8_0(const void *restrict source, void *restrict destination, size_t count)
-{
-    const uint8_t *restrict in = source;
-    unaligned_float *restrict out = destination;
-    for (size_t block = 0; block < count / 32; block++, in += 34, out += 32) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
-        for (int i = 0; i < 32; i++) out[i] = (float)(int8_t)in[2 + i] * scale;
-    }
+    decode_levels(source, true, true, destination, count / 32);
 }

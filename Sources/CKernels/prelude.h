@@ -38,6 +38,18 @@ INLINE floats loaded(const unaligned_float *source)
     return value;
 }
 
+INLINE ints loaded_bytes(const uint8_t *source)
+{
+    bytes value;
+    memcpy(&value, source, sizeof value);
+    return __builtin_convertvector(value, ints);
+}
+
+INLINE void store(floats value, unaligned_float *out)
+{
+    memcpy(out, &value, sizeof value);
+}
+
 INLINE uint32_t bits_of(float value)
 {
     uint32_t bits;
@@ -94,6 +106,16 @@ INLINE ints between(ints value, int lowest, int highest)
 {
     value = value > lowest ? value : lowest;
     return value < highest ? value : highest;
+}
+
+// A bit for each lane, that of the first one lowest.
+INLINE uint32_t bits_of_lanes(ints condition)
+{
+    typedef bool flags __attribute__((ext_vector_type(LANES)));
+    flags set = __builtin_convertvector(condition, flags);
+    uint32_t bits = 0;
+    memcpy(&bits, &set, LANES == 16 ? 2 : 1);
+    return bits & ((1u << LANES) - 1);
 }
 
 INLINE bool all_of(ints condition)

@@ -1,16 +1,21 @@
 // Q6_K: sixteen groups of 16 levels −32...31, each with a signed multiple of the block's scale, a byte
 
-INLINE void pack_q6_k(const struct batch *batch, const struct fit *fits, const struct multiples *multiples, int lane)
+struct q6_k_groups {
+    struct fit fits[16];
+    struct multiples scale;
+};
+
+static void pack_q6_k(const struct batch *batch, const struct q6_k_groups *groups, int lane)
 {
     uint8_t *out = batch->out[lane], levels[256];
-    uint16_t half = f16_of(multiples->scale_unit[lane]);
+    uint16_t half = f16_of(groups->scale.unit[lane]);
+    float unit = f32_of_f16(half);
     for (int group = 0; group < 16; group++) {
-        uint8_t multiple = multiples->scale[group][lane];
-        out[192 + group] = multiple;
-        place(batch->x[lane] + 16 * group, 16, f32_of_f16(half) * (float)(int8_t)multiple, 0, fits + group, lane, -32, 31,
+        uint8_t multiple = groups->scale.of[group][lane];
+        place(batch->x[lane] + 16 * group, 16, unit * (float)(int8_t)multiple, 0, groups->fits + group, lane, -32, 31,
               levels + 16 * group);
+        out[192 + group] = multiple;
     }
-    memcpy(out + 208, &half, sizeof half);
     for (int part = 0; part < 2; part++) {
         const uint8_t *restrict level = levels + 128 * part;
         uint8_t *restrict low = out + 64 * part, *restrict high = out + 128 + 32 * part;
@@ -20,32 +25,32 @@ INLINE void pack_q6_k(const struct batch *batch, const struct fit *fits, const s
                                 | level[i + 96] >> 4 << 6);
         }
     }
+    memcpy(out + 208, &half, 2);
 }
 
-INLINE void encode_q6_k_batch(const struct batch *batch, bool weighted)
+static void encode_q6_k_batch(const struct batch *batch, bool weighted)
 {
     floats x[256], weights[256], scales[16];
-    struct fit fits[16];
-    struct multiples multiples;
+    struct q6_k_groups groups;
     transpose(batch->x, 256, x);
+    // Here the importance counts as it is.
     if (weighted) transpose(batch->importance, 256, weights);
     for (int group = 0; group < 16; group++) {
-        fits[group] = fit_scales(x + 16 * group, weighted ? weights + 16 * group : NULL, 16, 32, false);
-        scales[group] = fits[group].scale;
+        groups.fits[group] = fit_scales(x + 16 * group, weighted ? weights + 16 * group : NULL, 16, 32);
+        scales[group] = groups.fits[group].scale;
     }
-    floats farthest = farthest_of_each(scales, 16), inverse = -128.0f / farthest;
-    ints zeros = __builtin_elementwise_abs(farthest) < SMALLEST_GROUP;
+    floats farthest = farthest_of(scales, 16), inverse = -128.0f / farthest;
     for (int group = 0; group < 16; group++) {
         ints multiple = nearest_of_each(inverse * scales[group]);
-        multiple = multiple < 127 ? multiple : 127;
-        store_multiples(zeros ? 0 : multiple, multiples.scale[group]);
+        store_narrow((multiple < 127 ? multiple : 127) & 255, groups.scale.of[group]);
     }
-    multiples.scale_unit = 1.0f / inverse;
+    groups.scale.unit = 1.0f / inverse;
+    ints zeros = __builtin_elementwise_abs(farthest) < SMALLEST_GROUP;
     for (int lane = 0; lane < LANES; lane++) {
         if (zeros[lane]) {
             memset(batch->out[lane], 0, 210);
         } else {
-            pack_q6_k(batch, fits, &multiples, lane);
+            pack_q6_k(batch, &groups, lane);
         }
     }
 }
@@ -53,16 +58,7 @@ INLINE void encode_q6_k_batch(const struct batch *batch, bool weighted)
 static void encode_q6_k(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
                         const float *_Nullable importance)
 {
-    struct rows all = { source, destination, importance, columns, 256, 210, rows * columns / 256 };
-    for (size_t block = 0; block < all.count; block += LANES) {
-        uint8_t spare[210];
-        struct batch batch = batch_at(&all, block, spare);
-        if (importance) {
-            encode_q6_k_batch(&batch, true);
-        } else {
-            encode_q6_k_batch(&batch, false);
-        }
-    }
+    encode_batches(encode_q6_k_batch, 256, 210, source, destination, rows, columns, importance);
 }
 
 static void decode_q6_k(const void *restrict source, void *restrict destination, size_t count)
@@ -70,15 +66,16 @@ static void decode_q6_k(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 210) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)(in + 208));
+        float unit = f32_of_f16(*(const unaligned_u16 *)(in + 208));
         for (int group = 0; group < 16; group++, out += 16) {
             int part = group / 8, quarter = group / 2 % 4, side = group % 2 * 16;
             const uint8_t *low = in + 64 * part + quarter % 2 * 32 + side, *high = in + 128 + 32 * part + side;
             int low_shift = quarter / 2 * 4, high_shift = quarter * 2;
-            float multiple = scale * (float)(int8_t)in[192 + group];
-            for (int i = 0; i < 16; i++) {
-                int level = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
-                out[i] = multiple * (float)(level - 32);
+            float scale = unit * (float)(int8_t)in[192 + group];
+            for (int i = 0; i < 16; i += LANES) {
+                ints level = loaded_bytes(low + i) >> low_shift & 15;
+                level |= (loaded_bytes(high + i) >> high_shift & 3) << 4;
+                store(scale * __builtin_convertvector(level - 32, floats), out + i);
             }
         }
     }

@@ -1,4 +1,4 @@
-// The search of a scale for groups of elements, x ≈ scale·level with levels of −highest..<highest: a group per lane
+// The search of a scale for groups of elements, x ≈ scale·level with levels −highest..<highest: a group per lane
 
 struct scale_search {
     const floats *x;
@@ -8,7 +8,7 @@ struct scale_search {
     bool wild;  // whether elements may be infinite or NaN
     floats farthest;
     floats scale, merit;
-    floats inverse;  // level = inverse·x, rounded
+    floats inverse;
 };
 
 // Tries the grids on which the farthest element lies at highest + step/10, for `count` consecutive steps: together, so
@@ -23,20 +23,16 @@ INLINE void try_scales(struct scale_search *s, int step, int count)
     for (int i = 0; i < s->count; i++) {
         UNROLLED for (int c = 0; c < count; c++) {
             floats level = inverse[c] * s->x[i];
-            if (s->wild) {
-                level = __builtin_convertvector(nearest_of_each(level), floats);
-            } else {
-                level = rounded(level);
-            }
-            // No grid of a smaller step reaches below.
-            if (step > 0 || s->wild) level = level > -s->highest ? level : -s->highest;
-            level = level < s->highest - 1 ? level : s->highest - 1;
+            level = s->wild ? __builtin_convertvector(nearest_of_each(level), floats) : rounded(level);
+            // Where the farthest element lies less than half a step beyond an end, none rounds to beyond it.
+            if (s->wild || step + count > 5) level = level > -s->highest ? level : -s->highest;
+            if (s->wild || step + count > -5) level = level < s->highest - 1 ? level : s->highest - 1;
             products[c] += s->weighted[i] * level;
             squares[c] += s->weight[i] * level * level;
         }
     }
     UNROLLED for (int c = 0; c < count; c++) {
-        ints better = squares[c] > 0.0f & products[c] * products[c] > s->merit * squares[c];
+        ints better = (squares[c] > 0.0f) & (products[c] * products[c] > s->merit * squares[c]);
         floats scale = products[c] / squares[c];
         if (step == 0) {
             better = -1;
@@ -48,33 +44,34 @@ INLINE void try_scales(struct scale_search *s, int step, int count)
     }
 }
 
-INLINE floats farthest_of_each(const floats *x, int count)
-{
-    floats magnitude = 0, farthest = 0;
-    for (int i = 0; i < count; i++) {
-        ints farther = __builtin_elementwise_abs(x[i]) > magnitude;
-        magnitude = farther ? __builtin_elementwise_abs(x[i]) : magnitude;
-        farthest = farther ? x[i] : farthest;
-    }
-    return farthest;
-}
-
-// A group of zeros has the scale 0 and NaN as its inverse.
-INLINE struct fit fit_scales(const floats *x, const floats *weight, int count, float highest, bool wild)
+INLINE struct fit searched_scales(const floats *x, const floats *weights, int count, float highest, bool wild)
 {
     struct scale_search s;
     s.x = x;
     s.count = count;
     s.highest = highest;
     s.wild = wild;
-    s.farthest = farthest_of_each(x, count);
+    s.scale = s.merit = s.inverse = 0;
+    s.farthest = farthest_of(x, count);
     for (int i = 0; i < count; i++) {
-        s.weight[i] = weight ? weight[i] : x[i] * x[i];
+        s.weight[i] = weights ? weights[i] : x[i] * x[i];
         s.weighted[i] = s.weight[i] * x[i];
     }
     try_scales(&s, 0, 1);
-    for (int step = -9; step < 0; step += 3) try_scales(&s, step, 3);
-    for (int step = 1; step < 10; step += 3) try_scales(&s, step, 3);
+    UNROLLED for (int step = -9; step < 0; step += 3) try_scales(&s, step, 3);
+    UNROLLED for (int step = 1; step < 10; step += 3) try_scales(&s, step, 3);
     ints zeros = __builtin_elementwise_abs(s.farthest) < SMALLEST_GROUP;
     return (struct fit){ zeros ? 0.0f : s.scale, 0, zeros ? NAN : s.inverse, 0 };
+}
+
+// Elements weigh their squares if there are no weights.
+static struct fit fit_scales(const floats *x, const floats *_Nullable weights, int count, float highest)
+{
+    return searched_scales(x, weights, count, highest, false);
+}
+
+// The same for elements that are the result of searches, in which numbers may have overflowed.
+static struct fit fit_wild_scales(const floats *x, const floats *weights, int count, float highest)
+{
+    return searched_scales(x, weights, count, highest, true);
 }

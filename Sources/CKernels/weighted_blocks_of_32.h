@@ -1,51 +1,61 @@
-// Q4_0, Q4_1, Q5_0 and Q5_1 with an importance: their scales are searched for, and an error weighs more in an element
-// that lies far from zero compared to its row
+// Q4_0, Q4_1, Q5_0 and Q5_1: rounded, or, where columns have an importance, with scales found by a search
 
-typedef void (*weighted_encoder)(const struct batch *batches, const floats *variances, bool fifth);
+// As many batches as the search takes abreast, and what the squares in the row of each lane's block are on average.
+struct weighted_batches {
+    struct batch batches[ABREAST];
+    floats variances[ABREAST];
+};
 
-INLINE void encode_symmetric_batches(const struct batch *batches, const floats *variances, bool fifth)
+INLINE void pack_fit(const unaligned_float *x, const struct fit *fit, int lane, int lowest, bool fifth, uint8_t *out)
 {
+    ints levels[32 / LANES];
+    UNROLLED for (int i = 0; i < 32 / LANES; i++) {
+        levels[i] = levels_of_fit(fit, lane, loaded(x + LANES * i), lowest, lowest + (fifth ? 31 : 15));
+    }
+    pack_levels(levels, fifth, out);
+}
+
+static void encode_symmetric_batches(const struct weighted_batches *some, bool fifth)
+{
+    const int middle = fifth ? 16 : 8;
     for (int v = 0; v < ABREAST; v++) {
+        const struct batch *batch = some->batches + v;
         floats x[32], weights[32];
-        transpose(batches[v].x, 32, x);
-        transpose(batches[v].importance, 32, weights);
-        weigh(x, weights, 32, variances[v], weights);
-        float middle = fifth ? 16 : 8;
-        struct fit fit = fit_scales(x, weights, 32, middle, false);
+        transpose(batch->x, 32, x);
+        weigh(batch, x, 32, some->variances[v], weights);
+        struct fit fit = fit_scales(x, weights, 32, (float)middle);
         for (int lane = 0; lane < LANES; lane++) {
-            uint8_t *out = batches[v].out[lane], levels[32];
             uint16_t half = f16_of(fit.scale[lane]);
-            memcpy(out, &half, sizeof half);
-            place(batches[v].x[lane], 32, 0, 0, &fit, lane, -(int)middle, (int)middle - 1, levels);
-            pack_levels(levels, fifth, out + 2);
+            memcpy(batch->out[lane], &half, 2);
+            pack_fit(batch->x[lane], &fit, lane, -middle, fifth, batch->out[lane] + 2);
         }
     }
 }
 
-INLINE void encode_ranged_batches(const struct batch *batches, const floats *variances, bool fifth)
+static void encode_ranged_batches(const struct weighted_batches *some, bool fifth)
 {
-    struct line_search search = { 32, fifth ? 31 : 15, -0.9f, 0.05f, 36, false };
-    floats x[32 * ABREAST], weights[32 * ABREAST];
+    const struct line_search search = { 32, fifth ? 31 : 15, -0.9f, 0.05f, 36, false };
+    struct {
+        floats x[32 * ABREAST], weights[32 * ABREAST], levels[32 * ABREAST];
+    } blocks;
     struct fit fits[ABREAST];
     for (int v = 0; v < ABREAST; v++) {
-        transpose(batches[v].x, 32, x + 32 * v);
-        transpose(batches[v].importance, 32, weights + 32 * v);
-        weigh(x + 32 * v, weights + 32 * v, 32, variances[v], weights + 32 * v);
+        floats *x = blocks.x + 32 * v;
+        transpose(some->batches[v].x, 32, x);
+        weigh(some->batches + v, x, 32, some->variances[v], blocks.weights + 32 * v);
     }
-    fit_lines(x, weights, &search, fits);
+    fit_lines(blocks.x, blocks.weights, blocks.levels, &search, fits);
     for (int v = 0; v < ABREAST; v++) {
         for (int lane = 0; lane < LANES; lane++) {
-            uint8_t *out = batches[v].out[lane], levels[32];
             uint16_t halves[2] = { f16_of(fits[v].scale[lane]), f16_of(fits[v].minimum[lane]) };
-            memcpy(out, halves, sizeof halves);
-            place(batches[v].x[lane], 32, 0, 0, fits + v, lane, 0, (int)search.highest, levels);
-            pack_levels(levels, fifth, out + 4);
+            memcpy(some->batches[v].out[lane], halves, 4);
+            pack_fit(some->batches[v].x[lane], fits + v, lane, 0, fifth, some->batches[v].out[lane] + 4);
         }
     }
 }
 
-// The mean squares of up to LANES rows.
-INLINE floats mean_squares(const unaligned_float *x, size_t rows, size_t columns)
+// The mean squares of up to LANES rows, which are added up side by side.
+static floats mean_squares(const unaligned_float *x, size_t rows, size_t columns)
 {
     const unaligned_float *row[LANES];
     floats sum = 0;
@@ -59,70 +69,44 @@ INLINE floats mean_squares(const unaligned_float *x, size_t rows, size_t columns
     return sum / (float)columns;
 }
 
-INLINE void encode_weighted(struct rows all, size_t rows, bool fifth, weighted_encoder encode)
+static void encode_weighted(struct rows all, size_t rows, void (*encode)(const struct weighted_batches *, bool),
+                            bool fifth)
 {
-    const size_t in_row = all.columns / 32;
-    for (; rows > 0; all.x += all.count * 32, all.out += all.count * all.size) {
-        size_t some = rows < LANES ? rows : LANES;
-        floats variance_of_row = mean_squares(all.x, some, all.columns);
-        all.count = some * in_row;
+    const size_t in_row = all.columns / all.width;
+    for (; rows > 0; all.x += all.count * all.width, all.out += all.count * all.size) {
+        size_t few = rows < LANES ? rows : LANES;
+        floats variance = mean_squares(all.x, few, all.columns);
+        all.count = few * in_row;
+        rows -= few;
         for (size_t block = 0; block < all.count; block += LANES * ABREAST) {
-            struct batch batches[ABREAST];
-            floats variances[ABREAST];
+            struct weighted_batches some;
             uint8_t spare[24];
             for (size_t v = 0; v < ABREAST; v++) {
-                batches[v] = batch_at(&all, block + LANES * v, spare);
+                size_t first = block + LANES * v;
+                some.batches[v] = batch_at(&all, first, spare);
                 for (size_t lane = 0; lane < LANES; lane++) {
-                    size_t row = (block + LANES * v + lane) / in_row;
-                    variances[v][lane] = variance_of_row[row < some ? row : 0];
+                    size_t row = (first + lane) / in_row;
+                    some.variances[v][lane] = variance[row < few ? row : 0];
                 }
             }
-            encode(batches, variances, fifth);
+            encode(&some, fifth);
         }
-        rows -= some;
     }
 }
 
-static void encode_q4_0(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
-                        const float *_Nullable importance)
-{
-    if (importance) {
-        struct rows all = { source, destination, importance, columns, 32, 18, 0 };
-        encode_weighted(all, rows, false, encode_symmetric_batches);
-    } else {
-        in_batches(q4_0_batch, 18, source, destination, rows * columns);
+#define ENCODER_OF_32(name, size, batches, fifth)                                                                      \
+    static void encode_##name(const void *restrict source, void *restrict destination, size_t rows, size_t columns,   \
+                              const float *_Nullable importance)                                                       \
+    {                                                                                                                  \
+        if (importance) {                                                                                              \
+            encode_weighted((struct rows){ source, destination, importance, columns, 32, size, 0 }, rows, batches,    \
+                            fifth);                                                                                    \
+        } else {                                                                                                       \
+            in_batches(name##_batch, size, source, destination, rows * columns);                                      \
+        }                                                                                                              \
     }
-}
 
-static void encode_q4_1(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
-                        const float *_Nullable importance)
-{
-    if (importance) {
-        struct rows all = { source, destination, importance, columns, 32, 20, 0 };
-        encode_weighted(all, rows, false, encode_ranged_batches);
-    } else {
-        in_batches(q4_1_batch, 20, source, destination, rows * columns);
-    }
-}
-
-static void encode_q5_0(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
-                        const float *_Nullable importance)
-{
-    if (importance) {
-        struct rows all = { source, destination, importance, columns, 32, 22, 0 };
-        encode_weighted(all, rows, true, encode_symmetric_batches);
-    } else {
-        in_batches(q5_0_batch, 22, source, destination, rows * columns);
-    }
-}
-
-static void encode_q5_1(const void *restrict source, void *restrict destination, size_t rows, size_t columns,
-                        const float *_Nullable importance)
-{
-    if (importance) {
-        struct rows all = { source, destination, importance, columns, 32, 24, 0 };
-        encode_weighted(all, rows, true, encode_ranged_batches);
-    } else {
-        in_batches(q5_1_batch, 24, source, destination, rows * columns);
-    }
-}
+ENCODER_OF_32(q4_0, 18, encode_symmetric_batches, false)
+ENCODER_OF_32(q4_1, 20, encode_ranged_batches, false)
+ENCODER_OF_32(q5_0, 22, encode_symmetric_batches, true)
+ENCODER_OF_32(q5_1, 24, encode_ranged_batches, true)

@@ -267,8 +267,9 @@ extension LazyTensor {
 // MARK: Computing numbers
 
 extension LazyTensor {
-    /// Numbers computed at a time: small enough that they stay in the cache between the stages.
-    private static let elementsAtOnce = 16 << 10
+    /// Numbers computed at a time: few enough to stay in the cache between the stages, but many batches of blocks, of
+    /// which the last may work on fewer than there are lanes.
+    private static let elementsAtOnce = 64 << 10
 
     private func readConverted(
         _ base: LazyTensor, _ arithmetic: [Arithmetic], _ importance: UnsafePointer<Float>?, _ window: Window,
