@@ -205,7 +205,14 @@ extension Encoding {
         case .plain(let dtype):
             guard dtype != source.dtype, let target = CodeForm(blocksOf: dtype) else { return nil }
             return Repacking(from: form, to: target)
-        case .packed(let packed): return Repacking(from: form, to: packed.form)
+        case .packed(let packed):
+            // Zeros may be 0, which the first GPTQ format stores badly.
+            if packed.format == .gptq, packed.scheme.origin == .zeroPoint, form.scheme.origin != .center,
+                source.storedParts?.0.format != .gptq
+            {
+                return nil
+            }
+            return Repacking(from: form, to: packed.form)
         }
     }
 

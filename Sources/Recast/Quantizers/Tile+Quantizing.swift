@@ -73,10 +73,14 @@ struct BlockView {
     let rows: Range<Int>
     let columns: Range<Int>
 
-    /// The least and the greatest, zero among them.
-    var extremes: (lowest: Float, highest: Float) {
-        var lowest: Float = 0
-        var highest: Float = 0
+    var first: Float { numbers[rows.lowerBound * stride + columns.lowerBound] }
+
+    /// The least and the greatest.
+    ///
+    /// - Parameter first: one to begin with.
+    func extremes(with first: Float) -> (lowest: Float, highest: Float) {
+        var lowest = first
+        var highest = first
         for row in rows {
             for index in row * stride + columns.lowerBound..<row * stride + columns.upperBound {
                 let number = numbers[index]
@@ -114,7 +118,9 @@ struct BlockQuantizer {
     mutating func fit(
         _ view: BlockView, extremes: (lowest: Float, highest: Float)?, importance: UnsafePointer<Float>?
     ) -> Fit {
-        let (lowest, highest) = extremes ?? view.extremes
+        // All but minima reach zero, whether there are numbers so close to it or not.
+        let first = encoding.scheme.origin == .minimum ? view.first : 0
+        let (lowest, highest) = extremes ?? view.extremes(with: first)
         let plain = fit(lowest: lowest, highest: highest)
         guard method == .search, extremes == nil, lowest < highest else { return plain }
         var best = plain
@@ -137,17 +143,18 @@ struct BlockQuantizer {
             let steps = encoding.isFullRange ? Float((1 << bits) - 1) / 2 : Float(1 << (bits - 1) - 1)
             return Fit(scale: stored(greatest / steps))
         case (.integers, .zeroPoint):
-            let scale = stored((highest - lowest) / Float(highestCode))
-            // The first GPTQ format stores zeros less one: 0 would wrap into its neighbours.
+            // The first GPTQ format stores zeros less one: 0 would wrap into its neighbours, so one code is left for
+            // numbers below zero where there are none.
             let least: Float = encoding.format == .gptq ? 1 : 0
-            let zero =
-                scale > 0 ? max(least, min(Float(highestCode), (-lowest / scale).rounded(.toNearestOrEven))) : least
-            return Fit(scale: scale, offset: zero)
+            let steps = Float(highestCode)
+            let scale = stored(max((highest - lowest) / steps, highest / (steps - least)))
+            return Fit(
+                scale: scale, offset: max(least, min(steps, (-lowest / scale).rounded(.toNearestOrEven))))
         case (.integers, .minimum):
             // The larger edge is met exactly, and zero has a code: the scale may be negative.
             let fromBelow = -lowest > highest
             let edge = fromBelow ? lowest : highest
-            guard lowest < highest else { return Fit(scale: 1) }
+            guard lowest < highest else { return Fit(scale: 1, offset: rounded(edge)) }
             let step = (highest - lowest) / Float(highestCode) * (fromBelow ? 1 : -1)
             let steps = (edge / step).rounded(.toNearestOrEven)
             return steps == 0
