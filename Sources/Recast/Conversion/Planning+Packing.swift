@@ -34,6 +34,10 @@ extension Planning {
         var importanceNames: [Int: String] = [:]
         let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
         try checkImportance()
+        // A configuration speaks of all weights: they stay as they are together, or not at all.
+        let keepsCodes =
+            options.packing == nil && options.dtype == nil
+            && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
@@ -59,7 +63,7 @@ extension Planning {
             if slot.part == .weight, slot.role.isLinear || slot.role == .outputHead {
                 plain.append(String(tensor.name.dropLast(".weight".count)))
             }
-            if options.packing == nil, options.dtype == nil, let parts = Self.storedParts(of: tensor) {
+            if keepsCodes, let parts = Self.storedParts(of: tensor) {
                 outcome.tensors += parts
                 keptCount += 1
                 continue

@@ -60,6 +60,7 @@ public struct Packing: Sendable, Hashable {
             Entry("fp4",             .bitsandbytes,       .table(.fp4),       .center,    group: 64,  []),
             Entry("nf4-nested",      .bitsandbytes,       .table(.nf4),       .center,    group: 64,  [], nested: true),
             Entry("fp4-nested",      .bitsandbytes,       .table(.fp4),       .center,    group: 64,  [], nested: true),
+            Entry("llm-int8",        .bitsandbytesInt8,   .integers(bits: 8), .center,    group: 0,   [], absmax: true),
         ]
         for bits in [2, 3, 4, 8] {
             entries += [
@@ -126,7 +127,7 @@ public struct Packing: Sendable, Hashable {
         template.isFullRange = entry.isFullRange
         template.isNested = entry.isNested
         switch entry.format {
-        case .bitsandbytes, .blockFP8: template.scaleType = .f32
+        case .bitsandbytes, .bitsandbytesInt8, .blockFP8: template.scaleType = .f32
         case .mxfp4PackQuantized: template.scaleType = .f8e8m0
         default: break
         }

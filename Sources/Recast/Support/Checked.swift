@@ -18,8 +18,8 @@ extension Int {
     /// The next multiple of `alignment`, for numbers of our own.
     public func aligned(to alignment: Int) -> Int { (self + alignment - 1) / alignment * alignment }
 
-    /// `self / divisor`, rounded up.
-    public func dividedRoundingUp(by divisor: Int) -> Int { (self + divisor - 1) / divisor }
+    /// `self / divisor`, rounded up; of a number that is not negative, by a positive one.
+    public func dividedRoundingUp(by divisor: Int) -> Int { self / divisor + (self % divisor == 0 ? 0 : 1) }
 }
 
 extension Collection<Int> {

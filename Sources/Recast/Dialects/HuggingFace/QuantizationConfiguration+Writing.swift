@@ -21,7 +21,7 @@ enum QuantizationConfiguration {
         case .awq: object["quantization_config"] = awq(draft)
         case .packQuantized, .intQuantized, .floatQuantized, .mxfp4PackQuantized:
             object["quantization_config"] = compressedTensors(draft)
-        case .bitsandbytes: object["quantization_config"] = bitsandbytes(draft)
+        case .bitsandbytes, .bitsandbytesInt8: object["quantization_config"] = bitsandbytes(draft)
         case .blockFP8: object["quantization_config"] = blockFP8(draft)
         case .mlx:
             object["quantization"] = mlx(draft)
@@ -79,7 +79,9 @@ enum QuantizationConfiguration {
         if draft.packing.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
         return [
             "quant_method": "compressed-tensors", "format": .string(draft.packing.format.rawValue),
-            "quantization_status": "compressed", "ignore": .array(draft.plainModules.map(JSON.string)),
+            // A head that shares the embedding has no weight of its own to say that it is plain.
+            "quantization_status": "compressed",
+            "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
             "kv_cache_scheme": .null, "global_compression_ratio": .null,
             "config_groups": [
                 "group_0": [
@@ -92,9 +94,11 @@ enum QuantizationConfiguration {
 
     private static func bitsandbytes(_ draft: Draft) -> JSON {
         let type = draft.modelType.torchName
+        let isInt8 = draft.packing.format == .bitsandbytesInt8
         return [
-            "quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "_load_in_4bit": true,
-            "_load_in_8bit": false, "bnb_4bit_quant_type": .string(draft.packing.template.levelTableName),
+            "quant_method": "bitsandbytes", "load_in_4bit": .bool(!isInt8), "load_in_8bit": .bool(isInt8),
+            "_load_in_4bit": .bool(!isInt8), "_load_in_8bit": .bool(isInt8),
+            "bnb_4bit_quant_type": .string(isInt8 ? "fp4" : draft.packing.template.levelTableName),
             "bnb_4bit_use_double_quant": .bool(draft.packing.template.isNested),
             "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
             "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,

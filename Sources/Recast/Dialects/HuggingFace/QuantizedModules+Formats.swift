@@ -12,7 +12,15 @@ extension QuantizedModules {
         if let groups, groups.elementCount > 0, wordBits % groups.elementCount == 0 {
             bits = wordBits / groups.elementCount
         }
-        guard [2, 3, 4, 8].contains(bits), wordBits % bits == 0 else {
+        // GPTQModel stores codes of other widths, and 3-bit ones under the name of gptq_p, in planes.
+        let layout = configuration["checkpoint_format"]?.string ?? configuration["format"]?.string ?? "gptq"
+        guard ["gptq", "gptq_v2"].contains(layout) else {
+            throw .unsupported("the GPTQ layout \"\(layout)\" cannot be read; gptq and gptq_v2 can")
+        }
+        guard [2, 3, 4, 8].contains(bits) else {
+            throw .unsupported("GPTQ codes of \(bits) bits cannot be read; of 2, 3, 4 and 8 bits can")
+        }
+        guard wordBits % bits == 0 else {
             throw RecastError(.malformedInput, "\(words.shape) words do not hold codes of \(bits) bits")
         }
         let columns = wordBits / bits
@@ -93,7 +101,8 @@ extension QuantizedModules {
                 ? try shape.numbers(rows: 0..<2, as: Int64.self, using: &reader).map(Int.init)
                 : try shape.numbers(rows: 0..<2, as: Int32.self, using: &reader).map(Int.init)
             let columns = sizes[1]
-            guard sizes[0] == rows, columns > 0, columns <= (try checked(width.multiplied(checked: 32))) else {
+            guard sizes[0] == rows, rows > 0, columns > 0, columns <= (try checked(width.multiplied(checked: 32)))
+            else {
                 throw RecastError(
                     .malformedInput,
                     "weight_shape says \(sizes[0]) × \(columns), weight_packed has the shape \(packed.shape)")
@@ -200,7 +209,6 @@ extension QuantizedModules {
         default: encoding.computeType = .bf16
         }
         try checkTable(module + ".weight.quant_map", book.values)
-        if encoding.isNested { try checkTable(module + ".weight.nested_quant_map", NestedScales.table) }
         let (flat, names) = try assembled(
             module, encoding, rows: count / PackedEncoding.bitsandbytesBlock, columns: PackedEncoding.bitsandbytesBlock)
         return (flat.reshaped(shape), names)
@@ -221,16 +229,18 @@ extension QuantizedModules {
     /// LLM.int8: a signed byte each, and the absmax of each row.
     mutating func eightBit(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
         let weight = try matrix(module + ".weight", .i8)
-        let absmax = try part(module + ".SCB")
-        guard absmax.dtype == .f32, absmax.elementCount == weight.rowCount else {
-            throw RecastError(.malformedInput, "SCB is \(absmax.dtype) of shape \(absmax.shape)")
-        }
         let encoding = PackedEncoding(
-            .intQuantized, Scheme(.integers(bits: 8), .center, .channel), scaleType: .f32)
-        let (tensor, names) = try assembled(
+            .bitsandbytesInt8, Scheme(.integers(bits: 8), .center, .channel), scaleType: .f32)
+        let format = module + ".weight_format"
+        if stored[format] != nil {
+            let layout = try part(format)
+            guard layout.dtype == .u8, layout.elementCount == 1, try layout.bytes(using: &reader) == [0] else {
+                throw .unsupported("int8 weights in another order than by rows cannot be read")
+            }
+        }
+        return try assembled(
             module, encoding, rows: weight.rowCount, columns: weight.columnCount,
-            literals: [".weight_scale": absmax.converted(to: .f32, [.scaling(1 / 127)])])
-        return (tensor, names + [module + ".SCB", module + ".weight_format"])
+            literals: [".weight_format": .literal(.u8, [], [0])])
     }
 
     // MARK: FP8 and MLX
@@ -243,11 +253,15 @@ extension QuantizedModules {
             throw RecastError(.malformedInput, "weight_block_size is not a pair of sizes")
         }
         let isInverse = stored[module + ".weight_scale_inv"] != nil
-        let scale = try scales(module + (isInverse ? ".weight_scale_inv" : ".weight_scale"))
+        let name = module + (isInverse ? ".weight_scale_inv" : ".weight_scale")
+        // "scale_fmt": "ue8m0" has powers of two, under their own type or as bytes.
+        let isPower = isInverse && [.f8e8m0, .u8].contains(stored[name]?.dtype)
+        let scale = isPower ? try part(name) : try scales(name)
         var block = Scheme.Block(rows: sizes[0], columns: sizes[1])
         if scale.elementCount == 1, rows > sizes[0] || columns > sizes[1] { block = .tensor }
         let encoding = PackedEncoding(
-            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .center, block), scaleType: scale.dtype)
+            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .center, block),
+            scaleType: isPower ? .f8e8m0 : scale.dtype)
         return try assembled(module, encoding, rows: rows, columns: columns)
     }
 
@@ -266,7 +280,7 @@ extension QuantizedModules {
         case "affine":
             scheme = Scheme(.integers(bits: bits), .minimum, .group(size))
             scaleType = try self.scales(module + ".scales").dtype
-        case "mxfp4" where bits == 4:
+        case "mxfp4" where bits == 4 && size == 32:
             scheme = Scheme(.table(.e2m1), .center, .group(32))
             scaleType = .f8e8m0
         default: throw .unsupported("MLX weights of mode \"\(mode)\" cannot be read")

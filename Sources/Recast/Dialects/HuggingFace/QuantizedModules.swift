@@ -171,6 +171,10 @@ struct QuantizedModules: ~Copyable {
         guard rows > 0, columns > 0, rows.multiplied(checked: columns) != nil else {
             throw RecastError(.malformedInput, "its parts make a weight of \(rows) × \(columns)")
         }
+        // A block that is larger than the weight is the whole of it.
+        var encoding = encoding
+        encoding.scheme.block.rows = min(encoding.scheme.block.rows, rows)
+        encoding.scheme.block.columns = min(encoding.scheme.block.columns, columns)
         var parts: [LazyTensor] = []
         var names = extra
         for layout in encoding.layouts(rows: rows, columns: columns) {
@@ -192,7 +196,7 @@ struct QuantizedModules: ~Copyable {
                 || tensor.shape.reduce(1, *) == layout.shape.reduce(1, *) && (isScale || layout.shape.count == 1)
                 || isDocument && tensor.shape.count == 1
             let hasType =
-                tensor.dtype == layout.dtype || isScale
+                tensor.dtype == layout.dtype || isScale && encoding.scaleType == .f8e8m0 && tensor.dtype == .f8e8m0
                 || tensor.dtype.blockBytes == layout.dtype.blockBytes && [.i32, .u32].contains(tensor.dtype)
             guard hasShape, hasType else {
                 throw RecastError(
@@ -210,6 +214,8 @@ struct QuantizedModules: ~Copyable {
     func groupSize(_ given: Int?, count: Int, columns: Int) throws(RecastError) -> Int {
         if count == 1, given.map({ $0 <= 0 || $0 >= columns }) ?? true { return columns }
         if let given, given > 0 {
+            // "dynamic" gives some modules groups of another size, which their shapes say as well.
+            if configuration["dynamic"]?.object != nil, columns % count == 0 { return columns / count }
             guard columns.dividedRoundingUp(by: given) == count else {
                 throw RecastError(
                     .malformedInput,

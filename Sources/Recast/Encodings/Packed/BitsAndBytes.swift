@@ -24,7 +24,7 @@ extension PackedEncoding {
             PartLayout(".weight.absmax", .u8, [rows], .nestedCodes),
             PartLayout(
                 ".weight.nested_absmax", .f32, [(rows + Self.nestedBlock - 1) / Self.nestedBlock], .nestedScales),
-            PartLayout(".weight.nested_quant_map", .f32, [256], .fixed(Self.bytes(of: NestedScales.table))),
+            PartLayout(".weight.nested_quant_map", .f32, [256], .nestedTable),
             PartLayout(state, .u8, [document(offset: 0).count], .nestedDocument),
         ]
         return parts
@@ -63,6 +63,8 @@ struct NestedScales {
     var codes: [UInt8] = []
     var scales: [Float] = []
     var offset: Float = 0
+    /// The numbers of the codes. Those of a file differ in their last bits with the machine that made it.
+    var levels = Self.table
 
     init() {}
 
@@ -79,7 +81,7 @@ struct NestedScales {
 
     var decoded: [Float] {
         codes.enumerated().map { index, code in
-            Self.table[Int(code)] * scales[index / PackedEncoding.nestedBlock] + offset
+            levels[Int(code)] * scales[index / PackedEncoding.nestedBlock] + offset
         }
     }
 

@@ -39,12 +39,22 @@ extension PackedEncoding {
                     rows: blocks.lowerBound * tile.blockColumns..<blocks.upperBound * tile.blockColumns, as: Int8.self,
                     using: &reader)
                 tile.offsets = bytes.map { Float($0) + Float(scheme.center) }
+                if let zero = tile.offsets.first(where: { !(0..<Float(2 * scheme.center)).contains($0) }) {
+                    throw RecastError(
+                        .malformedInput,
+                        "a zero point of \(Int(zero) - scheme.center) is out of the range of \(scheme.bits) bits")
+                }
             case .scales(let isTransposed):
                 if scaleType == .f8e8m0 {
                     tile.scales = try part.numbers(rows: blocks, as: UInt8.self, using: &reader).map(Tile.power)
                 } else {
                     let scales = isTransposed ? part.transposed() : part
                     tile.scales = try scales.floats(rows: blocks, using: &reader)
+                }
+            case .rowMaxima:
+                // bitsandbytes multiplies by the reciprocal of 127 too.
+                tile.scales = try part.reshaped([shape.rows, 1]).floats(rows: blocks, using: &reader).map {
+                    $0 * (1 / 127)
                 }
             case .minima: tile.offsets = try part.floats(rows: blocks, using: &reader)
             case .groupOfColumn:
@@ -57,6 +67,7 @@ extension PackedEncoding {
                 let size = Self.nestedBlock
                 nested.scales = try part.floats(
                     rows: blocks.lowerBound / size..<(blocks.upperBound + size - 1) / size, using: &reader)
+            case .nestedTable: nested.levels = try part.floats(rows: 0..<256, using: &reader)
             case .nestedDocument:
                 nested.offset = try Self.nestedOffset(of: try part.bytes(using: &reader))
             }

@@ -50,6 +50,7 @@ extension PackedEncoding {
                 let bytes = try numbers.stored(as: scaleType, tally: &tally)
                 let columns = 0..<tile.blockColumns
                 isTransposed ? add(columns, blocks, of: layout.shape[1], bytes) : add(blocks, columns, bytes)
+            case .rowMaxima: add(blocks, 0..<1, Self.bytes(of: tile.scales.map { $0 * 127 }))
             case .minima:
                 add(blocks, 0..<tile.blockColumns, try tile.offsets.stored(as: scaleType, tally: &tally))
             case .groupOfColumn where isFirst:
@@ -65,6 +66,7 @@ extension PackedEncoding {
                 let size = Self.nestedBlock
                 let range = blocks.lowerBound / size..<(blocks.upperBound + size - 1) / size
                 add(range, 0..<1, try nested!.scales.stored(as: .f32, tally: &tally))
+            case .nestedTable where isFirst: add(0..<256, 0..<1, Self.bytes(of: NestedScales.table))
             case .nestedDocument where isFirst:
                 let bytes = document(offset: reduced?.meanScale)
                 add(0..<1, 0..<bytes.count, bytes)

@@ -18,6 +18,8 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
         /// compressed-tensors, MXFP4.
         case mxfp4PackQuantized = "mxfp4-pack-quantized"
         case bitsandbytes
+        /// bitsandbytes' LLM.int8: a signed byte for each code, and the absmax of each row.
+        case bitsandbytesInt8 = "llm-int8"
         case mlx
         /// DeepSeek's FP8 with a scale for each square.
         case blockFP8 = "fp8"
@@ -53,13 +55,16 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
             /// Whole zeros, one number each: `[block rows, block columns]`.
             case plainZeros
             case scales(isTransposed: Bool)
+            /// What the highest code stands for, in the place of scales: float32 `[rows]`.
+            case rowMaxima
             case minima
             /// The group of each column: int32 `[columns]`.
             case groupOfColumn
             /// Bytes that are the same whatever the numbers are.
             case fixed([UInt8])
-            /// bitsandbytes' nested scales: codes of the scales, their scales, and a document with their mean.
-            case nestedCodes, nestedScales, nestedDocument
+            /// bitsandbytes' nested scales: codes of the scales, their scales, the table of the codes, and a document with
+            /// the mean.
+            case nestedCodes, nestedScales, nestedTable, nestedDocument
         }
 
         var suffix: String
@@ -164,6 +169,14 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
             }
             return parts
         case .bitsandbytes: return bitsandbytesLayouts(rows: rows, columns: columns)
+        case .bitsandbytesInt8:
+            return [
+                codes(
+                    ".weight",
+                    CodeLayout(bits: 8, word: .i8, axis: .columns, isTransposed: false, shift: -128)),
+                PartLayout(".SCB", .f32, [rows], .rowMaxima),
+                PartLayout(".weight_format", .u8, [], .fixed([0])),
+            ]
         }
     }
 

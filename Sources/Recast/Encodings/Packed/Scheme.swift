@@ -58,8 +58,8 @@ public struct Scheme: Sendable, Hashable, Codable {
     /// Blocks side by side, and one above the other, that cover a matrix; the last ones may be partial.
     func blockCounts(rows: Int, columns: Int) -> (rows: Int, columns: Int) {
         (
-            block.rows == 0 ? 1 : (rows + block.rows - 1) / block.rows,
-            block.columns == 0 ? 1 : (columns + block.columns - 1) / block.columns
+            block.rows == 0 ? 1 : rows.dividedRoundingUp(by: block.rows),
+            block.columns == 0 ? 1 : columns.dividedRoundingUp(by: block.columns)
         )
     }
 }
