@@ -72,3 +72,16 @@ def golden_or_skip(what):
     if GOLDEN is None:
         print(f"skip {what} RECAST_GOLDEN is not set", flush=True)
     return GOLDEN is not None
+
+
+def small_model(name, **settings):
+    """A llama model of random numbers, whose sizes settings change."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = dict(
+        vocab_size=320, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, initializer_range=0.1)
+    torch.manual_seed(11)
+    LlamaForCausalLM(LlamaConfig(**sizes | settings)).to(torch.bfloat16).save_pretrained(WORK / name)
+    return WORK / name
