@@ -31,6 +31,8 @@ extension PackedEncoding {
             case .codes(let codes):
                 let stored = part.reshaped(codes.storedShape(rows: shape.rows, columns: shape.columns))
                 tile.codes = try stored.codes(codes, rows: wide, columns: shape.columns, using: &reader)
+            // A symmetric weight's zeros are known to be the centre.
+            case .zeros where scheme.origin == .center: break
             case .zeros(let codes):
                 tile.offsets = try part.codes(codes, rows: blocks, columns: tile.blockColumns, using: &reader)
                     .map(Float.init)
