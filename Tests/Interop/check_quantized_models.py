@@ -65,7 +65,7 @@ class Case:
 
 
 COMPRESSED, BNB, GPTQ, MLX = ("compressed-tensors",), ("bitsandbytes",), ("gptqmodel", "optimum"), ("mlx", "mlx-lm")
-ASYMMETRIC = "--asymmetric"
+ASYMMETRIC = "--no-symmetric"
 CASES = [
     Case("transformers", "ct-int4", (), COMPRESSED), Case("transformers", "ct-int8", (), COMPRESSED),
     Case("transformers", "int8-absmax", ("--per", "tensor"), COMPRESSED),
