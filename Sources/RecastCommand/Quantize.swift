@@ -56,7 +56,9 @@ struct Quantize: ParsableCommand {
     @Option(help: ArgumentHelp("What shares a scale, where the encoding leaves a choice.", valueName: "reach"))
     var per: Packing.Choices.Reach?
 
-    @Option(help: ArgumentHelp("How many inputs share a scale; -1 is a whole row.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How many inputs share a scale; -1 is a whole row.", valueName: "n"))
     var groupSize: Int?
 
     @Flag(help: "Whether zero is in the middle of the codes, where the encoding leaves a choice.")

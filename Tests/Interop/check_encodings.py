@@ -7,7 +7,7 @@ import torch
 
 import dequantizers
 from dequantizers import installed
-from referee import TINY, check, convert, report, tensors
+from referee import TINY, check, convert, quantize, report, tensors
 
 
 @dataclasses.dataclass
@@ -19,7 +19,7 @@ class Case:
 
     @property
     def name(self):
-        return "-".join([self.encoding, *(str(option).lstrip("-") for option in self.options)])
+        return "-".join([self.encoding, *(str(option).removeprefix("--") for option in self.options)])
 
 
 @dataclasses.dataclass
@@ -31,21 +31,21 @@ class Consumer:
 
 
 def grouped(encoding, sizes, error, *more):
-    return [Case(encoding, (f"--group-size={size}", *more), error) for size in sizes]
+    return [Case(encoding, ("--group-size", size, *more), error) for size in sizes]
 
 
 SIZES = (32, 64, 128, 256, -1)
 ERRORS = {2: 0.75, 3: 0.4, 4: 0.2, 5: 0.1, 6: 0.05, 8: 0.015}
 
 GPTQ = [
-    case for bits in (2, 3, 4, 8) for encoding in (f"gptq-int{bits}", f"gptq-v1-int{bits}", f"gptq-v2-int{bits}")
-    for symmetry in ("--symmetric", "--no-symmetric") for case in grouped(encoding, SIZES, ERRORS[bits], symmetry)]
-AWQ = [case for symmetry in ("--symmetric", "--no-symmetric") for case in grouped("awq-int4", (32, 64, 128), 0.2, symmetry)]
+    case for bits in (2, 3, 4, 8) for form in ("v1", "v2") for symmetry in ("--symmetric", "--asymmetric")
+    for case in grouped(f"gptq-{form}-int{bits}", SIZES, ERRORS[bits], symmetry)]
+AWQ = [case for symmetry in ("--symmetric", "--asymmetric") for case in grouped("awq-int4", (32, 64, 128), 0.2, symmetry)]
 COMPRESSED = [
     *(Case(name, ("--per", per), 0.06) for name in ("int8-absmax", "int8-zero-point") for per in ("tensor", "channel")),
     *(case for name in ("int8-absmax", "int8-zero-point") for case in grouped(name, SIZES, 0.015)),
     *(case for name, error in (("int4-group", 0.2), ("ct-int4", 0.2), ("ct-int8", 0.015))
-      for symmetry in ("--symmetric", "--no-symmetric") for case in grouped(name, SIZES, error, symmetry)),
+      for symmetry in ("--symmetric", "--asymmetric") for case in grouped(name, SIZES, error, symmetry)),
     Case("ct-fp8", ("--per", "tensor"), 0.04), Case("ct-fp8", ("--per", "channel"), 0.04), Case("ct-mxfp4"),
 ]
 BITSANDBYTES = [Case(name) for name in ("nf4", "fp4", "nf4-nested", "fp4-nested")]
@@ -82,7 +82,7 @@ made = {}
 def written(case):
     """The checkpoint of a case, and its numbers as Recast reads them."""
     if case.name not in made:
-        stored = convert(TINY, case.name, "--family", "same", "--encoding", case.encoding, *case.options)
+        stored = quantize(TINY, case.name, case.encoding, *case.options)
         made[case.name] = stored, tensors(convert(stored, case.name + "-f32", "--family", "same", "--dtype", "f32"))
     return made[case.name]
 

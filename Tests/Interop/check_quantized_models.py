@@ -5,7 +5,7 @@ import dataclasses
 import torch
 
 from dequantizers import installed, quiet
-from referee import TINY, check, convert, report, small_model
+from referee import TINY, check, convert, quantize, report, small_model
 
 IDS = (torch.arange(48) * 37 + 1)[None] % 300
 HALF, SINGLE, BRAIN = torch.float16, torch.float32, torch.bfloat16
@@ -65,7 +65,7 @@ class Case:
 
 
 COMPRESSED, BNB, GPTQ, MLX = ("compressed-tensors",), ("bitsandbytes",), ("gptqmodel", "optimum"), ("mlx", "mlx-lm")
-ASYMMETRIC = "--no-symmetric"
+ASYMMETRIC = "--asymmetric"
 CASES = [
     Case("transformers", "ct-int4", (), COMPRESSED), Case("transformers", "ct-int8", (), COMPRESSED),
     Case("transformers", "int8-absmax", ("--per", "tensor"), COMPRESSED),
@@ -76,7 +76,7 @@ CASES = [
     Case("transformers", "ct-fp8", ("--per", "tensor"), COMPRESSED),
     Case("transformers", "ct-fp8", ("--per", "channel"), COMPRESSED),
     Case("transformers", "ct-mxfp4", (), COMPRESSED, BRAIN),
-    *(Case("transformers", name, (), BNB, BRAIN) for name in ("nf4", "fp4", "nf4-nested", "fp4-nested")),
+    *(Case("transformers", name, (), BNB, BRAIN) for name in ("nf4", "fp4", "nf4-nested", "fp4-nested", "llm-int8")),
     *(Case("transformers", f"gptq-int{bits}", (), GPTQ, HALF) for bits in (2, 3, 4, 8)),
     Case("transformers", "gptq-int4", (ASYMMETRIC,), GPTQ, HALF),
     Case("transformers", "awq-int4", (), GPTQ, HALF),
@@ -96,7 +96,7 @@ def judge(case, source, prefix=""):
         print(f"skip {name} {' and '.join(missing)} not installed", flush=True)
         return
     with check(name):
-        stored = convert(source, "model-" + name, "--family", "same", "--encoding", case.encoding, *case.options)
+        stored = quantize(source, "model-" + name, case.encoding, *case.options)
         plain = convert(stored, f"model-{name}-plain", "--family", "same", "--dtype", "f32")
         expected = logits(load(plain, case.dtype))
         found = case.run(stored, case.dtype, **case.settings())

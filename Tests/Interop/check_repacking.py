@@ -8,7 +8,7 @@ import torch
 
 import dequantizers
 from dequantizers import installed
-from referee import WORK, check, convert, recast, report, small_model, tensors
+from referee import WORK, check, convert, quantize, recast, report, small_model, tensors
 
 SOURCE = small_model("repacked-source", num_hidden_layers=1, hidden_size=256, intermediate_size=512)
 HEADS, KEY_HEADS = 4, 2
@@ -24,12 +24,13 @@ def numbers(directory):
 
 
 def packed(source, name, encoding, *options):
-    return convert(source, name, "--family", "same", "--encoding", encoding, *options)
+    return quantize(source, name, encoding, *options)
 
 
-def exactness(source, target, *options):
+def exactness(source, target, encoding, *options):
     """What the plan says of each quantized tensor."""
-    plan = json.loads(recast("convert", source, WORK / ("plan-" + target), "--dry-run", "--json", "--force", *options))
+    options = ("--encoding", encoding, "--dry-run", "--json", "--force", *options)
+    plan = json.loads(recast("quantize", source, WORK / ("plan-" + target), *options))
     return {
         tensor["name"]: tensor["exactness"] for tensor in plan["tensors"] if tensor["name"].endswith(".weight")
         and any(part in tensor["name"] for part in [*NAMES, "proj"])}
@@ -55,14 +56,14 @@ def by_gguf(path):
 def to_gguf(name, source, encoding, kind, limit=0.0):
     """`limit`: what the rounding of minima to half precision may move a number by, relative to its group's scale."""
     with check(name):
-        target = convert(source, f"{name}.gguf", "--to", "gguf", "--encoding", encoding)
+        target = quantize(source, f"{name}.gguf", encoding, "--pure")
         found, types = by_gguf(target)
         expected = numbers(source)
         for key, heads in (("q_proj", HEADS), ("k_proj", KEY_HEADS)):
             full = f"model.layers.0.self_attn.{key}.weight"
             expected[full] = in_rows_of_pairs(expected[full], heads)
         worst = max(((found[key] - expected[key]).abs().max() / expected[key].abs().max()).item() for key in expected)
-        said = set(exactness(source, f"{name}.gguf", "--to", "gguf", "--encoding", encoding).values())
+        said = set(exactness(source, f"{name}.gguf", encoding, "--pure").values())
         problems = [] if set(types.values()) == {kind} else [f"types {set(types.values())}"]
         problems += [] if said == {"bit" if limit == 0 else "rounded"} else [f"the plan says {said}"]
         problems += [] if worst <= limit else [f"{worst:.1e} away"]
@@ -75,7 +76,7 @@ def move(name, source, encoding, *options, limit=0.0, library=None, promise="bit
     with check(name):
         target = packed(source, name, encoding, *options)
         before, after = numbers(source), numbers(target)
-        said = set(exactness(source, name, "--family", "same", "--encoding", encoding, *options).values())
+        said = set(exactness(source, name, encoding, *options).values())
         worst = max(((after[key] - before[key]).abs().max() / before[key].abs().max()).item() for key in before)
         problems = [] if said == {promise} else [f"the plan says {said}"]
         problems += [] if worst <= limit else [f"{worst:.1e} away"]
@@ -101,7 +102,7 @@ for size in (32, 64, 128, -1):
         to_gguf(f"gptq-{form}-g{size}-to-q4_0", source, "q4_0", "Q4_0")
     source = packed(SOURCE, f"from-gptq-int8-g{size}", "gptq-int8", f"--group-size={size}")
     to_gguf(f"gptq-int8-g{size}-to-q8_0", source, "q8_0", "Q8_0")
-    source = packed(SOURCE, f"from-gptq-asym-g{size}", "gptq-int4", f"--group-size={size}", "--no-symmetric")
+    source = packed(SOURCE, f"from-gptq-asym-g{size}", "gptq-int4", f"--group-size={size}", "--asymmetric")
     to_gguf(f"gptq-asym-g{size}-to-q4_1", source, "q4_1", "Q4_1", 2**-11)
 for size in (32, 64):
     source = packed(SOURCE, f"from-awq-g{size}", "awq-int4", f"--group-size={size}")
@@ -112,14 +113,14 @@ start = packed(SOURCE, "chain-gptq", "gptq-int4", "--group-size=64")
 at_ct = move("gptq-to-ct", start, "ct-int4", "--group-size=64", library=COMPRESSED)
 at_awq = move("ct-to-awq", at_ct, "awq-int4", "--group-size=64", library=AWQ)
 at_mlx = move("awq-to-mlx", at_awq, "mlx-int4", "--group-size=64", library=MLX, promise="rounded")
-back = move("mlx-to-gptq", at_mlx, "gptq-int4", "--group-size=64", "--no-symmetric", library=GPTQ, promise="rounded")
+back = move("mlx-to-gptq", at_mlx, "gptq-int4", "--group-size=64", "--asymmetric", library=GPTQ, promise="rounded")
 finer = move("gptq-to-finer-ct", start, "ct-int4", "--group-size=32", library=COMPRESSED)
-start = packed(SOURCE, "chain-asym", "gptq-int4", "--group-size=64", "--no-symmetric")
+start = packed(SOURCE, "chain-asym", "gptq-int4", "--group-size=64", "--asymmetric")
 at_awq = move("asym-gptq-to-awq", start, "awq-int4", "--group-size=64", library=AWQ)
-at_ct = move("asym-awq-to-ct", at_awq, "ct-int4", "--group-size=64", "--no-symmetric", library=COMPRESSED)
+at_ct = move("asym-awq-to-ct", at_awq, "ct-int4", "--group-size=64", "--asymmetric", library=COMPRESSED)
 at_mlx = move("asym-ct-to-mlx", at_ct, "mlx-int4", "--group-size=64", library=MLX, limit=2**-11, promise="rounded")
 back = move(
-    "asym-mlx-to-gptq", at_mlx, "gptq-int4", "--group-size=64", "--no-symmetric", library=GPTQ, limit=2**-11, promise="rounded")
+    "asym-mlx-to-gptq", at_mlx, "gptq-int4", "--group-size=64", "--asymmetric", library=GPTQ, limit=2**-11, promise="rounded")
 with check("chain-comes-back"):
     first, last = numbers(start), numbers(back)
     report("chain-comes-back", all(torch.equal(first[name], last[name]) for name in first), "whole zeros are found again")

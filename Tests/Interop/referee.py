@@ -30,6 +30,12 @@ def convert(source, name, *options):
     return WORK / name
 
 
+def quantize(source, name, encoding, *options):
+    """Quantizes into the work folder and returns the path."""
+    recast("quantize", source, WORK / name, "--encoding", encoding, "--force", "--quiet", *options)
+    return WORK / name
+
+
 def family(name):
     return GOLDEN / "families" / name
 

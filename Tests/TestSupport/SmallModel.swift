@@ -7,6 +7,10 @@ public struct SmallModel {
         public var dtype: String
         public var shape: [Int]
         public var bytes: [UInt8]
+
+        public init(name: String, dtype: String, shape: [Int], bytes: [UInt8]) {
+            (self.name, self.dtype, self.shape, self.bytes) = (name, dtype, shape, bytes)
+        }
     }
 
     /// `config.json`.

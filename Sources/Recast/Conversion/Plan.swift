@@ -163,9 +163,6 @@ public struct Transfer: Sendable, Hashable, Codable {
         }
     }
 
-    /// The bytes of all that it becomes.
-    public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
-
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }
 

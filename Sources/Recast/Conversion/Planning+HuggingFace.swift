@@ -54,6 +54,7 @@ extension Planning {
         let metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
         try SafetensorsLayout(metadata: metadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
+        try settleWholeZeros(in: &plan)
         restoreTypes(of: model, in: &plan)
         return plan
     }

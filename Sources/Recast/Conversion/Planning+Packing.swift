@@ -107,6 +107,31 @@ extension Planning {
         }
     }
 
+    /// Codes with minima move to a format of whole zeros only where the minima are whole multiples of their scales; others are
+    /// quantized again.
+    func settleWholeZeros(in plan: inout Plan) throws(RecastError) {
+        let wanted = plan.transfers.indices.filter { plan.transfers[$0].repacking?.needsWholeZeros == true }
+        guard !wanted.isEmpty else { return }
+        var reader = Reader(files: FilePool(plan.sources))
+        var byteCount = 0
+        var wholeCount = 0
+        for index in wanted {
+            let transfer = plan.transfers[index]
+            let answer = try transfer.source.hasWholeZeros(transfer.repacking!, using: &reader)
+            byteCount += answer.byteCount
+            if answer.isWhole {
+                wholeCount += 1
+            } else {
+                plan.transfers[index].repacking = nil
+                plan.transfers[index].exactness = .quantized
+            }
+        }
+        plan.evidence.append(
+            Evidence(
+                question: "can minima become whole zeros?", answer: "of \(wholeCount) of \(wanted.count) weights",
+                byteCount: byteCount))
+    }
+
     private static func obstacle(of encoding: PackedEncoding, _ tensor: LazyTensor) -> String? {
         guard tensor.shape.count == 2 else { return "it has \(tensor.shape.count) dimensions" }
         return encoding.obstacle(rows: tensor.rowCount, columns: tensor.columnCount)
@@ -140,6 +165,32 @@ extension Planning {
             counts[tensor.tensor.dtype, default: 0] += tensor.tensor.elementCount
         }
         return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .bf16
+    }
+}
+
+extension LazyTensor {
+    /// Whether the minima of a packed weight are whole multiples of their scales. Those of blocks are not looked for: they
+    /// lie between all the codes.
+    fileprivate func hasWholeZeros(
+        _ repacking: Repacking, using reader: inout Reader
+    ) throws(RecastError) -> (isWhole: Bool, byteCount: Int) {
+        guard let (encoding, parts) = storedParts else { return (false, 0) }
+        var scales: LazyTensor?
+        var minima: LazyTensor?
+        for (layout, part) in zip(encoding.layouts(rows: storedShape[0], columns: storedShape[1]), parts) {
+            if case .scales(isTransposed: false) = layout.content { scales = part.converted(to: .f32) }
+            if layout.content == .minima { minima = part.converted(to: .f32) }
+        }
+        guard let scales, let minima else { return (false, 0) }
+        let byteCount = scales.byteCount + minima.byteCount
+        for row in 0..<scales.rowCount {
+            let rows = row..<row + 1
+            let isWhole = repacking.hasWholeZeros(
+                scales: try scales.numbers(rows: rows, as: Float.self, using: &reader),
+                minima: try minima.numbers(rows: rows, as: Float.self, using: &reader))
+            if !isWhole { return (false, byteCount) }
+        }
+        return (true, byteCount)
     }
 }
 

@@ -173,7 +173,12 @@ struct BlockQuantizer {
         if scale == 0 { return encoding.scheme.origin == .center && encoding.isTable ? 0 : 1 }
         let value = rounded(scale)
         if value != 0 { return value }
-        let smallest: Float = encoding.scaleType == .f16 ? 0x1p-24 : .leastNonzeroMagnitude
+        let smallest: Float =
+            switch encoding.scaleType {
+            case .f16: 0x1p-24
+            case .bf16: 0x1p-133
+            default: .leastNonzeroMagnitude
+            }
         return scale < 0 ? -smallest : smallest
     }
 

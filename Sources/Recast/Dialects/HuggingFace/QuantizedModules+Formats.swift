@@ -92,10 +92,11 @@ extension QuantizedModules {
                     .mxfp4PackQuantized, Scheme(.table(.e2m1), .center, .group(32)), scaleType: .f8e8m0)
                 return try assembled(module, encoding, rows: rows, columns: try checked(width.multiplied(checked: 2)))
             }
-            let shape = try part(module + ".weight_shape")
+            var shape = try part(module + ".weight_shape")
             guard shape.dtype == .i64 || shape.dtype == .i32, shape.elementCount == 2 else {
                 throw RecastError(.malformedInput, "weight_shape is \(shape.dtype) of shape \(shape.shape)")
             }
+            shape = shape.reshaped([2])
             let sizes =
                 shape.dtype == .i64
                 ? try shape.numbers(rows: 0..<2, as: Int64.self, using: &reader).map(Int.init)
@@ -220,7 +221,7 @@ extension QuantizedModules {
         guard table.dtype == .f32, table.elementCount == values.count else {
             throw RecastError(.malformedInput, "\(name) is \(table.dtype) of shape \(table.shape)")
         }
-        let stored = try table.numbers(rows: 0..<values.count, as: Float.self, using: &reader)
+        let stored = try table.reshaped([values.count]).numbers(rows: 0..<values.count, as: Float.self, using: &reader)
         guard zip(stored, values).allSatisfy({ abs($0 - $1) <= 1e-6 * abs($1) }) else {
             throw .unsupported("\(name) is another table than bitsandbytes has for this type")
         }

@@ -64,22 +64,26 @@ public struct Repacking: Sendable, Hashable, Codable {
     /// Whether the zeros must turn out to be whole, which only the data says.
     var needsWholeZeros: Bool { source.scheme.origin == .minimum && target.scheme.origin == .zeroPoint }
 
-    /// How far from a whole number a zero may lie that was stored as a rounded minimum.
+    /// How far from a whole number, relative to it, a zero may lie whose minimum and scale were rounded.
     private var tolerance: Float {
         switch source.scaleType {
-        case .bf16: 0.125
-        case .f16: 0.0625
-        default: 1e-3
+        case .bf16: 0x1p-7
+        case .f16: 0x1p-10
+        default: 0x1p-16
         }
     }
 
     /// Whether the minima of a tile are whole multiples of their scales that codes can have.
-    func hasWholeZeros(_ tile: Tile) -> Bool {
-        let highest = Float(1 << tile.scheme.bits - 1)
-        return zip(tile.scales, tile.offsets).allSatisfy { scale, minimum in
-            let zero = scale == 0 ? 0 : -minimum / scale
+    func hasWholeZeros(_ tile: Tile) -> Bool { hasWholeZeros(scales: tile.scales, minima: tile.offsets) }
+
+    func hasWholeZeros(scales: [Float], minima: [Float]) -> Bool {
+        let highest = Float(1 << source.scheme.bits - 1)
+        return zip(scales, minima).allSatisfy { scale, minimum in
+            // Without a scale all codes stand for the minimum.
+            if scale == 0 { return minimum == 0 }
+            let zero = -minimum / scale
             let whole = zero.rounded(.toNearestOrEven)
-            return abs(zero - whole) <= tolerance && (0...highest).contains(whole)
+            return abs(zero - whole) <= min(0.25, tolerance * max(1, whole)) && (0...highest).contains(whole)
         }
     }
 
