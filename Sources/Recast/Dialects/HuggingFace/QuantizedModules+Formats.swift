@@ -78,7 +78,10 @@ extension QuantizedModules {
     mutating func compressedTensors(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
         let weights = weightArguments
         let scale = try part(module + ".weight_scale")
-        let hasZeros = stored[module + ".weight_zero_point"] != nil
+        // Without zeros the library would take all of them for 0.
+        let hasZeros =
+            stored[module + ".weight_zero_point"] != nil
+            || !weights.isEmpty && weights.allSatisfy { $0["symmetric"]?.bool == false }
         if let packed = stored[module + ".weight_packed"] {
             guard packed.shape.count == 2 else {
                 throw RecastError(.malformedInput, "weight_packed has the shape \(packed.shape)")

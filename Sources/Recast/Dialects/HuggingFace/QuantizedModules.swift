@@ -66,6 +66,9 @@ struct QuantizedModules: ~Copyable {
         var used: Set<String> = []
         for tensor in all {
             guard let module = module(of: tensor.name) else {
+                if tensor.tensor.dtype == .f8e4m3, tensor.tensor.shape.count == 2 {
+                    throw .malformed(file, "\(tensor.name) is \(tensor.tensor.dtype) without a scale")
+                }
                 outcome.tensors.append(tensor)
                 continue
             }
@@ -80,6 +83,7 @@ struct QuantizedModules: ~Copyable {
         if let unknown = all.first(where: { !used.contains($0.name) && module(of: $0.name) != nil }) {
             throw .malformed(file, "\(unknown.name) is no part of a weight quantized with \(method.rawValue)")
         }
+        try conventions.settle(&outcome.tensors, configuration, &reader)
         let (evidence, warnings) = conventions.outcome(configuration, file: file)
         outcome.evidence += evidence
         outcome.warnings += warnings

@@ -5,6 +5,7 @@ struct ZeroConventions {
     private var found: Set<PackedEncoding.Format> = []
     private var symmetricCount = 0
     private var asymmetricCount = 0
+    private var distance = CodeDistance()
 
     /// Looks at one weight's zeros: those of a symmetric one are all the same, and say which format it is.
     mutating func look(
@@ -26,6 +27,26 @@ struct ZeroConventions {
         return (Self.claimed(configuration), false)
     }
 
+    /// Asymmetric weights by what their codes say: zeros can be anything, but a linear layer's numbers are about as often above
+    /// zero as below, so that codes lie around the zeros they were made with.
+    ///
+    /// - Parameter tensors: all of the checkpoint; of the weights whose format was a claim, the first are sampled.
+    mutating func settle(
+        _ tensors: inout [NamedTensor], _ configuration: JSON.Object, _ reader: inout Reader
+    ) throws(RecastError) {
+        guard asymmetricCount > 0 else { return }
+        let claimed = tensors.indices.filter { tensors[$0].tensor.storedParts?.0.hasClaimedZeros == true }
+        for index in claimed where !distance.isEnough {
+            byteCount += try distance.add(tensors[index].tensor, &reader)
+        }
+        guard let format = distance.format, format != Self.claimed(configuration) else { return }
+        for index in claimed {
+            guard case .decoded(.packed(var encoding), let parts) = tensors[index].tensor.recipe else { continue }
+            encoding.format = format
+            tensors[index].tensor = .decoded(encoding, tensors[index].tensor.shape, parts)
+        }
+    }
+
     static func claimed(_ configuration: JSON.Object) -> PackedEncoding.Format {
         let name = configuration["checkpoint_format"]?.string ?? configuration["format"]?.string
         return name == "gptq_v2" ? .gptqV2 : .gptq
@@ -34,21 +55,72 @@ struct ZeroConventions {
     func outcome(_ configuration: JSON.Object, file: String) -> (evidence: [Evidence], warnings: [String]) {
         guard symmetricCount + asymmetricCount > 0 else { return ([], []) }
         let claim = Self.claimed(configuration)
-        let names = found.map(\.rawValue).sorted().joined(separator: " and ")
-        let answer =
-            found.isEmpty
-            ? "asymmetric: \(claim.rawValue), as the configuration says"
-            : names + (asymmetricCount > 0 ? "; \(asymmetricCount) asymmetric ones are read as \(claim.rawValue)" : "")
+        var answers: [String] = []
+        if !found.isEmpty {
+            answers.append(found.map(\.rawValue).sorted().joined(separator: " and "))
+        }
+        if asymmetricCount > 0 {
+            let reason = distance.format == nil ? "as the configuration says" : "where their codes lie"
+            let which = found.isEmpty ? "asymmetric" : "\(asymmetricCount) asymmetric ones"
+            answers.append("\(which): \((distance.format ?? claim).rawValue), \(reason)")
+        }
+        let formats = found.union([distance.format].compactMap { $0 })
         var warnings: [String] = []
-        if let format = found.first, found.count == 1, format != claim {
+        if let format = formats.first, formats.count == 1, format != claim {
             warnings.append(
                 "\(file): the configuration says the zeros are stored as in \(claim.rawValue), the file holds those of "
                     + "\(format.rawValue); the file is believed"
-                    + (asymmetricCount > 0 ? " for the symmetric weights" : ""))
+                    + (asymmetricCount > 0 && distance.format == nil ? " for the symmetric weights" : ""))
         }
+        let answer = answers.joined(separator: "; ")
         return (
             [Evidence(question: "which GPTQ format do the zeros have?", answer: answer, byteCount: byteCount)], warnings
         )
+    }
+}
+
+extension PackedEncoding {
+    /// Whether zeros could as well be stored the other way. A byte's steps are too fine to tell.
+    fileprivate var hasClaimedZeros: Bool {
+        (format == .gptq || format == .gptqV2) && scheme.origin == .zeroPoint && scheme.bits <= 4
+    }
+}
+
+/// How far codes lie from their zeros as these are stored: not at all on the average if they are stored as they are, one
+/// step above if they are stored less one.
+private struct CodeDistance {
+    private var sum = 0
+    private var count = 0
+
+    var isEnough: Bool { count >= 1 << 18 }
+
+    /// nil while there are too few codes, or if they lie elsewhere.
+    var format: PackedEncoding.Format? {
+        guard count >= 1 << 12 else { return nil }
+        let mean = Double(sum) / Double(count)
+        if abs(mean) < 0.25 { return .gptqV2 }
+        return abs(mean - 1) < 0.25 ? .gptq : nil
+    }
+
+    /// - Returns: how many bytes were read, about.
+    mutating func add(_ weight: LazyTensor, _ reader: inout Reader) throws(RecastError) -> Int {
+        guard case .decoded(.packed(var encoding), let parts) = weight.recipe else { return 0 }
+        encoding.format = .gptqV2
+        let rows = min(weight.rowCount, 64)
+        let tile = try encoding.tile(
+            of: parts, rows: 0..<rows, shape: (weight.rowCount, weight.columnCount), using: &reader)
+        // The ends of the range stand for zeros that were clipped, or have wrapped around.
+        let ends: Set<Float> = [0, Float(1 << encoding.scheme.bits - 1)]
+        for row in 0..<rows {
+            for column in 0..<tile.columns {
+                let group = tile.groups.map { Int($0[column]) } ?? column / tile.blockWidth
+                let zero = tile.offsets[tile.firstBlock(ofRow: row) + group]
+                guard !ends.contains(zero) else { continue }
+                sum += Int(tile.codes[row * tile.columns + column]) - Int(zero)
+                count += 1
+            }
+        }
+        return rows * tile.columns * encoding.scheme.bits / 8
     }
 }
 

@@ -1,0 +1,431 @@
+"""What every encoding of `recast quantize` costs, beside what the same grid costs where its own library chooses the codes.
+
+Of each file: the perplexity, and the mean KL divergence from the original, in nats per token, by llama.cpp's method: the
+texts one after the other, windows of 256 tokens, the second half of each scored. The numbers are those of transformers in
+float32 with the weights decoded; the perplexity that Recast computes of the file as it is must be the same. A library's
+codes are packed and unpacked by the library, put into the same model, and judged by the same function. All rows are over
+an eighth of each text, or all of it if RECAST_QUALITY_WHOLE=1; what llama.cpp says of its own files is over the whole texts,
+and so are the rows beside it.
+
+The table goes to quality.md in the work folder, or where RECAST_QUALITY says.
+"""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import torch
+from gguf import GGUFReader
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from dequantizers import installed, quiet
+from referee import GOLDEN, TINY, WORK, check, convert, quantize, recast, report, tensors
+
+CONTEXT, BATCH, PART = 256, 8, 1 if os.environ.get("RECAST_QUALITY_WHOLE") == "1" else 8
+#: How far from the reference a perplexity may be, and Recast's own from that of transformers.
+LIMIT, SAME = 0.02, 1e-3
+
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+ORIGINAL = {name: tensor.float() for name, tensor in tensors(TINY).items()}
+LINEAR = [name for name in ORIGINAL if name.endswith("proj.weight")]
+
+
+# MARK: Measuring
+
+
+@dataclasses.dataclass
+class Score:
+    perplexity: float
+    divergence: float = 0.0
+
+
+class Judge:
+    """The original's predictions of a text, and how far those of other weights are from them."""
+
+    model = AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32, attn_implementation="sdpa").eval()
+    tokenizer = AutoTokenizer.from_pretrained(TINY)
+
+    def __init__(self, name, part):
+        """Of each text, the first of this many parts."""
+        texts = [(TINY / "text" / f"{channel}.txt").read_text() for channel in ("prose", "code", "poetry")]
+        self.path = WORK / f"{name}.txt"
+        self.path.write_text("".join(text[: len(text) // part] for text in texts))
+        # llama.cpp takes the last line break off.
+        ids = self.tokenizer(self.path.read_text().removesuffix("\n"))["input_ids"]
+        self.windows = torch.tensor(ids[: len(ids) // CONTEXT * CONTEXT]).view(-1, CONTEXT)
+        self.scored = len(self.windows) * (CONTEXT // 2 - 1)
+        self.expected, self.found = [], {}
+        self.original = self.score(ORIGINAL)
+
+    @torch.inference_mode()
+    def score(self, weights):
+        """Of the original with these weights in place of its own; of the same weights only once."""
+        weights = ORIGINAL | weights
+        digest = hashlib.sha256()
+        for name in sorted(weights):
+            digest.update(weights[name].contiguous().numpy())
+        if digest.digest() not in self.found:
+            self.model.load_state_dict(weights)
+            self.found[digest.digest()] = self.compute()
+        return self.found[digest.digest()]
+
+    def compute(self):
+        loss = divergence = 0.0
+        is_first = not self.expected
+        for index, batch in enumerate(self.windows.split(BATCH)):
+            logits = self.model(batch, logits_to_keep=CONTEXT // 2).logits[:, :-1]
+            found = logits.double().log_softmax(-1)
+            loss -= found.gather(-1, batch[:, CONTEXT // 2 + 1 :, None]).sum().item()
+            if is_first:
+                self.expected.append(found)
+            expected = self.expected[index]
+            divergence += (expected.exp() * (expected - found)).sum().item()
+        return Score(math.exp(loss / self.scored), divergence / self.scored)
+
+    def native(self, path):
+        """The perplexity that Recast computes of a file as it is."""
+        options = ["--context", CONTEXT, "--window", "second-half", "--jobs", 1, "--json", "--quiet"]
+        return json.loads(recast("perplexity", path, "--text", self.path, *options))["total"]["perplexity"]
+
+
+# MARK: References: the numbers that a library makes of a weight
+
+
+def gptq(bits, size, symmetric):
+    """gptqmodel's RTN, which is its Quantizer without a Hessian, packed and unpacked by its layer (float16)."""
+    with quiet():
+        from gptqmodel.nn_modules.qlinear.torch import TorchLinear
+        from gptqmodel.quantization.config import RTNConfig
+        from gptqmodel.quantization.rtn import RTN
+
+    def numbers(weight):
+        rows, columns = weight.shape
+        with quiet(), torch.inference_mode():
+            linear = as_linear(weight)
+            _, scale, zero, groups, *_ = RTN(linear, RTNConfig(bits=bits, group_size=size, sym=symmetric, smooth=None)).quantize()
+            layer = TorchLinear(
+                bits=bits, group_size=size, sym=symmetric, desc_act=False, in_features=columns, out_features=rows, bias=False,
+                register_buffers=False)
+            layer.pack_original(linear, scale, zero, groups)
+            layer.eval().post_init()
+            return layer.dequantize_weight().T
+    return numbers
+
+
+def awq(size, symmetric):
+    """autoawq's pseudo_quantize_tensor without activation scales, packed and unpacked by its layer (float16)."""
+    import warnings
+
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from awq.modules.linear.gemm import WQLinear_GEMM
+        from awq.quantize.quantizer import AwqQuantizer
+        from awq.utils.packing_utils import dequantize_gemm
+    settings = SimpleNamespace(group_size=size, w_bit=4, zero_point=not symmetric)
+
+    def numbers(weight):
+        number, scales, zeros = AwqQuantizer.pseudo_quantize_tensor(settings, weight)
+        zeros = torch.full_like(scales, 8) if symmetric else zeros
+        layer = WQLinear_GEMM.from_linear(as_linear(number), 4, size, scales=scales.T.contiguous(), zeros=zeros.T.contiguous())
+        return dequantize_gemm(layer.qweight, layer.qzeros, layer.scales, 4, size).T
+    return numbers
+
+
+def compressed(bits, strategy, size=None, symmetric=True, kind="int"):
+    """compressed-tensors' calculate_qparams of the extremes, its quantize and dequantize; scales as bfloat16 holds them."""
+    with quiet():
+        from compressed_tensors.quantization import QuantizationArgs
+        from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+        from compressed_tensors.quantization.utils import calculate_qparams
+    scales = {"scale_dtype": torch.uint8} if (bits, kind) == (4, "float") else {}
+    settings = QuantizationArgs(
+        num_bits=bits, type=kind, symmetric=symmetric, strategy=strategy, group_size=size, dynamic=False, **scales)
+
+    def numbers(weight):
+        rows, columns = weight.shape
+        blocks = weight.reshape(1, 1, -1) if strategy == "tensor" else weight.reshape(rows, -1, size or columns)
+        scale, zero = calculate_qparams(blocks.amin(-1), blocks.amax(-1), settings)
+        return fake_quantize(weight, scale.bfloat16().float(), zero, settings)
+    return numbers
+
+
+def absmax(strategy, size=None):
+    """The formula: s = max|w| / 127, q = w / s to the nearest; scales as bfloat16 holds them."""
+    def numbers(weight):
+        blocks = weight.reshape(1, -1) if strategy == "tensor" else weight.reshape(-1, size or weight.shape[1])
+        scale = (blocks.abs().amax(-1, keepdim=True) / 127).bfloat16().float()
+        return ((blocks / scale).round().clamp(-127, 127) * scale).view_as(weight)
+    return numbers
+
+
+def bitsandbytes(kind, nested=False):
+    with quiet():
+        from bitsandbytes import functional
+
+    def numbers(weight):
+        if kind == "int8":
+            codes, absmax, _ = functional.int8_vectorwise_quant(weight.half())
+            return functional.int8_vectorwise_dequant(codes, absmax)
+        codes, state = functional.quantize_4bit(weight, blocksize=64, compress_statistics=nested, quant_type=kind)
+        return functional.dequantize_4bit(codes, state)
+    return numbers
+
+
+def mlx(bits, size):
+    """mx.quantize of bfloat16, and mx.dequantize with the scales and minima widened to float32."""
+    import mlx.core as mx
+    import numpy
+
+    def numbers(weight):
+        codes, scales, biases = mx.quantize(mx.array(weight.numpy()).astype(mx.bfloat16), size, bits)
+        scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
+        return torch.from_numpy(numpy.array(mx.dequantize(codes, scales, biases, size, bits)))
+    return numbers
+
+
+def fp8():
+    """transformers' quantizer, which is the formula of DeepSeek's kernel: amax / 448 of 128 × 128."""
+    with quiet():
+        from transformers import FineGrainedFP8Config
+        from transformers.integrations.finegrained_fp8 import Fp8Quantize
+    settings = FineGrainedFP8Config(weight_block_size=[128, 128])
+
+    def numbers(weight):
+        made = Fp8Quantize(SimpleNamespace(quantization_config=settings)).convert({"x.weight": weight})
+        codes, scale = made["x.weight"].float(), made["x.weight_scale_inv"].float()
+        wide = scale.repeat_interleave(128, 0).repeat_interleave(128, 1)
+        return codes * wide[: codes.shape[0], : codes.shape[1]]
+    return numbers
+
+
+def as_linear(weight):
+    linear = torch.nn.Linear(*reversed(weight.shape), bias=False)
+    linear.weight.data = weight.clone()
+    return linear
+
+
+# MARK: Encodings of Hugging Face targets
+
+
+@dataclasses.dataclass
+class Case:
+    encoding: str
+    options: tuple = ()
+    #: The package, the function of its weights, and the arguments of that.
+    package: str = ""
+    reference: Callable | None = None
+    arguments: tuple = ()
+    label: str = "—"
+
+    @property
+    def choices(self):
+        return " ".join(str(option).removeprefix("--") for option in self.options)
+
+    @property
+    def name(self):
+        return "-".join([self.encoding, *self.choices.split()])
+
+    @property
+    def weights(self):
+        """What this format's software quantizes."""
+        return (*LINEAR, *("model.embed_tokens.weight", "lm_head.weight") * ("mlx" in self.encoding))
+
+
+def reach(name, size):
+    return ("--per", name) if size is None else ("--group-size", size)
+
+
+def cases():
+    sides = (("--symmetric", True), ("--asymmetric", False))
+    ct, bnb = ("compressed-tensors", compressed), ("bitsandbytes", bitsandbytes)
+    for per, size in (("tensor", None), ("channel", None), ("group", 128)):
+        yield Case("int8-absmax", reach(per, size), "torch", absmax, (per, size), "formula: absmax / 127")
+        yield Case("int8-zero-point", reach(per, size), *ct, (8, per, size, False), ct[0])
+    for encoding, sizes in (("int4-group", (32, 128)), ("ct-int4", (32, 128)), ("ct-int8", (None, 128))):
+        for side, symmetric in sides:
+            for size in sizes:
+                per = "group" if size else "channel"
+                yield Case(encoding, (side, *reach(per, size)), *ct, (int(encoding.strip("ct-group")[-1]), per, size, symmetric), ct[0])
+    for per in ("tensor", "channel"):
+        yield Case("ct-fp8", ("--per", per), *ct, (8, per, None, True, "float"), ct[0])
+    yield Case("ct-mxfp4", (), *ct, (4, "group", 32, True, "float"), ct[0])
+    for side, symmetric in sides:
+        for size in (32, 128):
+            yield Case("awq-int4", (side, "--group-size", size), "autoawq", awq, (size, symmetric), "autoawq")
+    yield Case("fp8", (), "accelerate", fp8, (), "transformers (DeepSeek's formula: amax / 448)")
+    for kind in ("nf4", "fp4"):
+        yield Case(kind, (), *bnb, (kind,), bnb[0])
+        yield Case(f"{kind}-nested", (), *bnb, (kind, True), bnb[0])
+    yield Case("llm-int8", (), *bnb, ("int8",), bnb[0])
+    for bits in (2, 3, 4, 8):
+        for form in ("", "v1-", "v2-"):
+            for side, symmetric in sides:
+                for size in (32, 128) if form == "" else (128,):
+                    yield Case(
+                        f"gptq-{form}int{bits}", (side, "--group-size", size), "gptqmodel", gptq, (bits, size, symmetric),
+                        "gptqmodel")
+    for bits in (2, 3, 4, 5, 6, 8):
+        for size in (32, 64):
+            yield Case(f"mlx-int{bits}", ("--group-size", size), "mlx", mlx, (bits, size), "mlx")
+    # No library searches like this: the rows are there to be compared with those above.
+    for encoding in ("int8-absmax", "int8-zero-point", "ct-int8", "ct-mxfp4", "nf4", "fp4", "llm-int8"):
+        yield Case(encoding, ("--method", "search"))
+    for bits in (2, 3, 4, 8):
+        for side, _ in sides:
+            yield Case(f"gptq-int{bits}", (side, "--method", "search"))
+    for encoding in ("int4-group", "ct-int4", "awq-int4"):
+        for side, _ in sides:
+            yield Case(encoding, (side, "--method", "search"))
+    for bits in (2, 3, 4, 5, 6, 8):
+        yield Case(f"mlx-int{bits}", ("--method", "search"))
+
+
+# MARK: The table
+
+
+@dataclasses.dataclass
+class Row:
+    encoding: str
+    choices: str
+    size: int
+    found: Score
+    native: float
+    reference: Score | None = None
+    source: str = "—"
+
+    @property
+    def ratios(self):
+        theirs = self.reference
+        kld = self.found.divergence / theirs.divergence if theirs.divergence else float(self.found.divergence == 0)
+        return self.found.perplexity / theirs.perplexity, kld
+
+    @property
+    def text(self):
+        cells = [self.encoding, self.choices, str(self.size), f"{self.found.perplexity:.4f}", "—", "—"]
+        cells += [f"{self.found.divergence:.6f}", "—", "—", self.source]
+        if self.reference:
+            perplexity, divergence = self.ratios
+            cells[4:6] = [f"{self.reference.perplexity:.4f}", f"{perplexity:.4f}"]
+            cells[7:9] = [f"{self.reference.divergence:.6f}", f"{divergence:.3f}"]
+        return "| " + " | ".join(cells) + " |"
+
+    def judge(self, name):
+        off = abs(self.native / self.found.perplexity - 1)
+        detail = f"perplexity {self.found.perplexity:.4f}, KL {self.found.divergence:.6f}, Recast's own off by {off:.0e}"
+        passed = off <= SAME
+        if self.reference:
+            perplexity, divergence = self.ratios
+            passed = passed and abs(perplexity - 1) <= LIMIT
+            detail += f"; {perplexity:.4f} and {divergence:.3f} times those of {self.source}"
+        report(name, passed, detail)
+
+
+HEADER = ("encoding", "choices", "bytes", "perplexity", "reference", "ratio", "KL", "reference", "ratio", "reference is")
+
+
+def section(judge, title, rows):
+    lines = [f"{title}: {judge.scored} tokens scored; the original's perplexity is {judge.original.perplexity:.4f}", ""]
+    lines += ["| " + " | ".join(HEADER) + " |", "|---|---|" + "---:|" * 7 + "---|"]
+    return "\n".join(lines + [row.text for row in rows]) + "\n"
+
+
+def size(path):
+    return sum(each.stat().st_size for each in path.glob("*.safetensors")) if path.is_dir() else path.stat().st_size
+
+
+def decoded(path):
+    return tensors(convert(path, "quality-f32", "--family", "same", "--dtype", "f32"))
+
+
+def judge_packed(judge, case):
+    path = quantize(TINY, "quality-packed", case.encoding, *case.options)
+    row = Row(case.encoding, case.choices, size(path), judge.score(decoded(path)), judge.native(path))
+    if case.reference and case.package != "torch" and installed(case.package) is None:
+        row.source = f"({case.package} is not installed)"
+    elif case.reference:
+        row.reference, row.source = judge.score(referee(case.reference, case.arguments, case.weights)), case.label
+    return row
+
+
+@functools.lru_cache(maxsize=2)
+def referee(reference, arguments, names):
+    numbers = reference(*arguments)
+    return {name: numbers(ORIGINAL[name]).float() for name in names}
+
+
+def golden(name):
+    """The rows of a golden table, by file type and importance."""
+    found = {}
+    for row in csv.reader((GOLDEN / "gguf" / name).open(), delimiter="\t") if GOLDEN else ():
+        if not row[0].startswith("#"):
+            found.setdefault((row[0], row[1]), []).append(row[2:])
+    return found
+
+
+def is_same(path, expected):
+    """Whether the tensors are, bit for bit, those of llama.cpp's file."""
+    found = {each.name: hashlib.sha256(each.data.tobytes()).hexdigest()[:32] for each in GGUFReader(path).tensors}
+    return found == {name: digest for name, _, _, digest in expected}
+
+
+def judge_gguf(judge, encoding, importance, expected):
+    path, options = WORK / "quality.gguf", ("--importance", importance) if importance else ()
+    quantize(TINY, path.name, encoding, *options)
+    found = judge.score(decoded(path))
+    row = Row(encoding, "importance" * bool(importance), size(path), found, judge.native(path), None, "(check_quantize)")
+    if expected:
+        same = is_same(path, expected)
+        row.reference, row.source = (found, "llama.cpp: the same bytes") if same else (None, "llama.cpp: OTHER BYTES")
+    return row
+
+
+def listed():
+    """The encodings that `quantize --help` says are written: those of GGUF targets, and the others."""
+    text = recast("quantize", "--help")
+    kinds = [re.search(rf"ENCODINGS OF {kind} TARGETS:\n((?:.+\n)+)", text)[1] for kind in ("GGUF", "HUGGING FACE")]
+    return [re.sub(r"(?s)Known, but not written.*", "", kind).split() for kind in kinds]
+
+
+files, packings = listed()
+sections, rows = [], []
+part, all_cases = Judge("quality", PART), list(cases())
+missing = set(packings) - {case.encoding for case in all_cases}
+report("quality-every-encoding", not missing, " ".join(sorted(missing)) or f"{len(files)} of GGUF targets, {len(packings)} others")
+for case in all_cases:
+    with check(f"quality-{case.name}"):
+        rows.append(judge_packed(part, case))
+        rows[-1].judge(f"quality-{case.name}")
+importance, hashes = GOLDEN and GOLDEN / "gguf/qwen2-tiny.imatrix.gguf", golden("qwen2-tiny.tsv")
+for encoding in files:
+    for given in (None, importance) if importance and encoding not in ("f32", "f16", "bf16") else (None,):
+        name = f"quality-{encoding}" + "-importance" * bool(given)
+        with check(name):
+            rows.append(judge_gguf(part, encoding, given, hashes.get((encoding, "yes" if given else "no"))))
+            rows[-1].judge(name)
+            if "OTHER" in rows[-1].source:
+                report(f"{name}-bytes", False, rows[-1].source)
+sections.append(section(part, "Every encoding" + f", over 1/{PART} of each text" * (PART > 1), rows))
+
+if not GOLDEN:
+    print("skip quality-llama.cpp RECAST_GOLDEN is not set", flush=True)
+else:
+    whole, rows = part if PART == 1 else Judge("quality-whole", 1), []
+    for (encoding, given), ((_, perplexity, divergence, _),) in golden("qwen2-tiny.quality.tsv").items():
+        name = f"quality-llama.cpp-{encoding}" + "-importance" * (given == "yes")
+        with check(name):
+            row = judge_gguf(whole, encoding, importance if given == "yes" else None, None)
+            row.reference, row.source = Score(float(perplexity), float(divergence)), "llama-perplexity"
+            rows.append(row)
+            row.judge(name)
+    sections.append(section(whole, "The same files as llama.cpp's, over the whole texts", rows))
+
+target = pathlib.Path(os.environ.get("RECAST_QUALITY") or WORK / "quality.md")
+target.write_text("\n".join(sections))
