@@ -64,6 +64,11 @@ struct Quantize: ParsableCommand {
     @Flag(help: "Whether zero is in the middle of the codes, where the encoding leaves a choice.")
     var symmetry: Symmetry?
 
+    @Option(
+        help: "Type of the weights that a Hugging Face target does not quantize, and of scales that are free to choose."
+    )
+    var dtype: WeightType = .keep
+
     @OptionGroup var arguments: ConversionArguments
 
     func run() throws {
@@ -78,6 +83,7 @@ struct Quantize: ParsableCommand {
         try arguments.convert(title: "quantizing", defaultFamily: { _ in "same" }) { options in
             try options.encode(as: encoding, choices)
             options.quantization = quantization
+            options.dtype = dtype.dtype
         }
     }
 }

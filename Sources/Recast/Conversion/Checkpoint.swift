@@ -68,8 +68,30 @@ public struct Checkpoint: Sendable {
 
     func quantizedModules() throws(RecastError) -> QuantizedModules.Outcome? {
         guard case .huggingFace(let files) = content else { return nil }
-        return try QuantizedModules.find(
-            in: tensors, configuration: files.configuration, files: self.files, file: path)
+        var configuration = files.configuration
+        if let said = quantizationConfiguration, said.key == nil {
+            configuration?["quantization_config"] = .object(said.object)
+        }
+        return try QuantizedModules.find(in: tensors, configuration: configuration, files: self.files, file: path)
+    }
+
+    /// What the checkpoint says about its quantization, and under which key of `config.json`; older programs say it only in
+    /// a file of its own.
+    var quantizationConfiguration: (key: String?, object: JSON.Object)? {
+        guard case .huggingFace(let files) = content else { return nil }
+        for key in ["quantization", "quantization_config"] {
+            if let object = files.configuration?[key]?.object { return (key, object) }
+        }
+        guard tensors.contains(where: { $0.name.hasSuffix(".qweight") }) else { return nil }
+        for (name, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")]
+        where files.companions.contains(name) {
+            guard let bytes = try? files.folder.contents(of: name),
+                var object = (try? JSON(parsing: bytes, file: name))?.object
+            else { continue }
+            if object["quant_method"] == nil { object["quant_method"] = .string(method) }
+            return (nil, object)
+        }
+        return nil
     }
 
     public var formatName: String {

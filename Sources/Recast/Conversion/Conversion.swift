@@ -92,6 +92,10 @@ public struct Conversion: Sendable {
             if tally.lostBlockCount > 0 {
                 problems.append("\(transfer.name): \(tally.lostBlockCount) blocks have values too large for \(type)")
             }
+            if tally.lostScaleCount > 0 {
+                problems.append(
+                    "\(transfer.name): \(tally.lostScaleCount) scales are too large or too small for \(type)")
+            }
             if tally.overflowCount > 0, !allowsOverflow {
                 isOverflow = true
                 problems.append("\(transfer.name): \(tally.overflowCount) values are too large for \(type)")
@@ -116,6 +120,17 @@ public struct Conversion: Sendable {
         var decoded: [String: LazyTensor] = [:]
         for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
         try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
+        for (transfer, tally) in zip(plan.transfers, tallies) {
+            let error = tally.error
+            if transfer.repacking?.isExact == true, error.squaredError > 0 {
+                throw RecastError(
+                    .inputOutput, "its codes were to move as they are, but read back they stand for other numbers",
+                    trail: [transfer.name])
+            }
+            if error.squaredSource.isFinite, !error.squaredError.isFinite {
+                throw RecastError(.inputOutput, "read back, some of its numbers are not finite", trail: [transfer.name])
+            }
+        }
     }
 
     private func verifyHeaders(_ staged: StagedDestination) throws(RecastError) {

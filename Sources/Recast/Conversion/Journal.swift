@@ -64,7 +64,9 @@ struct Journal: ~Copyable {
 extension Tally {
     /// All of it, for the journal.
     fileprivate var numbers: [Int] {
-        let counts = [overflowCount, roundedCount, lostBlockCount, nonfiniteCount, roundedScaleCount]
+        let counts = [
+            overflowCount, roundedCount, lostBlockCount, nonfiniteCount, roundedScaleCount, lostScaleCount,
+        ]
         let errors = [
             Int(bitPattern: UInt(error.squaredError.bitPattern)), Int(bitPattern: UInt(error.squaredSource.bitPattern)),
             error.count, Int(error.maximum.bitPattern),
@@ -75,14 +77,14 @@ extension Tally {
 
     fileprivate init?(numbers: ArraySlice<Int>) {
         let numbers = Array(numbers)
-        guard numbers.count >= 9, (numbers.count - 9) % 6 == 0 else { return nil }
+        guard numbers.count >= 10, (numbers.count - 10) % 6 == 0 else { return nil }
         (overflowCount, roundedCount, lostBlockCount) = (numbers[0], numbers[1], numbers[2])
-        (nonfiniteCount, roundedScaleCount) = (numbers[3], numbers[4])
-        error.squaredError = Double(bitPattern: UInt64(UInt(bitPattern: numbers[5])))
-        error.squaredSource = Double(bitPattern: UInt64(UInt(bitPattern: numbers[6])))
-        error.count = numbers[7]
-        error.maximum = Float(bitPattern: UInt32(truncatingIfNeeded: numbers[8]))
-        for first in stride(from: 9, to: numbers.count, by: 6) {
+        (nonfiniteCount, roundedScaleCount, lostScaleCount) = (numbers[3], numbers[4], numbers[5])
+        error.squaredError = Double(bitPattern: UInt64(UInt(bitPattern: numbers[6])))
+        error.squaredSource = Double(bitPattern: UInt64(UInt(bitPattern: numbers[7])))
+        error.count = numbers[8]
+        error.maximum = Float(bitPattern: UInt32(truncatingIfNeeded: numbers[9]))
+        for first in stride(from: 10, to: numbers.count, by: 6) {
             written.append(
                 WrittenBytes(
                     output: numbers[first], offset: numbers[first + 1], rowByteCount: numbers[first + 2],

@@ -212,7 +212,11 @@ extension Encoding {
             {
                 return nil
             }
-            return Repacking(from: form, to: packed.form)
+            var target = packed.form
+            // A block that is larger than the weight is the whole of it.
+            target.scheme.block.rows = min(target.scheme.block.rows, source.rowCount)
+            target.scheme.block.columns = min(target.scheme.block.columns, source.columnCount)
+            return Repacking(from: form, to: target)
         }
     }
 

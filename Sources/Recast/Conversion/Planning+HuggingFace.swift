@@ -4,8 +4,8 @@ extension Planning {
             throw .unsupported(
                 "Hugging Face targets cannot hold the encoding \(encoding.name); a destination that ends in .gguf can")
         }
-        guard options.packing == nil ? options.quantization.isDefault : options.quantization.onlyImportance else {
-            throw .usage("overrides and the like are for GGUF targets")
+        if let option = options.quantization.given.first(where: { options.packing == nil || $0 != "--importance" }) {
+            throw .usage("\(option) is for GGUF targets")
         }
         if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
             throw .unsupported(
@@ -36,10 +36,24 @@ extension Planning {
             }
         }
         var extraFiles: [(name: String, json: JSON)] = []
+        var correctedFiles: Set<String> = []
+        var keepsQuantization = false
         switch typed.quantization {
         case .new(let draft): QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
-        case .kept:
+        case .kept(let encodings):
             for key in ["quantization_config", "quantization"] { configuration[key] = model.original?[key] }
+            let found = try checkpoint.quantizedModules()
+            if let said = checkpoint.quantizationConfiguration {
+                let corrected = QuantizationConfiguration.corrected(
+                    said.object, by: encodings, dropsActivationScales: found?.dropsActivationScales == true)
+                if said.key == nil || corrected != said.object {
+                    configuration[said.key ?? "quantization_config"] = .object(corrected)
+                }
+                if corrected != said.object {
+                    correctedFiles = Set(["quantize_config.json", "quant_config.json"])
+                    plan.notes.append("the configuration is written with what the weights say of themselves")
+                }
+            }
         case .none:
             for key in ["quantization_config", "quantization"] { configuration[key] = nil }
         }
@@ -47,7 +61,8 @@ extension Planning {
             OutputFile(
                 name: "config.json",
                 bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
-        try addCompanions(tokenizer, keepsQuantization: typed.quantization == .kept, to: &plan)
+        if case .kept = typed.quantization { keepsQuantization = true }
+        try addCompanions(tokenizer, keepsQuantization: keepsQuantization, without: correctedFiles, to: &plan)
         for (name, json) in extraFiles {
             plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
         }
@@ -103,12 +118,13 @@ extension Planning {
     // MARK: Companions
 
     private func addCompanions(
-        _ tokenizer: TravellingTokenizer?, keepsQuantization: Bool, to plan: inout Plan
+        _ tokenizer: TravellingTokenizer?, keepsQuantization: Bool, without corrected: Set<String>, to plan: inout Plan
     ) throws(RecastError) {
         switch checkpoint.content {
         case .huggingFace(let files):
             for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
                 if !keepsQuantization, QuantizationConfiguration.describesQuantization(name) { continue }
+                if corrected.contains(name) { continue }
                 try copy(name, in: files.folder, into: &plan)
             }
             if !files.ignored.isEmpty {

@@ -1,18 +1,11 @@
 extension Planning {
     /// The tensors of a Hugging Face target, and what its configuration says about their quantization.
     struct TypedOutcome {
-        enum Quantization: Equatable {
+        enum Quantization {
             case none
             /// Codes and configuration are those of the source.
-            case kept
+            case kept([PackedEncoding])
             case new(QuantizationConfiguration.Draft)
-
-            static func == (a: Quantization, b: Quantization) -> Bool {
-                switch (a, b) {
-                case (.none, .none), (.kept, .kept): true
-                default: false
-                }
-            }
         }
 
         var tensors: [TypedTensor] = []
@@ -26,9 +19,10 @@ extension Planning {
         var outcome = TypedOutcome()
         var problems = Problems()
         var plain: [String] = []
-        let modelType = options.dtype ?? Self.modelType(lowered.tensors)
-        var keptCount = 0
+        let modelType = options.dtype ?? modelType(lowered, in: model)
+        var roundedNames: [String] = []
         var decodedCount = 0
+        var kept: [PackedEncoding] = []
         var linted: [ConsumerLint.Weight] = []
         // Importance files name weights as GGUF does.
         var importanceNames: [Int: String] = [:]
@@ -36,7 +30,7 @@ extension Planning {
         try checkImportance()
         // A configuration speaks of all weights: they stay as they are together, or not at all.
         let keepsCodes =
-            options.packing == nil && options.dtype == nil
+            options.packing == nil && options.dtype == nil && options.encoding == nil
             && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
@@ -65,11 +59,18 @@ extension Planning {
             }
             if keepsCodes, let parts = Self.storedParts(of: tensor) {
                 outcome.tensors += parts
-                keptCount += 1
+                if case .decoded(.packed(let encoding), _) = tensor.tensor.recipe { kept.append(encoding) }
                 continue
             }
-            if tensor.tensor.isQuantized { decodedCount += 1 }
-            let dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
+            var dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
+            if tensor.tensor.isQuantized {
+                decodedCount += 1
+                // What stays plain beside quantized weights has the type of the model.
+                if options.packing != nil, dtype != modelType {
+                    dtype = modelType
+                    roundedNames.append(tensor.name)
+                }
+            }
             problems.check(tensor, as: dtype)
             outcome.tensors.append(TypedTensor(tensor, dtype))
         }
@@ -82,17 +83,24 @@ extension Planning {
                 throw .unsupported("no weight can be stored as \(packing.name): \(plan.notes.last ?? "there is none")")
             }
             outcome.quantization = .new(
-                QuantizationConfiguration.Draft(packing: packing, plainModules: plain, modelType: modelType))
+                QuantizationConfiguration.Draft(
+                    packing: packing, plainModules: plain, modelType: modelType,
+                    isPermuted: outcome.tensors.contains(where: \.encoding.isPermuted)))
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
                 plan.warnings.append(
                     "asymmetric compressed-tensors weights load in vLLM, and in transformers with "
                         + "CompressedTensorsConfig(dequantize=True); symmetric ones load everywhere")
             }
             plan.warnings += ConsumerLint(weights: linted).warnings
-        } else if keptCount > 0 {
-            outcome.quantization = .kept
+        } else if !kept.isEmpty {
+            outcome.quantization = .kept(kept)
         }
-        if options.packing == nil, options.dtype == nil, decodedCount > 0 {
+        if !roundedNames.isEmpty {
+            plan.notes.append(
+                "\(roundedNames.abridged) of the quantized source stay plain and are rounded to \(modelType), the type of the "
+                    + "model's other weights")
+        }
+        if options.packing == nil, options.dtype == nil, options.encoding == nil, decodedCount > 0 {
             plan.notes.append(
                 "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
         }
@@ -159,10 +167,11 @@ extension Planning {
     }
 
     /// The type of most of the weights that are not quantized; of none, bfloat16.
-    private static func modelType(_ tensors: [NamedTensor]) -> DType {
+    private func modelType(_ lowered: HuggingFaceLowering.Outcome, in model: Model) -> DType {
         var counts: [DType: Int] = [:]
-        for tensor in tensors where !tensor.tensor.isQuantized && [.f16, .bf16, .f32].contains(tensor.tensor.dtype) {
-            counts[tensor.tensor.dtype, default: 0] += tensor.tensor.elementCount
+        for (tensor, slot) in zip(lowered.tensors, lowered.slots) where !tensor.tensor.isQuantized {
+            let dtype = keptType(of: tensor.tensor, slot: slot, in: model)
+            if [.f16, .bf16, .f32].contains(dtype) { counts[dtype, default: 0] += tensor.tensor.elementCount }
         }
         return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .bf16
     }
@@ -192,6 +201,10 @@ extension LazyTensor {
         }
         return (true, byteCount)
     }
+}
+
+extension Encoding {
+    fileprivate var isPermuted: Bool { if case .packed(let packed) = self { packed.isPermuted } else { false } }
 }
 
 extension Packing {
@@ -228,5 +241,16 @@ extension LazyTensor {
     var storedShape: [Int] { if case .reshaped(let base) = recipe { base.storedShape } else { shape } }
 
     /// How the numbers are stored, as it is shown.
-    public var encodingName: String { storedParts?.0.name ?? dtype.name }
+    public var encodingName: String {
+        if dtype.isQuantized { return dtype.name }
+        switch recipe {
+        case .decoded(.packed(let encoding), _): return encoding.name
+        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
+            .converted(let base, _, _):
+            return base.isQuantized ? base.encodingName : dtype.name
+        case .stacked(let parts), .beside(let parts), .batched(let parts):
+            return parts.first(where: \.isQuantized)?.encodingName ?? dtype.name
+        case .decoded, .stored, .literal, .zeros: return dtype.name
+        }
+    }
 }

@@ -13,14 +13,33 @@ extension Planning {
         func stored(_ tensor: NamedTensor) -> DType {
             let dtype = tensor.tensor.dtype
             guard dtype.kind == .float else { return dtype }
+            if let blocks = tensor.tensor.sameCodes { return blocks }
             return isConverted && tensor.isAlwaysSingle || dtype.ggufNumber == nil ? .f32 : dtype
         }
         if let fileType = options.encoding {
             return try quantizedTypes(of: tensors, fileType, traits, stored: stored, plan: &plan)
         }
+        reportPacked(tensors, plan: &plan)
         return tensors.map { tensor in
             let isKept = isConverted ? tensor.isAlwaysSingle : !tensor.isQuantizable(in: traits.architecture)
             return TypedTensor(tensor, isKept ? stored(tensor) : options.dtype ?? stored(tensor))
+        }
+    }
+
+    /// What becomes of packed weights where no type is asked for.
+    private func reportPacked(_ tensors: [NamedTensor], plan: inout Plan) {
+        guard options.dtype == nil else { return }
+        let packed = tensors.map(\.tensor).filter { $0.dtype.kind == .float && $0.isQuantized }
+        let moved = Dictionary(grouping: packed.compactMap(\.sameCodes), by: \.name).sorted { $0.key < $1.key }
+            .map { "\($0.key) × \($0.value.count)" }
+        if !moved.isEmpty {
+            plan.notes.append("codes move as they are, into blocks of GGUF: \(moved.joined(separator: ", "))")
+        }
+        let count = packed.count { $0.sameCodes == nil }
+        if count > 0 {
+            plan.notes.append(
+                "\(count) quantized weights are written as F32, which holds them exactly; --dtype bf16 or quantize "
+                    + "--encoding TYPE make them smaller")
         }
     }
 
@@ -53,12 +72,22 @@ extension Planning {
     }
 }
 
+extension LazyTensor {
+    /// The block type of GGUF that a packed weight's codes and scales move into without a change; nil where there is none.
+    fileprivate var sameCodes: DType? {
+        guard let form = codeForm, !dtype.isQuantized else { return nil }
+        return [DType.q4_0, .q5_0, .q8_0, .mxfp4].first { type in
+            columnCount.isMultiple(of: type.blockElements)
+                && CodeForm(blocksOf: type).flatMap { Repacking(from: form, to: $0) }?.isExact == true
+        }
+    }
+}
+
 /// What the user should know about the choice of types.
 private struct TypeReport {
     private let fileType: GGUFFileType
     private var fallbacks: [(wanted: DType, dtype: DType, wasAsked: Bool, name: String)] = []
     private var impossible: [(dtype: DType, name: String, columns: Int)] = []
-    private var again: [(type: String, name: String)] = []
     private var integers: [String] = []
 
     init(_ fileType: GGUFFileType) { self.fileType = fileType }
@@ -73,9 +102,6 @@ private struct TypeReport {
         if choice.isFallback {
             let wasAsked = if case .asked = choice.origin { true } else { false }
             fallbacks.append((choice.wanted, dtype, wasAsked, tensor.name))
-        }
-        if tensor.tensor.isQuantized, dtype.isQuantized, dtype != source {
-            again.append((source.isQuantized ? source.name : "packed", tensor.name))
         }
     }
 
@@ -108,13 +134,6 @@ private struct TypeReport {
         }
         for (override, count) in zip(overrides, uses) where count == 0 {
             plan.warnings.append("--override \(override.pattern.text)=\(override.dtype) gives no tensor its type")
-        }
-        if !again.isEmpty {
-            let types = Dictionary(grouping: again, by: \.type).sorted { $0.key < $1.key }
-                .map { "\($0.key) × \($0.value.count)" }
-            plan.warnings.append(
-                "\(again.count) tensors are already quantized (\(types.joined(separator: ", "))) and are quantized again: "
-                    + "losses add up, and the original would give a better result")
         }
         if !integers.isEmpty { plan.notes.append("integers are kept as they are: \(integers.abridged)") }
     }

@@ -19,12 +19,25 @@ public struct Planning: Sendable {
 
     /// - Parameter destination: its file name names the files of a set.
     public func plan(destination: String) throws(RecastError) -> Plan {
+        var plan: Plan
         switch options.target {
-        case .gguf: return try plan(try ggufDraft(), destination: destination)
+        case .gguf: plan = try self.plan(try ggufDraft(), destination: destination)
         case .huggingFace(let family):
             let model = try model()
-            return try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
+            plan = try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
         }
+        warnOfQuantizingAgain(&plan)
+        return plan
+    }
+
+    private func warnOfQuantizingAgain(_ plan: inout Plan) {
+        let again = plan.transfers.filter { $0.exactness == .quantized && $0.source.isQuantized }
+        guard !again.isEmpty else { return }
+        let types = Dictionary(grouping: again, by: \.source.encodingName).sorted { $0.key < $1.key }
+            .map { "\($0.key) × \($0.value.count)" }
+        plan.warnings.append(
+            "\(again.count) tensors are already quantized (\(types.joined(separator: ", "))) and are quantized again: "
+                + "losses add up, and the original would give a better result")
     }
 
     func model() throws(RecastError) -> Model {

@@ -26,8 +26,11 @@ public enum EncodingName: Sendable, Hashable {
     ) throws(RecastError) -> Meaning {
         let name = text.lowercased()
         if let match = known.first(where: { $0.name == name }) { return match.meaning }
-        let nearest = NearestName.ranked(name, among: known.map(\.name)).prefix(3)
-        let hint = nearest.isEmpty ? "" : "; did you mean \(nearest.joined(separator: ", "))?"
+        // Mistyped, or a part of one.
+        let mistyped = NearestName.ranked(name, among: known.map(\.name))
+        let longer = name.count < 3 ? [] : known.map(\.name).filter { $0.contains(name) }
+        let nearest = (longer + mistyped).unique.prefix(longer.isEmpty ? 3 : 6)
+        let hint = nearest.isEmpty ? "; --help lists them" : "; did you mean \(nearest.joined(separator: ", "))?"
         throw .usage("unknown \(what) \"\(text)\"\(hint)")
     }
 }

@@ -111,7 +111,9 @@ public struct Packing: Sendable, Hashable {
             guard entry.reaches.contains(.group) else {
                 throw .usage("\(name) has no groups whose size could be chosen")
             }
-            if let per = choices.per, per != .group { throw .usage("--group-size needs --per group") }
+            if let per = choices.per, per != .group, !(per == .channel && size == -1) {
+                throw .usage("--group-size needs --per group")
+            }
             let isWhole = size == -1 && entry.reaches.contains(.channel)
             let sizes = entry.format == .mlx ? [32, 64, 128] : [32, 64, 128, 256]
             guard isWhole || sizes.contains(size) else {
@@ -120,6 +122,16 @@ public struct Packing: Sendable, Hashable {
                         + (entry.reaches.contains(.channel) ? " or -1 for whole rows" : ""))
             }
             scheme.block = isWhole ? .channel : .group(size)
+        }
+        if choices.method == .search {
+            guard entry.grid != .table(.e4m3) else {
+                throw .usage(
+                    "--method search: an FP8 number is as precise whatever its scale is; \(name) has nothing to find")
+            }
+            guard scheme.block != .tensor else {
+                throw .usage(
+                    "--method search looks at channels or groups; the scale of a whole tensor comes from its extremes")
+            }
         }
         if entry.format == .blockFP8 { scheme.block = Scheme.Block(rows: 128, columns: 128) }
 
@@ -150,6 +162,13 @@ public struct Packing: Sendable, Hashable {
                 encoding.scaleType = form.scaleType
             }
         case .bitsandbytes: encoding.computeType = modelType
+        case .gptq, .gptqV2:
+            // Columns whose groups are not in order can stay so here.
+            var permuted = encoding
+            permuted.isPermuted = true
+            if let form = tensor.codeForm, form.isPermuted, Repacking(from: form, to: permuted.form) != nil {
+                encoding = permuted
+            }
         default: break
         }
         return encoding

@@ -15,15 +15,16 @@ public struct QuantizationOptions: Sendable {
 
     public init() {}
 
-    /// Whether nothing was asked for that only GGUF has.
-    public var onlyImportance: Bool {
-        var others = self
-        others.importance = nil
-        return others.isDefault
+    /// What was asked for, as the command names it.
+    var given: [String] {
+        let options: [(name: String, isGiven: Bool)] = [
+            ("--importance", importance != nil), ("--pure", isPure), ("--override", !overrides.isEmpty),
+            ("--output-encoding", outputType != nil), ("--embedding-encoding", embeddingType != nil),
+            ("--keep-split", keepsSplit),
+        ]
+        return options.filter(\.isGiven).map(\.name)
     }
 
     /// Whether nothing was asked for.
-    var isDefault: Bool {
-        importance == nil && !isPure && overrides.isEmpty && outputType == nil && embeddingType == nil && !keepsSplit
-    }
+    var isDefault: Bool { given.isEmpty }
 }

@@ -32,7 +32,7 @@ extension PackedEncoding {
                 let view = BlockView(numbers: numbers, stride: columns, rows: rowRange, columns: columnRange)
                 let reducedExtremes = reduction == .extremes ? reduced.map { ($0.lowest, $0.highest) } : nil
                 let fit = block.fit(view, extremes: reducedExtremes, importance: importance)
-                if !fit.scale.isFinite || !fit.offset.isFinite { tally.lostBlockCount += 1 }
+                if !block.isHeld(fit) { tally.lostBlockCount += 1 }
                 tile.scales[index] = fit.scale
                 if scheme.origin != .center { tile.offsets[index] = fit.offset }
                 tile.codes.withUnsafeMutableBufferPointer { block.assign(fit, view, into: $0) }
@@ -160,6 +160,19 @@ struct BlockQuantizer {
             return steps == 0
                 ? Fit(scale: stored(step), offset: 0) : Fit(scale: stored(edge / steps), offset: rounded(edge))
         }
+    }
+
+    /// Whether every code stands for a finite number.
+    func isHeld(_ fit: Fit) -> Bool {
+        let highest = Float(highestCode)
+        let ends: [Float]
+        switch (encoding.scheme.grid, encoding.scheme.origin) {
+        case (.table(let book), _): ends = [fit.scale * (book == .e4m3 ? 448 : book == .e2m1 ? 6 : 1)]
+        case (_, .center): ends = [fit.scale * Float(encoding.scheme.center)]
+        case (_, .zeroPoint): ends = [fit.scale * fit.offset, fit.scale * (highest - fit.offset)]
+        case (_, .minimum): ends = [fit.offset, fit.scale * highest, fit.scale * highest + fit.offset]
+        }
+        return ends.allSatisfy(\.isFinite)
     }
 
     /// 2^k with the extreme in the grid's last octave: the OCP microscaling rule.

@@ -290,10 +290,14 @@ extension LazyTensor {
             return
         }
         let columns = window.columns.count
-        let rowsAtOnce = max(1, Self.elementsAtOnce / columns)
+        // Rows that share scales are computed together.
+        let grain = base.blockRows
+        let rowsAtOnce = max(1, Self.elementsAtOnce / columns).aligned(to: grain)
         let rowBytes = rowByteCount(of: window)
-        for row in stride(from: window.rows.lowerBound, to: window.rows.upperBound, by: rowsAtOnce) {
-            let rows = row..<min(row + rowsAtOnce, window.rows.upperBound)
+        var row = window.rows.lowerBound
+        while row < window.rows.upperBound {
+            let rows = row..<min(row / grain * grain + rowsAtOnce, window.rows.upperBound)
+            defer { row = rows.upperBound }
             let part = Window(batch: window.batch, rows: rows, columns: window.columns)
             let begin = (row - window.rows.lowerBound) * rowBytes
             let target = UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rows.count * rowBytes])
@@ -315,6 +319,17 @@ extension LazyTensor {
     }
 }
 
+extension LazyTensor {
+    /// How many rows share scales, in the place they have now.
+    fileprivate var blockRows: Int {
+        switch recipe {
+        case .decoded(.packed(let encoding), _): max(1, encoding.scheme.block.rows)
+        case .converted(let base, _, _): base.blockRows
+        default: 1
+        }
+    }
+}
+
 extension Encoding {
     /// The numbers of a window of a weight `[rows, columns]`, from its parts.
     func decode(
@@ -329,22 +344,24 @@ extension Encoding {
             // Taken apart a few rows at a time, so that little memory is held whatever window is asked for.
             let step = max(packed.rowGrain, (1 << 20) / max(1, columnCount) / packed.rowGrain * packed.rowGrain)
             let width = window.columns.count
+            let blockRows = packed.scheme.block.rows == 0 ? rowCount : packed.scheme.block.rows
             var first = window.rows.lowerBound
             while first < window.rows.upperBound {
                 let last = min(window.rows.upperBound, (first / step + 1) * step)
-                let tile = try packed.tile(
-                    of: parts, rows: first..<last, shape: (rowCount, columnCount), using: &reader)
+                // Blocks are taken apart whole.
+                let rows = first / blockRows * blockRows..<min(rowCount, last.aligned(to: blockRows))
+                let tile = try packed.tile(of: parts, rows: rows, shape: (rowCount, columnCount), using: &reader)
                 let begin = (first - window.rows.lowerBound) * width
-                if width == columnCount {
+                if width == columnCount, rows == first..<last {
                     tile.decode(into: UnsafeMutableBufferPointer(rebasing: out[begin..<begin + tile.rows * width]))
                 } else {
                     try reader.withScratch(4 * tile.rows * columnCount) { (_, buffer) throws(RecastError) in
                         let numbers = buffer.bindMemory(to: Float.self)
                         tile.decode(into: numbers)
-                        for row in 0..<tile.rows {
+                        let left = (first - rows.lowerBound) * columnCount + window.columns.lowerBound
+                        for row in 0..<last - first {
                             for column in 0..<width {
-                                out[begin + row * width + column] =
-                                    numbers[row * columnCount + window.columns.lowerBound + column]
+                                out[begin + row * width + column] = numbers[left + row * columnCount + column]
                             }
                         }
                     }

@@ -8,6 +8,8 @@ public struct Tally: Sendable, Hashable {
     public var roundedCount = 0
     /// Blocks whose scale became infinite, and with it all their numbers.
     public var lostBlockCount = 0
+    /// Scales and minima of re-packed weights that are out of their new type's range.
+    public var lostScaleCount = 0
     /// NaNs and infinities where an encoding needs numbers.
     public var nonfiniteCount = 0
     /// Scales and minima of re-packed weights that their new type holds only after rounding.
@@ -23,6 +25,7 @@ public struct Tally: Sendable, Hashable {
         sum.overflowCount += other.overflowCount
         sum.roundedCount += other.roundedCount
         sum.lostBlockCount += other.lostBlockCount
+        sum.lostScaleCount += other.lostScaleCount
         sum.nonfiniteCount += other.nonfiniteCount
         sum.roundedScaleCount += other.roundedScaleCount
         sum.error += other.error
@@ -63,6 +66,15 @@ public struct QuantizationError: Sendable, Hashable {
     ) {
         var sums = ck_difference()
         kernels.table.pointee.differences(source, result, count, &sums)
+        // Squares that leave the range of float32 are computed again in double precision.
+        if !sums.squared_error.isFinite || !sums.squared_source.isFinite || sums.squared_source == 0 {
+            (sums.squared_error, sums.squared_source) = (0, 0)
+            for index in 0..<count {
+                let (value, distance) = (Double(source[index]), Double(source[index]) - Double(result[index]))
+                sums.squared_source += value * value
+                sums.squared_error += distance * distance
+            }
+        }
         squaredError += sums.squared_error
         squaredSource += sums.squared_source
         maximum = max(maximum, sums.farthest)

@@ -8,9 +8,9 @@ struct PackedModel {
     var configuration: JSON.Object
     let directory = TemporaryDirectory()
 
-    /// - Parameter packing: how the weights of a `SmallModel` are stored.
-    init(_ packing: Packing, family: String = "llama") throws {
-        let source = SmallModel(family).write(to: directory, "source")
+    /// - Parameter packing: how the weights of the model are stored.
+    init(_ packing: Packing, source model: SmallModel = SmallModel("llama")) throws {
+        let source = model.write(to: directory, "source")
         var options = ConversionOptions(target: .huggingFace(family: nil))
         options.packing = packing
         let path = directory.file("packed")

@@ -53,12 +53,12 @@ struct QuantizedModulesTests {
         Damage("gptq-int4", "qweight is F32 of shape [4, 32]", change: zeros("qweight", "F32", [4, 32])),
         Damage("gptq-int4", "qweight is I32 of shape [128]", change: zeros("qweight", "I32", [128])),
         Damage("gptq-int4", "scales of shape [1, 32]", "for 31 outputs", change: zeros("qweight", "I32", [4, 31])),
-        Damage("gptq-int4", "codes of 0 bits", code: .unsupported, change: zeros("qweight", "I32", [0, 32])),
+        Damage("gptq-int4", "part of shape [0, 32] is empty", change: zeros("qweight", "I32", [0, 32])),
         Damage("gptq-int4", "qzeros is I32 of shape [1, 3]", change: zeros("qzeros", "I32", [1, 3])),
         Damage("gptq-int4", "qzeros is I32 of shape [2, 4]", change: zeros("qzeros", "I32", [2, 4])),
         Damage("gptq-int4", "2 groups of scales", "have 1", change: zeros("scales", "F16", [2, 32])),
         Damage("gptq-int4", "scales is stored as I32", change: zeros("scales", "I32", [1, 32])),
-        Damage("gptq-int4", "scales of shape [0, 32]", change: zeros("scales", "F16", [0, 32])),
+        Damage("gptq-int4", "part of shape [0, 32] is empty", change: zeros("scales", "F16", [0, 32])),
         Damage("gptq-int4", "g_idx is I32 of shape [16, 2]", change: zeros("g_idx", "I32", [16, 2])),
         Damage("gptq-int4", "g_idx is I64 of shape [32]", change: zeros("g_idx", "I64", [32])),
         Damage("gptq-int4", "g_idx puts column 3 into group 7 of 1") {
@@ -159,6 +159,15 @@ struct QuantizedModulesTests {
         },
     ]
 
+    /// Scales are told apart from their transposes.
+    @Test func transposedScales() throws {
+        var model = try PackedModel("ct-mxfp4")
+        let name = "model.layers.0.mlp.down_proj.weight_scale"
+        #expect(model[name].shape == [32, 2])
+        model[name].shape = [2, 32]
+        expectRejection("weight_scale is U8 of shape [2, 32]") { try model.decoded() }
+    }
+
     @Test(arguments: gptq + others) func contradictions(_ damage: Damage) throws {
         var model = try PackedModel(damage.encoding, isSymmetric: damage.isSymmetric, per: damage.per)
         damage.change(&model)
@@ -167,6 +176,97 @@ struct QuantizedModulesTests {
     }
 
     // MARK: What is only odd
+
+    /// What the file says in `quantize_config.json` only.
+    @Test func configurationInItsOwnFile() throws {
+        var model = try PackedModel("gptq-int4")
+        let expected = try numbers(of: model)
+        let own = try #require(model.configuration["quantization_config"])
+        model.configuration["quantization_config"] = nil
+        model.directory.write("changed/quantize_config.json", own.serialized())
+        #expect(try numbers(of: model) == expected)
+        let options = ConversionOptions(target: .huggingFace(family: nil))
+        let path = model.directory.file("copy")
+        _ = try Conversion(
+            try Planning(Checkpoint(path: model.directory.file("changed")), options).plan(destination: path), to: path
+        ).run()
+        let written = try JSON(parsing: try #require(model.directory.bytes("copy/config.json")), file: "")
+        #expect(written["quantization_config"]?["bits"]?.int == 4)
+    }
+
+    /// Codes that are only carried along do not carry a lie with them.
+    @Test func configurationIsCorrected() throws {
+        var model = try PackedModel("gptq-v1-int4")
+        let expected = try numbers(of: model)
+        model.configure("checkpoint_format", "gptq_v2")
+        model.configure("bits", 8)
+        let source = model.write()
+        let path = model.directory.file("copy")
+        let options = ConversionOptions(target: .huggingFace(family: nil))
+        _ = try Conversion(try Planning(Checkpoint(path: source), options).plan(destination: path), to: path).run()
+        let written = try JSON(parsing: try #require(model.directory.bytes("copy/config.json")), file: "")
+        #expect(written["quantization_config"]?["checkpoint_format"]?.string == "gptq")
+        #expect(written["quantization_config"]?["bits"]?.int == 4)
+        try model.decoded(from: path)
+        #expect(model.directory.bytes("decoded/model.safetensors") == expected)
+    }
+
+    /// Names of kernels and programs for the same formats.
+    @Test(arguments: [("gptq_marlin", nil), ("GPTQ", nil), ("intel/auto-round", "auto_round:auto_gptq")])
+    func otherNames(name: String, packing: String?) throws {
+        var model = try PackedModel("gptq-int4")
+        let expected = try numbers(of: model)
+        model.configure("quant_method", .string(name))
+        model.configure("packing_format", packing.map(JSON.string))
+        #expect(try numbers(of: model) == expected)
+    }
+
+    /// Static quantization of activations says nothing about weights.
+    @Test(arguments: ["ct-fp8", "fp8"]) func activationScalesAreLeftOut(encoding: String) throws {
+        var model = try PackedModel(encoding)
+        let expected = try numbers(of: model)
+        for part in ["q_proj.input_scale", "k_proj.k_scale"] {
+            model.tensors.append(
+                SmallModel.Tensor(
+                    name: "model.layers.0.self_attn." + part, dtype: "F32", shape: [1], bytes: [0, 0, 0x80, 0x3F]))
+        }
+        model.configure("activation_scheme", "static")
+        let warnings = try model.decoded().warnings
+        #expect(warnings.contains { $0.contains("1 × input_scale, 1 × k_scale") })
+        #expect(try numbers(of: model) == expected)
+        let path = model.directory.file("copy")
+        let options = ConversionOptions(target: .huggingFace(family: nil))
+        _ = try Conversion(
+            try Planning(Checkpoint(path: model.write()), options).plan(destination: path), to: path
+        ).run()
+        let written = try JSON(parsing: try #require(model.directory.bytes("copy/config.json")), file: "")
+        #expect(written["quantization_config"]?["activation_scheme"]?.string == "dynamic")
+    }
+
+    /// Zeros of asymmetric weights that happen to be all alike are still what the configuration says.
+    @Test(arguments: ["gptq-v1-int2", "gptq-v2-int2", "gptq-v1-int4", "gptq-v2-int4"])
+    func zerosThatAreAllAlike(encoding: String) throws {
+        var source = SmallModel("llama")
+        // From −1 to 2: zeros of 1 in two bits, of 5 in four.
+        for tensor in source.tensors where tensor.name.hasSuffix("_proj.weight") {
+            for index in 0..<tensor.shape.reduce(1, *) {
+                source.set(tensor.name, at: index, to: Float(index % 4) - 1)
+            }
+        }
+        var choices = Packing.Choices()
+        (choices.isSymmetric, choices.groupSize) = (false, 32)
+        let model = try PackedModel(try #require(try Packing.named(encoding, choices)), source: source)
+        try model.decoded()
+        let found = try Checkpoint(path: model.directory.file("decoded"))
+        var reader = Reader(files: FilePool(found.files))
+        for tensor in found.tensors where tensor.name.hasSuffix("_proj.weight") {
+            let numbers = try tensor.tensor.numbers(
+                rows: 0..<tensor.tensor.rowCount, as: Float.self, using: &reader)
+            #expect(
+                numbers.enumerated().allSatisfy { abs($0.element - (Float($0.offset % 4) - 1)) < 0.01 },
+                "\(tensor.name)")
+        }
+    }
 
     private func numbers(of model: PackedModel) throws -> [UInt8] {
         try model.decoded()

@@ -7,6 +7,8 @@ enum QuantizationConfiguration {
         var plainModules: [String]
         /// The type of the other weights.
         var modelType: DType
+        /// Whether the groups of some weights' columns are not in order.
+        var isPermuted = false
     }
 
     /// The configuration under its key in `config.json`, and copies of it that other readers look for.
@@ -29,6 +31,39 @@ enum QuantizationConfiguration {
         }
     }
 
+    /// A source's own configuration, for its own codes: where it contradicts them, it says what they are.
+    static func corrected(
+        _ said: JSON.Object, by encodings: [PackedEncoding], dropsActivationScales: Bool
+    ) -> JSON.Object {
+        var object = said
+        let formats = Set(encodings.map(\.format))
+        if let format = formats.first, formats.count == 1, format == .gptq || format == .gptqV2 {
+            let schemes = encodings.map(\.scheme)
+            for key in ["checkpoint_format", "format"] {
+                let old = object[key]?.string
+                if old != format.rawValue, old != nil || format == .gptqV2 { object[key] = .string(format.rawValue) }
+            }
+            if Set(schemes.map(\.bits)).count == 1, object["bits"]?.int != schemes[0].bits {
+                object["bits"] = .int(schemes[0].bits)
+            }
+        }
+        guard dropsActivationScales else { return object }
+        if object["activation_scheme"] != nil { object["activation_scheme"] = "dynamic" }
+        if object["kv_cache_scheme"] != nil { object["kv_cache_scheme"] = .null }
+        if var groups = object["config_groups"]?.object {
+            for member in groups.members {
+                guard var group = member.value.object, var activations = group["input_activations"]?.object else {
+                    continue
+                }
+                activations["dynamic"] = true
+                group["input_activations"] = .object(activations)
+                groups[member.key] = .object(group)
+            }
+            object["config_groups"] = .object(groups)
+        }
+        return object
+    }
+
     /// Files of a source that describe another quantization than the output's.
     static func describesQuantization(_ name: String) -> Bool {
         ["quantize_config.json", "quant_config.json", "quantization_config.json"].contains(name)
@@ -42,7 +77,8 @@ enum QuantizationConfiguration {
             .map { JSON.Object.Member(key: "-:^\($0.replacing(".", with: "\\."))$", value: [:]) }
         return [
             "quant_method": "gptq", "method": "gptq", "bits": .int(scheme.bits),
-            "group_size": .int(scheme.block.columns == 0 ? -1 : scheme.block.columns), "desc_act": false,
+            "group_size": .int(scheme.block.columns == 0 ? -1 : scheme.block.columns),
+            "desc_act": .bool(draft.isPermuted),
             "sym": .bool(scheme.origin == .center), "lm_head": false, "true_sequential": true,
             "static_groups": false, "checkpoint_format": name, "format": name, "pack_dtype": "int32",
             "modules_in_block_to_quantize": .null,

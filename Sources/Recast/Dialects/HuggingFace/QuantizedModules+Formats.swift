@@ -6,6 +6,7 @@ extension QuantizedModules {
         let zeros = try matrix(module + ".qzeros", .i32, .u32)
         let scales = try scales(module + ".scales")
         let rows = words.columnCount
+        try checkFilled(words, zeros, scales)
         let groups = stored[module + ".g_idx"]
         var bits = configuration["bits"]?.int ?? 4
         let wordBits = try checked(words.rowCount.multiplied(checked: 32))
@@ -14,7 +15,7 @@ extension QuantizedModules {
         }
         // GPTQModel stores codes of other widths, and 3-bit ones under the name of gptq_p, in planes.
         let layout = configuration["checkpoint_format"]?.string ?? configuration["format"]?.string ?? "gptq"
-        guard ["gptq", "gptq_v2"].contains(layout) else {
+        guard ["gptq", "gptq_v2", "gptq_marlin"].contains(layout.lowercased()) else {
             throw .unsupported("the GPTQ layout \"\(layout)\" cannot be read; gptq and gptq_v2 can")
         }
         guard [2, 3, 4, 8].contains(bits) else {
@@ -24,7 +25,7 @@ extension QuantizedModules {
             throw RecastError(.malformedInput, "\(words.shape) words do not hold codes of \(bits) bits")
         }
         let columns = wordBits / bits
-        guard scales.shape.count == 2, scales.columnCount == rows, scales.rowCount > 0 else {
+        guard scales.shape.count == 2, scales.columnCount == rows else {
             throw RecastError(.malformedInput, "scales of shape \(scales.shape) for \(rows) outputs")
         }
         let groupCount = scales.rowCount
@@ -39,6 +40,10 @@ extension QuantizedModules {
                 throw RecastError(.malformedInput, "g_idx is \(groups.dtype) of shape \(groups.shape)")
             }
             let order = try groups.numbers(rows: 0..<columns, as: Int32.self, using: &reader)
+            if let column = order.firstIndex(where: { $0 < 0 || $0 >= groupCount }) {
+                throw RecastError(
+                    .malformedInput, "g_idx puts column \(column) into group \(order[column]) of \(groupCount)")
+            }
             encoding.isPermuted = order.enumerated().contains { Int($0.element) != $0.offset / size }
         } else {
             let order = (0..<columns).flatMap { column in
@@ -61,7 +66,8 @@ extension QuantizedModules {
         let scales = try scales(module + ".scales")
         let rows = try checked(words.columnCount.multiplied(checked: 8))
         let columns = words.rowCount
-        guard scales.shape.count == 2, scales.rowCount > 0, zeros.rowCount == scales.rowCount else {
+        try checkFilled(words, zeros, scales)
+        guard scales.shape.count == 2, zeros.rowCount == scales.rowCount else {
             throw RecastError(.malformedInput, "scales of shape \(scales.shape) beside zeros of shape \(zeros.shape)")
         }
         let given = configuration["group_size"]?.int ?? configuration["q_group_size"]?.int
@@ -71,6 +77,13 @@ extension QuantizedModules {
             .integers(bits: 4), isSymmetric ? .center : .zeroPoint, size == columns ? .channel : .group(size))
         return try assembled(
             module, PackedEncoding(.awq, scheme, scaleType: scales.dtype), rows: rows, columns: columns)
+    }
+
+    /// Nothing is looped over that the file has no bytes for.
+    private func checkFilled(_ tensors: LazyTensor...) throws(RecastError) {
+        if let empty = tensors.first(where: { $0.elementCount == 0 }) {
+            throw RecastError(.malformedInput, "a part of shape \(empty.shape) is empty")
+        }
     }
 
     // MARK: compressed-tensors

@@ -10,7 +10,15 @@ struct QuantizedModules: ~Copyable {
         var warnings: [String] = []
         /// How many weights are quantized.
         var count = 0
+        /// Whether the checkpoint has scales of activations, which are not among the tensors.
+        var dropsActivationScales = false
     }
+
+    /// What static quantization of activations and key-value caches adds to a module.
+    private static let activationScales = [
+        ".input_scale", ".input_zero_point", ".output_scale", ".q_scale", ".k_scale", ".v_scale", ".input_global_scale",
+        ".activation_scale",
+    ]
 
     private var outcome = Outcome()
 
@@ -24,6 +32,24 @@ struct QuantizedModules: ~Copyable {
     enum Method: String {
         case gptq, awq, bitsandbytes, fp8, mlx
         case compressedTensors = "compressed-tensors"
+
+        /// - Parameter name: as the configuration has it; some name the kernel or the program instead of the format.
+        init?(_ name: String, _ configuration: JSON.Object) {
+            let name = name.lowercased()
+            if let method = Method(rawValue: name) {
+                self = method
+            } else if name == "gptq_marlin" {
+                self = .gptq
+            } else if name == "awq_marlin" {
+                self = .awq
+            } else if name.hasSuffix("auto-round") || name.hasSuffix("autoround") {
+                let format = configuration["packing_format"]?.string ?? ""
+                guard format.contains("gptq") || format.contains("awq") else { return nil }
+                self = format.contains("gptq") ? .gptq : .awq
+            } else {
+                return nil
+            }
+        }
     }
 
     /// - Returns: nil where nothing is quantized.
@@ -39,7 +65,7 @@ struct QuantizedModules: ~Copyable {
             (method, object) = (.mlx, mlx)
         } else if let found = configuration["quantization_config"]?.object {
             let name = found["quant_method"]?.string ?? ""
-            guard let known = Method(rawValue: name) else {
+            guard let known = Method(name, found) else {
                 if found["group_size"] != nil, found["quant_method"] == nil { return nil }
                 throw RecastError(
                     .unsupported, "weights quantized with the method \"\(name)\" cannot be read", trail: [file])
@@ -62,11 +88,16 @@ struct QuantizedModules: ~Copyable {
 
     private mutating func collect(_ all: [NamedTensor]) throws(RecastError) {
         for tensor in all { stored[tensor.name] = tensor.tensor }
+        var activationScales: [String: Int] = [:]
         var done: Set<String> = []
         var used: Set<String> = []
         for tensor in all {
             guard let module = module(of: tensor.name) else {
-                if tensor.tensor.dtype == .f8e4m3, tensor.tensor.shape.count == 2 {
+                if let kind = Self.activationScales.first(where: tensor.name.hasSuffix) {
+                    activationScales[kind, default: 0] += 1
+                    continue
+                }
+                if [.f8e4m3, .i8].contains(tensor.tensor.dtype), tensor.tensor.shape.count == 2 {
                     throw .malformed(file, "\(tensor.name) is \(tensor.tensor.dtype) without a scale")
                 }
                 outcome.tensors.append(tensor)
@@ -82,6 +113,13 @@ struct QuantizedModules: ~Copyable {
         }
         if let unknown = all.first(where: { !used.contains($0.name) && module(of: $0.name) != nil }) {
             throw .malformed(file, "\(unknown.name) is no part of a weight quantized with \(method.rawValue)")
+        }
+        if !activationScales.isEmpty {
+            let kinds = activationScales.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key.dropFirst())" }
+            outcome.dropsActivationScales = true
+            outcome.warnings.append(
+                "\(file): the scales of activations and caches are left out (\(kinds.joined(separator: ", "))): only weights "
+                    + "are converted")
         }
         try conventions.settle(&outcome.tensors, configuration, &reader)
         let (evidence, warnings) = conventions.outcome(configuration, file: file)
@@ -195,9 +233,11 @@ struct QuantizedModules: ~Copyable {
             } else {
                 isDocument = layout.content == .nestedDocument
             }
+            // Dimensions of one are written by some and not by others.
             let hasShape =
                 tensor.shape == layout.shape
-                || tensor.shape.reduce(1, *) == layout.shape.reduce(1, *) && (isScale || layout.shape.count == 1)
+                || tensor.shape.filter { $0 != 1 } == layout.shape.filter { $0 != 1 }
+                    && (isScale || layout.shape.count == 1)
                 || isDocument && tensor.shape.count == 1
             let hasType =
                 tensor.dtype == layout.dtype || isScale && encoding.scaleType == .f8e8m0 && tensor.dtype == .f8e8m0

@@ -12,6 +12,11 @@ struct ZeroConventions {
         at zeros: LazyTensor, bits: Int, _ configuration: JSON.Object, _ reader: inout Reader
     ) throws(RecastError) -> (PackedEncoding.Format, isSymmetric: Bool) {
         byteCount += zeros.byteCount
+        // The zeros of an asymmetric weight may be any, and may happen to be all the same.
+        guard configuration["sym"]?.bool != false || configuration["dynamic"]?.object != nil else {
+            asymmetricCount += 1
+            return (Self.claimed(configuration), false)
+        }
         let center = UInt32(1) << UInt32(bits - 1)
         if try zeros.holdsOnly(code: center, bits: bits, &reader) {
             found.insert(.gptqV2)
@@ -39,12 +44,17 @@ struct ZeroConventions {
         for index in claimed where !distance.isEnough {
             byteCount += try distance.add(tensors[index].tensor, &reader)
         }
-        guard let format = distance.format, format != Self.claimed(configuration) else { return }
+        guard let format = asymmetricFormat, format != Self.claimed(configuration) else { return }
         for index in claimed {
             guard case .decoded(.packed(var encoding), let parts) = tensors[index].tensor.recipe else { continue }
             encoding.format = format
             tensors[index].tensor = .decoded(encoding, tensors[index].tensor.shape, parts)
         }
+    }
+
+    /// What asymmetric weights turned out to be: what their own codes say, or else the symmetric weights beside them.
+    private var asymmetricFormat: PackedEncoding.Format? {
+        distance.format ?? (found.count == 1 ? found.first : nil)
     }
 
     static func claimed(_ configuration: JSON.Object) -> PackedEncoding.Format {
@@ -60,17 +70,19 @@ struct ZeroConventions {
             answers.append(found.map(\.rawValue).sorted().joined(separator: " and "))
         }
         if asymmetricCount > 0 {
-            let reason = distance.format == nil ? "as the configuration says" : "where their codes lie"
+            let reason =
+                distance.format != nil
+                ? "by where their codes lie" : found.count == 1 ? "like the others" : "as the configuration says"
             let which = found.isEmpty ? "asymmetric" : "\(asymmetricCount) asymmetric ones"
-            answers.append("\(which): \((distance.format ?? claim).rawValue), \(reason)")
+            answers.append("\(which): \((asymmetricFormat ?? claim).rawValue), \(reason)")
         }
-        let formats = found.union([distance.format].compactMap { $0 })
+        let formats = found.union([asymmetricFormat].compactMap { $0 })
         var warnings: [String] = []
         if let format = formats.first, formats.count == 1, format != claim {
             warnings.append(
                 "\(file): the configuration says the zeros are stored as in \(claim.rawValue), the file holds those of "
                     + "\(format.rawValue); the file is believed"
-                    + (asymmetricCount > 0 && distance.format == nil ? " for the symmetric weights" : ""))
+            )
         }
         let answer = answers.joined(separator: "; ")
         return (

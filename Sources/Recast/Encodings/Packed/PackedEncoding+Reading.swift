@@ -8,13 +8,18 @@ extension PackedEncoding {
         // Blocks and words may hold more rows than are wanted.
         var wide = rows
         let layouts = layouts(rows: shape.rows, columns: shape.columns)
-        let blockRows = max(1, scheme.block.rows)
+        let blockRows = scheme.block.rows == 0 ? shape.rows : scheme.block.rows
+        let blockCount = scheme.blockCounts(rows: shape.rows, columns: shape.columns)
         wide =
             wide.lowerBound / blockRows
             * blockRows..<min(shape.rows, (wide.upperBound + blockRows - 1) / blockRows * blockRows)
         for layout in layouts {
             switch layout.content {
-            case .codes(let codes), .zeros(let codes): wide = codes.widened(wide, of: shape.rows)
+            case .codes(let codes): wide = codes.widened(wide, of: shape.rows)
+            case .zeros(let zeros):
+                // Words of zeros hold rows of blocks.
+                let blocks = zeros.widened(blockRange(of: wide, in: shape.rows), of: blockCount.rows)
+                wide = blocks.lowerBound * blockRows..<min(shape.rows, blocks.upperBound * blockRows)
             case .nestedCodes:
                 wide =
                     wide.lowerBound / Self.nestedBlock

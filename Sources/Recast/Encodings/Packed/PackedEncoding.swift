@@ -185,7 +185,9 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
         var grain = max(1, scheme.block.rows)
         for part in layouts(rows: 4096, columns: 4096) {
             if case .codes(let layout) = part.content, layout.axis == .rows { grain = max(grain, layout.codesPerCut) }
-            if case .zeros(let layout) = part.content, layout.axis == .rows { grain = max(grain, layout.codesPerCut) }
+            if case .zeros(let layout) = part.content, layout.axis == .rows {
+                grain = max(grain, layout.codesPerCut * max(1, scheme.block.rows))
+            }
             if case .nestedScales = part.content { grain = max(grain, Self.nestedBlock) }
         }
         return grain
@@ -247,6 +249,13 @@ extension PackedEncoding {
         }
         if width > 0, !columns.isMultiple(of: width), format != .blockFP8, format != .floatQuantized {
             return "its \(columns) columns are not a multiple of the group size \(width)"
+        }
+        // transformers takes the size of the squares from how many there are, which is only right for whole ones.
+        if format == .blockFP8 {
+            for (count, size, what) in [(rows, scheme.block.rows, "rows"), (columns, width, "columns")]
+            where count > size && !count.isMultiple(of: size) {
+                return "its \(count) \(what) are not a multiple of \(size)"
+            }
         }
         for part in layouts(rows: rows, columns: columns) {
             guard case .codes(let layout) = part.content else {

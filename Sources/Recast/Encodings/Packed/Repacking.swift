@@ -34,7 +34,12 @@ public struct Repacking: Sendable, Hashable, Codable {
         }
         // Columns that are not in order keep their groups only where the target can say so.
         guard !source.isPermuted || target.isPermuted && source.scheme.block == target.scheme.block else { return nil }
-        guard (source.scaleType == .f8e8m0) == (target.scaleType == .f8e8m0) else { return nil }
+        // Powers of two are numbers of any type with their exponents; other scales are no powers of two.
+        if source.scaleType == .f8e8m0 {
+            guard [.f8e8m0, .bf16, .f32].contains(target.scaleType) else { return nil }
+        } else if target.scaleType == .f8e8m0 {
+            return nil
+        }
         switch (source.scheme.origin, target.scheme.origin) {
         case (.center, _), (.zeroPoint, .zeroPoint), (.zeroPoint, .minimum), (.minimum, .minimum),
             (.minimum, .zeroPoint):
@@ -45,7 +50,7 @@ public struct Repacking: Sendable, Hashable, Codable {
 
     /// Whether each block of the target lies in one block of the source.
     private static func refines(_ source: Scheme.Block, _ target: Scheme.Block) -> Bool {
-        if source == target { return true }
+        if source == target || source == .tensor { return true }
         guard source.rows < 2, target.rows == 1 else { return false }
         if source.columns == 0 { return true }
         return source.rows == 1 && target.columns > 0 && source.columns.isMultiple(of: target.columns)
@@ -53,10 +58,14 @@ public struct Repacking: Sendable, Hashable, Codable {
 
     /// Whether every number stays what it was, whatever the scales are.
     public var isExact: Bool {
-        let keepsScales = source.scaleType == target.scaleType || source.scaleType.widensExactly(to: target.scaleType)
+        let keepsScales =
+            source.scaleType == target.scaleType || source.scaleType == .f8e8m0
+            || source.scaleType.widensExactly(to: target.scaleType)
         switch (source.scheme.origin, target.scheme.origin) {
         case (let a, let b) where a == b: return keepsScales
         case (.center, .zeroPoint): return keepsScales
+        // The minimum is a power of two times the scale, and a short scale times a code has no more bits than a float32.
+        case (.center, .minimum): return keepsScales && source.scaleType != .f32
         default: return false
         }
     }
@@ -95,7 +104,7 @@ public struct Repacking: Sendable, Hashable, Codable {
         let width = result.blockWidth
         let center = Float(tile.scheme.center)
         for row in 0..<result.scales.count / result.blockColumns {
-            let first = tile.firstBlock(ofRow: row)
+            let first = tile.firstBlock(ofRow: row * max(1, target.scheme.block.rows))
             for column in 0..<result.blockColumns {
                 let from = first + min(tile.blockColumns - 1, column * width / tile.blockWidth)
                 let to = row * result.blockColumns + column
@@ -124,7 +133,7 @@ public struct Repacking: Sendable, Hashable, Codable {
             default: number
             }
         if value != number { tally.roundedScaleCount += 1 }
-        if !value.isFinite { tally.lostBlockCount += 1 }
+        if !value.isFinite || value == 0 && number != 0 { tally.lostScaleCount += 1 }
         return value
     }
 }
