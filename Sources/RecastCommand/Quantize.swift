@@ -17,8 +17,23 @@ struct Quantize: ParsableCommand {
               \(fileTypes(where: \.isEncodable))
             Known, but not written: \(fileTypes { !$0.isEncodable })
 
-            ENCODINGS OF HUGGING FACE TARGETS:
-              \(Packing.names.joined(separator: " "))
+            ENCODINGS OF HUGGING FACE TARGETS, with what shares a scale, the default first:
+              int8-absmax             row, tensor, group; symmetric    vLLM, transformers
+              int8-zero-point         row, tensor, group; asymmetric   vLLM, transformers *
+              int4-group              group 128, row; either           vLLM, transformers *
+              ct-int4 ct-int8         group 128 / row; either          vLLM, transformers *
+              ct-fp8 ct-mxfp4         row, tensor / group 32           vLLM, transformers
+              gptq-int2|3|4|8         group 128, row; either           GPTQModel, vLLM, transformers
+              gptq-v1-int2|3|4|8      the first format of zeros        … and old AutoGPTQ
+              gptq-v2-int2|3|4|8      the second                       GPTQModel, vLLM
+              awq-int4                group 128; either                AutoAWQ, vLLM, transformers
+              nf4 fp4                 64 numbers                       bitsandbytes
+              nf4-nested fp4-nested   64 numbers, scales in bytes      bitsandbytes
+              llm-int8                row; symmetric                   bitsandbytes
+              mlx-int2|3|4|5|6|8      group 64; asymmetric             mlx-lm
+              fp8                     squares of 128 × 128             vLLM, SGLang, transformers
+            A group is 32, 64, 128 or 256 inputs of a row (mlx: up to 128). gptq-int4 writes the first format if it is
+            symmetric and the second if not. * transformers loads asymmetric ones with dequantize=True.
 
             EXAMPLES:
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m

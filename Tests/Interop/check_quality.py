@@ -3,7 +3,7 @@
 Of each file: the perplexity, and the mean KL divergence from the original, in nats per token, by llama.cpp's method: the
 texts one after the other, windows of 256 tokens, the second half of each scored. The numbers are those of transformers in
 float32 with the weights decoded; the perplexity that Recast computes of the file as it is must be the same. What a library
-makes of the weights is put into the same model and judged by the same function. All rows are over a twelfth of each text,
+makes of the weights is put into the same model and judged by the same function. All rows are over a sixteenth of each text,
 or all of it if RECAST_QUALITY_WHOLE=1.
 
 What llama-perplexity says of its own files is over the whole texts, and so are the rows beside it: Recast's own perplexity,
@@ -32,7 +32,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from dequantizers import installed, quiet
 from referee import GOLDEN, TINY, WORK, check, convert, quantize, recast, report, tensors
 
-CONTEXT, BATCH, PART = 256, 8, 1 if os.environ.get("RECAST_QUALITY_WHOLE") == "1" else 12
+CONTEXT, BATCH, PART = 256, 8, 1 if os.environ.get("RECAST_QUALITY_WHOLE") == "1" else 16
 #: How far from the reference a perplexity may be, how much greater a divergence, and how far Recast's own perplexity from
 #: that of transformers.
 LIMIT, DIVERGENCE_LIMIT, SAME = 0.02, 0.1, 1e-3
@@ -331,7 +331,8 @@ class Row:
     choices: str
     size: int
     found: Score
-    native: float
+    #: Where it is to be compared with the perplexity found.
+    native: float | None
     reference: Score | None = None
     source: str = "—"
 
@@ -352,9 +353,9 @@ class Row:
         return "| " + " | ".join(cells) + " |"
 
     def judge(self, name):
-        off = abs(self.native / self.found.perplexity - 1)
-        detail = f"perplexity {self.found.perplexity:.4f}, KL {self.found.divergence:.6f}, Recast's own off by {off:.0e}"
-        passed = off <= SAME
+        off = abs(self.native / self.found.perplexity - 1) if self.native else 0
+        passed, detail = off <= SAME, f"perplexity {self.found.perplexity:.4f}, KL {self.found.divergence:.6f}"
+        detail += f", Recast's own off by {off:.0e}" if self.native else ""
         if self.reference:
             perplexity, divergence = self.ratios
             passed = passed and abs(perplexity - 1) <= LIMIT and divergence <= 1 + DIVERGENCE_LIMIT
@@ -428,11 +429,9 @@ def judge_beside_llama(judge, encoding, importance, perplexity, divergence):
     def inputs(layer):
         name = "output.weight" if layer == "lm_head" else "blk.0.attn_q.weight"
         return q8_k if types[name].endswith("_K") or types[name] == "IQ4_XS" else q8_0
-    native = judge.native(path)
-    found = Score(native, judge.score(decoded(path), inputs).divergence)
-    return Row(
-        encoding, "importance" * bool(importance), size(path), found, native, Score(float(perplexity), float(divergence)),
-        "llama-perplexity")
+    found = Score(judge.native(path), judge.score(decoded(path), inputs).divergence)
+    theirs = Score(float(perplexity), float(divergence))
+    return Row(encoding, "importance" * bool(importance), size(path), found, None, theirs, "llama-perplexity")
 
 
 def listed():
@@ -442,6 +441,8 @@ def listed():
     return [re.sub(r"(?s)Known, but not written.*", "", kind).split() for kind in kinds]
 
 
+#: File types that importance makes no difference to.
+UNWEIGHED = ("f32", "f16", "bf16", "q8_0", "tq1_0", "tq2_0", "mxfp4_moe", "q1_0", "q2_0")
 files, packings = listed()
 sections, rows = [], []
 part, all_cases = Judge("quality", PART), list(cases())
@@ -456,7 +457,7 @@ for case in all_cases:
         rows[-1].judge(f"quality-{case.name}")
 importance, hashes = GOLDEN and GOLDEN / "gguf/qwen2-tiny.imatrix.gguf", golden("qwen2-tiny.tsv")
 for encoding in files:
-    for given in (None, importance) if importance and encoding not in ("f32", "f16", "bf16") else (None,):
+    for given in (None, importance) if importance and encoding not in UNWEIGHED else (None,):
         name = f"quality-{encoding}" + "-importance" * bool(given)
         with check(name):
             if encoding == "q2_k_s" and not given:

@@ -100,6 +100,15 @@ struct CommandTests {
         #expect(outcome.errors.contains("did you mean q4_0"))
     }
 
+    /// `gptq-int4` stands in the list as `gptq-int2|3|4|8`.
+    @Test func helpListsEveryEncoding() throws {
+        let help = try Self.recast("quantize", "--help").output
+        for name in GGUFFileType.allCases.map(\.name) { #expect(help.contains(name), "\(name)") }
+        for name in Packing.names {
+            #expect(help.contains(name) || help.contains(name.dropLast() + "2|"), "\(name)")
+        }
+    }
+
     @Test func errorsAreDocumentsToo() throws {
         let outcome = try Self.recast("inspect", "/nowhere", "--json")
         #expect(outcome.status == 66)
