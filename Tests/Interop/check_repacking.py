@@ -112,7 +112,7 @@ for size in (32, 64):
 start = packed(SOURCE, "chain-gptq", "gptq-int4", "--group-size=64")
 at_ct = move("gptq-to-ct", start, "ct-int4", "--group-size=64", library=COMPRESSED)
 at_awq = move("ct-to-awq", at_ct, "awq-int4", "--group-size=64", library=AWQ)
-at_mlx = move("awq-to-mlx", at_awq, "mlx-int4", "--group-size=64", library=MLX, promise="rounded")
+at_mlx = move("awq-to-mlx", at_awq, "mlx-int4", "--group-size=64", library=MLX)
 back = move("mlx-to-gptq", at_mlx, "gptq-int4", "--group-size=64", "--asymmetric", library=GPTQ, promise="rounded")
 finer = move("gptq-to-finer-ct", start, "ct-int4", "--group-size=32", library=COMPRESSED)
 start = packed(SOURCE, "chain-asym", "gptq-int4", "--group-size=64", "--asymmetric")
@@ -126,7 +126,7 @@ with check("chain-comes-back"):
     report("chain-comes-back", all(torch.equal(first[name], last[name]) for name in first), "whole zeros are found again")
 for bits in (2, 3, 8):
     start = packed(SOURCE, f"chain-gptq{bits}", f"gptq-int{bits}", "--group-size=128")
-    at_mlx = move(f"gptq-int{bits}-to-mlx", start, f"mlx-int{bits}", "--group-size=128", library=MLX, promise="rounded")
+    at_mlx = move(f"gptq-int{bits}-to-mlx", start, f"mlx-int{bits}", "--group-size=128", library=MLX)
 start = packed(SOURCE, "chain-gptq8", "gptq-int8", "--group-size=128")
 move("gptq-int8-to-ct", start, "ct-int8", "--group-size=128", library=COMPRESSED)
 

@@ -114,6 +114,8 @@ struct BlockQuantizer {
 
     /// Fractions of the extremes that a search tries.
     private static let clippings: [Float] = (0...20).map { 1 - 0.02 * Float($0) }
+    /// Of powers of two there are just the neighbours.
+    private static let octaves: [Float] = [1, 0.5, 2]
 
     mutating func fit(
         _ view: BlockView, extremes: (lowest: Float, highest: Float)?, importance: UnsafePointer<Float>?
@@ -125,7 +127,8 @@ struct BlockQuantizer {
         guard method == .search, extremes == nil, lowest < highest else { return plain }
         var best = plain
         var least = error(of: best, view, importance)
-        for clipping in Self.clippings.dropFirst() {
+        let clippings = encoding.scheme.grid == .table(.e2m1) ? Self.octaves : Self.clippings
+        for clipping in clippings.dropFirst() {
             let candidate = fit(lowest: lowest * clipping, highest: highest * clipping)
             let found = error(of: candidate, view, importance)
             if found < least { (best, least) = (candidate, found) }
@@ -175,10 +178,12 @@ struct BlockQuantizer {
         return ends.allSatisfy(\.isFinite)
     }
 
-    /// 2^k with the extreme in the grid's last octave: the OCP microscaling rule.
+    /// 2^k with the extreme in the grid's last octave, or in the next one's reach where it would lose more than the step to
+    /// the grid's end: the rule of compressed-tensors and of PyTorch's microscaling casts.
     private static func powerOfTwo(_ greatest: Float) -> Float {
         guard greatest > 0, greatest.isFinite else { return greatest > 0 ? .infinity : 1 }
-        return Float(sign: .plus, exponent: max(-127, Int(greatest.exponent) - 2), significand: 1)
+        let isClipped = greatest.significand >= 1.75
+        return Float(sign: .plus, exponent: max(-127, Int(greatest.exponent) - (isClipped ? 1 : 2)), significand: 1)
     }
 
     /// As the type of the scales has it. A scale that would vanish becomes the smallest there is: the numbers would be lost.

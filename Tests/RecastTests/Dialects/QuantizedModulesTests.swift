@@ -243,6 +243,25 @@ struct QuantizedModulesTests {
         #expect(written["quantization_config"]?["activation_scheme"]?.string == "dynamic")
     }
 
+    /// Codes that have nothing to do with their zeros are no evidence against the configuration.
+    @Test(arguments: ["gptq-v1-int4", "gptq-v2-int4", "gptq-v1-int2", "gptq-v1-int3"])
+    func codesAtRandom(encoding: String) throws {
+        var model = try PackedModel(encoding, isSymmetric: false)
+        var random = SeededGenerator(seed: 5)
+        for index in model.tensors.indices {
+            let name = model.tensors[index].name
+            guard name.hasSuffix(".qweight") || name.hasSuffix(".qzeros") else { continue }
+            for place in model.tensors[index].bytes.indices {
+                model.tensors[index].bytes[place] = UInt8.random(in: 0...255, using: &random)
+            }
+        }
+        #expect(try !model.decoded().warnings.contains { $0.contains("is believed") })
+        let evidence = try Planning(
+            Checkpoint(path: model.write()), ConversionOptions(target: .huggingFace(family: nil))
+        ).plan(destination: "x").evidence
+        #expect(evidence.contains { $0.answer.contains("as the configuration says") })
+    }
+
     /// Zeros of asymmetric weights that happen to be all alike are still what the configuration says.
     @Test(arguments: ["gptq-v1-int2", "gptq-v2-int2", "gptq-v1-int4", "gptq-v2-int4"])
     func zerosThatAreAllAlike(encoding: String) throws {

@@ -98,20 +98,31 @@ extension PackedEncoding {
     }
 }
 
-/// How far codes lie from their zeros as these are stored: not at all on the average if they are stored as they are, one
-/// step above if they are stored less one.
+/// How far the codes of each group lie from its zero as it is stored: not at all on the average if zeros are stored as they
+/// are, one step above if they are stored less one.
 private struct CodeDistance {
-    private var sum = 0
     private var count = 0
+    private var codeCount = 0
+    private var zeros = 0.0
+    private var codes = 0.0
+    private var zeroSquares = 0.0
+    private var products = 0.0
 
-    var isEnough: Bool { count >= 1 << 18 }
+    var isEnough: Bool { codeCount >= 1 << 18 }
 
-    /// nil while there are too few codes, or if they lie elsewhere.
+    /// nil while there are too few groups, if their codes lie elsewhere, or if they do not follow their zeros: then the numbers
+    /// are not those of a linear layer.
     var format: PackedEncoding.Format? {
-        guard count >= 1 << 12 else { return nil }
-        let mean = Double(sum) / Double(count)
-        if abs(mean) < 0.25 { return .gptqV2 }
-        return abs(mean - 1) < 0.25 ? .gptq : nil
+        guard count >= 64 else { return nil }
+        let number = Double(count)
+        let variance = zeroSquares / number - zeros / number * (zeros / number)
+        let covariance = products / number - zeros / number * (codes / number)
+        // Nearly 1, but for the rounding of zeros where they hardly differ; 0 where codes and zeros have nothing to do with each
+        // other.
+        guard variance > 0, (0.25..<1.5).contains(covariance / variance) else { return nil }
+        let distance = (codes - zeros) / number
+        if abs(distance) < 0.25 { return .gptqV2 }
+        return abs(distance - 1) < 0.25 ? .gptq : nil
     }
 
     /// - Returns: how many bytes were read, about.
@@ -121,18 +132,31 @@ private struct CodeDistance {
         let rows = min(weight.rowCount, 64)
         let tile = try encoding.tile(
             of: parts, rows: 0..<rows, shape: (weight.rowCount, weight.columnCount), using: &reader)
-        // The ends of the range stand for zeros that were clipped, or have wrapped around.
-        let ends: Set<Float> = [0, Float(1 << encoding.scheme.bits - 1)]
+        // The end of the range may have come there by wrapping around.
+        let end = Float(1 << encoding.scheme.bits - 1)
         for row in 0..<rows {
+            var sums = [Int](repeating: 0, count: tile.blockColumns)
+            var counts = sums
             for column in 0..<tile.columns {
                 let group = tile.groups.map { Int($0[column]) } ?? column / tile.blockWidth
+                sums[group] += Int(tile.codes[row * tile.columns + column])
+                counts[group] += 1
+            }
+            for group in sums.indices where counts[group] > 0 {
                 let zero = tile.offsets[tile.firstBlock(ofRow: row) + group]
-                guard !ends.contains(zero) else { continue }
-                sum += Int(tile.codes[row * tile.columns + column]) - Int(zero)
-                count += 1
+                if zero != end { add(zero: Double(zero), code: Double(sums[group]) / Double(counts[group])) }
             }
         }
+        codeCount += rows * tile.columns
         return rows * tile.columns * encoding.scheme.bits / 8
+    }
+
+    private mutating func add(zero: Double, code: Double) {
+        count += 1
+        zeros += zero
+        codes += code
+        zeroSquares += zero * zero
+        products += zero * code
     }
 }
 
