@@ -36,15 +36,7 @@ extension QuantizedModules {
         var encoding = PackedEncoding(convention, scheme, scaleType: scales.dtype)
         var literals: [String: LazyTensor] = [:]
         if let groups {
-            guard groups.dtype == .i32, groups.shape == [columns] else {
-                throw RecastError(.malformedInput, "g_idx is \(groups.dtype) of shape \(groups.shape)")
-            }
-            let order = try groups.numbers(rows: 0..<columns, as: Int32.self, using: &reader)
-            if let column = order.firstIndex(where: { $0 < 0 || $0 >= groupCount }) {
-                throw RecastError(
-                    .malformedInput, "g_idx puts column \(column) into group \(order[column]) of \(groupCount)")
-            }
-            encoding.isPermuted = order.enumerated().contains { Int($0.element) != $0.offset / size }
+            encoding.isPermuted = try isPermuted(groups, columns: columns, size: size, count: groupCount)
         } else {
             let order = (0..<columns).flatMap { column in
                 withUnsafeBytes(of: Int32(column / size).littleEndian, Array.init)
@@ -52,6 +44,21 @@ extension QuantizedModules {
             literals[".g_idx"] = .literal(.i32, [columns], order)
         }
         return try assembled(module, encoding, rows: rows, columns: columns, literals: literals)
+    }
+
+    /// Whether the groups of the columns are in another order than that of the columns.
+    private mutating func isPermuted(
+        _ groups: LazyTensor, columns: Int, size: Int, count: Int
+    ) throws(RecastError) -> Bool {
+        guard groups.dtype == .i32, groups.shape == [columns] else {
+            throw RecastError(.malformedInput, "g_idx is \(groups.dtype) of shape \(groups.shape)")
+        }
+        let order = try groups.numbers(rows: 0..<columns, as: Int32.self, using: &reader)
+        if let column = order.firstIndex(where: { $0 < 0 || $0 >= count }) {
+            throw RecastError(
+                .malformedInput, "g_idx puts column \(column) into group \(order[column]) of \(count)")
+        }
+        return order.enumerated().contains { Int($0.element) != $0.offset / size }
     }
 
     mutating func awq(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
@@ -134,7 +141,13 @@ extension QuantizedModules {
             var scheme = Scheme(.integers(bits: bits), hasZeros ? .zeroPoint : .center, .channel)
             scheme.block = try block(of: scale, rows: rows, columns: columns, weights)
             var encoding = PackedEncoding(.packQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
-            encoding.isPermuted = stored[module + ".weight_g_idx"] != nil
+            var extra = [module + ".weight_shape"]
+            if let groups = stored[module + ".weight_g_idx"] {
+                let size = scheme.block.columns == 0 ? columns : scheme.block.columns
+                encoding.isPermuted = try isPermuted(
+                    groups, columns: columns, size: size, count: columns.dividedRoundingUp(by: size))
+                extra.append(module + ".weight_g_idx")
+            }
             if scheme.block == .tensor, hasZeros {
                 // Whole zeros of a tensor are one number, packed into a word or not.
                 let zero = try part(module + ".weight_zero_point")
@@ -145,7 +158,7 @@ extension QuantizedModules {
             return try assembled(
                 module, encoding, rows: rows, columns: columns,
                 literals: [".weight_shape": .literal(.i64, [2], PackedEncoding.bytes(of: sizes))],
-                extra: [module + ".weight_shape"])
+                extra: extra)
         }
         let weight = try matrix(module + ".weight", .i8, .f8e4m3)
         let isFloat = weight.dtype == .f8e4m3
