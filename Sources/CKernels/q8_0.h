@@ -12,7 +12,9 @@ INLINE void q8_0_batch(const unaligned_float *x, uint8_t *out)
         greatest[b] = high;
     }
     floats scale = folded_maximum(greatest) / 127.0f, inverse = 1.0f / scale;
+    // What an infinite inverse makes is level 0 in the reference; all others stay below 128, and NaNs are refused.
     inverse = scale != 0.0f ? inverse : 0.0f;
+    inverse = inverse < __builtin_inff() ? inverse : 0.0f;
     uint16_t halves[LANES];
     store_halves(scale, halves);
     for (int b = 0; b < LANES; b++, x += 32, out += 34) {
@@ -22,8 +24,7 @@ INLINE void q8_0_batch(const unaligned_float *x, uint8_t *out)
             // Half away from zero: the largest float below 0.5 leaves what lies just under a tie where it is.
             float level = x[i] * factor;
             level += copysignf(0x1.fffffep-2f, level);
-            // What an infinite inverse made is level 0 in the reference.
-            out[2 + i] = (uint8_t)(int32_t)(fabsf(level) < 128.0f ? level : 0.0f);
+            out[2 + i] = (uint8_t)(int32_t)level;
         }
     }
 }

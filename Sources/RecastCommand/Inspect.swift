@@ -140,7 +140,7 @@ private struct Summary {
     private var format: String {
         let packed = checkpoint.archive == nil ? "" : ", archived"
         return switch checkpoint.content {
-        case .huggingFace: "Hugging Face safetensors\(packed)"
+        case .huggingFace(let files): "Hugging Face \(files.areTorch ? "PyTorch" : "safetensors")\(packed)"
         case .gguf(let set): "GGUF version \(set.version)\(packed)"
         }
     }

@@ -437,8 +437,16 @@ def judge_beside_llama(judge, encoding, importance, perplexity, divergence):
 def listed():
     """The encodings that `quantize --help` says are written: those of GGUF targets, and the others."""
     text = recast("quantize", "--help")
-    kinds = [re.search(rf"ENCODINGS OF {kind} TARGETS:\n((?:.+\n)+)", text)[1] for kind in ("GGUF", "HUGGING FACE")]
-    return [re.sub(r"(?s)Known, but not written.*", "", kind).split() for kind in kinds]
+    files, others = (
+        re.search(rf"ENCODINGS OF {kind} TARGETS[^\n]*:\n((?:.+\n)+)", text)[1] for kind in ("GGUF", "HUGGING FACE"))
+    names = []
+    for line in others.splitlines():
+        # Names, two spaces or more, and what they are; `gptq-int2|3` stands for two of them.
+        if found := re.match(r" *((?:[a-z][a-z0-9|-]* )*[a-z][a-z0-9|-]*)  +\S", line):
+            for name in found[1].split():
+                stem, first, *rest = re.match(r"(.*?)(\d?)((?:\|\d)*)$", name).groups()
+                names += [stem + width for width in [first, *rest[0].split("|")[1:]]]
+    return re.sub(r"(?s)Known, but not written.*", "", files).split(), names
 
 
 #: File types that importance makes no difference to.

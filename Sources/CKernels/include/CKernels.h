@@ -123,6 +123,6 @@ typedef uint32_t (*ck_checksum)(uint32_t state, const void *source, size_t count
 /// The CRC-32 of a level, 0 being the slowest; null where this machine has no such level, which may be all of them.
 ck_checksum _Nullable ck_crc32_at(int level);
 
-#define CK_CRC32_LEVEL_COUNT 2
+#define CK_CRC32_LEVEL_COUNT 3
 
 #pragma clang assume_nonnull end

@@ -55,10 +55,11 @@ public struct Checkpoint: Sendable {
         guard let name else { return .huggingFace(try HuggingFaceFiles(folder, files: &files)) }
         let source = try folder.source(of: name)
         if GGUFFile.recognizes(source) { return .gguf(try GGUFSet(name, in: folder, files: &files)) }
-        if SafetensorsFile.recognizes(source) || name.hasSuffix(".safetensors") {
+        if SafetensorsFile.recognizes(source) || TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") {
             return .huggingFace(try HuggingFaceFiles(file: name, in: folder, files: &files))
         }
-        throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
+        throw RecastError(
+            .malformedInput, "is neither safetensors nor GGUF, and no zip of PyTorch", trail: [source.name])
     }
 
     /// The tensors, each quantized weight that is stored in several parts as one.
@@ -115,6 +116,8 @@ public struct HuggingFaceFiles: Sendable {
     /// What lies in the directory and is not carried along.
     public let ignored: [String]
     public let warnings: [String]
+    /// Whether the weights are in files of PyTorch.
+    public let areTorch: Bool
 
     var configurationPath: String { folder.path(of: "config.json") }
 
@@ -127,12 +130,17 @@ public struct HuggingFaceFiles: Sendable {
         let names = try folder.names()
         let index = names.filter { $0.hasSuffix(".safetensors.index.json") }
         let weights = names.filter { $0.hasSuffix(".safetensors") }
-        if index.contains(SafetensorsIndex.fileName) || index.count == 1 && !weights.contains("model.safetensors") {
-            let name = index.contains(SafetensorsIndex.fileName) ? SafetensorsIndex.fileName : index[0]
+        if index.contains(WeightIndex.fileName) || index.count == 1 && !weights.contains("model.safetensors") {
+            let name = index.contains(WeightIndex.fileName) ? WeightIndex.fileName : index[0]
             try self.init(index: name, in: folder, names: names, files: &files)
-        } else if weights.contains("model.safetensors") || weights.count == 1 {
-            let name = weights.contains("model.safetensors") ? "model.safetensors" : weights[0]
-            try self.init(single: name, in: folder, names: names, files: &files)
+        } else if weights.contains("model.safetensors") {
+            try self.init(single: "model.safetensors", in: folder, names: names, files: &files)
+        } else if names.contains(WeightIndex.torchFileName) {
+            try self.init(index: WeightIndex.torchFileName, in: folder, names: names, files: &files)
+        } else if names.contains(Self.torchName) {
+            try self.init(single: Self.torchName, in: folder, names: names, files: &files)
+        } else if weights.count == 1 {
+            try self.init(single: weights[0], in: folder, names: names, files: &files)
         } else if weights.isEmpty, names.contains(where: { $0.hasSuffix(".gguf") }) {
             let first = names.first { $0.hasSuffix(".gguf") }!
             throw RecastError(
@@ -140,7 +148,7 @@ public struct HuggingFaceFiles: Sendable {
                 trail: [directory])
         } else if weights.count > 1 {
             throw RecastError(
-                .malformedInput, "holds \(weights.count) safetensors files and no \(SafetensorsIndex.fileName)",
+                .malformedInput, "holds \(weights.count) safetensors files and no \(WeightIndex.fileName)",
                 trail: [directory])
         } else if names.contains(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") || $0.hasPrefix("iter_") }) {
             throw RecastError(.unsupported, "holds PyTorch files, which cannot be read yet", trail: [directory])
@@ -152,21 +160,27 @@ public struct HuggingFaceFiles: Sendable {
     /// A file given by name: it alone, or the set it is a shard of.
     init(file name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
         let names = try folder.names()
-        if Self.isShard(name, among: names) {
-            try self.init(index: SafetensorsIndex.fileName, in: folder, names: names, files: &files)
+        if let index = Self.index(ofShard: name, among: names) {
+            try self.init(index: index, in: folder, names: names, files: &files)
         } else {
             try self.init(single: name, in: folder, names: names, files: &files)
         }
     }
 
-    static func isShard(_ name: String, among names: [String]) -> Bool {
-        name.contains("-of-") && names.contains(SafetensorsIndex.fileName)
+    /// PyTorch's file of weights, where there is just one.
+    private static let torchName = "pytorch_model.bin"
+
+    /// The index of the set that a file is a shard of; nil for a file by itself.
+    static func index(ofShard name: String, among names: [String]) -> String? {
+        guard name.contains("-of-") else { return nil }
+        let index = name.hasSuffix(".bin") ? WeightIndex.torchFileName : WeightIndex.fileName
+        return names.contains(index) ? index : nil
     }
 
     private init(index: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
-        let set = try SafetensorsIndex(index, in: folder, files: &files)
+        let set = try WeightIndex(index, in: folder, files: &files)
         try self.init(
-            folder, names: names, metadata: set.metadata, tensors: set.tensors,
+            folder, names: names, metadata: set.metadata, tensors: set.tensors, warnings: set.warnings,
             weightFiles: Set(files.files.map { Path.name($0.path) }))
     }
 
@@ -175,13 +189,15 @@ public struct HuggingFaceFiles: Sendable {
         guard !Archive.recognizes(source) else {
             throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
         }
-        let file = try SafetensorsFile(source, files: &files)
-        try self.init(folder, names: names, metadata: file.metadata, tensors: file.tensors, weightFiles: [name])
+        let file = try WeightFile(source, files: &files)
+        try self.init(
+            folder, names: names, metadata: file.metadata, tensors: file.tensors, warnings: file.warnings,
+            weightFiles: [name])
     }
 
     private init(
         _ folder: Folder, names: [String], metadata: [(key: String, value: String)], tensors: [NamedTensor],
-        weightFiles: Set<String>
+        warnings: [String], weightFiles: Set<String>
     ) throws(RecastError) {
         self.folder = folder
         self.metadata = metadata
@@ -201,7 +217,8 @@ public struct HuggingFaceFiles: Sendable {
         }
         self.companions = companions
         self.ignored = ignored
-        warnings = []
+        self.warnings = warnings
+        areTorch = weightFiles.contains { $0.hasSuffix(".bin") }
         let path = folder.path(of: "config.json")
         if names.contains("config.json") {
             guard let object = try JSON(parsing: folder.contents(of: "config.json"), file: path).object else {
@@ -215,10 +232,7 @@ public struct HuggingFaceFiles: Sendable {
 
     /// By file, and within a file by name: the order in which llama.cpp's converter visits them.
     private static func inReadingOrder(_ tensors: [NamedTensor]) -> [NamedTensor] {
-        func file(_ tensor: NamedTensor) -> Int {
-            if case .stored(let id, _) = tensor.tensor.recipe { id.index } else { 0 }
-        }
-        return tensors.map { (file($0), $0) }
+        tensors.map { ($0.tensor.firstFile?.index ?? 0, $0) }
             .sorted { $0.0 != $1.0 ? $0.0 < $1.0 : $0.1.name.utf8.lexicographicallyPrecedes($1.1.name.utf8) }
             .map(\.1)
     }

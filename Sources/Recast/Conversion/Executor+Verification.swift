@@ -47,9 +47,14 @@ extension Executor {
             let sink = try outputs.sink(piece.output)
             // Rows close to each other are read together.
             if piece.rowCount == 1 || piece.stride == piece.rowByteCount {
-                try reader.withScratch(piece.rowCount * piece.rowByteCount) { (_, buffer) throws(RecastError) in
-                    try sink.read(into: buffer, at: piece.offset)
-                    checksum.update(UnsafeRawBufferPointer(buffer))
+                let count = piece.rowCount * piece.rowByteCount
+                // What is read is added up before it leaves the cache.
+                try reader.withScratch(min(count, 128 << 10)) { (_, buffer) throws(RecastError) in
+                    for first in stride(from: 0, to: count, by: 128 << 10) {
+                        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, count - first)])
+                        try sink.read(into: part, at: piece.offset + first)
+                        checksum.update(UnsafeRawBufferPointer(part))
+                    }
                 }
             } else {
                 try reader.withScratch(piece.rowByteCount) { (_, buffer) throws(RecastError) in

@@ -9,6 +9,8 @@ public struct Model: Sendable {
     public var notes: [String]
     public var warnings: [String]
     public var evidence: [Evidence]
+    /// Whether the checkpoint has scales of activations, which the graph does not have.
+    var dropsActivationScales = false
 
     public var files: [SourceFile] { checkpoint.files }
 
@@ -77,6 +79,7 @@ extension Model {
         }
         model.evidence += quantized?.evidence ?? []
         model.warnings += quantized?.warnings ?? []
+        model.dropsActivationScales = quantized?.dropsActivationScales ?? false
         if saysTied { try model.settleTie() }
         return model
     }

@@ -42,10 +42,9 @@ extension Planning {
         case .new(let draft): QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
         case .kept(let encodings):
             for key in ["quantization_config", "quantization"] { configuration[key] = model.original?[key] }
-            let found = try checkpoint.quantizedModules()
             if let said = checkpoint.quantizationConfiguration {
                 let corrected = QuantizationConfiguration.corrected(
-                    said.object, by: encodings, dropsActivationScales: found?.dropsActivationScales == true)
+                    said.object, by: encodings, dropsActivationScales: model.dropsActivationScales)
                 if said.key == nil || corrected != said.object {
                     configuration[said.key ?? "quantization_config"] = .object(corrected)
                 }
@@ -79,7 +78,7 @@ extension Planning {
     private func restoreTypes(of model: Model, in plan: inout Plan) {
         guard options.dtype == nil, model.sourceTypes != nil else { return }
         for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
-            plan.transfers[index].exactness = .bit
+            if case .plain = plan.transfers[index].encoding { plan.transfers[index].exactness = .bit }
         }
     }
 

@@ -58,10 +58,12 @@ extension DType {
 
     /// Rows of float32 numbers in this type, each rounded once, with a tally of what that did to them.
     ///
-    /// - Parameter importance: what an error in each column weighs, if it is known.
+    /// - Parameters:
+    ///   - importance: what an error in each column weighs, if it is known.
+    ///   - checksFinite: whether NaNs and infinities are counted where the type cannot hold them.
     func encode(
         _ numbers: UnsafeBufferPointer<Float>, columns: Int, importance: UnsafePointer<Float>? = nil,
-        into target: UnsafeMutableRawBufferPointer, tally: inout Tally
+        into target: UnsafeMutableRawBufferPointer, tally: inout Tally, checksFinite: Bool = true
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
         switch self {
@@ -78,7 +80,8 @@ extension DType {
             let type: any WritableSmallFloat.Type = self == .f8e4m3 ? E4M3.self : E5M2.self
             tally.overflowCount += type.overflowCount(source, count: numbers.count)
             tally.roundedCount += type.inexactCount(source, count: numbers.count)
-        default: tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
+        default:
+            if checksFinite { tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count) }
         }
         guard let codec = Self.codecs[self] as? any BlockEncoding.Type else {
             throw .unsupported("\(self) cannot be written")

@@ -294,6 +294,7 @@ extension LazyTensor {
         let grain = base.blockRows
         let rowsAtOnce = max(1, Self.elementsAtOnce / columns).aligned(to: grain)
         let rowBytes = rowByteCount(of: window)
+        let measures = reader.measuresErrors && dtype.isQuantized
         var row = window.rows.lowerBound
         while row < window.rows.upperBound {
             let rows = row..<min(row / grain * grain + rowsAtOnce, window.rows.upperBound)
@@ -309,9 +310,11 @@ extension LazyTensor {
                     for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
                     try dtype.encode(
                         UnsafeBufferPointer(numbers), columns: columns, importance: importance, into: target,
-                        tally: &reader.tally)
-                    if reader.measuresErrors, dtype.isQuantized {
-                        try reader.measure(numbers, encodedAs: dtype, target)
+                        tally: &reader.tally, checksFinite: !measures)
+                    // What is measured shows in its sums whether there is anything to count.
+                    if measures, try !reader.measure(numbers, encodedAs: dtype, target) {
+                        reader.tally.nonfiniteCount += SingleFloat.nonfiniteCount(
+                            numbers.baseAddress!, count: numbers.count)
                     }
                 }
             }

@@ -201,4 +201,17 @@ extension LazyTensor {
 extension LazyTensor {
     /// Whether this stands for zeros without reading anything.
     public var isKnownZero: Bool { recipe == .zeros }
+
+    /// The file that its first bytes are in; nil where they are in none.
+    var firstFile: FileID? {
+        switch recipe {
+        case .stored(let file, _): file
+        case .literal, .zeros: nil
+        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
+            .converted(let base, _, _):
+            base.firstFile
+        case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
+            parts.lazy.compactMap(\.firstFile).first
+        }
+    }
 }

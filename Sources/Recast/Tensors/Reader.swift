@@ -39,15 +39,25 @@ extension Reader {
 
 extension Reader {
     /// Decodes what was just encoded and tallies how far it is from the numbers it was made of.
+    ///
+    /// - Returns: whether all of those are finite.
     mutating func measure(
         _ numbers: UnsafeMutableBufferPointer<Float>, encodedAs dtype: DType, _ bytes: UnsafeMutableRawBufferPointer
-    ) throws(RecastError) {
-        guard let source = numbers.baseAddress else { return }
-        try withScratch(4 * numbers.count) { (reader, buffer) throws(RecastError) in
-            let decoded = buffer.bindMemory(to: Float.self)
+    ) throws(RecastError) -> Bool {
+        guard let source = numbers.baseAddress else { return true }
+        // As many at a time as the innermost cache holds.
+        let atOnce = 4096
+        try withScratch(4 * min(atOnce, numbers.count)) { (reader, buffer) throws(RecastError) in
             var ignored = Tally()
-            try dtype.decode(UnsafeRawBufferPointer(bytes), into: decoded, tally: &ignored)
-            reader.tally.error.add(source, decoded.baseAddress!, count: numbers.count)
+            for first in stride(from: 0, to: numbers.count, by: atOnce) {
+                let count = min(atOnce, numbers.count - first)
+                let decoded = UnsafeMutableBufferPointer(rebasing: buffer.bindMemory(to: Float.self)[..<count])
+                let begin = first / dtype.blockElements * dtype.blockBytes
+                let end = begin + count / dtype.blockElements * dtype.blockBytes
+                try dtype.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
+                reader.tally.error.add(source + first, decoded.baseAddress!, count: count)
+            }
         }
+        return tally.error.squaredSource.isFinite
     }
 }

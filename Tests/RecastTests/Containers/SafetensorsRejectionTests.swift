@@ -188,12 +188,12 @@ struct SafetensorsRejectionTests {
 }
 
 /// `model.safetensors.index.json` and what it names.
-struct SafetensorsIndexRejectionTests {
+struct WeightIndexRejectionTests {
     private let directory = TemporaryDirectory()
 
-    private func read(_ index: String) throws -> SafetensorsIndex {
+    private func read(_ index: String) throws -> WeightIndex {
         var files = FileList()
-        return try SafetensorsIndex(path: directory.write(SafetensorsIndex.fileName, Array(index.utf8)), files: &files)
+        return try WeightIndex(path: directory.write(WeightIndex.fileName, Array(index.utf8)), files: &files)
     }
 
     private func shard(_ name: String, _ tensors: [String]) {
@@ -214,7 +214,7 @@ struct SafetensorsIndexRejectionTests {
     ])
     func index(_ text: String, _ message: String) {
         shard("one", ["t"])
-        expectRejection(message, file: SafetensorsIndex.fileName) { _ = try read(text) }
+        expectRejection(message, file: WeightIndex.fileName) { _ = try read(text) }
     }
 
     @Test func tensorsInTheWrongPlace() throws {
@@ -222,7 +222,7 @@ struct SafetensorsIndexRejectionTests {
         shard("two", ["c"])
         let good = #"{"weight_map":{"a":"one","b":"one","c":"two"}}"#
         #expect(try read(good).tensors.map(\.name) == ["a", "b", "c"])
-        expectRejection(["weight_map: d is not in two", "1 tensors are missing"], file: SafetensorsIndex.fileName) {
+        expectRejection(["weight_map: d is not in two", "1 tensors are missing"], file: WeightIndex.fileName) {
             _ = try read(#"{"weight_map":{"a":"one","b":"one","c":"two","d":"two"}}"#)
         }
         expectRejection("b is not in model.safetensors.index.json", file: directory.file("one")) {

@@ -278,6 +278,21 @@ struct RepackingTests {
         #expect(try numbers(third) == numbers(first))
     }
 
+    /// Weights that a GGUF file has as float32 are quantized like any others, though the file knows what they were.
+    @Test func widenedWeights() throws {
+        var options = ConversionOptions(target: .gguf)
+        options.dtype = .f32
+        let path = directory.file("wide.gguf")
+        let source = try Checkpoint(path: Fixtures.tinyModel)
+        _ = try Conversion(try Planning(source, options).plan(destination: path), to: path).run()
+        options = ConversionOptions(target: .huggingFace(family: nil))
+        options.packing = try Packing.named("gptq-int4")
+        let plan = try Planning(Checkpoint(path: path), options).plan(destination: "x")
+        #expect(plan.exactness == .quantized && plan.transfers.count { $0.exactness == .quantized } == 28)
+        options.packing = nil
+        #expect(try Planning(Checkpoint(path: path), options).plan(destination: "x").exactness == .bit)
+    }
+
     /// A float32 scale that half precision cannot hold.
     @Test func scalesTooLarge() throws {
         var model = SmallModel("llama")

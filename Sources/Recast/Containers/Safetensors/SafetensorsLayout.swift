@@ -25,7 +25,7 @@ struct SafetensorsLayout {
             "weight_map": .object(JSON.Object(uniqueMembers: members)),
         ]
         plan.outputs.append(
-            OutputFile(name: SafetensorsIndex.fileName, bytes: index.serialized(.indented) + [UInt8(ascii: "\n")]))
+            OutputFile(name: WeightIndex.fileName, bytes: index.serialized(.indented) + [UInt8(ascii: "\n")]))
     }
 
     /// One file, its tensors in the order of the reference implementation: widest type first, then by name.

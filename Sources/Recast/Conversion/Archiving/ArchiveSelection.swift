@@ -69,8 +69,8 @@ struct ArchiveSelection {
         guard SafetensorsFile.recognizes(source) else {
             throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
         }
-        guard HuggingFaceFiles.isShard(name, among: try folder.names()) else { return [name] }
-        _ = try SafetensorsIndex(SafetensorsIndex.fileName, in: folder, files: &files)
-        return [SafetensorsIndex.fileName] + files.files.map { Path.name($0.path) }
+        guard let index = HuggingFaceFiles.index(ofShard: name, among: try folder.names()) else { return [name] }
+        _ = try WeightIndex(index, in: folder, files: &files)
+        return [index] + files.files.map { Path.name($0.path) }
     }
 }

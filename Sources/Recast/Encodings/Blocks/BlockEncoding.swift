@@ -73,15 +73,23 @@ extension BlockEncoding {
     }
 
     static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int {
-        var lost = 0
-        guard !scaleOffsets.isEmpty else { return lost }
-        for start in stride(from: 0, to: byteCount(of: count), by: blockByteCount) {
-            let isLost = scaleOffsets.contains { offset in
-                blocks.loadUnaligned(fromByteOffset: start + offset, as: UInt16.self) & 0x7C00 == 0x7C00
+        // Asked for once: a block takes a few instructions.
+        let (offsets, byteCount, blockCount) = (scaleOffsets, blockByteCount, count / blockSize)
+        guard !offsets.isEmpty else { return 0 }
+        return offsets.withUnsafeBufferPointer { offsets in
+            var lost = 0
+            var block = blocks
+            for _ in 0..<blockCount {
+                var isLost = 0
+                for offset in offsets {
+                    let exponent = block.loadUnaligned(fromByteOffset: offset, as: UInt16.self) & 0x7C00
+                    isLost |= exponent == 0x7C00 ? 1 : 0
+                }
+                lost &+= isLost
+                block += byteCount
             }
-            lost &+= isLost ? 1 : 0
+            return lost
         }
-        return lost
     }
 }
 

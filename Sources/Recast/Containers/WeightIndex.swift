@@ -1,10 +1,35 @@
-/// A set of safetensors files held together by `model.safetensors.index.json`.
-public struct SafetensorsIndex: Sendable {
+/// A file of a Hugging Face checkpoint that holds named tensors.
+struct WeightFile {
+
+    var metadata: [(key: String, value: String)] = []
+    var tensors: [NamedTensor]
+    var warnings: [String] = []
+
+    /// By its content: safetensors, or what `torch.save` wrote.
+    init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+        if TorchArchive.recognizes(source) {
+            let state = try TorchArchive(source, as: files.add(source)).stateDictionary()
+            tensors = state.tensors
+            if !state.others.isEmpty {
+                warnings.append("\(source.name): left out what is no tensor: \(state.others.abridged)")
+            }
+        } else {
+            let file = try SafetensorsFile(source, files: &files)
+            (metadata, tensors) = (file.metadata, file.tensors)
+        }
+    }
+}
+
+/// A set of weight files held together by `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
+public struct WeightIndex: Sendable {
+    /// The name of an index of safetensors files.
     public static let fileName = "model.safetensors.index.json"
+    static let torchFileName = "pytorch_model.bin.index.json"
 
     public let metadata: [(key: String, value: String)]
     /// By shard in the order of their names, within a shard in the order of their data.
     public let tensors: [NamedTensor]
+    let warnings: [String]
 
     /// Reads the index and the headers of all its shards.
     ///
@@ -34,13 +59,15 @@ public struct SafetensorsIndex: Sendable {
 
         var metadata: [(key: String, value: String)] = []
         var tensors: [NamedTensor] = []
+        var warnings: [String] = []
         var found = Set<ByteString>()
         for shard in Set(shardOf.values).sorted() {
             let shardPath = folder.path(of: shard)
             guard folder.contains(shard) else {
                 throw .malformed(path, "weight_map names the shard \(shard), which is not there")
             }
-            let file = try SafetensorsFile(folder.source(of: shard), files: &files)
+            let file = try WeightFile(folder.source(of: shard), files: &files)
+            warnings += file.warnings
             for (key, value) in file.metadata where !metadata.contains(where: { $0.key == key }) {
                 metadata.append((key, value))
             }
@@ -63,5 +90,6 @@ public struct SafetensorsIndex: Sendable {
         }
         self.metadata = metadata
         self.tensors = tensors
+        self.warnings = warnings
     }
 }

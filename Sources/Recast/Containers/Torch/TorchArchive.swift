@@ -1,0 +1,139 @@
+/// What `torch.save` writes: a zip of a pickle that describes values, and the bytes of the tensors among them.
+///
+/// Source: torch 2.13, `torch/serialization.py` and `torch/_utils.py`; Specs/megatron.md §4.
+struct TorchArchive: Sendable {
+    let pickle: Pickle
+    private let zip: ZipDirectory
+    private let file: FileID
+    private let fileName: String
+    /// What stands before the names of the members: `model_optim_rng/`, `archive/`.
+    private let prefix: String
+
+    /// A pickle of the layout of a checkpoint of millions of pieces.
+    private static let maximumPickleByteCount = 1 << 30
+
+    static func recognizes(_ source: any ByteSource) -> Bool { ZipDirectory.recognizes(source) }
+
+    /// - Parameters:
+    ///   - file: by which tensors refer to the source.
+    ///   - range: where the archive lies in it; nil for all of it.
+    /// - Throws: `malformedInput` for a zip or a pickle that is none, `unsupported` for big-endian numbers.
+    init(_ source: any ByteSource, as file: FileID, in range: Range<Int>? = nil) throws(RecastError) {
+        fileName = source.name
+        self.file = file
+        zip = try ZipDirectory(source, in: range)
+        guard let member = zip.members.first(where: { $0.name.hasSuffix("/data.pkl") }) else {
+            throw .malformed(source.name, "a zip without data.pkl: not written by torch.save")
+        }
+        prefix = String(member.name.dropLast("data.pkl".count))
+        if let order = zip[prefix + "byteorder"], order.byteCount < 16 {
+            let text = String(decoding: try source.bytes(order.offset..<order.end), as: UTF8.self)
+            guard text == "little" else {
+                throw RecastError(.unsupported, "numbers of byte order \"\(text)\"", trail: [source.name])
+            }
+        }
+        guard member.byteCount <= Self.maximumPickleByteCount else {
+            throw .malformed(source.name, at: member.offset, "a pickle of \(member.byteCount) bytes")
+        }
+        let bytes = try source.bytes(member.offset..<member.end)
+        pickle = try bytes.withBytes { (bytes) throws(RecastError) in
+            try PickleMachine.read(bytes, file: source.name, base: member.offset)
+        }
+    }
+
+    /// The tensors of a model by name, and the names of what is none.
+    ///
+    /// - Throws: `malformedInput` where the file holds no dictionary, or a name twice.
+    func stateDictionary() throws(RecastError) -> (tensors: [NamedTensor], others: [String]) {
+        guard let items = pickle.items(pickle.root) else {
+            throw RecastError(.malformedInput, "holds no dictionary of tensors", trail: [fileName])
+        }
+        var tensors: [NamedTensor] = []
+        var others: [String] = []
+        var names: Set<ByteString> = []
+        for (key, value) in items {
+            guard let name = pickle.string(key) else { throw failure("a name that is no string") }
+            guard names.insert(ByteString(name)).inserted else { throw failure("\(name) is there twice") }
+            let tensor: LazyTensor?
+            do throws(RecastError) { tensor = try self.tensor(value) } catch { throw error.within(name) }
+            if let tensor { tensors.append(NamedTensor(name, tensor)) } else { others.append(name) }
+        }
+        return (tensors, others)
+    }
+
+    // MARK: Tensors
+
+    // swift-format-ignore
+    private static let storageTypes: [String: DType] = [
+        "DoubleStorage": .f64, "FloatStorage": .f32, "HalfStorage": .f16, "BFloat16Storage": .bf16,
+        "LongStorage":   .i64, "IntStorage":   .i32, "ShortStorage": .i16, "CharStorage":    .i8,
+        "ByteStorage":   .u8,  "BoolStorage":  .bool,
+    ]
+
+    // swift-format-ignore
+    private static let types: [String: DType] = [
+        "float64": .f64, "float32": .f32, "float16": .f16, "bfloat16": .bf16, "double": .f64, "float": .f32, "half": .f16,
+        "int64":   .i64, "int32":   .i32, "int16":   .i16, "int8":     .i8,   "uint8":  .u8,  "bool":  .bool,
+        "uint16":  .u16, "uint32":  .u32, "uint64":  .u64,
+        "float8_e4m3fn": .f8e4m3, "float8_e5m2": .f8e5m2, "float8_e8m0fnu": .f8e8m0,
+    ]
+
+    /// The type that `torch.bfloat16` and the like name.
+    static func dtype(_ name: String?) -> DType? {
+        guard let name, name.hasPrefix("torch.") else { return nil }
+        return types[String(name.dropFirst("torch.".count))]
+    }
+
+    /// The tensor that a value describes; nil where it describes none.
+    ///
+    /// - Throws: `malformedInput` for a tensor that lies outside its storage, or a storage that lies outside the file.
+    func tensor(_ value: Pickle.Value) throws(RecastError) -> LazyTensor? {
+        guard let object = pickle.object(value), let arguments = pickle.tuple(object.arguments) else { return nil }
+        switch pickle.typeName(object.type) {
+        case "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state":
+            return try arguments.first.flatMap { (value) throws(RecastError) in try tensor(value) }
+        case "torch._tensor._rebuild_from_type_v2":
+            // A subclass: how it is rebuilt, its class, and the arguments.
+            guard arguments.count >= 3, let inner = pickle.tuple(arguments[2]) else { return nil }
+            return try rebuilt(pickle.typeName(arguments[0]), inner)
+        case let name: return try rebuilt(name, arguments)
+        }
+    }
+
+    private func rebuilt(_ function: String?, _ arguments: [Pickle.Value]) throws(RecastError) -> LazyTensor? {
+        let names = ["_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"].map { "torch._utils." + $0 }
+        guard let function, names.contains(function) else { return nil }
+        guard arguments.count >= 4, let storage = pickle.persistent(arguments[0]).flatMap({ pickle.tuple($0) }),
+            storage.count >= 5, pickle.string(storage[0]) == "storage", let key = pickle.string(storage[2]),
+            let offset = pickle.int(arguments[1]), let shape = sizes(arguments[2]), let strides = sizes(arguments[3]),
+            shape.count == strides.count, offset >= 0
+        else { throw failure("a tensor whose description is not that of a tensor") }
+        var dtype: DType?
+        if function.hasSuffix("v3"), arguments.count >= 7 {
+            dtype = Self.dtype(pickle.typeName(arguments[6]))
+        } else {
+            let name = pickle.typeName(storage[1])?.split(separator: ".").last.map(String.init) ?? ""
+            dtype = Self.storageTypes[name]
+        }
+        guard let dtype else {
+            throw RecastError(
+                .unsupported, "tensors of \(pickle.typeName(storage[1]) ?? "an unknown class") cannot be read",
+                trail: [fileName])
+        }
+        guard let member = zip[prefix + "data/" + key] else {
+            throw failure("the storage \(key) is missing: the file is not complete")
+        }
+        return try LazyTensor.strided(
+            dtype, shape, strides, offset: offset, in: file, at: member.offset, byteCount: member.byteCount,
+            name: "\(fileName): storage \(key)")
+    }
+
+    /// Sizes of a tensor, which are not negative.
+    private func sizes(_ value: Pickle.Value) -> [Int]? {
+        guard let values = pickle.elements(value) else { return nil }
+        let sizes = values.compactMap { pickle.int($0) }
+        return sizes.count == values.count && sizes.allSatisfy { $0 >= 0 } ? sizes : nil
+    }
+
+    private func failure(_ message: String) -> RecastError { .malformed(fileName, message) }
+}
