@@ -2,6 +2,7 @@
 
 #include "CKernels.h"
 #include <float.h>
+#include <immintrin.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,6 +3,20 @@
 // Lane b is the greatest lane of rows[b]: a transposition that folds as it goes. The rows are used up.
 INLINE floats folded_maximum(floats rows[LANES])
 {
+#if LANES == 8
+    // Within the halves first, where zipping takes one instruction, not two.
+    UNROLLED for (int n = 4; n > 1; n /= 2) {
+        UNROLLED for (int i = 0; i < n; i++) {
+            floats low = __builtin_shufflevector(rows[i], rows[i + n], 0, 8, 1, 9, 4, 12, 5, 13);
+            floats high = __builtin_shufflevector(rows[i], rows[i + n], 2, 10, 3, 11, 6, 14, 7, 15);
+            rows[i] = low > high ? low : high;
+        }
+    }
+    floats low = __builtin_shufflevector(rows[0], rows[1], 0, 1, 2, 3, 8, 9, 10, 11);
+    floats high = __builtin_shufflevector(rows[0], rows[1], 4, 5, 6, 7, 12, 13, 14, 15);
+    floats folded = low > high ? low : high;
+    return __builtin_shufflevector(folded, folded, 0, 4, 1, 5, 2, 6, 3, 7);
+#else
     UNROLLED for (int n = LANES / 2; n > 0; n /= 2) {
         UNROLLED for (int i = 0; i < n; i++) {
             floats low = ZIPPED_LOW(rows[i], rows[i + n]), high = ZIPPED_HIGH(rows[i], rows[i + n]);
@@ -10,38 +24,64 @@ INLINE floats folded_maximum(floats rows[LANES])
         }
     }
     return rows[0];
+#endif
 }
 
-// Runs `batch`, which encodes LANES blocks of 32, over `count` elements; a last short batch is filled up with zeros.
-INLINE void in_batches(void (*batch)(const unaligned_float *, uint8_t *), size_t block_size, const void *source,
-                       void *destination, size_t count)
+// Blocks whose scales are found before the first of their levels, so that the divisions of some overlap with the
+// levels of others.
+#define ABREAST_OF_32 (4 * LANES)
+
+struct grids_of_32 {
+    uint16_t scales[ABREAST_OF_32], minima[ABREAST_OF_32];  // as they are stored
+    float inverses[ABREAST_OF_32], origins[ABREAST_OF_32];
+};
+
+// Finds the grids of LANES blocks, the first of which is `first`.
+typedef void (*grid_finder)(const unaligned_float *x, struct grids_of_32 *grids, int first);
+
+// Writes a block on its grid.
+typedef void (*level_packer)(const unaligned_float *x, const struct grids_of_32 *grids, int block, uint8_t *out);
+
+INLINE void encode_abreast(grid_finder find, level_packer pack, size_t size, const unaligned_float *x, uint8_t *out)
 {
+    struct grids_of_32 grids;
+    for (int b = 0; b < ABREAST_OF_32; b += LANES) find(x + 32 * b, &grids, b);
+    for (int b = 0; b < ABREAST_OF_32; b++) pack(x + 32 * b, &grids, b, out + size * b);
+}
+
+// Encodes `count` elements as blocks of `size` bytes; the last few are filled up with zeros.
+INLINE void encode_blocks_of_32(grid_finder find, level_packer pack, size_t size, const void *source,
+                                void *destination, size_t count)
+{
+    const size_t abreast = 32 * ABREAST_OF_32;
     const unaligned_float *in = source;
     uint8_t *out = destination;
-    for (; count >= 32 * LANES; count -= 32 * LANES, in += 32 * LANES, out += block_size * LANES) batch(in, out);
+    for (; count >= abreast; count -= abreast, in += abreast, out += size * ABREAST_OF_32) {
+        encode_abreast(find, pack, size, in, out);
+    }
     if (count == 0) return;
-    float rest[32 * LANES] = { 0 };
-    uint8_t blocks[34 * LANES];
+    float rest[32 * ABREAST_OF_32] = { 0 };
+    uint8_t blocks[34 * ABREAST_OF_32];
     memcpy(rest, in, count * sizeof(float));
-    batch(rest, blocks);
-    memcpy(out, blocks, count / 32 * block_size);
+    encode_abreast(find, pack, size, rest, blocks);
+    memcpy(out, blocks, count / 32 * size);
 }
 
 // Four bits of each of 32 levels, and, before them, the fifth if there is one.
 INLINE void pack_levels(const ints *levels, bool fifth, uint8_t *out)
 {
-    if (fifth) {
-        uint32_t bits = 0;
-        UNROLLED for (int i = 0; i < 32 / LANES; i++) bits |= bits_of_lanes(levels[i] > 15) << LANES * i;
-        memcpy(out, &bits, 4);
-        out += 4;
+    typedef uint8_t half __attribute__((ext_vector_type(16)));
+    typedef bool flags __attribute__((ext_vector_type(16)));
+    union {
+        uint8_t levels[32];
+        half halves[2];
+    } all;
+    store_as_bytes(levels, all.levels);
+    UNROLLED for (int i = 0; fifth && i < 2; i++, out += 2) {
+        flags high = __builtin_convertvector(all.halves[i] > 15, flags);
+        memcpy(out, &high, 2);
     }
-    typedef int32_t wide __attribute__((ext_vector_type(16)));
-    typedef uint8_t narrow __attribute__((ext_vector_type(16)));
-    wide low, high;
-    memcpy(&low, levels, sizeof low);
-    memcpy(&high, levels + 16 / LANES, sizeof high);
-    narrow pairs = __builtin_convertvector((low & 15) | (high & 15) << 4, narrow);
+    half pairs = (all.halves[0] & 15) | all.halves[1] << 4;
     memcpy(out, &pairs, sizeof pairs);
 }
 
@@ -72,8 +112,18 @@ INLINE floats inverse_of(floats scale)
     return __builtin_elementwise_abs(inverse) < INFINITY ? inverse : NAN;
 }
 
+// The first of 32 elements with a magnitude that one of them has; zeros have no sign here.
+INLINE float first_of_magnitude(const unaligned_float *x, float magnitude)
+{
+    uint32_t found = 0;
+    UNROLLED for (int i = 0; i < 32; i += LANES) {
+        found |= bits_of_lanes(__builtin_elementwise_abs(loaded(x + i)) == magnitude) << i;
+    }
+    return magnitude > 0 && found != 0 ? x[__builtin_ctz(found)] : 0;
+}
+
 // Q4_0 and Q5_0: the farthest element has the level 0, and zero the one in the middle.
-INLINE void symmetric_batch(const unaligned_float *x, uint8_t *out, bool fifth)
+INLINE void find_symmetric(const unaligned_float *x, float middle, struct grids_of_32 *grids, int first)
 {
     floats greatest[LANES], least[LANES];
     UNROLLED for (int b = 0; b < LANES; b++) {
@@ -88,22 +138,17 @@ INLINE void symmetric_batch(const unaligned_float *x, uint8_t *out, bool fifth)
     }
     floats high = folded_maximum(greatest), low = folded_maximum(least);
     floats farthest = high > low ? high : -low;
-    ints tied = high == low;
-    for (int b = 0; any_of(tied) && b < LANES; b++) {
-        if (tied[b]) farthest[b] = extreme(x + 32 * b, 32);
+    for (uint32_t tied = bits_of_lanes(high == low); tied != 0; tied &= tied - 1) {
+        int b = __builtin_ctz(tied);
+        farthest[b] = first_of_magnitude(x + 32 * b, high[b]);
     }
-    float middle = fifth ? 16 : 8;
-    floats scale = farthest / -middle, inverse = inverse_of(scale);
-    uint16_t halves[LANES];
-    store_halves(scale, halves);
-    for (int b = 0; b < LANES; b++, x += 32, out += fifth ? 22 : 18) {
-        memcpy(out, halves + b, 2);
-        pack_rounded(x, 0, inverse[b], middle + 0.5f, fifth, out + 2);
-    }
+    floats scale = farthest / -middle;
+    store_halves(scale, grids->scales + first);
+    store(inverse_of(scale), grids->inverses + first);
 }
 
 // Q4_1 and Q5_1: the least element has the level 0.
-INLINE void ranged_batch(const unaligned_float *x, uint8_t *out, bool fifth)
+INLINE void find_ranged(const unaligned_float *x, float highest, struct grids_of_32 *grids, int first)
 {
     floats greatest[LANES], least[LANES];
     UNROLLED for (int b = 0; b < LANES; b++) {
@@ -117,52 +162,96 @@ INLINE void ranged_batch(const unaligned_float *x, uint8_t *out, bool fifth)
         least[b] = -low;
     }
     floats high = folded_maximum(greatest), low = -folded_maximum(least);
-    ints zero = low == 0.0f;
-    for (int b = 0; any_of(zero) && b < LANES; b++) {
-        if (!zero[b]) continue;
+    for (uint32_t zero = bits_of_lanes(low == 0.0f); zero != 0; zero &= zero - 1) {
         // Of zeros the first one counts, as its sign is stored.
-        int i = 0;
+        int b = __builtin_ctz(zero), i = 0;
         while (x[32 * b + i] != 0.0f) i++;
         low[b] = x[32 * b + i];
         if (high[b] == 0.0f) high[b] = low[b];
     }
-    floats scale = (high - low) / (fifth ? 31.0f : 15.0f), inverse = inverse_of(scale);
-    uint16_t halves[LANES], minima[LANES];
-    store_halves(scale, halves);
-    store_halves(low, minima);
-    for (int b = 0; b < LANES; b++, x += 32, out += fifth ? 24 : 20) {
-        memcpy(out, halves + b, 2);
-        memcpy(out + 2, minima + b, 2);
-        pack_rounded(x, low[b], inverse[b], 0.5f, fifth, out + 4);
-    }
+    floats scale = (high - low) / highest;
+    store_halves(scale, grids->scales + first);
+    store_halves(low, grids->minima + first);
+    store(inverse_of(scale), grids->inverses + first);
+    store(low, grids->origins + first);
 }
 
-INLINE void q4_0_batch(const unaligned_float *x, uint8_t *out) { symmetric_batch(x, out, false); }
-INLINE void q4_1_batch(const unaligned_float *x, uint8_t *out) { ranged_batch(x, out, false); }
-INLINE void q5_0_batch(const unaligned_float *x, uint8_t *out) { symmetric_batch(x, out, true); }
-INLINE void q5_1_batch(const unaligned_float *x, uint8_t *out) { ranged_batch(x, out, true); }
+INLINE void find_q4_0(const unaligned_float *x, struct grids_of_32 *grids, int first)
+{
+    find_symmetric(x, 8, grids, first);
+}
+
+INLINE void find_q5_0(const unaligned_float *x, struct grids_of_32 *grids, int first)
+{
+    find_symmetric(x, 16, grids, first);
+}
+
+INLINE void find_q4_1(const unaligned_float *x, struct grids_of_32 *grids, int first)
+{
+    find_ranged(x, 15, grids, first);
+}
+
+INLINE void find_q5_1(const unaligned_float *x, struct grids_of_32 *grids, int first)
+{
+    find_ranged(x, 31, grids, first);
+}
+
+INLINE void pack_q4_0(const unaligned_float *x, const struct grids_of_32 *grids, int block, uint8_t *out)
+{
+    memcpy(out, grids->scales + block, 2);
+    pack_rounded(x, 0, grids->inverses[block], 8.5f, false, out + 2);
+}
+
+INLINE void pack_q5_0(const unaligned_float *x, const struct grids_of_32 *grids, int block, uint8_t *out)
+{
+    memcpy(out, grids->scales + block, 2);
+    pack_rounded(x, 0, grids->inverses[block], 16.5f, true, out + 2);
+}
+
+INLINE void pack_q4_1(const unaligned_float *x, const struct grids_of_32 *grids, int block, uint8_t *out)
+{
+    memcpy(out, grids->scales + block, 2);
+    memcpy(out + 2, grids->minima + block, 2);
+    pack_rounded(x, grids->origins[block], grids->inverses[block], 0.5f, false, out + 4);
+}
+
+INLINE void pack_q5_1(const unaligned_float *x, const struct grids_of_32 *grids, int block, uint8_t *out)
+{
+    memcpy(out, grids->scales + block, 2);
+    memcpy(out + 2, grids->minima + block, 2);
+    pack_rounded(x, grids->origins[block], grids->inverses[block], 0.5f, true, out + 4);
+}
+
+// 16 where the bit of an element's place in its block is set.
+INLINE ints fifth_bits(uint32_t bits, int first)
+{
+    static const uint32_t places[32] = {
+        1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,  1u << 8,  1u << 9,  1u << 10,
+        1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
+        1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31,
+    };
+    ints place;
+    memcpy(&place, places + first, sizeof place);
+    return ((ints)(int32_t)bits & place) != 0 ? (ints)16 : (ints)0;
+}
 
 INLINE void decode_levels(const uint8_t *restrict in, bool fifth, bool ranged, unaligned_float *restrict out,
                           size_t blocks)
 {
     const int middle = ranged ? 0 : fifth ? 16 : 8;
-    for (; blocks > 0; blocks--, out += 32) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in), minimum = 0;
-        if (ranged) minimum = f32_of_f16(*(const unaligned_u16 *)(in + 2));
+    for (; blocks > 0; blocks--, in += 16, out += 32) {
+        floats scale = halves_at(in), minimum = 0;
+        if (ranged) minimum = halves_at(in + 2);
         in += ranged ? 4 : 2;
-        int8_t levels[32];
         uint32_t high = fifth ? *(const unaligned_u32 *)in : 0;
         if (fifth) in += 4;
-        for (int i = 0; i < 16; i++) {
-            levels[i] = (int8_t)(in[i] & 15);
-            levels[i + 16] = (int8_t)(in[i] >> 4);
+        UNROLLED for (int i = 0; i < 32; i += LANES) {
+            ints level = loaded_bytes(in + i % 16);
+            level = i < 16 ? level & 15 : level >> 4;
+            if (fifth) level |= fifth_bits(high, i);
+            floats value = __builtin_convertvector(level - middle, floats) * scale;
+            store(ranged ? value + minimum : value, out + i);
         }
-        for (int i = 0; i < 32; i++) levels[i] = (int8_t)((levels[i] | (high >> i & 1) << 4) - middle);
-        for (int i = 0; i < 32; i++) {
-            float value = (float)levels[i] * scale;
-            out[i] = ranged ? value + minimum : value;
-        }
-        in += 16;
     }
 }
 

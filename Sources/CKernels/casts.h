@@ -36,6 +36,24 @@ INLINE float f32_of_f16(uint16_t half)
 #endif
 }
 
+INLINE float half_at(const uint8_t *source)
+{
+    return f32_of_f16(*(const unaligned_u16 *)source);
+}
+
+// The same in every lane.
+INLINE floats halves_at(const uint8_t *source)
+{
+#if HARDWARE_HALF && LANES == 8
+    // Loaded into a lane, it would keep the others, and tie each block to the one before it.
+    return (floats)_mm256_cvtph_ps(_mm_set1_epi16(*(const unaligned_i16 *)source));
+#elif HARDWARE_HALF && LANES == 16
+    return (floats)_mm512_cvtph_ps(_mm256_set1_epi16(*(const unaligned_i16 *)source));
+#else
+    return (floats)half_at(source);
+#endif
+}
+
 INLINE uint16_t bf16_of(float value)
 {
     uint32_t bits = bits_of(value);

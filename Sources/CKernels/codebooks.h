@@ -39,7 +39,7 @@ static void decode_iq2_xxs(const void *restrict source, void *restrict destinati
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 66) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int group = 0; group < 8; group++) {
             const uint8_t *indices = in + 2 + 8 * group;
             uint32_t rest = *(const unaligned_u32 *)(indices + 4);
@@ -57,7 +57,7 @@ static void decode_iq2_xs(const void *restrict source, void *restrict destinatio
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 74) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int i = 0; i < 32; i++, out += 8) {
             uint32_t entry = *(const unaligned_u16 *)(in + 2 + 2 * i);
             int nibble = in[66 + i / 4] >> i / 2 % 2 * 4 & 15;
@@ -73,7 +73,7 @@ static void decode_iq2_s(const void *restrict source, void *restrict destination
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 82) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int i = 0; i < 32; i++, out += 8) {
             uint32_t high = in[66 + i / 4] >> 2 * (i % 4) & 3;
             int nibble = in[74 + i / 4] >> i / 2 % 2 * 4 & 15;
@@ -89,7 +89,7 @@ static void decode_iq3_xxs(const void *restrict source, void *restrict destinati
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 98) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int group = 0; group < 8; group++) {
             const uint8_t *indices = in + 2 + 8 * group;
             uint32_t rest = *(const unaligned_u32 *)(in + 66 + 4 * group);
@@ -108,7 +108,7 @@ static void decode_iq3_s(const void *restrict source, void *restrict destination
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 110) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int i = 0; i < 32; i++, out += 8) {
             uint32_t high = in[66 + i / 4] >> 2 * (i % 4);
             uint32_t first = in[2 + 2 * i] | (high & 1) << 8, second = in[3 + 2 * i] | (high & 2) << 7;
@@ -125,7 +125,7 @@ static void decode_iq1_s(const void *restrict source, void *restrict destination
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 50) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int group = 0; group < 8; group++) {
             uint32_t rest = *(const unaligned_u16 *)(in + 34 + 2 * group);
             float multiple = scale * (float)(2 * (rest >> 12 & 7) + 1);

@@ -186,7 +186,7 @@ static void decode_iq4_nl(const void *restrict source, void *restrict destinatio
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 32; block++, in += 18, out += 32) {
-        decode_iq4_group(in + 2, f32_of_f16(*(const unaligned_u16 *)in), out);
+        decode_iq4_group(in + 2, half_at(in), out);
     }
 }
 
@@ -195,7 +195,7 @@ static void decode_iq4_xs(const void *restrict source, void *restrict destinatio
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 136) {
-        float unit = f32_of_f16(*(const unaligned_u16 *)in);
+        float unit = half_at(in);
         uint16_t high = *(const unaligned_u16 *)(in + 2);
         for (int group = 0; group < 8; group++, out += 32) {
             int multiple = (in[4 + group / 2] >> group % 2 * 4 & 15) | (high >> 2 * group & 3) << 4;

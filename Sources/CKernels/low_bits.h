@@ -79,7 +79,7 @@ static void decode_tq1_0(const void *restrict source, void *restrict destination
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 54, out += 256) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)(in + 52));
+        float scale = half_at(in + 52);
         unpack_trits(in, out, 32, 5, scale);
         unpack_trits(in + 32, out + 160, 16, 5, scale);
         unpack_trits(in + 48, out + 240, 4, 4, scale);
@@ -111,7 +111,7 @@ static void decode_tq2_0(const void *restrict source, void *restrict destination
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 66) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)(in + 64));
+        float scale = half_at(in + 64);
         for (int quarter = 0; quarter < 8; quarter++, out += 32) {
             for (int i = 0; i < 32; i++) {
                 int level = in[quarter / 4 * 32 + i] >> 2 * (quarter % 4) & 3;
@@ -144,7 +144,7 @@ static void decode_q1_0(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 128; block++, in += 18, out += 128) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int byte = 0; byte < 16; byte++) {
             for (int i = 0; i < 8; i++) out[8 * byte + i] = in[2 + byte] >> i & 1 ? scale : -scale;
         }
@@ -178,7 +178,7 @@ static void decode_q2_0(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 64; block++, in += 18, out += 64) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)in);
+        float scale = half_at(in);
         for (int byte = 0; byte < 16; byte++) {
             UNROLLED for (int i = 0; i < 4; i++) {
                 out[4 * byte + i] = (float)((in[2 + byte] >> 2 * i & 3) - 1) * scale;

@@ -30,6 +30,7 @@ typedef uint8_t bytes __attribute__((ext_vector_type(LANES)));
 typedef float unaligned_float __attribute__((aligned(1)));
 typedef uint32_t unaligned_u32 __attribute__((aligned(1), may_alias));
 typedef uint16_t unaligned_u16 __attribute__((aligned(1), may_alias));
+typedef int16_t unaligned_i16 __attribute__((aligned(1), may_alias));
 
 INLINE floats loaded(const unaligned_float *source)
 {
@@ -41,6 +42,14 @@ INLINE floats loaded(const unaligned_float *source)
 INLINE ints loaded_bytes(const uint8_t *source)
 {
     bytes value;
+    memcpy(&value, source, sizeof value);
+    return __builtin_convertvector(value, ints);
+}
+
+INLINE ints loaded_signed_bytes(const uint8_t *source)
+{
+    typedef int8_t signed_bytes __attribute__((ext_vector_type(LANES)));
+    signed_bytes value;
     memcpy(&value, source, sizeof value);
     return __builtin_convertvector(value, ints);
 }
@@ -61,19 +70,6 @@ INLINE float float_of(uint32_t bits)
 {
     float value;
     memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-// The element farthest from zero, the first of several.
-INLINE float extreme(const unaligned_float *x, int count)
-{
-    float magnitude = 0, value = 0;
-    for (int i = 0; i < count; i++) {
-        if (fabsf(x[i]) > magnitude) {
-            magnitude = fabsf(x[i]);
-            value = x[i];
-        }
-    }
     return value;
 }
 
@@ -106,6 +102,24 @@ INLINE ints between(ints value, int lowest, int highest)
 {
     value = value > lowest ? value : lowest;
     return value < highest ? value : highest;
+}
+
+// Stores 32 numbers 0...255 in a byte each.
+INLINE void store_as_bytes(const ints *numbers, uint8_t *out)
+{
+#if LANES == 8
+    // What no compiler finds: packing, which works within the halves of its operands, needs but one reordering.
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i low = _mm256_packs_epi32((__m256i)numbers[0], (__m256i)numbers[1]);
+    __m256i high = _mm256_packs_epi32((__m256i)numbers[2], (__m256i)numbers[3]);
+    __m256i all = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order);
+    memcpy(out, &all, sizeof all);
+#else
+    UNROLLED for (int i = 0; i < 32 / LANES; i++) {
+        bytes part = __builtin_convertvector(numbers[i], bytes);
+        memcpy(out + LANES * i, &part, sizeof part);
+    }
+#endif
 }
 
 // A bit for each lane, that of the first one lowest.

@@ -42,8 +42,8 @@ static void decode_q2_k(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 84) {
-        float scale = f32_of_f16(*(const unaligned_u16 *)(in + 80));
-        float minimum = f32_of_f16(*(const unaligned_u16 *)(in + 82));
+        float scale = half_at(in + 80);
+        float minimum = half_at(in + 82);
         for (int group = 0; group < 16; group++, out += 16) {
             const uint8_t *levels = in + 16 + group / 8 * 32 + group % 2 * 16;
             int shift = group / 2 % 4 * 2;

@@ -147,7 +147,7 @@ static void decode_q3_k(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 110) {
-        float unit = f32_of_f16(*(const unaligned_u16 *)(in + 108));
+        float unit = half_at(in + 108);
         for (int group = 0; group < 16; group++, out += 16) {
             int multiple = in[96 + group % 8] >> group / 8 * 4 & 15;
             multiple |= (in[104 + group % 4] >> group / 4 * 2 & 3) << 4;

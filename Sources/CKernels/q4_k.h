@@ -102,8 +102,8 @@ static void encode_q5_k(const void *restrict source, void *restrict destination,
 INLINE void decode_lines_of_32(const uint8_t *restrict in, unaligned_float *restrict out, size_t blocks, bool fifth)
 {
     for (; blocks > 0; blocks--, in += fifth ? 176 : 144) {
-        float scale_unit = f32_of_f16(*(const unaligned_u16 *)in);
-        float minimum_unit = f32_of_f16(*(const unaligned_u16 *)(in + 2));
+        float scale_unit = half_at(in);
+        float minimum_unit = half_at(in + 2);
         const uint8_t *high = in + 16, *low = in + (fifth ? 48 : 16);
         for (int group = 0; group < 8; group++, out += 32) {
             int scale, minimum;

@@ -66,7 +66,7 @@ static void decode_q6_k(const void *restrict source, void *restrict destination,
     const uint8_t *restrict in = source;
     unaligned_float *restrict out = destination;
     for (size_t block = 0; block < count / 256; block++, in += 210) {
-        float unit = f32_of_f16(*(const unaligned_u16 *)(in + 208));
+        float unit = half_at(in + 208);
         for (int group = 0; group < 16; group++, out += 16) {
             int part = group / 8, quarter = group / 2 % 4, side = group % 2 * 16;
             const uint8_t *low = in + 64 * part + quarter % 2 * 32 + side, *high = in + 128 + 32 * part + side;

@@ -102,7 +102,7 @@ static void encode_weighted(struct rows all, size_t rows, void (*encode)(const s
             encode_weighted((struct rows){ source, destination, importance, columns, 32, size, 0 }, rows, batches,    \
                             fifth);                                                                                    \
         } else {                                                                                                       \
-            in_batches(name##_batch, size, source, destination, rows * columns);                                      \
+            encode_blocks_of_32(find_##name, pack_##name, size, source, destination, rows * columns);                   \
         }                                                                                                              \
     }
 

@@ -80,7 +80,9 @@ extension Executor {
         let window = Window(batch: job.batch, rows: job.rows, columns: 0..<numbers.columnCount)
         try reader.withScratch(numbers.byteCount(of: window)) { (reader, buffer) throws(RecastError) in
             try numbers.read(window, into: buffer, using: &reader)
-            _ = try reader.measure(buffer.bindMemory(to: Float.self), encodedAs: dtype, blocks)
+            _ = try reader.measure(
+                UnsafeBufferPointer(buffer.bindMemory(to: Float.self)), encodedBy: dtype.coder,
+                UnsafeRawBufferPointer(blocks))
         }
     }
 

@@ -1,3 +1,5 @@
+internal import CKernels
+
 extension DType {
     /// The types this library reads, besides F32 and F64; those that are a `BlockEncoding` too are also written.
     // swift-format-ignore
@@ -34,12 +36,49 @@ extension DType {
     /// Whether float32 numbers can be turned into this type.
     public var isEncodable: Bool { self == .f32 || Self.codecs[self] is any BlockEncoding.Type }
 
+    /// How numbers of this type are read and written.
+    var coder: NumberCoder { NumberCoder(dtype: self, codec: Self.codecs[self]) }
+
+    /// Stored bytes as float32 numbers (`NumberCoder.decode`).
+    func decode(
+        _ source: UnsafeRawBufferPointer, into numbers: UnsafeMutableBufferPointer<Float>, tally: inout Tally
+    ) throws(RecastError) {
+        try coder.decode(source, into: numbers, tally: &tally)
+    }
+
+    /// Rows of float32 numbers in this type (`NumberCoder.encode`).
+    func encode(
+        _ numbers: UnsafeBufferPointer<Float>, columns: Int, importance: UnsafePointer<Float>? = nil,
+        into target: UnsafeMutableRawBufferPointer, tally: inout Tally
+    ) throws(RecastError) {
+        try coder.encode(numbers, columns: columns, importance: importance, into: target, tally: &tally)
+        coder.countFailures(of: numbers, in: UnsafeRawBufferPointer(target), tally: &tally)
+    }
+}
+
+/// Reads and writes numbers of one type; what is looked up for it is looked up once for many calls.
+struct NumberCoder {
+    let dtype: DType
+    private let codec: (any BlockDecoding.Type)?
+    private let writer: (any BlockEncoding.Type)?
+    private let decoder: ck_conversion?
+    private let encoder: ck_encoder?
+
+    fileprivate init(dtype: DType, codec: (any BlockDecoding.Type)?) {
+        let kernels = Kernels.best.table
+        self.dtype = dtype
+        self.codec = codec
+        writer = codec as? any BlockEncoding.Type
+        decoder = codec.map { kernels.pointee[keyPath: $0.decoder] }
+        encoder = writer?.encoder.map { kernels.pointee[keyPath: $0] }
+    }
+
     /// Stored bytes as float32 numbers; exact for every type but F64, which is rounded once.
     func decode(
         _ source: UnsafeRawBufferPointer, into numbers: UnsafeMutableBufferPointer<Float>, tally: inout Tally
     ) throws(RecastError) {
         guard let raw = source.baseAddress, let out = numbers.baseAddress else { return }
-        switch self {
+        switch dtype {
         case .f32: UnsafeMutableRawPointer(out).copyMemory(from: raw, byteCount: source.count)
         case .f64:
             for index in 0..<numbers.count {
@@ -49,24 +88,21 @@ extension DType {
                 if out[index].isInfinite, exact.isFinite { tally.overflowCount += 1 }
             }
         default:
-            guard let codec = Self.codecs[self] else {
-                throw .unsupported("numbers stored as \(self) cannot be converted yet")
-            }
-            codec.decode(raw, into: out, count: numbers.count)
+            guard let decoder else { throw .unsupported("numbers stored as \(dtype) cannot be converted yet") }
+            precondition(numbers.count % dtype.blockElements == 0)
+            decoder(raw, out, numbers.count)
         }
     }
 
-    /// Rows of float32 numbers in this type, each rounded once, with a tally of what that did to them.
+    /// Rows of float32 numbers in this type, each rounded once, with a tally of what casts did to them.
     ///
-    /// - Parameters:
-    ///   - importance: what an error in each column weighs, if it is known.
-    ///   - checksFinite: whether NaNs and infinities are counted where the type cannot hold them.
+    /// - Parameter importance: what an error in each column weighs, if it is known.
     func encode(
-        _ numbers: UnsafeBufferPointer<Float>, columns: Int, importance: UnsafePointer<Float>? = nil,
-        into target: UnsafeMutableRawBufferPointer, tally: inout Tally, checksFinite: Bool = true
+        _ numbers: UnsafeBufferPointer<Float>, columns: Int, importance: UnsafePointer<Float>?,
+        into target: UnsafeMutableRawBufferPointer, tally: inout Tally
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
-        switch self {
+        switch dtype {
         case .f32:
             out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
             return
@@ -77,18 +113,30 @@ extension DType {
             tally.overflowCount += BrainFloat.overflowCount(source, count: numbers.count)
             tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
         case .f8e4m3, .f8e5m2:
-            let type: any WritableSmallFloat.Type = self == .f8e4m3 ? E4M3.self : E5M2.self
+            let type: any WritableSmallFloat.Type = dtype == .f8e4m3 ? E4M3.self : E5M2.self
             tally.overflowCount += type.overflowCount(source, count: numbers.count)
             tally.roundedCount += type.inexactCount(source, count: numbers.count)
-        default:
-            if checksFinite { tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count) }
+        default: break
         }
-        guard let codec = Self.codecs[self] as? any BlockEncoding.Type else {
-            throw .unsupported("\(self) cannot be written")
+        guard let writer else { throw .unsupported("\(dtype) cannot be written") }
+        let rows = numbers.count / max(1, columns)
+        if let encoder {
+            precondition(columns % dtype.blockElements == 0)
+            encoder(source, out, rows, columns, importance)
+        } else {
+            writer.encode(source, into: out, rows: rows, columns: columns, importance: importance, with: .best)
         }
-        codec.encode(
-            source, into: out, rows: numbers.count / max(1, columns), columns: columns, importance: importance,
-            with: .best)
-        tally.lostBlockCount += codec.lostBlockCount(of: source, blocks: out, count: numbers.count)
     }
+
+    /// Counts NaNs and infinities that the type cannot hold, and blocks that cannot hold their numbers.
+    func countFailures(
+        of numbers: UnsafeBufferPointer<Float>, in blocks: UnsafeRawBufferPointer, tally: inout Tally
+    ) {
+        guard dtype.isQuantized, let source = numbers.baseAddress, let blocks = blocks.baseAddress else { return }
+        tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
+        tally.lostBlockCount += writer?.lostBlockCount(of: source, blocks: blocks, count: numbers.count) ?? 0
+    }
+
+    /// Whether each failure makes some decoded number not finite.
+    var showsFailures: Bool { writer?.showsLostBlocks ?? true }
 }

@@ -267,9 +267,11 @@ extension LazyTensor {
 // MARK: Computing numbers
 
 extension LazyTensor {
-    /// Numbers computed at a time: few enough to stay in the cache between the stages, but many batches of blocks, of
-    /// which the last may work on fewer than there are lanes.
+    /// Numbers read at a time: enough that a system call costs little beside them.
     private static let elementsAtOnce = 64 << 10
+    /// Numbers computed at a time: few enough to stay in the innermost cache between the stages, but a batch of blocks
+    /// at least.
+    private static let elementsComputedAtOnce = 4 << 10
 
     private func readConverted(
         _ base: LazyTensor, _ arithmetic: [Arithmetic], _ importance: UnsafePointer<Float>?, _ window: Window,
@@ -294,7 +296,11 @@ extension LazyTensor {
         let grain = base.blockRows
         let rowsAtOnce = max(1, Self.elementsAtOnce / columns).aligned(to: grain)
         let rowBytes = rowByteCount(of: window)
-        let measures = reader.measuresErrors && dtype.isQuantized
+        // What looks at whole rows gets them; to all else, they are a row of blocks.
+        let looksAtRows = importance != nil || arithmetic.contains(.normalizingRows)
+        let stages = Stages(
+            decoder: base.dtype.coder, arithmetic: arithmetic, encoder: dtype.coder, importance: importance,
+            measures: reader.measuresErrors && dtype.isQuantized)
         var row = window.rows.lowerBound
         while row < window.rows.upperBound {
             let rows = row..<min(row / grain * grain + rowsAtOnce, window.rows.upperBound)
@@ -302,23 +308,59 @@ extension LazyTensor {
             let part = Window(batch: window.batch, rows: rows, columns: window.columns)
             let begin = (row - window.rows.lowerBound) * rowBytes
             let target = UnsafeMutableRawBufferPointer(rebasing: out[begin..<begin + rows.count * rowBytes])
+            let count = rows.count * columns
+            let countAtOnce = looksAtRows ? count : min(count, Self.elementsComputedAtOnce)
             try reader.withScratch(base.byteCount(of: part)) { (reader, raw) throws(RecastError) in
                 try base.read(part, into: raw, using: &reader)
-                try reader.withScratch(rows.count * columns * 4) { (reader, scratch) throws(RecastError) in
+                try reader.withScratch(4 * countAtOnce) { (reader, scratch) throws(RecastError) in
                     let numbers = scratch.bindMemory(to: Float.self)
-                    try base.dtype.decode(UnsafeRawBufferPointer(raw), into: numbers, tally: &reader.tally)
-                    for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
-                    try dtype.encode(
-                        UnsafeBufferPointer(numbers), columns: columns, importance: importance, into: target,
-                        tally: &reader.tally, checksFinite: !measures)
-                    // What is measured shows in its sums whether there is anything to count.
-                    if measures, try !reader.measure(numbers, encodedAs: dtype, target) {
-                        reader.tally.nonfiniteCount += SingleFloat.nonfiniteCount(
-                            numbers.baseAddress!, count: numbers.count)
+                    for first in stride(from: 0, to: count, by: countAtOnce) {
+                        let elements = first..<min(first + countAtOnce, count)
+                        try stages.run(
+                            UnsafeRawBufferPointer(base.dtype.blocks(elements, of: raw)),
+                            through: UnsafeMutableBufferPointer(rebasing: numbers[..<elements.count]),
+                            into: dtype.blocks(elements, of: target),
+                            columns: looksAtRows ? columns : elements.count, using: &reader)
                     }
                 }
             }
         }
+    }
+}
+
+/// What happens to numbers between two stored types.
+private struct Stages {
+    let decoder: NumberCoder
+    let arithmetic: [Arithmetic]
+    let encoder: NumberCoder
+    let importance: UnsafePointer<Float>?
+    let measures: Bool
+
+    /// Takes rows through all stages.
+    func run(
+        _ source: UnsafeRawBufferPointer, through numbers: UnsafeMutableBufferPointer<Float>,
+        into target: UnsafeMutableRawBufferPointer, columns: Int, using reader: inout Reader
+    ) throws(RecastError) {
+        try decoder.decode(source, into: numbers, tally: &reader.tally)
+        for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
+        let computed = UnsafeBufferPointer(numbers)
+        try encoder.encode(
+            computed, columns: columns, importance: importance, into: target, tally: &reader.tally)
+        // Where errors are measured, they show whether there is anything to count.
+        let blocks = UnsafeRawBufferPointer(target)
+        if measures, try reader.measure(computed, encodedBy: encoder, blocks), encoder.showsFailures { return }
+        encoder.countFailures(of: computed, in: blocks, tally: &reader.tally)
+    }
+}
+
+extension DType {
+    /// The bytes of some elements, which begin and end with blocks.
+    fileprivate func blocks(
+        _ elements: Range<Int>, of bytes: UnsafeMutableRawBufferPointer
+    ) -> UnsafeMutableRawBufferPointer {
+        let first = elements.lowerBound / blockElements * blockBytes
+        return UnsafeMutableRawBufferPointer(
+            rebasing: bytes[first..<first + elements.count / blockElements * blockBytes])
     }
 }
 

@@ -40,24 +40,27 @@ extension Reader {
 extension Reader {
     /// Decodes what was just encoded and tallies how far it is from the numbers it was made of.
     ///
-    /// - Returns: whether all of those are finite.
+    /// - Returns: whether all of both are finite.
     mutating func measure(
-        _ numbers: UnsafeMutableBufferPointer<Float>, encodedAs dtype: DType, _ bytes: UnsafeMutableRawBufferPointer
+        _ numbers: UnsafeBufferPointer<Float>, encodedBy coder: NumberCoder, _ bytes: UnsafeRawBufferPointer
     ) throws(RecastError) -> Bool {
         guard let source = numbers.baseAddress else { return true }
-        // As many at a time as the innermost cache holds.
-        let atOnce = 4096
-        try withScratch(4 * min(atOnce, numbers.count)) { (reader, buffer) throws(RecastError) in
+        // As many at a time as stay in the innermost cache beside their source.
+        let atOnce = 1024
+        let type = coder.dtype
+        return try withScratch(4 * min(atOnce, numbers.count)) { (reader, buffer) throws(RecastError) in
             var ignored = Tally()
+            var error = QuantizationError()
             for first in stride(from: 0, to: numbers.count, by: atOnce) {
                 let count = min(atOnce, numbers.count - first)
                 let decoded = UnsafeMutableBufferPointer(rebasing: buffer.bindMemory(to: Float.self)[..<count])
-                let begin = first / dtype.blockElements * dtype.blockBytes
-                let end = begin + count / dtype.blockElements * dtype.blockBytes
-                try dtype.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
-                reader.tally.error.add(source + first, decoded.baseAddress!, count: count)
+                let begin = first / type.blockElements * type.blockBytes
+                let end = begin + count / type.blockElements * type.blockBytes
+                try coder.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
+                error.add(source + first, decoded.baseAddress!, count: count)
             }
+            reader.tally.error += error
+            return error.squaredSource.isFinite && error.squaredError.isFinite
         }
-        return tally.error.squaredSource.isFinite
     }
 }

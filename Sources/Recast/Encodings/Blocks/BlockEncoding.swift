@@ -37,6 +37,9 @@ protocol BlockEncoding: BlockDecoding {
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
         importance: UnsafePointer<Float>?)
 
+    /// Whether numbers of a block that could not hold them are not finite when they are read.
+    static var showsLostBlocks: Bool { get }
+
     /// How many of the blocks that `count` elements became could not hold them: by default, those with a scale that is
     /// not finite.
     static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int
@@ -59,6 +62,7 @@ extension BlockDecoding {
 extension BlockEncoding {
     static var scaleOffsets: [Int] { [] }
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { nil }
+    static var showsLostBlocks: Bool { true }
 
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,

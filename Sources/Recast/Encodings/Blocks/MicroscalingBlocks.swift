@@ -126,6 +126,8 @@ enum NVFP4: BlockEncoding {
         return scale == 0x7F ? 0 : E4M3.format.value(of: magnitude) / 2
     }
 
+    static let showsLostBlocks = false
+
     /// A group beyond six times the largest scale is cut off, without a trace in the block.
     static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int {
         var lost = 0
