@@ -78,11 +78,13 @@ extension Executor {
     ) throws(RecastError) {
         let numbers = transfer.source.converted(to: .f32)
         let window = Window(batch: job.batch, rows: job.rows, columns: 0..<numbers.columnCount)
-        try reader.withScratch(numbers.byteCount(of: window)) { (reader, buffer) throws(RecastError) in
-            try numbers.read(window, into: buffer, using: &reader)
-            _ = try reader.measure(
-                UnsafeBufferPointer(buffer.bindMemory(to: Float.self)), encodedBy: dtype.coder,
-                UnsafeRawBufferPointer(blocks))
+        try reader.withScratch(numbers.byteCount(of: window)) { (reader, source) throws(RecastError) in
+            try numbers.read(window, into: source, using: &reader)
+            try reader.withScratch(4 * Reader.elementsMeasuredAtOnce) { (reader, decoded) throws(RecastError) in
+                _ = try reader.measure(
+                    UnsafeBufferPointer(source.bindMemory(to: Float.self)), encodedBy: dtype.coder,
+                    UnsafeRawBufferPointer(blocks), through: decoded.bindMemory(to: Float.self))
+            }
         }
     }
 

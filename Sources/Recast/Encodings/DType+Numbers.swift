@@ -59,15 +59,28 @@ extension DType {
 /// Reads and writes numbers of one type; what is looked up for it is looked up once for many calls.
 struct NumberCoder {
     let dtype: DType
-    private let codec: (any BlockDecoding.Type)?
+    private let form: Form
     private let writer: (any BlockEncoding.Type)?
     private let decoder: ck_conversion?
     private let encoder: ck_encoder?
 
+    /// What takes more than a kernel.
+    private enum Form {
+        case single, double, half, brain, other
+        case byte(any WritableSmallFloat.Type)
+    }
+
     fileprivate init(dtype: DType, codec: (any BlockDecoding.Type)?) {
         let kernels = Kernels.best.table
         self.dtype = dtype
-        self.codec = codec
+        form =
+            switch dtype {
+            case .f32: .single
+            case .f64: .double
+            case .f16: .half
+            case .bf16: .brain
+            default: (codec as? any WritableSmallFloat.Type).map(Form.byte) ?? .other
+            }
         writer = codec as? any BlockEncoding.Type
         decoder = codec.map { kernels.pointee[keyPath: $0.decoder] }
         encoder = writer?.encoder.map { kernels.pointee[keyPath: $0] }
@@ -78,9 +91,9 @@ struct NumberCoder {
         _ source: UnsafeRawBufferPointer, into numbers: UnsafeMutableBufferPointer<Float>, tally: inout Tally
     ) throws(RecastError) {
         guard let raw = source.baseAddress, let out = numbers.baseAddress else { return }
-        switch dtype {
-        case .f32: UnsafeMutableRawPointer(out).copyMemory(from: raw, byteCount: source.count)
-        case .f64:
+        switch form {
+        case .single: UnsafeMutableRawPointer(out).copyMemory(from: raw, byteCount: source.count)
+        case .double:
             for index in 0..<numbers.count {
                 let exact = raw.loadUnaligned(fromByteOffset: 8 * index, as: Double.self)
                 out[index] = Float(exact)
@@ -102,21 +115,20 @@ struct NumberCoder {
         into target: UnsafeMutableRawBufferPointer, tally: inout Tally
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
-        switch dtype {
-        case .f32:
+        switch form {
+        case .single:
             out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
             return
-        case .f16:
+        case .half:
             tally.overflowCount += HalfFloat.overflowCount(source, count: numbers.count)
             tally.roundedCount += HalfFloat.inexactCount(source, count: numbers.count)
-        case .bf16:
+        case .brain:
             tally.overflowCount += BrainFloat.overflowCount(source, count: numbers.count)
             tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
-        case .f8e4m3, .f8e5m2:
-            let type: any WritableSmallFloat.Type = dtype == .f8e4m3 ? E4M3.self : E5M2.self
+        case .byte(let type):
             tally.overflowCount += type.overflowCount(source, count: numbers.count)
             tally.roundedCount += type.inexactCount(source, count: numbers.count)
-        default: break
+        case .double, .other: break
         }
         guard let writer else { throw .unsupported("\(dtype) cannot be written") }
         let rows = numbers.count / max(1, columns)

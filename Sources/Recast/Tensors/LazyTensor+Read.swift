@@ -312,15 +312,17 @@ extension LazyTensor {
             let countAtOnce = looksAtRows ? count : min(count, Self.elementsComputedAtOnce)
             try reader.withScratch(base.byteCount(of: part)) { (reader, raw) throws(RecastError) in
                 try base.read(part, into: raw, using: &reader)
-                try reader.withScratch(4 * countAtOnce) { (reader, scratch) throws(RecastError) in
+                let room = countAtOnce + Reader.elementsMeasuredAtOnce
+                try reader.withScratch(4 * room) { (reader, scratch) throws(RecastError) in
                     let numbers = scratch.bindMemory(to: Float.self)
+                    let decoded = UnsafeMutableBufferPointer(rebasing: numbers[countAtOnce...])
                     for first in stride(from: 0, to: count, by: countAtOnce) {
                         let elements = first..<min(first + countAtOnce, count)
                         try stages.run(
                             UnsafeRawBufferPointer(base.dtype.blocks(elements, of: raw)),
                             through: UnsafeMutableBufferPointer(rebasing: numbers[..<elements.count]),
                             into: dtype.blocks(elements, of: target),
-                            columns: looksAtRows ? columns : elements.count, using: &reader)
+                            columns: looksAtRows ? columns : elements.count, measuredThrough: decoded, using: &reader)
                     }
                 }
             }
@@ -339,7 +341,8 @@ private struct Stages {
     /// Takes rows through all stages.
     func run(
         _ source: UnsafeRawBufferPointer, through numbers: UnsafeMutableBufferPointer<Float>,
-        into target: UnsafeMutableRawBufferPointer, columns: Int, using reader: inout Reader
+        into target: UnsafeMutableRawBufferPointer, columns: Int,
+        measuredThrough decoded: UnsafeMutableBufferPointer<Float>, using reader: inout Reader
     ) throws(RecastError) {
         try decoder.decode(source, into: numbers, tally: &reader.tally)
         for operation in arithmetic { operation.apply(to: numbers, columns: columns) }
@@ -348,7 +351,11 @@ private struct Stages {
             computed, columns: columns, importance: importance, into: target, tally: &reader.tally)
         // Where errors are measured, they show whether there is anything to count.
         let blocks = UnsafeRawBufferPointer(target)
-        if measures, try reader.measure(computed, encodedBy: encoder, blocks), encoder.showsFailures { return }
+        if measures, try reader.measure(computed, encodedBy: encoder, blocks, through: decoded),
+            encoder.showsFailures
+        {
+            return
+        }
         encoder.countFailures(of: computed, in: blocks, tally: &reader.tally)
     }
 }

@@ -38,29 +38,30 @@ extension Reader {
 }
 
 extension Reader {
+    /// Numbers measured at a time: as many as stay in the innermost cache beside their source.
+    static let elementsMeasuredAtOnce = 1024
+
     /// Decodes what was just encoded and tallies how far it is from the numbers it was made of.
     ///
+    /// - Parameter buffer: room for `elementsMeasuredAtOnce` numbers.
     /// - Returns: whether all of both are finite.
     mutating func measure(
-        _ numbers: UnsafeBufferPointer<Float>, encodedBy coder: NumberCoder, _ bytes: UnsafeRawBufferPointer
+        _ numbers: UnsafeBufferPointer<Float>, encodedBy coder: NumberCoder, _ bytes: UnsafeRawBufferPointer,
+        through buffer: UnsafeMutableBufferPointer<Float>
     ) throws(RecastError) -> Bool {
         guard let source = numbers.baseAddress else { return true }
-        // As many at a time as stay in the innermost cache beside their source.
-        let atOnce = 1024
         let type = coder.dtype
-        return try withScratch(4 * min(atOnce, numbers.count)) { (reader, buffer) throws(RecastError) in
-            var ignored = Tally()
-            var error = QuantizationError()
-            for first in stride(from: 0, to: numbers.count, by: atOnce) {
-                let count = min(atOnce, numbers.count - first)
-                let decoded = UnsafeMutableBufferPointer(rebasing: buffer.bindMemory(to: Float.self)[..<count])
-                let begin = first / type.blockElements * type.blockBytes
-                let end = begin + count / type.blockElements * type.blockBytes
-                try coder.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
-                error.add(source + first, decoded.baseAddress!, count: count)
-            }
-            reader.tally.error += error
-            return error.squaredSource.isFinite && error.squaredError.isFinite
+        var ignored = Tally()
+        var error = QuantizationError()
+        for first in stride(from: 0, to: numbers.count, by: Self.elementsMeasuredAtOnce) {
+            let count = min(Self.elementsMeasuredAtOnce, numbers.count - first)
+            let decoded = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
+            let begin = first / type.blockElements * type.blockBytes
+            let end = begin + count / type.blockElements * type.blockBytes
+            try coder.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
+            error.add(source + first, decoded.baseAddress!, count: count)
         }
+        tally.error += error
+        return error.squaredSource.isFinite && error.squaredError.isFinite
     }
 }
