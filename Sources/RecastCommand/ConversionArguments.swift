@@ -7,7 +7,7 @@ struct ConversionArguments: ParsableArguments {
         case huggingface, gguf
     }
 
-    @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
+    @Argument(help: "A directory (Hugging Face or Megatron), a .safetensors or .gguf file, or a file of a set.")
     var source: String
 
     @Argument(help: "The directory or file to write.")
@@ -46,6 +46,7 @@ struct ConversionArguments: ParsableArguments {
     @Flag(name: .customLong("errors"), help: "List how far each quantized tensor is from its source.")
     var showErrors = false
 
+    @OptionGroup(title: "Megatron sources") var megatron: MegatronSourceOptions
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -79,6 +80,9 @@ struct ConversionArguments: ParsableArguments {
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer
         options.allowsUnknown = allowUnknown
+        options.huggingFaceConfiguration = megatron.hfConfig
+        options.vocabularySize = megatron.vocabSize
+        options.allowsRankMismatch = megatron.allowRankMismatch
         return options
     }
 

@@ -69,7 +69,11 @@ private struct Summary {
         return found + (partsProblem.map { ["\($0)"] } ?? [])
     }
 
-    private var parameterCount: Int { weights.reduce(0) { $0 + $1.tensor.elementCount } }
+    private var parameterCount: Int {
+        // Ranks have some tensors each for themselves.
+        if case .megatron = checkpoint.content, case .success(let model) = model { return model.graph.parameterCount }
+        return weights.reduce(0) { $0 + $1.tensor.elementCount }
+    }
     private var tensorBytes: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
     private var fileBytes: Int { checkpoint.files.reduce(0) { $0 + $1.byteCount } }
     private var bitsPerWeight: Double { 8 * Double(tensorBytes) / Double(max(1, parameterCount)) }
@@ -107,7 +111,7 @@ private struct Summary {
                     + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
             ])
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
-            rows.append(["parallel", "tp 1, pp 1"])
+            rows.append(["parallel", parallel])
             rows.append(["vocabulary", "\(c.vocabularySize)"])
             rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
         case .failure(let error): rows.append(["family", "unknown: \(error)"])
@@ -142,7 +146,20 @@ private struct Summary {
         return switch checkpoint.content {
         case .huggingFace(let files): "Hugging Face \(files.areTorch ? "PyTorch" : "safetensors")\(packed)"
         case .gguf(let set): "GGUF version \(set.version)\(packed)"
+        case .megatron(let files): "Megatron torch" + (files.iteration.map { ", iteration \($0)" } ?? "")
         }
+    }
+
+    private var sizes: MegatronFiles.ParallelSizes {
+        if case .megatron(let files) = checkpoint.content { files.sizes } else { MegatronFiles.ParallelSizes() }
+    }
+
+    private var parallel: String {
+        var parts = ["tp \(sizes.tensor)", "pp \(sizes.pipeline)"]
+        if sizes.virtualPipeline > 1 { parts.append("vpp \(sizes.virtualPipeline)") }
+        if sizes.expert > 1 { parts.append("ep \(sizes.expert)") }
+        if sizes.expertTensor != sizes.tensor { parts.append("etp \(sizes.expertTensor)") }
+        return parts.joined(separator: ", ")
     }
 
     private var tokenizerText: String {
@@ -168,6 +185,7 @@ private struct Summary {
         case .gguf(let set): set.metadata.pairs.map { ($0.key, $0.value.summary) }
         case .huggingFace(let files):
             files.metadata + (files.configuration?.members.map { ($0.key, $0.value.text()) } ?? [])
+        case .megatron(let files): files.arguments.texts
         }
     }
 
@@ -212,7 +230,10 @@ private struct Summary {
                 "name": .string(archive.name), "files": .strings(archive.names),
             ]
         }
-        object["parallel"] = ["tp": 1, "pp": 1, "vpp": 1, "ep": 1]
+        object["parallel"] = [
+            "tp": .int(sizes.tensor), "pp": .int(sizes.pipeline), "vpp": .int(sizes.virtualPipeline),
+            "ep": .int(sizes.expert), "etp": .int(sizes.expertTensor),
+        ]
         if case .success(let vocabulary?) = vocabulary {
             object["tokenizer"] = [
                 "model": .string(vocabulary.model.rawValue), "tokens": .int(vocabulary.tokens.count),

@@ -47,6 +47,25 @@ struct TokenizerOptions: ParsableArguments {
     var preTokenizer: String?
 }
 
+/// What Megatron's files do not say, or say wrongly.
+struct MegatronSourceOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A config.json that describes the model; it is believed where the checkpoint says something else.",
+            valueName: "file"))
+    var hfConfig: String?
+
+    @Option(help: ArgumentHelp("Tokens of the vocabulary without its padding.", valueName: "n"))
+    var vocabSize: Int?
+
+    @Flag(help: "Where ranks differ in what they should have alike, take the first.")
+    var allowRankMismatch = false
+
+    func validate() throws {
+        if let vocabSize, vocabSize < 1 { throw ValidationError("--vocab-size takes a positive number") }
+    }
+}
+
 /// A number of bytes with a unit: `500MB`, `5GB`, `2GiB`.
 struct ByteCount: ExpressibleByArgument {
     var bytes: Int

@@ -3,6 +3,7 @@ public struct Checkpoint: Sendable {
     public enum Content: Sendable {
         case huggingFace(HuggingFaceFiles)
         case gguf(GGUFSet)
+        case megatron(MegatronFiles)
     }
 
     /// What the user named.
@@ -15,8 +16,8 @@ public struct Checkpoint: Sendable {
     public let tensors: [NamedTensor]
     public let warnings: [String]
 
-    /// Opens a directory, a `.safetensors` file, a `.gguf` file, one file of a set, or an archive of any of these; the
-    /// content decides.
+    /// Opens a directory (of Hugging Face or Megatron), a `.safetensors` file, a `.gguf` file, one file of a set, or an
+    /// archive of any of these; the content decides.
     ///
     /// - Throws: `inputMissing`, `malformedInput`, or `unsupported` for what is recognised but not read.
     public init(path: String) throws(RecastError) {
@@ -42,6 +43,9 @@ public struct Checkpoint: Sendable {
         case .gguf(let set):
             tensors = set.tensors
             warnings = set.warnings
+        case .megatron(let found):
+            tensors = found.tensors
+            warnings = found.warnings
         }
         self.path = path
         self.archive = archive
@@ -52,7 +56,12 @@ public struct Checkpoint: Sendable {
     private static func content(
         of folder: Folder, _ name: String?, files: inout FileList
     ) throws(RecastError) -> Content {
-        guard let name else { return .huggingFace(try HuggingFaceFiles(folder, files: &files)) }
+        guard let name else {
+            if folder.archive == nil, MegatronFolder.recognizes(folder.path) {
+                return .megatron(try MegatronFiles(path: folder.path, files: &files))
+            }
+            return .huggingFace(try HuggingFaceFiles(folder, files: &files))
+        }
         let source = try folder.source(of: name)
         if GGUFFile.recognizes(source) { return .gguf(try GGUFSet(name, in: folder, files: &files)) }
         if SafetensorsFile.recognizes(source) || TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") {
@@ -99,6 +108,7 @@ public struct Checkpoint: Sendable {
         switch content {
         case .huggingFace: "huggingface"
         case .gguf: "gguf"
+        case .megatron: "megatron"
         }
     }
 }

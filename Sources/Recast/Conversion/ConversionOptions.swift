@@ -21,6 +21,12 @@ public struct ConversionOptions: Sendable {
     public var preTokenizer: String?
     /// Whether tensors that nobody knows are left out instead of refused.
     public var allowsUnknown = false
+    /// A `config.json`, or a directory with one, that describes the model of a Megatron checkpoint.
+    public var huggingFaceConfiguration: String?
+    /// How many tokens the vocabulary of a Megatron checkpoint has without its padding.
+    public var vocabularySize: Int?
+    /// Whether, where ranks of a Megatron checkpoint have different tensors that should be the same, the first is taken.
+    public var allowsRankMismatch = false
 
     public init(target: Target) { self.target = target }
 }

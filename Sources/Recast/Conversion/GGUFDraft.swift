@@ -24,7 +24,8 @@ extension Planning {
         }
         return switch checkpoint.content {
         case .gguf(let set): try ggufDraft(of: set)
-        case .huggingFace(let files): try ggufDraft(of: try model(), files)
+        case .huggingFace(let files): try ggufDraft(of: try model(), named: files.folder.name, files)
+        case .megatron(let files): try ggufDraft(of: try model(), named: files.name, nil)
         }
     }
 

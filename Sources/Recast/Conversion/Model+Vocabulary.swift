@@ -11,9 +11,11 @@ extension Checkpoint {
         switch content {
         case .gguf(let set) where directory == nil:
             return try TravellingTokenizer(set, preTokenizer: preTokenizer).vocabulary
-        case .gguf:
+        case .gguf, .megatron:
+            // Megatron's checkpoints hold none.
+            guard let directory else { return nil }
             return try Self.vocabulary(
-                in: Folder(path: directory!), configuration: nil, size: size, preTokenizer: preTokenizer)
+                in: Folder(path: directory), configuration: nil, size: size, preTokenizer: preTokenizer)
         case .huggingFace(let files):
             return try Self.vocabulary(
                 in: directory.map { (path) throws(RecastError) in try Folder(path: path) } ?? files.folder,
@@ -71,6 +73,7 @@ extension Checkpoint {
                 return nil
             }
             return try JSON(parsing: file.bytes, file: "\(set.paths[0]): \(name)")
+        case .megatron: return nil
         }
     }
 }

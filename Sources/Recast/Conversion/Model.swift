@@ -17,6 +17,12 @@ public struct Model: Sendable {
     public struct Options: Sendable {
         /// Whether tensors that no table names are left out instead of refused.
         public var allowsUnknown = false
+        /// A `config.json` that describes the model of a Megatron checkpoint.
+        public var huggingFaceConfiguration: String?
+        /// How many tokens the vocabulary of a Megatron checkpoint has without its padding.
+        public var vocabularySize: Int?
+        /// Whether, where ranks have different tensors that should be the same, the first is taken.
+        public var allowsRankMismatch = false
 
         public init() {}
     }
@@ -27,6 +33,7 @@ public struct Model: Sendable {
         switch checkpoint.content {
         case .huggingFace(let files): self = try Self.lift(checkpoint, files, options)
         case .gguf(let set): self = try Self.lift(checkpoint, set, options)
+        case .megatron(let files): self = try Self.lift(checkpoint, files, options)
         }
     }
 
@@ -93,7 +100,7 @@ extension Model {
     }
 
     /// A configuration may say that head and embedding are one while the file has both: the file decides.
-    private mutating func settleTie() throws(RecastError) {
+    mutating func settleTie() throws(RecastError) {
         guard let head = graph[.outputHead], let embedding = graph[.tokenEmbedding] else { return }
         let pool = FilePool(files)
         var reader = Reader(files: pool)

@@ -1,6 +1,10 @@
 extension Planning {
     /// A graph under GGUF's names.
-    func ggufDraft(of model: Model, _ files: HuggingFaceFiles) throws(RecastError) -> GGUFDraft {
+    ///
+    /// - Parameters:
+    ///   - name: what the model is called.
+    ///   - files: what lies beside it; nil where that is of no use to others.
+    func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
         let configuration = model.graph.configuration
         let architecture = try GGUFArchitecture.of(family: configuration.family)
         var plan = basis(model, form: .file)
@@ -39,7 +43,8 @@ extension Planning {
         guard !options.quantization.keepsSplit else {
             throw .usage("--keep-split is for split GGUF files; --max-shard-size splits what is not")
         }
-        var metadata = try metadata(of: model, files, architecture: architecture, tensors: tensors, plan: &plan)
+        var metadata = try metadata(
+            of: model, named: name, files, architecture: architecture, tensors: tensors, plan: &plan)
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
         // In the order of the source, whichever order the quantizer gives the file.
         let single = Set(typed.filter { $0.dtype == .f32 }.map(\.name))
@@ -104,15 +109,15 @@ extension Planning {
 
     /// Everything but the types, which depend on it.
     private func metadata(
-        of model: Model, _ files: HuggingFaceFiles, architecture: GGUFArchitecture, tensors: [NamedTensor],
-        plan: inout Plan
+        of model: Model, named name: String, _ files: HuggingFaceFiles?, architecture: GGUFArchitecture,
+        tensors: [NamedTensor], plan: inout Plan
     ) throws(RecastError) -> GGUFMetadata {
         var metadata = GGUFMetadata()
         metadata["general.architecture"] = .string(architecture.name)
         metadata["general.type"] = .string("model")
         let generation = try checkpoint.generationConfiguration()
         addSampling(generation, to: &metadata)
-        metadata["general.name"] = .string(Self.title(files.folder.name))
+        metadata["general.name"] = .string(Self.title(name))
         metadata["general.size_label"] = .string(
             Self.sizeLabel(tensors.reduce(0) { $0 + $1.tensor.elementCount }))
         // The file type has its place here, and its value once types are chosen.
@@ -160,19 +165,25 @@ extension Planning {
     }
 
     private func addCompanions(
-        _ files: HuggingFaceFiles, _ model: Model, to metadata: inout GGUFMetadata, plan: inout Plan
+        _ files: HuggingFaceFiles?, _ model: Model, to metadata: inout GGUFMetadata, plan: inout Plan
     ) throws(RecastError) {
-        metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
-            of: try files.folder.contents(of: "config.json"))
-        var left: [String] = files.ignored
-        for name in files.companions {
-            guard GGUFCompanions.travels(name) else {
-                left.append(name)
-                continue
+        var left: [String] = []
+        if let files {
+            metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
+                of: try files.folder.contents(of: "config.json"))
+            left = files.ignored
+            for name in files.companions {
+                guard GGUFCompanions.travels(name) else {
+                    left.append(name)
+                    continue
+                }
+                if options.tokenizer != nil, name != "generation_config.json" { continue }
+                let bytes = try files.folder.contents(of: name)
+                metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
             }
-            if options.tokenizer != nil, name != "generation_config.json" { continue }
-            let bytes = try files.folder.contents(of: name)
-            metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
+        } else if let original = model.original {
+            metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
+                of: JSON.object(original).serialized(.indented))
         }
         if let directory = options.tokenizer {
             let folder = try Folder(path: directory)

@@ -138,6 +138,11 @@ extension Planning {
             if let tokenizer, isReplaced || !embedded.contains(where: { Self.isTokenizerFile($0.name) }) {
                 addTokenizer(tokenizer, to: &plan)
             }
+        case .megatron:
+            if options.tokenizer == nil {
+                plan.warnings.append(
+                    "the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
+            }
         }
         guard let directory = options.tokenizer else { return }
         let folder = try Folder(path: directory)

@@ -42,8 +42,16 @@ public struct Planning: Sendable {
 
     func model() throws(RecastError) -> Model {
         if let lifted { return lifted }
+        if case .megatron = checkpoint.content {
+        } else if options.huggingFaceConfiguration != nil || options.vocabularySize != nil || options.allowsRankMismatch
+        {
+            throw .usage("--hf-config, --vocab-size and --allow-rank-mismatch are for Megatron sources")
+        }
         var modelOptions = Model.Options()
         modelOptions.allowsUnknown = options.allowsUnknown
+        modelOptions.huggingFaceConfiguration = options.huggingFaceConfiguration
+        modelOptions.vocabularySize = options.vocabularySize
+        modelOptions.allowsRankMismatch = options.allowsRankMismatch
         return try Model(checkpoint, options: modelOptions)
     }
 

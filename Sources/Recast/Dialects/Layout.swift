@@ -5,6 +5,9 @@ public enum Layout: Sendable, Hashable {
     case direct
     /// The rows of the roles one after the other (Baichuan's `W_pack`, a fused gate and up).
     case stacked
+    /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
+    /// `linear_qkv`).
+    case interleavedGroups
     /// One role whose rotary pairs are neighbours instead of halves of a head.
     case rotaryNeighbours
 
@@ -19,6 +22,15 @@ public enum Layout: Sendable, Hashable {
                 defer { first += shape[0] }
                 return stored.rows(first..<first + shape[0])
             }
+        case .interleavedGroups:
+            let groups = Self.groups(configuration)
+            return zip(groups.firsts, groups.heights).map { first, height in
+                .stacked(
+                    (0..<groups.count).map { group in
+                        let start = group * groups.height + first
+                        return stored.rows(start..<start + height)
+                    })
+            }
         case .rotaryNeighbours: return [stored.gathered(neighbours(in: stored, configuration).inverse)]
         }
     }
@@ -28,8 +40,27 @@ public enum Layout: Sendable, Hashable {
         switch self {
         case .direct: parts[0]
         case .stacked: .stacked(parts)
+        case .interleavedGroups:
+            .stacked(
+                (0..<Self.groups(configuration).count).flatMap { group in
+                    zip(parts, Self.groups(configuration).heights).map { part, height in
+                        part.rows(group * height..<(group + 1) * height)
+                    }
+                })
         case .rotaryNeighbours: parts[0].gathered(neighbours(in: parts[0], configuration))
         }
+    }
+
+    /// The groups of attention: how many there are, the rows of one, and those of its queries, key and value.
+    private static func groups(
+        _ configuration: ModelConfiguration
+    ) -> (count: Int, height: Int, firsts: [Int], heights: [Int]) {
+        let dimension = configuration.headDimension
+        let queries = configuration.headCount / configuration.keyValueHeadCount * dimension
+        return (
+            configuration.keyValueHeadCount, queries + 2 * dimension, [0, queries, queries + dimension],
+            [queries, dimension, dimension]
+        )
     }
 
     private func neighbours(in tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {

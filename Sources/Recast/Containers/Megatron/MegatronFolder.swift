@@ -1,0 +1,94 @@
+/// Where the ranks of a Megatron checkpoint of the `torch` format lie.
+///
+/// Source: Specs/megatron.md §1.1 and §1.2.
+struct MegatronFolder: Sendable {
+    /// The folder of one iteration.
+    let path: String
+    let ranks: [RankFolder]
+
+    /// A rank's folder by the numbers in its name.
+    struct RankFolder: Sendable, Hashable {
+        var name: String
+        var tensor: Int
+        /// None, one or two: pipeline, expert, or both.
+        var others: [Int]
+        var file: String
+    }
+
+    static let tracker = "latest_checkpointed_iteration.txt"
+    private static let fileNames = ["model_optim_rng.pt", "model_rng.pt"]
+
+    /// Whether a directory is a checkpoint of Megatron, or an iteration of one.
+    static func recognizes(_ path: String) -> Bool {
+        guard let names = try? POSIX.names(in: path) else { return false }
+        return names.contains(tracker) || names.contains { numbers(of: $0) != nil }
+    }
+
+    /// - Parameter path: a checkpoint, whose last iteration is taken, or an iteration.
+    /// - Throws: `inputMissing` where something is not there, `unsupported` for formats that are not read.
+    init(path: String) throws(RecastError) {
+        var path = Path.trimmed(path)
+        var names = try POSIX.names(in: path)
+        if names.contains(Self.tracker) {
+            let tracker = Path.join(path, Self.tracker)
+            let bytes = try FileSource(path: tracker).contents(limit: 1 << 10)
+            let folder = try Self.folder(of: String(decoding: bytes, as: UTF8.self), file: tracker)
+            guard names.contains(folder) else {
+                throw RecastError(
+                    .inputMissing, "names the folder \(folder), which is not there; an iteration can be named itself",
+                    trail: [tracker])
+            }
+            path = Path.join(path, folder)
+            names = try POSIX.names(in: path)
+        }
+        self.path = path
+        if names.contains("metadata.json") {
+            throw RecastError(.unsupported, "distributed checkpoints (torch_dist) cannot be read yet", trail: [path])
+        }
+        if names.contains(".metadata") {
+            throw RecastError(
+                .unsupported, "checkpoints of the formats torch_dcp and fsdp_dtensor cannot be read", trail: [path])
+        }
+        var ranks: [RankFolder] = []
+        for name in names {
+            guard let numbers = Self.numbers(of: name) else { continue }
+            let inner = try POSIX.names(in: Path.join(path, name))
+            guard let file = Self.fileNames.first(where: inner.contains) else {
+                throw RecastError(.inputMissing, "holds no \(Self.fileNames[0])", trail: [Path.join(path, name)])
+            }
+            ranks.append(
+                RankFolder(
+                    name: name, tensor: numbers[0], others: Array(numbers.dropFirst()),
+                    file: Path.join(Path.join(path, name), file)))
+        }
+        guard !ranks.isEmpty else {
+            throw RecastError(.inputMissing, "holds no mp_rank_… folders", trail: [path])
+        }
+        self.ranks = ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) }
+    }
+
+    /// The folder that the tracker's text names.
+    private static func folder(of text: String, file: String) throws(RecastError) -> String {
+        let blanks: Set<Character> = [" ", "\n", "\r", "\t"]
+        let iteration = String(text.drop(while: blanks.contains).prefix { !blanks.contains($0) })
+        if iteration == "release" { return "release" }
+        guard let number = Int(iteration), number >= 0, iteration.utf8.count < 12 else {
+            throw .malformed(file, "\"\(iteration.prefix(40))\" is neither an iteration nor \"release\"")
+        }
+        let digits = String(number)
+        return "iter_" + String(repeating: "0", count: max(0, 7 - digits.count)) + digits
+    }
+
+    /// The numbers of `mp_rank_01_002`.
+    private static func numbers(of name: String) -> [Int]? {
+        guard name.hasPrefix("mp_rank_") else { return nil }
+        let parts = name.dropFirst("mp_rank_".count).split(separator: "_", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { part -> Int? in
+            guard (1...6).contains(part.utf8.count), part.utf8.allSatisfy({ (48...57).contains($0) }) else {
+                return nil
+            }
+            return Int(part)
+        }
+        return numbers.count == parts.count && (1...3).contains(parts.count) ? numbers : nil
+    }
+}

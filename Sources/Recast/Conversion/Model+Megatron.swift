@@ -1,0 +1,177 @@
+extension Model {
+    /// Lifts the ranks of a Megatron checkpoint. Source: Specs/megatron.md §3 and §6.
+    static func lift(
+        _ checkpoint: Checkpoint, _ files: MegatronFiles, _ options: Options
+    ) throws(RecastError) -> Model {
+        guard files.version >= 2 else {
+            throw RecastError(
+                .unsupported,
+                "checkpoint_version \(files.version) orders queries, keys and values in a way that cannot be read yet",
+                trail: [files.path])
+        }
+        let merging = try MegatronMerging(files)
+        var said = try Description(files, merging, options)
+        let replicas = try Self.check(merging.replicas, checkpoint, options)
+        let tensors = try said.cut(merging.tensors, files)
+        let outcome = try Lifting(
+            table: MegatronTable.table, configuration: said.configuration, biases: said.biases,
+            optional: said.isTied ? [.outputHead] : [], ignored: { _ in false }
+        ).lift(tensors, allowsUnknown: options.allowsUnknown, file: files.path)
+        var model = Model(
+            graph: outcome.graph, checkpoint: checkpoint, original: said.original, sourceTypes: nil, outcome: outcome)
+        model.notes += files.notes + said.notes
+        model.warnings += said.warnings + replicas.warnings
+        model.evidence += replicas.evidence
+        if files.arguments.hasZeroCenteredNorms { model.centreNorms() }
+        if said.isTied { try model.settleTie() }
+        return model
+    }
+
+    /// Norm weights that are stored less one get it back.
+    private mutating func centreNorms() {
+        for entry in graph.entries where entry.slot.role.isNorm && entry.slot.part == .weight {
+            graph[entry.slot] = entry.tensor.converted(to: entry.tensor.dtype, [.adding(1)])
+        }
+        notes.append("norm weights, which are stored less one, get it back")
+    }
+}
+
+// MARK: What the model is
+
+extension Model {
+    /// What arguments, tensors and the user say of a model, settled.
+    private struct Description {
+        var configuration: ModelConfiguration
+        var biases: Set<Role>
+        var isTied: Bool
+        /// The `config.json` that the user gave.
+        var original: JSON.Object?
+        var notes: [String] = []
+        var warnings: [String] = []
+
+        init(_ files: MegatronFiles, _ merging: MegatronMerging, _ options: Options) throws(RecastError) {
+            let arguments = files.arguments
+            biases = merging.biases
+            isTied = arguments.tiesEmbeddings
+            let padded = merging.tensors.first { $0.name == "embedding.word_embeddings.weight" }?.tensor.rowCount
+            guard let padded else { throw .malformed(files.path, "has no embedding.word_embeddings.weight") }
+            // A bias on query, key and value alone is what sets Qwen2 apart.
+            let family = biases == [.query, .key, .value] ? "qwen2" : "llama"
+            let told = arguments.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
+            configuration = try arguments.configuration(family: family, vocabularySize: told ?? padded)
+            guard merging.layerCount == configuration.layerCount else {
+                throw .malformed(
+                    files.path,
+                    "the stages have \(merging.layerCount) layers together, args.num_layers is \(configuration.layerCount)"
+                )
+            }
+            if let path = options.huggingFaceConfiguration { try settle(with: path, files) }
+            if let size = options.vocabularySize {
+                if original != nil, size != configuration.vocabularySize {
+                    warnings.append(
+                        "--vocab-size \(size) is taken, not the \(configuration.vocabularySize) of --hf-config")
+                    original?["vocab_size"] = .int(size)
+                }
+                configuration.vocabularySize = size
+            } else if original == nil, told == nil {
+                warnings.append(
+                    "the checkpoint does not say how many of its \(padded) rows of vocabulary are padding: all are kept; "
+                        + "--vocab-size N or --hf-config FILE leave the others out")
+            }
+            guard configuration.vocabularySize <= padded else {
+                throw .malformed(
+                    files.path,
+                    "a vocabulary of \(configuration.vocabularySize) does not fit the \(padded) rows of the embedding")
+            }
+        }
+
+        /// What Hugging Face's description says counts, and what differs is said.
+        private mutating func settle(with path: String, _ files: MegatronFiles) throws(RecastError) {
+            let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
+            let bytes = try FileSource(path: file).contents(limit: 1 << 28)
+            guard let object = try JSON(parsing: bytes, file: file).object else {
+                throw .malformed(file, at: 0, "is not a JSON object")
+            }
+            let family = try Family.of(object, file: file)
+            let reader = HuggingFaceConfiguration(object: object, file: file)
+            let theirs = try reader.configuration(of: family)
+            let differences = theirs.disagreements(with: configuration)
+            guard differences.sizes.isEmpty else {
+                let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
+                throw .malformed(file, "describes another model:\n  " + lines.joined(separator: "\n  "))
+            }
+            for difference in differences.others {
+                warnings.append(
+                    "\(difference.name): \(Path.name(file)) says \(difference.mine), the checkpoint \(difference.theirs); "
+                        + "\(Path.name(file)) is believed")
+            }
+            if try reader.tiesEmbeddings(family) != isTied {
+                warnings.append(
+                    "\(Path.name(file)) \(isTied ? "does not tie" : "ties") head and embedding, the checkpoint "
+                        + "\(isTied ? "does" : "does not"); the tensors decide")
+                isTied = true
+            }
+            configuration = theirs
+            biases = try reader.biases(of: family)
+            original = object
+        }
+
+        /// Leaves the rows out that only pad the vocabulary.
+        mutating func cut(_ tensors: [NamedTensor], _ files: MegatronFiles) throws(RecastError) -> [NamedTensor] {
+            let size = configuration.vocabularySize
+            var padded = 0
+            let cut = tensors.map { tensor in
+                guard let role = MegatronTable.table.match(tensor.name)?.row.roles.first,
+                    role == .tokenEmbedding || role == .outputHead, tensor.tensor.rowCount > size
+                else { return tensor }
+                padded = tensor.tensor.rowCount
+                return NamedTensor(tensor.name, tensor.tensor.rows(0..<size))
+            }
+            if padded > 0 {
+                notes.append("\(padded - size) rows that pad the vocabulary of \(size) to \(padded) are left out")
+            }
+            return cut
+        }
+    }
+}
+
+// MARK: What ranks have alike
+
+extension Model {
+    /// Compares what several ranks have each for themselves.
+    ///
+    /// - Throws: `malformedInput` naming tensors, ranks and the largest difference, unless that is allowed.
+    private static func check(
+        _ replicas: [MegatronMerging.Replicas], _ checkpoint: Checkpoint, _ options: Options
+    ) throws(RecastError) -> (warnings: [String], evidence: [Evidence]) {
+        guard !replicas.isEmpty else { return ([], []) }
+        let pool = FilePool(checkpoint.files)
+        var reader = Reader(files: pool)
+        var other = Reader(files: pool)
+        var differences: [String] = []
+        var byteCount = 0
+        for replica in replicas {
+            let first = replica.tensors[0]
+            for (rank, tensor) in replica.tensors.dropFirst() {
+                byteCount += 2 * tensor.byteCount
+                guard try !first.tensor.hasSameBits(as: tensor, &reader, &other) else { continue }
+                let difference = try first.tensor.difference(from: tensor, &reader, &other)
+                differences.append(
+                    "\(replica.name) differs by up to \(difference.maximumAbsolute) between \(first.rank) and \(rank)")
+            }
+        }
+        if !differences.isEmpty, !options.allowsRankMismatch {
+            let more = differences.count > 5 ? ["\(differences.count - 5) more"] : []
+            throw .malformed(
+                checkpoint.path,
+                "ranks that must have the same differ:\n  "
+                    + (differences.prefix(5) + more).joined(separator: "\n  ")
+                    + "\n  --allow-rank-mismatch takes those of the first rank")
+        }
+        let evidence = Evidence(
+            question: "are the tensors that all tensor-parallel ranks have the same?",
+            answer: differences.isEmpty ? "yes, all \(replicas.count)" : "no: \(differences.count) differ",
+            byteCount: byteCount)
+        return (differences.map { $0 + "; the first is taken" }, [evidence])
+    }
+}

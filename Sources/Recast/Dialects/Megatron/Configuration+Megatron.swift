@@ -1,0 +1,119 @@
+extension MegatronArguments {
+    /// Whether the embedding is the head, too.
+    var tiesEmbeddings: Bool { bool("untie_embeddings_and_output_weights") != true }
+
+    /// Whether norm weights are stored less one.
+    var hasZeroCenteredNorms: Bool { bool("layernorm_zero_centered_gamma", "apply_layernorm_1p") ?? false }
+
+    /// What the arguments say of the model. Source: Specs/megatron.md §6.
+    ///
+    /// - Throws: `malformedInput` for arguments that make no model, `unsupported` for what is not of the llama kind.
+    func configuration(family: String, vocabularySize: Int) throws(RecastError) -> ModelConfiguration {
+        try checkKind()
+        let heads = try needed(int("num_attention_heads"), "num_attention_heads")
+        let hidden = try needed(int("hidden_size"), "hidden_size")
+        let isGrouped = bool("group_query_attention") ?? false
+        let groups = isGrouped ? try needed(int("num_query_groups"), "num_query_groups") : heads
+        let headDimension = try needed(int("kv_channels") ?? hidden / heads, "kv_channels")
+        guard heads.isMultiple(of: groups) else {
+            throw .malformed(file, "args name \(heads) heads in \(groups) groups")
+        }
+        guard headDimension <= HuggingFaceConfiguration.maximumHeadDimension, headDimension.isMultiple(of: 2) else {
+            throw .malformed(file, "args name heads of \(headDimension) elements, which cannot be rotated in pairs")
+        }
+        let epsilon = double("layernorm_epsilon", "norm_epsilon") ?? 1e-5
+        guard epsilon > 0, epsilon < 1 else {
+            throw .malformed(file, "args.layernorm_epsilon \(epsilon) is not a small positive number")
+        }
+        return ModelConfiguration(
+            family: family, vocabularySize: vocabularySize, hiddenSize: hidden,
+            feedForwardSize: try needed(int("ffn_hidden_size"), "ffn_hidden_size"),
+            layerCount: try needed(int("num_layers", "encoder_num_layers"), "num_layers", limit: 10_000),
+            headCount: heads, keyValueHeadCount: groups, headDimension: headDimension,
+            contextLength: try needed(int("max_position_embeddings", "seq_length") ?? 2048, "max_position_embeddings"),
+            normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: headDimension))
+    }
+
+    private func rope(dimensions: Int) throws(RecastError) -> Rope {
+        let theta = double("rotary_base") ?? 10_000
+        guard theta > 0, theta.isFinite else {
+            throw .malformed(file, "args.rotary_base is \(theta), not a positive number")
+        }
+        var scaling = Rope.Scaling.none
+        if bool("use_rope_scaling") ?? false {
+            // Megatron has no arguments for the others.
+            scaling = .llama3(
+                factor: double("rope_scaling_factor") ?? 8, lowFrequencyFactor: 1, highFrequencyFactor: 4,
+                originalContext: 8192)
+        } else if let factor = double("rotary_seq_len_interpolation_factor"), factor != 1 {
+            scaling = .linear(factor: factor)
+        }
+        return Rope(theta: theta, dimensions: dimensions, scaling: scaling)
+    }
+
+    private func needed(_ value: Int?, _ name: String, limit: Int = 1 << 31) throws(RecastError) -> Int {
+        guard let value else { throw .malformed(file, "args.\(name) is missing") }
+        guard value > 0, value <= limit else {
+            throw .malformed(file, "args.\(name) is \(value), not from 1 to \(limit)")
+        }
+        return value
+    }
+
+    private func checkKind() throws(RecastError) {
+        func refuse(_ what: String) -> RecastError { RecastError(.unsupported, what, trail: [file]) }
+        if let count = int("num_experts"), count > 0 {
+            throw refuse("models with experts cannot be read from Megatron checkpoints yet")
+        }
+        if bool("multi_latent_attention") ?? false {
+            throw refuse("models with multi-latent attention cannot be read from Megatron checkpoints yet")
+        }
+        if let kind = string("normalization"), kind != "RMSNorm" {
+            throw refuse("models with \(kind) cannot be read; those with RMSNorm can")
+        }
+        guard bool("swiglu") != false else { throw refuse("models without SwiGLU cannot be read") }
+        if let kind = string("position_embedding_type"), kind != "rope" {
+            throw refuse("positions of type \(kind) cannot be read; rope can")
+        }
+        if let part = double("rotary_percent"), part != 1 {
+            throw refuse("models of which only a part (\(part)) of each head turns cannot be read yet")
+        }
+        guard bool("rotary_interleaved") != true else {
+            throw refuse("models whose rotary pairs are neighbours cannot be read from Megatron checkpoints yet")
+        }
+    }
+}
+
+extension ModelConfiguration {
+    /// What another description of the same model says differently: sizes that its tensors must have, and what only the
+    /// description can say.
+    func disagreements(
+        with other: ModelConfiguration
+    ) -> (sizes: [Disagreement], others: [Disagreement]) {
+        // swift-format-ignore
+        let sizes: [(String, Int, Int)] = [
+            ("hidden size",        hiddenSize,        other.hiddenSize),
+            ("feed-forward size",  feedForwardSize,   other.feedForwardSize),
+            ("layers",             layerCount,        other.layerCount),
+            ("attention heads",    headCount,         other.headCount),
+            ("key-value heads",    keyValueHeadCount, other.keyValueHeadCount),
+            ("head dimension",     headDimension,     other.headDimension),
+        ]
+        // swift-format-ignore
+        let others: [(String, String, String)] = [
+            ("rotary base",    "\(rope.theta)",     "\(other.rope.theta)"),
+            ("rotary scaling", "\(rope.scaling)",   "\(other.rope.scaling)"),
+            ("norm epsilon",   "\(normEpsilon)",    "\(other.normEpsilon)"),
+            ("context length", "\(contextLength)",  "\(other.contextLength)"),
+        ]
+        return (
+            sizes.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: "\($0.1)", theirs: "\($0.2)") },
+            others.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: $0.1, theirs: $0.2) }
+        )
+    }
+
+    struct Disagreement: Sendable, Hashable {
+        var name: String
+        var mine: String
+        var theirs: String
+    }
+}

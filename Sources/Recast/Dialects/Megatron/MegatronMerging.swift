@@ -1,0 +1,114 @@
+/// The tensors of all ranks put together, under the names of whole models.
+///
+/// Source: Specs/megatron.md §3.
+struct MegatronMerging {
+    /// Under names of the local spelling, with the layers of the whole model.
+    private(set) var tensors: [NamedTensor] = []
+    /// What several ranks have and must have alike.
+    private(set) var replicas: [Replicas] = []
+    private(set) var layerCount = 0
+
+    /// A tensor that several ranks have each for themselves.
+    struct Replicas {
+        var name: String
+        var tensors: [(rank: String, tensor: LazyTensor)]
+    }
+
+    /// A virtual stage of one rank.
+    private struct Chunk {
+        var rank: String
+        var tensors: [MegatronNames.Numbered: LazyTensor]
+        /// In the order of the file.
+        var order: [MegatronNames.Numbered]
+        var layerCount: Int
+    }
+
+    /// - Throws: `malformedInput` where ranks do not fit together.
+    init(_ files: MegatronFiles) throws(RecastError) {
+        // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
+        // stage.
+        for chunk in 0..<files.sizes.virtualPipeline {
+            for stage in 0..<files.sizes.pipeline { try add(chunk: chunk, stage: stage, of: files) }
+        }
+    }
+
+    private mutating func add(chunk index: Int, stage: Int, of files: MegatronFiles) throws(RecastError) {
+        var chunks: [Chunk] = []
+        for rank in 0..<files.sizes.tensor {
+            // With experts, a rank may be there several times; the tensors that are not of experts are the same in each.
+            let place = files.ranks.keys.filter { $0.pipeline == stage && $0.tensor == rank }.min()!
+            chunks.append(try Self.chunk(index, of: files.ranks[place]!))
+        }
+        let first = chunks[0]
+        for chunk in chunks.dropFirst() {
+            if let name = first.order.first(where: { chunk.tensors[$0] == nil }) {
+                throw .malformed(
+                    files.path, "\(name.name(firstLayer: 0)) is in \(first.rank), but not in \(chunk.rank)")
+            }
+            if let name = chunk.order.first(where: { first.tensors[$0] == nil }) {
+                throw .malformed(
+                    files.path, "\(name.name(firstLayer: 0)) is in \(chunk.rank), but not in \(first.rank)")
+            }
+        }
+        for name in first.order {
+            let parts = chunks.map { ($0.rank, $0.tensors[name]!) }
+            try add(name.name(firstLayer: layerCount), parts, path: files.path)
+        }
+        layerCount += first.layerCount
+    }
+
+    private mutating func add(
+        _ name: String, _ parts: [(rank: String, tensor: LazyTensor)], path: String
+    ) throws(RecastError) {
+        let first = parts[0].tensor
+        for (rank, part) in parts.dropFirst() where part.shape != first.shape || part.dtype != first.dtype {
+            throw .malformed(
+                path,
+                "\(name) is \(first.dtype) \(first.shape) in \(parts[0].rank), but \(part.dtype) \(part.shape) in \(rank)"
+            )
+        }
+        guard let match = MegatronTable.table.match(name) else {
+            // For the caller to refuse.
+            tensors.append(NamedTensor(name, first))
+            return
+        }
+        let split = MegatronTable.split(of: match)
+        if split == .halves, !first.rowCount.isMultiple(of: 2) {
+            throw .malformed(path, "\(name) has \(first.rowCount) rows in \(parts[0].rank), which have no halves")
+        }
+        if split == .columns, first.shape.count != 2 {
+            throw .malformed(path, "\(name) has the shape \(first.shape) in \(parts[0].rank), which has no columns")
+        }
+        tensors.append(NamedTensor(name, split.merge(parts.map(\.tensor))))
+        if split == .replicated, parts.count > 1 { replicas.append(Replicas(name: name, tensors: parts)) }
+    }
+
+    private static func chunk(_ index: Int, of rank: MegatronRank) throws(RecastError) -> Chunk {
+        var chunk = Chunk(rank: rank.name, tensors: [:], order: [], layerCount: 0)
+        var layers: Set<Int> = []
+        for tensor in rank.chunks.indices.contains(index) ? rank.chunks[index] : [] {
+            let name = MegatronNames.canonical(tensor.name)
+            guard chunk.tensors.updateValue(tensor.tensor, forKey: name) == nil else {
+                throw .malformed(rank.file, "\(tensor.name) is there under two names")
+            }
+            chunk.order.append(name)
+            if let layer = name.layer { layers.insert(layer) }
+        }
+        chunk.layerCount = layers.count
+        guard layers.allSatisfy({ $0 < layers.count }) else {
+            let missing = (0..<layers.count).first { !layers.contains($0) }!
+            throw .malformed(rank.file, "has \(layers.count) layers, but none with the number \(missing)")
+        }
+        return chunk
+    }
+}
+
+extension MegatronMerging {
+    /// The roles whose layers have a bias in any layer.
+    var biases: Set<Role> {
+        tensors.reduce(into: []) { roles, tensor in
+            guard let match = MegatronTable.table.match(tensor.name), match.part == .bias else { return }
+            roles.formUnion(match.row.roles)
+        }
+    }
+}

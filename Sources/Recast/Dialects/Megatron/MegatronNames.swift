@@ -1,0 +1,63 @@
+/// The spellings of Megatron's names: of its own modules, of Transformer Engine's, and of the programs before the core.
+///
+/// Source: Specs/megatron.md §2.1.
+enum MegatronNames {
+    // swift-format-ignore
+    private static let beginnings: [(old: String, new: String)] = [
+        ("language_model.encoder.",            "decoder."),
+        ("language_model.transformer.",        "decoder."),
+        ("language_model.embedding.",          "embedding."),
+        ("language_model.output_layer.",       "output_layer."),
+        // The copy of a tied embedding on the last stage.
+        ("word_embeddings_for_head.",          "output_layer."),
+        ("decoder.final_norm.",                "decoder.final_layernorm."),
+    ]
+
+    /// Behind the number of the layer.
+    // swift-format-ignore
+    private static let modules: [(old: String, new: String)] = [
+        ("attention.",                                    "self_attention."),
+        ("self_attention.query_key_value.",               "self_attention.linear_qkv."),
+        ("self_attention.dense.",                         "self_attention.linear_proj."),
+        ("self_attention.linear_qkv.layer_norm_",         "input_layernorm."),
+        ("input_norm.",                                   "input_layernorm."),
+        ("mlp.dense_h_to_4h.",                            "mlp.linear_fc1."),
+        ("mlp.dense_4h_to_h.",                            "mlp.linear_fc2."),
+        ("mlp.linear_fc1.layer_norm_",                    "pre_mlp_layernorm."),
+        ("post_attention_norm.",                          "pre_mlp_layernorm."),
+        ("post_attention_layernorm.",                     "pre_mlp_layernorm."),
+    ]
+
+    /// A name with the number of its layer taken out.
+    struct Numbered: Sendable, Hashable {
+        /// With `#` in place of the layer's number.
+        var template: String
+        /// Counted from the beginning of the stage, or of its virtual stage.
+        var layer: Int?
+
+        /// The whole name, with the layer counted from the beginning of the model.
+        func name(firstLayer: Int) -> String {
+            guard let layer else { return template }
+            return template.replacing("#", with: String(firstLayer + layer), maxReplacements: 1)
+        }
+    }
+
+    private static let layers = "decoder.layers."
+
+    /// A name of any spelling in that of Megatron core's own modules.
+    static func canonical(_ name: String) -> Numbered {
+        var name = name
+        // Wrappers of modules.
+        while name.hasPrefix("module.") { name = String(name.dropFirst("module.".count)) }
+        for (old, new) in beginnings where name.hasPrefix(old) { name = new + name.dropFirst(old.count) }
+        guard name.hasPrefix(layers) else { return Numbered(template: name, layer: nil) }
+        let numbered = name.dropFirst(layers.count)
+        let digits = numbered.prefix { $0 != "." }
+        guard let layer = Int(digits), String(layer) == digits, (0..<1 << 20).contains(layer),
+            numbered.count > digits.count
+        else { return Numbered(template: name, layer: nil) }
+        var rest = String(numbered.dropFirst(digits.count + 1))
+        for (old, new) in modules where rest.hasPrefix(old) { rest = new + rest.dropFirst(old.count) }
+        return Numbered(template: layers + "#." + rest, layer: layer)
+    }
+}

@@ -1,0 +1,31 @@
+/// Megatron's names for the tensors of a model of the llama kind, and how ranks share them.
+///
+/// Names are those of Megatron core's own modules (the "local" ones); `MegatronNames` turns other spellings into them.
+/// Source: Specs/megatron.md §2.1 and §3.1.
+enum MegatronTable {
+    // swift-format-ignore
+    private static let rows: [(row: Row, split: MegatronSplit)] = [
+        (Row(.tokenEmbedding,        "embedding.word_embeddings.weight"),                                  .rows),
+        (Row(.attentionNorm,         "decoder.layers.{layer}.input_layernorm.weight"),                     .replicated),
+        (Row([.query, .key, .value], "decoder.layers.{layer}.self_attention.linear_qkv.{weight,bias}",
+             layout: .interleavedGroups),                                                                  .rows),
+        (Row(.attentionOutput,       "decoder.layers.{layer}.self_attention.linear_proj.{weight,bias}"),   .columns),
+        (Row(.feedForwardNorm,       "decoder.layers.{layer}.pre_mlp_layernorm.weight"),                   .replicated),
+        (Row([.gate, .up],           "decoder.layers.{layer}.mlp.linear_fc1.{weight,bias}",
+             layout: .stacked),                                                                            .halves),
+        (Row(.down,                  "decoder.layers.{layer}.mlp.linear_fc2.{weight,bias}"),               .columns),
+        (Row(.outputNorm,            "decoder.final_layernorm.weight"),                                    .replicated),
+        (Row(.outputHead,            "output_layer.weight"),                                               .rows),
+    ]
+
+    static let table = MappingTable(rows.map(\.row))
+
+    private static let splits = Dictionary(uniqueKeysWithValues: rows.map { ($0.row.stem, $0.split) })
+
+    /// How ranks share the tensor of a row. A bias of a layer whose columns they share is added after their sum: all have
+    /// it.
+    static func split(of match: MappingTable.Match) -> MegatronSplit {
+        let split = splits[match.row.stem] ?? .replicated
+        return match.part == .bias && split == .columns ? .replicated : split
+    }
+}

@@ -1,0 +1,248 @@
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// Ranks that the tests split themselves, put together again.
+struct MegatronTests {
+    /// The numbers of every tensor by its name in llama layout.
+    private func numbers(of model: Model) throws -> [String: MegatronBuilder.Matrix] {
+        var reader = Reader(files: FilePool(model.files))
+        var found: [String: MegatronBuilder.Matrix] = [:]
+        for entry in model.graph.entries {
+            let row = Family.llama.table.row(of: entry.slot.role)!
+            let bytes = try entry.tensor.bytes(using: &reader)
+            let values = bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            found[row.name(layer: entry.slot.layer, entry.slot.part)] = MegatronBuilder.Matrix(
+                entry.tensor.shape[0], entry.tensor.shape.count > 1 ? entry.tensor.shape[1] : nil, values)
+        }
+        return found
+    }
+
+    private func read(
+        _ builder: MegatronBuilder, _ truth: [String: MegatronBuilder.Matrix], allowsRankMismatch: Bool = false
+    ) throws -> (model: Model, numbers: [String: MegatronBuilder.Matrix]) {
+        let directory = TemporaryDirectory()
+        builder.write(truth, to: directory)
+        var options = Model.Options()
+        options.vocabularySize = builder.vocabulary
+        options.allowsRankMismatch = allowsRankMismatch
+        let model = try Model(Checkpoint(path: directory.path), options: options)
+        return (model, try numbers(of: model))
+    }
+
+    // MARK: Laws
+
+    @Test(arguments: MegatronBuilder.Spelling.allCases, [1, 2, 4]) func spellings(
+        spelling: MegatronBuilder.Spelling, tensorRanks: Int
+    ) throws {
+        for (isTied, hasBias) in [(false, false), (true, false), (false, true), (true, true)] {
+            for stages in [[[2]], [[1, 1]], [[0, 2]]] {
+                var builder = MegatronBuilder()
+                builder.spelling = spelling
+                builder.tensorRanks = tensorRanks
+                (builder.isTied, builder.hasBias, builder.stages) = (isTied, hasBias, stages)
+                let truth = builder.truth()
+                let (model, numbers) = try read(builder, truth)
+                #expect(numbers == truth)
+                #expect(model.graph.isTied == isTied)
+                #expect(model.graph.configuration.family == (hasBias ? "qwen2" : "llama"))
+            }
+        }
+    }
+
+    /// Random shapes, up to 16 tensor-parallel ranks, more of them than key-value heads, uneven and virtual stages.
+    @Test(arguments: 0..<24 as Range<UInt64>) func randomLayouts(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        var builder = MegatronBuilder()
+        builder.tensorRanks = [1, 2, 4, 8, 16].randomElement(using: &random)!
+        builder.headDimension = [4, 8].randomElement(using: &random)!
+        builder.groups = [1, 2, 4].randomElement(using: &random)!
+        builder.heads = 16
+        builder.hidden = 8 * Int.random(in: 1...5, using: &random)
+        builder.feedForward = builder.tensorRanks * Int.random(in: 1...5, using: &random)
+        builder.vocabulary = Int.random(in: 5...60, using: &random)
+        builder.padded = (builder.vocabulary + builder.tensorRanks - 1) / builder.tensorRanks * builder.tensorRanks
+        builder.isTied = Bool.random(using: &random)
+        builder.hasBias = Bool.random(using: &random)
+        builder.spelling = MegatronBuilder.Spelling.allCases.randomElement(using: &random)!
+        let pipeline = Int.random(in: 1...4, using: &random)
+        builder.stages = (0..<(pipeline == 1 ? 1 : Int.random(in: 1...3, using: &random))).map { _ in
+            (0..<pipeline).map { _ in Int.random(in: 0...2, using: &random) }
+        }
+        builder.stages[0][0] += 1
+        builder.layers = builder.stages.joined().reduce(0, +)
+        // Rows of queries, keys and values must divide, too.
+        guard ((16 + 2 * builder.groups) * builder.headDimension).isMultiple(of: builder.tensorRanks) else { return }
+        let truth = builder.truth(seed: seed)
+        #expect(try read(builder, truth).numbers == truth)
+    }
+
+    /// Norm weights that are stored less one.
+    @Test func zeroCenteredNorms() throws {
+        var builder = MegatronBuilder()
+        builder.changeArguments = { _, arguments in arguments["apply_layernorm_1p"] = true }
+        let truth = builder.truth()
+        let (_, numbers) = try read(builder, truth)
+        for (name, matrix) in truth {
+            let expected = name.hasSuffix("norm.weight") ? matrix.values.map { $0 + 1 } : matrix.values
+            #expect(numbers[name]?.values == expected, "\(name)")
+        }
+    }
+
+    // MARK: Bad input
+
+    private func refusal(_ builder: MegatronBuilder, after change: (TemporaryDirectory) -> Void = { _ in }) -> String {
+        let directory = TemporaryDirectory()
+        builder.write(builder.truth(), to: directory)
+        change(directory)
+        do {
+            _ = try Model(Checkpoint(path: directory.path))
+            return "nothing was refused"
+        } catch { return "\(error)" }
+    }
+
+    private var split: MegatronBuilder {
+        var builder = MegatronBuilder()
+        builder.tensorRanks = 2
+        builder.stages = [[1, 1]]
+        return builder
+    }
+
+    @Test func missingRank() {
+        let text = refusal(split) { $0.remove("iter_0000007/mp_rank_01_001") }
+        #expect(text.contains("tensor rank 1 of stage 1"), "\(text)")
+        #expect(refusal(split) { $0.remove("iter_0000007") }.contains("iter_0000007"))
+        #expect(
+            refusal(split) { $0.remove("iter_0000007/mp_rank_01_001/model_optim_rng.pt") }.contains("mp_rank_01_001"))
+    }
+
+    @Test func rankOfAnotherRun() {
+        for (key, value) in [("num_layers", 3), ("padded_vocab_size", 64), ("tensor_model_parallel_size", 4)] {
+            var builder = split
+            builder.changeArguments = { folder, arguments in
+                if folder == "mp_rank_01_000" { arguments[key] = value }
+            }
+            let text = refusal(builder)
+            #expect(text.contains("another run") && text.contains(key) && text.contains("mp_rank_01_000"), "\(text)")
+        }
+    }
+
+    @Test func ranksThatDiffer() throws {
+        var builder = split
+        builder.changeTensors = { folder, tensors in
+            guard folder == "mp_rank_01_000" else { return }
+            let index = tensors.firstIndex { $0.name.hasSuffix("input_layernorm.weight") }!
+            tensors[index].matrix.values[3] += 0.5
+        }
+        let text = refusal(builder)
+        for part in ["mp_rank_00_000", "mp_rank_01_000", "0.5", "input_layernorm", "--allow-rank-mismatch"] {
+            #expect(text.contains(part), "\(text)")
+        }
+        let truth = builder.truth()
+        let (model, numbers) = try read(builder, truth, allowsRankMismatch: true)
+        #expect(numbers == truth)
+        #expect(model.warnings.contains { $0.contains("input_layernorm") })
+    }
+
+    @Test func tensorsThatDoNotFit() {
+        func changed(_ change: @escaping (String, inout [(name: String, matrix: MegatronBuilder.Matrix)]) -> Void)
+            -> String
+        {
+            var builder = split
+            builder.changeTensors = change
+            return refusal(builder)
+        }
+        // In one rank only.
+        let lone = changed { folder, tensors in if folder == "mp_rank_01_001" { tensors.removeFirst() } }
+        #expect(lone.contains("is in mp_rank_00_001, but not in mp_rank_01_001"), "\(lone)")
+        // Everywhere the same, but nowhere known.
+        let unknown = changed { _, tensors in tensors.append(("decoder.layers.0.mlp.extra.weight", tensors[0].matrix)) }
+        #expect(unknown.contains("unknown") && unknown.contains("mlp.extra"), "\(unknown)")
+        // Of another shape in one rank.
+        let shape = changed { folder, tensors in
+            if folder == "mp_rank_01_000" { tensors[1].matrix = .init(1, nil, [1]) }
+        }
+        #expect(shape.contains("[1] in mp_rank_01_000"), "\(shape)")
+        // A layer that is left out.
+        let gap = changed { _, tensors in
+            for index in tensors.indices {
+                tensors[index].name = tensors[index].name.replacing("layers.0", with: "layers.1")
+            }
+        }
+        #expect(gap.contains("none with the number 0"), "\(gap)")
+    }
+
+    @Test func contradictions() throws {
+        func told(_ key: String, _ value: Any?) -> String {
+            var builder = split
+            builder.changeArguments = { _, arguments in arguments[key] = value }
+            return refusal(builder)
+        }
+        #expect(told("num_layers", 5).contains("2 layers together"))
+        #expect(told("hidden_size", 64).contains("input_layernorm.weight"))
+        #expect(told("normalization", "LayerNorm").contains("RMSNorm"))
+        #expect(told("swiglu", false).contains("SwiGLU"))
+        #expect(told("num_attention_heads", nil).contains("num_attention_heads"))
+        #expect(told("num_experts", 4).contains("experts"))
+        #expect(told("rotary_base", -1).contains("rotary_base"))
+        #expect(told("pipeline_model_parallel_size", 1).contains("does not fit"))
+        #expect(told("tensor_model_parallel_size", 1 << 40).contains("parallel size"))
+
+        let directory = TemporaryDirectory()
+        split.write(split.truth(), to: directory)
+        var options = Model.Options()
+        options.vocabularySize = 33
+        #expect(throws: RecastError.self) { try Model(Checkpoint(path: directory.path), options: options) }
+    }
+
+    /// What Hugging Face's configuration says is believed, and the difference is said.
+    @Test func foreignConfiguration() throws {
+        let directory = TemporaryDirectory()
+        split.write(split.truth(), to: directory)
+        var configuration = SmallModel("llama").configuration
+        configuration["vocab_size"] = 21
+        configuration["rope_theta"] = 500000.0
+        var options = Model.Options()
+        options.huggingFaceConfiguration = directory.write("config.json", JSON.object(configuration).serialized())
+        let model = try Model(Checkpoint(path: directory.path), options: options)
+        #expect(model.graph.configuration.rope.theta == 500_000)
+        #expect(model.graph.configuration.vocabularySize == 21)
+        #expect(model.warnings.contains { $0.contains("500000") && $0.contains("10000") })
+
+        configuration["num_attention_heads"] = 8
+        configuration["head_dim"] = 8
+        directory.write("config.json", JSON.object(configuration).serialized())
+        #expect(throws: RecastError.self) { try Model(Checkpoint(path: directory.path), options: options) }
+    }
+
+    /// Damaged files are refused, whatever is damaged, and never read past.
+    @Test func damagedFiles() throws {
+        let directory = TemporaryDirectory()
+        var builder = MegatronBuilder()
+        builder.layers = 1
+        builder.stages = [[1]]
+        builder.write(builder.truth(), to: directory)
+        let name = "iter_0000007/mp_rank_00/model_optim_rng.pt"
+        let whole = try FileSource.contents(of: directory.file(name))
+        var random = SeededGenerator(seed: 5)
+        for round in 0..<400 {
+            var bytes = whole
+            if round.isMultiple(of: 8) {
+                bytes.removeLast(Int.random(in: 1..<bytes.count, using: &random))
+            } else {
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    // The pickle and the directory, where something can be said.
+                    let limit = 4000
+                    let place =
+                        Bool.random(using: &random)
+                        ? Int.random(in: 0..<limit, using: &random)
+                        : bytes.count - 1 - Int.random(in: 0..<limit, using: &random)
+                    bytes[place] = UInt8.random(in: 0...255, using: &random)
+                }
+            }
+            directory.write(name, bytes)
+            _ = try? Model(Checkpoint(path: directory.path))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// Checkpoints that Megatron itself wrote, against the same models in safetensors by transformers.
+@Suite(.enabled(if: Fixtures.hasGolden))
+struct MegatronGoldenTests {
+    // swift-format-ignore
+    static let torch: [(path: String, model: String)] = [
+        ("mlm_main_bridge/llama_g4_fp32/tp1_pp1",                    "llama_g4_fp32"),
+        ("mlm_main_bridge/llama_g4_fp32/tp2_pp1",                    "llama_g4_fp32"),
+        ("mlm_main_bridge/llama_g4_fp32/tp1_pp2",                    "llama_g4_fp32"),
+        ("mlm_main_bridge/llama_g4_fp32/tp2_pp2",                    "llama_g4_fp32"),
+        ("mlm_main_bridge/llama_g2_tied_bf16/tp1_pp1_release",       "llama_g2_tied_bf16"),
+        ("mlm_main_bridge/llama_g2_tied_bf16/tp1_pp2",               "llama_g2_tied_bf16"),
+        ("mlm_main_bridge/llama_g4_bf16/tp2_pp2",                    "llama_g4_bf16"),
+        ("mlm_main_bridge/llama_g4_bf16/tp1_pp2_first1",             "llama_g4_bf16"),
+        ("mlm_main_bridge/llama_g4_bf16/tp2_pp2_vppl1",              "llama_g4_bf16"),
+        ("mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",                  "qwen2_bias_bf16"),
+        ("mlm_0120_tool/llama_g4_fp32_legacynames/tp2_pp2",          "llama_g4_fp32"),
+        ("mlm_0120_tool/llama_g2_tied_bf16_legacynames/tp2_pp2",     "llama_g2_tied_bf16"),
+        ("SYNTHETIC_te_names/llama_g4_bf16/tp2_pp2",                 "llama_g4_bf16"),
+    ]
+
+    private func contents(_ path: String) throws -> [String: [UInt8]] {
+        let checkpoint = try Checkpoint(path: path)
+        var reader = Reader(files: FilePool(checkpoint.files))
+        var contents: [String: [UInt8]] = [:]
+        for tensor in checkpoint.tensors {
+            contents["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(
+                using: &reader)
+        }
+        return contents
+    }
+
+    /// With the original configuration: every bit, and the configuration itself.
+    @Test(arguments: torch) func toHuggingFace(path: String, model: String) throws {
+        let directory = TemporaryDirectory()
+        let destination = directory.file("out")
+        let source = try Checkpoint(path: Fixtures.golden("megatron/torch/" + path))
+        let truth = Fixtures.golden("megatron/hf/" + model)
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        options.huggingFaceConfiguration = truth
+        let plan = try Planning(source, options).plan(destination: destination)
+        #expect(plan.exactness == .bit)
+        // The rotary base that an old tool writes wrongly, and nothing else of weight.
+        #expect(
+            plan.warnings.contains { $0.contains("rotary base") && $0.contains("10000") } == path.hasPrefix("mlm_0120"))
+        _ = try Conversion(plan, to: destination).run()
+        let written = try contents(destination)
+        #expect(written.count > 30)
+        #expect(try written == contents(truth))
+        let read = try Model(Checkpoint(path: destination)).graph.configuration
+        #expect(try read == Model(Checkpoint(path: truth)).graph.configuration)
+    }
+
+    /// With nothing but the checkpoint: the same numbers, and a vocabulary that is cut or said to be padded.
+    @Test(arguments: torch) func byItself(path: String, model: String) throws {
+        let checkpoint = try Checkpoint(path: Fixtures.golden("megatron/torch/" + path))
+        var options = Model.Options()
+        options.vocabularySize = 250
+        let graph = try Model(checkpoint, options: options).graph
+        let truth = try Model(Checkpoint(path: Fixtures.golden("megatron/hf/" + model)))
+        #expect(graph.configuration.family == truth.graph.configuration.family)
+        #expect(graph.isTied == truth.graph.isTied)
+        #expect(Set(graph.entries.map(\.slot)) == Set(truth.graph.entries.map(\.slot)))
+        var reader = Reader(files: FilePool(checkpoint.files))
+        var other = Reader(files: FilePool(truth.files))
+        for entry in truth.graph.entries {
+            #expect(try graph[entry.slot]?.hasSameBits(as: entry.tensor, &reader, &other) == true, "\(entry.slot)")
+        }
+        // Some writers say how many tokens there are, the others how many rows.
+        let padded = try Model(checkpoint)
+        let isTold = padded.graph.configuration.vocabularySize == 250
+        #expect(isTold || padded.graph.configuration.vocabularySize == 256)
+        #expect(padded.warnings.contains { $0.contains("--vocab-size") } != isTold)
+    }
+}
