@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a narrow one of a tenth, for the benchmarks.
+"""Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a shallow one, for the benchmarks.
 
     generate_checkpoint.py {large|small} DIRECTORY
 
-large: 3.1 GB, hidden size 1536. small: 0.3 GB, hidden size 512. Both: 28 layers, vocabulary 151936, BF16, tied, q/k/v biases.
+large: 3.1 GB, 28 layers. small: 0.7 GB, 2 layers. Both: hidden size 1536, vocabulary 151936, BF16, tied, q/k/v
+biases: jobs are as large in the one as in the other, and only how many there are tells the two apart.
 The numbers are drawn from one pool of normal values (standard deviation 0.02) read from a random place for each tensor: every
 value is finite and blocks differ, which is what the speed of a quantizer depends on. Nothing but the standard library.
 """
@@ -15,8 +16,8 @@ import random
 import struct
 import sys
 
-LAYERS, VOCABULARY, KV_HEADS, HEAD = 28, 151936, 2, 128
-SIZES = {"large": (1536, 8960, 12), "small": (512, 1536, 4)}  # hidden, feed-forward, heads
+HIDDEN, FFN, HEADS, KV_HEADS, HEAD, VOCABULARY = 1536, 8960, 12, 2, 128, 151936
+LAYERS = {"large": 28, "small": 2}
 POOL = 32 << 20  # values
 DRAWN = 1 << 20  # of which drawn; the rest are shuffled pieces of them
 
@@ -32,25 +33,25 @@ def pool():
     return out
 
 
-def tensors(hidden, ffn, heads):
-    yield "model.embed_tokens.weight", [VOCABULARY, hidden]
-    for layer in range(LAYERS):
+def tensors(layers):
+    yield "model.embed_tokens.weight", [VOCABULARY, HIDDEN]
+    for layer in range(layers):
         at = f"model.layers.{layer}."
-        yield at + "input_layernorm.weight", [hidden]
-        for name, rows in (("q", heads * HEAD), ("k", KV_HEADS * HEAD), ("v", KV_HEADS * HEAD)):
-            yield at + f"self_attn.{name}_proj.weight", [rows, hidden]
+        yield at + "input_layernorm.weight", [HIDDEN]
+        for name, rows in (("q", HEADS * HEAD), ("k", KV_HEADS * HEAD), ("v", KV_HEADS * HEAD)):
+            yield at + f"self_attn.{name}_proj.weight", [rows, HIDDEN]
             yield at + f"self_attn.{name}_proj.bias", [rows]
-        yield at + "self_attn.o_proj.weight", [hidden, heads * HEAD]
-        yield at + "post_attention_layernorm.weight", [hidden]
-        yield at + "mlp.gate_proj.weight", [ffn, hidden]
-        yield at + "mlp.up_proj.weight", [ffn, hidden]
-        yield at + "mlp.down_proj.weight", [hidden, ffn]
-    yield "model.norm.weight", [hidden]
+        yield at + "self_attn.o_proj.weight", [HIDDEN, HEADS * HEAD]
+        yield at + "post_attention_layernorm.weight", [HIDDEN]
+        yield at + "mlp.gate_proj.weight", [FFN, HIDDEN]
+        yield at + "mlp.up_proj.weight", [FFN, HIDDEN]
+        yield at + "mlp.down_proj.weight", [HIDDEN, FFN]
+    yield "model.norm.weight", [HIDDEN]
 
 
-def write_weights(path, size):
+def write_weights(path, layers):
     header, offset = {"__metadata__": {"format": "pt"}}, 0
-    for name, shape in tensors(*size):
+    for name, shape in tensors(layers):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, offset + 2 * count]}
         offset += 2 * count
@@ -72,12 +73,12 @@ def write_weights(path, size):
                 left -= file.write(part)
 
 
-def write_config(directory, hidden, ffn, heads):
+def write_config(directory, layers):
     config = {
         "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "attention_dropout": 0.0,
-        "bos_token_id": 256, "eos_token_id": 256, "hidden_act": "silu", "hidden_size": hidden,
-        "initializer_range": 0.02, "intermediate_size": ffn, "max_position_embeddings": 32768,
-        "max_window_layers": LAYERS, "num_attention_heads": heads, "num_hidden_layers": LAYERS,
+        "bos_token_id": 256, "eos_token_id": 256, "hidden_act": "silu", "hidden_size": HIDDEN,
+        "initializer_range": 0.02, "intermediate_size": FFN, "max_position_embeddings": 32768,
+        "max_window_layers": layers, "num_attention_heads": HEADS, "num_hidden_layers": layers,
         "num_key_value_heads": KV_HEADS, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": None,
         "tie_word_embeddings": True, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
         "vocab_size": VOCABULARY,
@@ -124,13 +125,13 @@ def write_tokenizer(directory):
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in SIZES:
+    if len(sys.argv) != 3 or sys.argv[1] not in LAYERS:
         sys.exit("usage: generate_checkpoint.py {large|small} DIRECTORY")
-    size = SIZES[sys.argv[1]]
+    layers = LAYERS[sys.argv[1]]
     directory = sys.argv[2]
     os.makedirs(directory, exist_ok=True)
-    write_weights(os.path.join(directory, "model.safetensors"), size)
-    write_config(directory, *size)
+    write_weights(os.path.join(directory, "model.safetensors"), layers)
+    write_config(directory, layers)
     write_tokenizer(directory)
 
 

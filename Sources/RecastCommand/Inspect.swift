@@ -146,7 +146,7 @@ private struct Summary {
         return switch checkpoint.content {
         case .huggingFace(let files): "Hugging Face \(files.areTorch ? "PyTorch" : "safetensors")\(packed)"
         case .gguf(let set): "GGUF version \(set.version)\(packed)"
-        case .megatron(let files): "Megatron torch" + (files.iteration.map { ", iteration \($0)" } ?? "")
+        case .megatron(let files): "Megatron \(files.formatName)" + (files.iteration.map { ", iteration \($0)" } ?? "")
         }
     }
 
@@ -185,7 +185,7 @@ private struct Summary {
         case .gguf(let set): set.metadata.pairs.map { ($0.key, $0.value.summary) }
         case .huggingFace(let files):
             files.metadata + (files.configuration?.members.map { ($0.key, $0.value.text()) } ?? [])
-        case .megatron(let files): files.arguments.texts
+        case .megatron(let files): files.arguments?.texts ?? []
         }
     }
 

@@ -22,7 +22,7 @@ extension Model {
         model.notes += files.notes + said.notes
         model.warnings += said.warnings + replicas.warnings
         model.evidence += replicas.evidence
-        if files.arguments.hasZeroCenteredNorms { model.centreNorms() }
+        if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }
         if said.isTied { try model.settleTie() }
         return model
     }
@@ -50,22 +50,37 @@ extension Model {
         var warnings: [String] = []
 
         init(_ files: MegatronFiles, _ merging: MegatronMerging, _ options: Options) throws(RecastError) {
-            let arguments = files.arguments
             biases = merging.biases
-            isTied = arguments.tiesEmbeddings
-            let padded = merging.tensors.first { $0.name == "embedding.word_embeddings.weight" }?.tensor.rowCount
-            guard let padded else { throw .malformed(files.path, "has no embedding.word_embeddings.weight") }
+            isTied = files.arguments?.tiesEmbeddings ?? !merging.hasHead
+            guard let padded = merging.vocabularyRows else {
+                throw .malformed(files.path, "has no embedding.word_embeddings.weight")
+            }
             // A bias on query, key and value alone is what sets Qwen2 apart.
             let family = biases == [.query, .key, .value] ? "qwen2" : "llama"
-            let told = arguments.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
-            configuration = try arguments.configuration(family: family, vocabularySize: told ?? padded)
+            let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
+            let said = try files.arguments?.configuration(family: family, vocabularySize: told ?? padded)
+            if let path = options.huggingFaceConfiguration {
+                let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
+                let foreign = try Foreign(file)
+                configuration = foreign.configuration
+                if let said { warnings += try foreign.disagreements(with: said, isTied: isTied) }
+                // What says it is tied and is not is settled by the tensors.
+                isTied = isTied || foreign.isTied
+                biases = foreign.biases
+                original = foreign.object
+            } else if let said {
+                configuration = said
+            } else {
+                throw RecastError(
+                    .unsupported,
+                    "does not say what the model is like, as no args are there; --hf-config FILE, with the config.json of "
+                        + "the model, does", trail: [files.path])
+            }
             guard merging.layerCount == configuration.layerCount else {
                 throw .malformed(
                     files.path,
-                    "the stages have \(merging.layerCount) layers together, args.num_layers is \(configuration.layerCount)"
-                )
+                    "has \(merging.layerCount) layers, though \(configuration.layerCount) are said to be there")
             }
-            if let path = options.huggingFaceConfiguration { try settle(with: path, files) }
             if let size = options.vocabularySize {
                 if original != nil, size != configuration.vocabularySize {
                     warnings.append(
@@ -85,37 +100,6 @@ extension Model {
             }
         }
 
-        /// What Hugging Face's description says counts, and what differs is said.
-        private mutating func settle(with path: String, _ files: MegatronFiles) throws(RecastError) {
-            let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
-            let bytes = try FileSource(path: file).contents(limit: 1 << 28)
-            guard let object = try JSON(parsing: bytes, file: file).object else {
-                throw .malformed(file, at: 0, "is not a JSON object")
-            }
-            let family = try Family.of(object, file: file)
-            let reader = HuggingFaceConfiguration(object: object, file: file)
-            let theirs = try reader.configuration(of: family)
-            let differences = theirs.disagreements(with: configuration)
-            guard differences.sizes.isEmpty else {
-                let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
-                throw .malformed(file, "describes another model:\n  " + lines.joined(separator: "\n  "))
-            }
-            for difference in differences.others {
-                warnings.append(
-                    "\(difference.name): \(Path.name(file)) says \(difference.mine), the checkpoint \(difference.theirs); "
-                        + "\(Path.name(file)) is believed")
-            }
-            if try reader.tiesEmbeddings(family) != isTied {
-                warnings.append(
-                    "\(Path.name(file)) \(isTied ? "does not tie" : "ties") head and embedding, the checkpoint "
-                        + "\(isTied ? "does" : "does not"); the tensors decide")
-                isTied = true
-            }
-            configuration = theirs
-            biases = try reader.biases(of: family)
-            original = object
-        }
-
         /// Leaves the rows out that only pad the vocabulary.
         mutating func cut(_ tensors: [NamedTensor], _ files: MegatronFiles) throws(RecastError) -> [NamedTensor] {
             let size = configuration.vocabularySize
@@ -132,6 +116,50 @@ extension Model {
             }
             return cut
         }
+    }
+}
+
+/// What a `config.json` of Hugging Face says, which counts more than what the checkpoint says.
+private struct Foreign {
+    let file: String
+    let object: JSON.Object
+    let configuration: ModelConfiguration
+    let biases: Set<Role>
+    let isTied: Bool
+
+    init(_ file: String) throws(RecastError) {
+        let bytes = try FileSource.contents(of: file)
+        guard let object = try JSON(parsing: bytes, file: file).object else {
+            throw .malformed(file, at: 0, "is not a JSON object")
+        }
+        let family = try Family.of(object, file: file)
+        let reader = HuggingFaceConfiguration(object: object, file: file)
+        self.file = file
+        self.object = object
+        configuration = try reader.configuration(of: family)
+        biases = try reader.biases(of: family)
+        isTied = try reader.tiesEmbeddings(family)
+    }
+
+    /// Warnings for what the checkpoint says otherwise.
+    ///
+    /// - Throws: `malformedInput` where it must be another model.
+    func disagreements(with said: ModelConfiguration, isTied: Bool) throws(RecastError) -> [String] {
+        let differences = configuration.disagreements(with: said)
+        guard differences.sizes.isEmpty else {
+            let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
+            throw .malformed(file, "describes another model:\n  " + lines.joined(separator: "\n  "))
+        }
+        let name = Path.name(file)
+        var warnings = differences.others.map {
+            "\($0.name): \(name) says \($0.mine), the checkpoint \($0.theirs); \(name) is believed"
+        }
+        if isTied != self.isTied {
+            warnings.append(
+                "\(name) \(self.isTied ? "ties" : "does not tie") head and embedding, the checkpoint "
+                    + "\(isTied ? "does" : "does not"); the tensors decide")
+        }
+        return warnings
     }
 }
 

@@ -179,7 +179,7 @@ struct MegatronTests {
             builder.changeArguments = { _, arguments in arguments[key] = value }
             return refusal(builder)
         }
-        #expect(told("num_layers", 5).contains("2 layers together"))
+        #expect(told("num_layers", 5).contains("has 2 layers"))
         #expect(told("hidden_size", 64).contains("input_layernorm.weight"))
         #expect(told("normalization", "LayerNorm").contains("RMSNorm"))
         #expect(told("swiglu", false).contains("SwiGLU"))

@@ -7,20 +7,24 @@ import Testing
 @Suite(.enabled(if: Fixtures.hasGolden))
 struct MegatronGoldenTests {
     // swift-format-ignore
-    static let torch: [(path: String, model: String)] = [
-        ("mlm_main_bridge/llama_g4_fp32/tp1_pp1",                    "llama_g4_fp32"),
-        ("mlm_main_bridge/llama_g4_fp32/tp2_pp1",                    "llama_g4_fp32"),
-        ("mlm_main_bridge/llama_g4_fp32/tp1_pp2",                    "llama_g4_fp32"),
-        ("mlm_main_bridge/llama_g4_fp32/tp2_pp2",                    "llama_g4_fp32"),
-        ("mlm_main_bridge/llama_g2_tied_bf16/tp1_pp1_release",       "llama_g2_tied_bf16"),
-        ("mlm_main_bridge/llama_g2_tied_bf16/tp1_pp2",               "llama_g2_tied_bf16"),
-        ("mlm_main_bridge/llama_g4_bf16/tp2_pp2",                    "llama_g4_bf16"),
-        ("mlm_main_bridge/llama_g4_bf16/tp1_pp2_first1",             "llama_g4_bf16"),
-        ("mlm_main_bridge/llama_g4_bf16/tp2_pp2_vppl1",              "llama_g4_bf16"),
-        ("mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",                  "qwen2_bias_bf16"),
-        ("mlm_0120_tool/llama_g4_fp32_legacynames/tp2_pp2",          "llama_g4_fp32"),
-        ("mlm_0120_tool/llama_g2_tied_bf16_legacynames/tp2_pp2",     "llama_g2_tied_bf16"),
-        ("SYNTHETIC_te_names/llama_g4_bf16/tp2_pp2",                 "llama_g4_bf16"),
+    static let checkpoints: [(path: String, model: String)] = [
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp1_pp1",                    "llama_g4_fp32"),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp2_pp1",                    "llama_g4_fp32"),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp1_pp2",                    "llama_g4_fp32"),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp2_pp2",                    "llama_g4_fp32"),
+        ("torch/mlm_main_bridge/llama_g2_tied_bf16/tp1_pp1_release",       "llama_g2_tied_bf16"),
+        ("torch/mlm_main_bridge/llama_g2_tied_bf16/tp1_pp2",               "llama_g2_tied_bf16"),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2",                    "llama_g4_bf16"),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp1_pp2_first1",             "llama_g4_bf16"),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2_vppl1",              "llama_g4_bf16"),
+        ("torch/mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",                  "qwen2_bias_bf16"),
+        ("torch/mlm_0120_tool/llama_g4_fp32_legacynames/tp2_pp2",          "llama_g4_fp32"),
+        ("torch/mlm_0120_tool/llama_g2_tied_bf16_legacynames/tp2_pp2",     "llama_g2_tied_bf16"),
+        ("torch/SYNTHETIC_te_names/llama_g4_bf16/tp2_pp2",                 "llama_g4_bf16"),
+        ("torch_dist/mlm_main_bridge/llama_g4_fp32/tp1_pp1",         "llama_g4_fp32"),
+        ("torch_dist/mlm_main_bridge/llama_g4_fp32/tp2_pp2",         "llama_g4_fp32"),
+        ("torch_dist/mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",       "qwen2_bias_bf16"),
+        ("torch_dist/mlm_0161_mbridge/llama_g4_fp32/tp1_pp1",        "llama_g4_fp32"),
     ]
 
     private func contents(_ path: String) throws -> [String: [UInt8]] {
@@ -35,10 +39,10 @@ struct MegatronGoldenTests {
     }
 
     /// With the original configuration: every bit, and the configuration itself.
-    @Test(arguments: torch) func toHuggingFace(path: String, model: String) throws {
+    @Test(arguments: checkpoints) func toHuggingFace(path: String, model: String) throws {
         let directory = TemporaryDirectory()
         let destination = directory.file("out")
-        let source = try Checkpoint(path: Fixtures.golden("megatron/torch/" + path))
+        let source = try Checkpoint(path: Fixtures.golden("megatron/" + path))
         let truth = Fixtures.golden("megatron/hf/" + model)
         var options = ConversionOptions(target: .huggingFace(family: nil))
         options.huggingFaceConfiguration = truth
@@ -46,7 +50,8 @@ struct MegatronGoldenTests {
         #expect(plan.exactness == .bit)
         // The rotary base that an old tool writes wrongly, and nothing else of weight.
         #expect(
-            plan.warnings.contains { $0.contains("rotary base") && $0.contains("10000") } == path.hasPrefix("mlm_0120"))
+            plan.warnings.contains { $0.contains("rotary base") && $0.contains("10000") }
+                == path.hasPrefix("torch/mlm_0120"))
         _ = try Conversion(plan, to: destination).run()
         let written = try contents(destination)
         #expect(written.count > 30)
@@ -56,8 +61,8 @@ struct MegatronGoldenTests {
     }
 
     /// With nothing but the checkpoint: the same numbers, and a vocabulary that is cut or said to be padded.
-    @Test(arguments: torch) func byItself(path: String, model: String) throws {
-        let checkpoint = try Checkpoint(path: Fixtures.golden("megatron/torch/" + path))
+    @Test(arguments: checkpoints) func byItself(path: String, model: String) throws {
+        let checkpoint = try Checkpoint(path: Fixtures.golden("megatron/" + path))
         var options = Model.Options()
         options.vocabularySize = 250
         let graph = try Model(checkpoint, options: options).graph

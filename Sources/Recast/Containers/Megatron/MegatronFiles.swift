@@ -1,11 +1,16 @@
-/// The files of a Megatron checkpoint of the `torch` format: one for each model-parallel rank.
+/// The files of a Megatron checkpoint.
 ///
-/// Source: Specs/megatron.md §1.2.
+/// Source: Specs/megatron.md §1.2 and §5.
 public struct MegatronFiles: Sendable {
     /// The folder of the iteration.
     public let path: String
+    /// What the program was told that wrote the checkpoint; nil where that is not there.
+    public let arguments: MegatronArguments?
+    public let iteration: Int?
+    /// `checkpoint_version`, which tells in which order queries, keys and values lie.
+    let version: Double
     public let sizes: ParallelSizes
-    let ranks: [Place: MegatronRank]
+    let parts: Parts
     public let tensors: [NamedTensor]
     public let warnings: [String]
     public let notes: [String]
@@ -20,6 +25,22 @@ public struct MegatronFiles: Sendable {
         public var expertTensor = 1
 
         public init() {}
+
+        fileprivate init(_ arguments: MegatronArguments) {
+            tensor = arguments.tensorParallelSize
+            pipeline = arguments.pipelineParallelSize
+            expert = arguments.expertParallelSize
+            // Without experts, nothing is split that way.
+            expertTensor = arguments.int("num_experts") == nil ? tensor : arguments.expertTensorParallelSize
+        }
+    }
+
+    /// Where the tensors are.
+    enum Parts: Sendable {
+        /// In a file for each model-parallel rank (the format `torch`).
+        case ranks([Place: MegatronRank])
+        /// Whole (the format `torch_dist`).
+        case whole([StackedTensor])
     }
 
     /// Where a rank stands. With experts, not every place is taken.
@@ -33,32 +54,46 @@ public struct MegatronFiles: Sendable {
         }
     }
 
+    /// Tensors of several layers, or of several experts of each, that are stored as one.
+    struct StackedTensor: Sendable {
+        var name: String
+        /// The axes that count them.
+        var counts: [Int]
+        var tensors: [LazyTensor]
+    }
+
     /// What the model is called: the folder of the whole checkpoint.
     var name: String {
         let isIteration = Path.name(path) == "release" || Path.name(path).hasPrefix("iter_")
         return Path.name(isIteration && Path.directory(path) != "." ? Path.directory(path) : path)
     }
 
-    /// What all ranks know of the run, by that of the first.
-    public var arguments: MegatronArguments { first.arguments }
-    public var iteration: Int? { first.iteration }
-    var version: Double { first.version }
-    private var first: MegatronRank { ranks.min { $0.key < $1.key }!.value }
+    /// What Megatron calls the format.
+    public var formatName: String { if case .ranks = parts { "torch" } else { "torch_dist" } }
 
-    /// - Throws: `inputMissing` for ranks that are not there, `malformedInput` for ranks of another run.
+    /// - Throws: `inputMissing` for files that are not there, `malformedInput` for ranks of another run and descriptions
+    ///   that contradict the files.
     init(path: String, files: inout FileList) throws(RecastError) {
         let folder = try MegatronFolder(path: path)
+        switch folder.format {
+        case .ranks(let ranks): try self.init(ranks, path: folder.path, files: &files)
+        case .distributed: try self.init(distributed: folder.path, files: &files)
+        }
+    }
+}
+
+// MARK: A file for each rank
+
+extension MegatronFiles {
+    private init(
+        _ folders: [MegatronFolder.RankFolder], path: String, files: inout FileList
+    ) throws(RecastError) {
         var found: [MegatronRank] = []
-        for rank in folder.ranks { found.append(try MegatronRank(rank, files: &files)) }
+        for rank in folders { found.append(try MegatronRank(rank, files: &files)) }
         try Self.checkRun(found)
         let arguments = found[0].arguments
-        var sizes = ParallelSizes()
-        sizes.tensor = arguments.tensorParallelSize
-        sizes.pipeline = arguments.pipelineParallelSize
+        var sizes = ParallelSizes(arguments)
         sizes.virtualPipeline = found.map(\.chunks.count).max() ?? 1
-        sizes.expert = arguments.expertParallelSize
-        // Without experts, nothing is split that way.
-        sizes.expertTensor = arguments.int("num_experts") == nil ? sizes.tensor : arguments.expertTensorParallelSize
         let limits = 1...(1 << 16)
         for size in [sizes.tensor, sizes.pipeline, sizes.expert, sizes.expertTensor] where !limits.contains(size) {
             throw .malformed(arguments.file, "args name a parallel size of \(size)")
@@ -67,14 +102,17 @@ public struct MegatronFiles: Sendable {
         for rank in found {
             let place = try Self.place(of: rank, sizes)
             if let other = ranks.updateValue(rank, forKey: place) {
-                throw .malformed(folder.path, "\(other.name) and \(rank.name) are the same rank")
+                throw .malformed(path, "\(other.name) and \(rank.name) are the same rank")
             }
         }
-        try Self.checkComplete(ranks.keys, sizes, path: folder.path)
+        try Self.checkComplete(ranks.keys, sizes, path: path)
 
-        self.path = folder.path
+        self.path = path
+        self.arguments = arguments
         self.sizes = sizes
-        self.ranks = ranks
+        iteration = found[0].iteration
+        version = found[0].version
+        parts = .ranks(ranks)
         tensors = found.flatMap { rank in
             rank.chunks.enumerated().flatMap { index, chunk in
                 let prefix = rank.name + (rank.chunks.count > 1 ? "/model\(index)/" : "/")
@@ -83,8 +121,10 @@ public struct MegatronFiles: Sendable {
         }
         let others = Set(found.flatMap(\.others)).sorted()
         warnings = others.isEmpty ? [] : ["left out what is no tensor: \(others.abridged)"]
-        notes = found.contains(where: \.hasOptimizer) ? ["the state of the optimizer is left out"] : []
+        notes = found.contains(where: \.hasOptimizer) ? [Self.optimizerNote] : []
     }
+
+    private static let optimizerNote = "the state of the optimizer is left out"
 
     /// Ranks of one run were told the same, and stopped at the same iteration.
     private static func checkRun(_ ranks: [MegatronRank]) throws(RecastError) {
@@ -147,5 +187,77 @@ public struct MegatronFiles: Sendable {
         guard missing.isEmpty else {
             throw RecastError(.inputMissing, "some ranks are missing: \(missing.abridged)", trail: [path])
         }
+    }
+}
+
+// MARK: Whole tensors
+
+extension MegatronFiles {
+    /// What is not the model: states of optimizers, random numbers and schedules.
+    private static let others = [
+        "optimizer", "chained_", "rng_state", "rerun_state", "opt_param_scheduler", "iteration",
+    ]
+    private static let commonState = "common_state/shard_0_1"
+    private static let commonFile = "common.pt"
+
+    private init(distributed path: String, files: inout FileList) throws(RecastError) {
+        var hasOptimizer = false
+        let checkpoint = try DistributedCheckpoint(path: path) { name in
+            if name.hasPrefix("optimizer") || name.hasPrefix("chained_") { hasOptimizer = true }
+            // Placeholders of modules, which hold no weights, come by the thousand.
+            return !name.contains("._extra_state") && !Self.others.contains(where: name.hasPrefix)
+        }
+        var stacks: [StackedTensor] = []
+        var tensors: [NamedTensor] = []
+        for tensor in checkpoint.tensors {
+            let axes = MegatronNames.leadingAxes(of: tensor.name)
+            let parts = try checkpoint.tensors(of: tensor, leadingAxes: axes, files: &files)
+            stacks.append(StackedTensor(name: tensor.name, counts: Array(tensor.shape.prefix(axes)), tensors: parts))
+            tensors.append(NamedTensor(tensor.name, Self.stored(parts, shape: tensor.shape, leadingAxes: axes)))
+        }
+        let common = try Self.common(checkpoint, files: &files)
+        self.path = path
+        arguments = common.arguments
+        iteration = common.iteration
+        version = common.version
+        sizes = common.arguments.map(ParallelSizes.init) ?? ParallelSizes()
+        parts = .whole(stacks)
+        self.tensors = tensors
+        let others = checkpoint.objects.keys.filter { $0 != Self.commonState }.sorted()
+        warnings = others.isEmpty ? [] : ["left out what is no tensor: \(others.abridged)"]
+        notes = hasOptimizer ? [Self.optimizerNote] : []
+    }
+
+    /// The tensor as it is stored.
+    private static func stored(_ parts: [LazyTensor], shape: [Int], leadingAxes: Int) -> LazyTensor {
+        if leadingAxes == 0 { return parts[0] }
+        if shape.count - leadingAxes > 1 { return LazyTensor.batched(parts).reshaped(shape) }
+        return LazyTensor.stacked(parts.map { $0.reshaped([1, $0.rowCount]) }).reshaped(shape)
+    }
+
+    /// What all ranks have in common: in a file of its own, or, from core 0.19 on, in an entry.
+    private static func common(
+        _ checkpoint: DistributedCheckpoint, files: inout FileList
+    ) throws(RecastError) -> (arguments: MegatronArguments?, iteration: Int?, version: Double) {
+        let file = Path.join(checkpoint.path, commonFile)
+        let archive: TorchArchive
+        var root: Pickle.Value
+        if POSIX.status(file) != nil {
+            let source = try FileSource(path: file)
+            archive = try TorchArchive(source, as: files.add(source))
+            root = archive.pickle.root
+        } else if let place = checkpoint.objects[commonState] {
+            archive = try checkpoint.archive(place, files: &files)
+            root = archive.pickle.elements(archive.pickle.root)?.first ?? .none
+        } else {
+            return (nil, nil, 3)
+        }
+        let pickle = archive.pickle
+        let arguments = MegatronArguments(
+            pickle, pickle.value(root, "args"), file: POSIX.status(file) != nil ? file : checkpoint.path)
+        return (
+            arguments, pickle.int(pickle.value(root, "iteration")),
+            pickle.double(pickle.value(root, "checkpoint_version")) ?? 3
+        )
     }
 }

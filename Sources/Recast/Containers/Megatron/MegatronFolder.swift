@@ -1,10 +1,17 @@
-/// Where the ranks of a Megatron checkpoint of the `torch` format lie.
+/// Where the files of a Megatron checkpoint lie.
 ///
 /// Source: Specs/megatron.md §1.1 and §1.2.
 struct MegatronFolder: Sendable {
     /// The folder of one iteration.
     let path: String
-    let ranks: [RankFolder]
+    let format: Format
+
+    enum Format: Sendable {
+        /// `torch`: a file of each model-parallel rank.
+        case ranks([RankFolder])
+        /// `torch_dist`: whole tensors, in pieces.
+        case distributed
+    }
 
     /// A rank's folder by the numbers in its name.
     struct RankFolder: Sendable, Hashable {
@@ -16,12 +23,16 @@ struct MegatronFolder: Sendable {
     }
 
     static let tracker = "latest_checkpointed_iteration.txt"
+    /// What marks a finished checkpoint of the format `torch_dist`.
+    static let marker = "metadata.json"
     private static let fileNames = ["model_optim_rng.pt", "model_rng.pt"]
 
     /// Whether a directory is a checkpoint of Megatron, or an iteration of one.
     static func recognizes(_ path: String) -> Bool {
         guard let names = try? POSIX.names(in: path) else { return false }
-        return names.contains(tracker) || names.contains { numbers(of: $0) != nil }
+        return names.contains(tracker)
+            || names.contains(marker) && names.contains(DistributedCheckpoint.descriptionName)
+            || names.contains { numbers(of: $0) != nil }
     }
 
     /// - Parameter path: a checkpoint, whose last iteration is taken, or an iteration.
@@ -42,10 +53,20 @@ struct MegatronFolder: Sendable {
             names = try POSIX.names(in: path)
         }
         self.path = path
-        if names.contains("metadata.json") {
-            throw RecastError(.unsupported, "distributed checkpoints (torch_dist) cannot be read yet", trail: [path])
+        if names.contains(Self.marker) {
+            let file = Path.join(path, Self.marker)
+            let backend = try JSON(parsing: FileSource.contents(of: file, limit: 1 << 20), file: file)[
+                "sharded_backend"]
+            guard backend?.string == "torch_dist" else {
+                throw RecastError(
+                    .unsupported,
+                    "is of the format \(backend?.string ?? "nothing is known of"), which cannot be read; torch_dist can",
+                    trail: [file])
+            }
+            format = .distributed
+            return
         }
-        if names.contains(".metadata") {
+        if names.contains(DistributedCheckpoint.descriptionName) {
             throw RecastError(
                 .unsupported, "checkpoints of the formats torch_dcp and fsdp_dtensor cannot be read", trail: [path])
         }
@@ -64,7 +85,8 @@ struct MegatronFolder: Sendable {
         guard !ranks.isEmpty else {
             throw RecastError(.inputMissing, "holds no mp_rank_… folders", trail: [path])
         }
-        self.ranks = ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) }
+        format = .ranks(
+            ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) })
     }
 
     /// The folder that the tracker's text names.

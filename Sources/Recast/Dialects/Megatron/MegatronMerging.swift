@@ -25,19 +25,46 @@ struct MegatronMerging {
 
     /// - Throws: `malformedInput` where ranks do not fit together.
     init(_ files: MegatronFiles) throws(RecastError) {
-        // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
-        // stage.
-        for chunk in 0..<files.sizes.virtualPipeline {
-            for stage in 0..<files.sizes.pipeline { try add(chunk: chunk, stage: stage, of: files) }
+        switch files.parts {
+        case .ranks(let ranks): try self.init(ranks, files)
+        case .whole(let stacks): try self.init(stacks, path: files.path)
         }
     }
 
-    private mutating func add(chunk index: Int, stage: Int, of files: MegatronFiles) throws(RecastError) {
+    /// Whole tensors, of which only the names are to be settled.
+    private init(_ stacks: [MegatronFiles.StackedTensor], path: String) throws(RecastError) {
+        var layers: Set<Int> = []
+        var names: Set<ByteString> = []
+        for stack in stacks {
+            for (stored, tensor) in zip(MegatronNames.names(of: stack.name, counts: stack.counts), stack.tensors) {
+                let canonical = MegatronNames.canonical(stored)
+                let name = canonical.name(firstLayer: 0)
+                guard names.insert(ByteString(name)).inserted else {
+                    throw .malformed(path, "\(stack.name): \(name) is there under two names")
+                }
+                if let layer = canonical.layer { layers.insert(layer) }
+                tensors.append(NamedTensor(name, tensor))
+            }
+        }
+        layerCount = (layers.max() ?? -1) + 1
+    }
+
+    private init(_ ranks: [MegatronFiles.Place: MegatronRank], _ files: MegatronFiles) throws(RecastError) {
+        // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
+        // stage.
+        for chunk in 0..<files.sizes.virtualPipeline {
+            for stage in 0..<files.sizes.pipeline { try add(chunk: chunk, stage: stage, of: files, ranks) }
+        }
+    }
+
+    private mutating func add(
+        chunk index: Int, stage: Int, of files: MegatronFiles, _ ranks: [MegatronFiles.Place: MegatronRank]
+    ) throws(RecastError) {
         var chunks: [Chunk] = []
         for rank in 0..<files.sizes.tensor {
             // With experts, a rank may be there several times; the tensors that are not of experts are the same in each.
-            let place = files.ranks.keys.filter { $0.pipeline == stage && $0.tensor == rank }.min()!
-            chunks.append(try Self.chunk(index, of: files.ranks[place]!))
+            let place = ranks.keys.filter { $0.pipeline == stage && $0.tensor == rank }.min()!
+            chunks.append(try Self.chunk(index, of: ranks[place]!))
         }
         let first = chunks[0]
         for chunk in chunks.dropFirst() {
@@ -104,6 +131,12 @@ struct MegatronMerging {
 }
 
 extension MegatronMerging {
+    /// Whether there is a head, be it a copy of the embedding.
+    var hasHead: Bool { tensors.contains { $0.name == "output_layer.weight" } }
+
+    /// Rows of the embedding, the padding included.
+    var vocabularyRows: Int? { tensors.first { $0.name == "embedding.word_embeddings.weight" }?.tensor.rowCount }
+
     /// The roles whose layers have a bias in any layer.
     var biases: Set<Role> {
         tensors.reduce(into: []) { roles, tensor in

@@ -43,6 +43,35 @@ enum MegatronNames {
     }
 
     private static let layers = "decoder.layers."
+    private static let stackedExperts = "mlp.experts.experts."
+
+    /// How many axes of a stored tensor count tensors: layers whose number is not in the name, and experts.
+    ///
+    /// Source: Specs/megatron.md §5.4.
+    static func leadingAxes(of name: String) -> Int {
+        guard name.hasPrefix(layers) else { return 0 }
+        let rest = name.dropFirst(layers.count)
+        let hasNumber = rest.first?.isNumber == true
+        let afterNumber = hasNumber ? rest.drop { $0 != "." }.dropFirst() : rest
+        let experts = afterNumber.hasPrefix(stackedExperts)
+        return (hasNumber ? 0 : 1) + (experts ? 1 : 0)
+    }
+
+    /// The names of the tensors that one stored under such a name consists of, in their order.
+    static func names(of name: String, counts: [Int]) -> [String] {
+        var names = [name]
+        if leadingAxes(of: name) != counts.count { return names }
+        for (axis, count) in counts.enumerated() {
+            names = names.flatMap { name in
+                (0..<count).map { number in
+                    axis == 0 && name.dropFirst(layers.count).first?.isNumber != true
+                        ? layers + "\(number)." + name.dropFirst(layers.count)
+                        : name.replacing(stackedExperts, with: "mlp.experts.local_experts.\(number).")
+                }
+            }
+        }
+        return names
+    }
 
     /// A name of any spelling in that of Megatron core's own modules.
     static func canonical(_ name: String) -> Numbered {
