@@ -10,7 +10,7 @@ from gguf import GGUFReader
 from referee import GOLDEN, TINY, WORK, check, convert, family, golden_or_skip, report
 
 FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "q6_k": 18, "bf16": 32}
-FAMILIES = ["llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi", "qwen2_untied"]
+FAMILIES = ["llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi", "qwen2_untied", "qwen3_tied"]
 
 
 def metadata(path):

@@ -123,7 +123,13 @@ struct CommandTests {
         #expect(json["tokenizer"]?["tokens"] == 2048)
         #expect(json["tensors"]?.array?.count == 51)
         #expect(json["tensors"]?.array?.first?["crc32"]?.string?.utf8.count == 8)
-        #expect(json["targets"]?.array?.map { $0["exactness"] } == ["bit", "bit", "bit"])
+        let targets = Dictionary(
+            uniqueKeysWithValues: (json["targets"]?.array ?? []).map { ($0["target"]?.string, $0["exactness"]?.string) }
+        )
+        #expect(targets["huggingface, llama layout"] == "bit")
+        #expect(targets["huggingface, qwen2 layout"] == "bit")
+        #expect(targets["huggingface, qwen3 layout"] == "refused")
+        #expect(targets["gguf"] == "bit")
     }
 
     @Test func dryRunWritesNothing() throws {

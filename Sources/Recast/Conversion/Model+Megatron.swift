@@ -14,7 +14,7 @@ extension Model {
         let replicas = try Self.check(merging.replicas, checkpoint, options)
         let tensors = try said.cut(merging.tensors, files)
         let outcome = try Lifting(
-            table: MegatronTable.table, configuration: said.configuration, biases: said.biases,
+            table: MegatronTable.table(of: said.configuration), configuration: said.configuration, biases: said.biases,
             optional: said.isTied ? [.outputHead] : [], ignored: { _ in false }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: files.path)
         var model = Model(
@@ -55,10 +55,9 @@ extension Model {
             guard let padded = merging.vocabularyRows else {
                 throw .malformed(files.path, "has no embedding.word_embeddings.weight")
             }
-            // A bias on query, key and value alone is what sets Qwen2 apart.
-            let family = biases == [.query, .key, .value] ? "qwen2" : "llama"
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
-            let said = try files.arguments?.configuration(family: family, vocabularySize: told ?? padded)
+            var said = try files.arguments?.configuration(family: merging.family, vocabularySize: told ?? padded)
+            said?.normalizesHeads = merging.normalizesHeads
             if let path = options.huggingFaceConfiguration {
                 let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
                 let foreign = try Foreign(file)

@@ -17,6 +17,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     /// The gate's activation, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
     public var activation: String
     public var rope: Rope
+    /// Whether each query and key head is normalised before it turns.
+    public var normalizesHeads = false
     /// Tokens a layer may look back on, itself included; nil where it sees all.
     public var slidingWindow: SlidingWindow?
     public var bosTokens: [Int] = []
@@ -66,6 +68,7 @@ extension ModelConfiguration {
         switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
         case .attentionNorm, .feedForwardNorm, .outputNorm: [hiddenSize]
+        case .queryNorm, .keyNorm: [headDimension]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
         case .attentionOutput: [hiddenSize, queryRows]

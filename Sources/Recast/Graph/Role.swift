@@ -5,6 +5,10 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case query
     case key
     case value
+    /// Of each query head, before it turns.
+    case queryNorm
+    /// Of each key head, before it turns.
+    case keyNorm
     case attentionOutput
     case feedForwardNorm
     case gate
@@ -25,12 +29,15 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     public var isLinear: Bool {
         switch self {
         case .query, .key, .value, .attentionOutput, .gate, .up, .down: true
-        case .tokenEmbedding, .attentionNorm, .feedForwardNorm, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .outputNorm, .outputHead: false
         }
     }
 
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
-    public var isNorm: Bool { self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
+    public var isNorm: Bool { isHeadNorm || self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
+
+    /// Whether it normalises heads, which only some models do.
+    public var isHeadNorm: Bool { self == .queryNorm || self == .keyNorm }
 }
 
 /// The place of one tensor in the canonical graph.

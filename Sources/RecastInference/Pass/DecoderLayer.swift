@@ -45,6 +45,14 @@ struct DecoderLayer: Sendable {
         try multiplier.multiply(Slot(.query, layer: index), normed, rows: rows, into: queries, accumulating: false)
         try multiplier.multiply(Slot(.key, layer: index), normed, rows: rows, into: keys, accumulating: false)
         try multiplier.multiply(Slot(.value, layer: index), normed, rows: rows, into: values, accumulating: false)
+        if configuration.normalizesHeads {
+            norm.apply(
+                queries, weight: multiplier.norm(Slot(.queryNorm, layer: index)), rows: rows * configuration.headCount,
+                columns: configuration.headDimension, into: queries)
+            norm.apply(
+                keys, weight: multiplier.norm(Slot(.keyNorm, layer: index)),
+                rows: rows * configuration.keyValueHeadCount, columns: configuration.headDimension, into: keys)
+        }
         for sequence in sequences {
             attend(sequence, queries: queries, keysAndValues: keysAndValues, scores: buffers.scores.base)
         }

@@ -6,7 +6,7 @@ extension Graph {
     ///
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
-        for role in Role.allCases where role != .outputHead {
+        for role in Role.allCases where role != .outputHead && (configuration.normalizesHeads || !role.isHeadNorm) {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map({ $0 }) : [nil] {
                 let slot = Slot(role, layer: layer)
                 if self[slot] == nil { throw RecastError(.malformedInput, "the model lacks \(slot)") }

@@ -8,7 +8,9 @@ import Testing
 @Suite struct ReferenceTests {
     @Test(
         .enabled(if: Fixtures.hasGolden),
-        arguments: ["llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "qwen2_untied"])
+        arguments: [
+            "llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "qwen2_untied", "qwen3_tied",
+        ])
     func logitsOfFamily(_ family: String) throws {
         let directory = Fixtures.golden("families/" + family)
         let checkpoint = try ReferenceCheckpoint(directory)

@@ -76,7 +76,9 @@ struct GGUFGoldenTests {
         }
     }
 
-    static let families = ["llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi", "qwen2_untied"]
+    static let families = [
+        "llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi", "qwen2_untied", "qwen3_tied",
+    ]
 
     static let tiny = files(in: "gguf/qwen2-tiny.tsv")
     static let others = files(in: "gguf/families.tsv")

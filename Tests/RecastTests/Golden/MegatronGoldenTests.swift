@@ -18,6 +18,7 @@ struct MegatronGoldenTests {
         ("torch/mlm_main_bridge/llama_g4_bf16/tp1_pp2_first1",             "llama_g4_bf16"),
         ("torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2_vppl1",              "llama_g4_bf16"),
         ("torch/mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",                  "qwen2_bias_bf16"),
+        ("torch/mlm_main_bridge/qwen3_qknorm_bf16/tp2_pp2",                "qwen3_qknorm_bf16"),
         ("torch/mlm_0120_tool/llama_g4_fp32_legacynames/tp2_pp2",          "llama_g4_fp32"),
         ("torch/mlm_0120_tool/llama_g2_tied_bf16_legacynames/tp2_pp2",     "llama_g2_tied_bf16"),
         ("torch/SYNTHETIC_te_names/llama_g4_bf16/tp2_pp2",                 "llama_g4_bf16"),

@@ -53,6 +53,7 @@ struct GGUFConfiguration {
             normEpsilon: epsilon.shortened,
             activation: "silu",
             rope: try rope(dimensions: headDimension, factors: rotaryFactors))
+        configuration.normalizesHeads = architecture.normalizesHeads
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int

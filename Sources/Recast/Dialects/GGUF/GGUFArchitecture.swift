@@ -17,7 +17,10 @@ public struct GGUFArchitecture: Sendable {
         table = MappingTable(rows())
     }
 
-    public static let all: [GGUFArchitecture] = [.llama, .qwen2]
+    public static let all: [GGUFArchitecture] = [.llama, .qwen2, .qwen3]
+
+    /// Whether each query and key head is normalised before it turns.
+    var normalizesHeads: Bool { table.row(of: .queryNorm) != nil }
 
     /// The architecture of a family's models.
     ///
@@ -68,6 +71,23 @@ extension GGUFArchitecture {
         Row(.key,             "blk.{layer}.attn_k.{weight,bias}")
         Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
         Row(.attentionOutput, "blk.{layer}.attn_output.weight")
+        Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")
+        Row(.gate,            "blk.{layer}.ffn_gate.weight")
+        Row(.up,              "blk.{layer}.ffn_up.weight")
+        Row(.down,            "blk.{layer}.ffn_down.weight")
+        Row(.outputNorm,      "output_norm.weight")
+        Row(.outputHead,      "output.weight")
+    }
+
+    static let qwen3 = GGUFArchitecture("qwen3", family: "qwen3", writesRopeDimensions: false) {
+        Row(.tokenEmbedding,  "token_embd.weight")
+        Row(.attentionNorm,   "blk.{layer}.attn_norm.weight")
+        Row(.query,           "blk.{layer}.attn_q.{weight,bias}")
+        Row(.key,             "blk.{layer}.attn_k.{weight,bias}")
+        Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
+        Row(.queryNorm,       "blk.{layer}.attn_q_norm.weight")
+        Row(.keyNorm,         "blk.{layer}.attn_k_norm.weight")
+        Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}")
         Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")
         Row(.gate,            "blk.{layer}.ffn_gate.weight")
         Row(.up,              "blk.{layer}.ffn_up.weight")

@@ -13,7 +13,7 @@ struct HuggingFaceConfiguration {
         let headCount = try size("num_attention_heads")
         let headDimension =
             try optionalSize("head_dim", limit: Self.maximumHeadDimension)
-            ?? min(hiddenSize / headCount, Self.maximumHeadDimension)
+            ?? family.defaults.headDimension ?? min(hiddenSize / headCount, Self.maximumHeadDimension)
         var configuration = ModelConfiguration(
             family: family.name,
             vocabularySize: try size("vocab_size"),
@@ -27,11 +27,12 @@ struct HuggingFaceConfiguration {
             normEpsilon: try number("rms_norm_eps") ?? 1e-6,
             activation: try text("hidden_act") ?? "silu",
             rope: try rope(dimensions: headDimension))
+        configuration.normalizesHeads = family.normalizesHeads
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
         configuration.bosTokens = tokens("bos_token_id")
         configuration.eosTokens = tokens("eos_token_id")
         configuration.paddingToken = tokens("pad_token_id").first
-        try check(configuration)
+        try check(configuration, family)
         return configuration
     }
 
@@ -54,13 +55,15 @@ struct HuggingFaceConfiguration {
         return roles
     }
 
-    private func check(_ configuration: ModelConfiguration) throws(RecastError) {
+    private func check(_ configuration: ModelConfiguration, _ family: Family) throws(RecastError) {
         guard configuration.headCount.isMultiple(of: configuration.keyValueHeadCount) else {
             throw failure(
                 "num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
                     + "\(configuration.keyValueHeadCount)")
         }
-        if object["head_dim"]?.int == nil, !configuration.hiddenSize.isMultiple(of: configuration.headCount) {
+        if object["head_dim"]?.int == nil, family.defaults.headDimension == nil,
+            !configuration.hiddenSize.isMultiple(of: configuration.headCount)
+        {
             throw failure(
                 "hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
                     + "\(configuration.headCount), and there is no head_dim")

@@ -18,12 +18,18 @@ public struct Family: Sendable {
         public var contextLength: Int
         /// nil: one for each head.
         public var keyValueHeadCount: Int?
+        /// nil: the hidden size shared among the heads.
+        public var headDimension: Int?
         /// The first layer with a sliding window, where there is one.
         public var firstSlidingLayer: Int
 
-        public init(contextLength: Int = 2048, keyValueHeadCount: Int? = nil, firstSlidingLayer: Int = 0) {
+        public init(
+            contextLength: Int = 2048, keyValueHeadCount: Int? = nil, headDimension: Int? = nil,
+            firstSlidingLayer: Int = 0
+        ) {
             self.contextLength = contextLength
             self.keyValueHeadCount = keyValueHeadCount
+            self.headDimension = headDimension
             self.firstSlidingLayer = firstSlidingLayer
         }
     }
@@ -55,6 +61,11 @@ public struct Family: Sendable {
     }
 }
 
+extension Family {
+    /// Whether each query and key head is normalised before it turns.
+    public var normalizesHeads: Bool { table.row(of: .queryNorm) != nil }
+}
+
 @resultBuilder
 public enum RowBuilder {
     public static func buildBlock(_ rows: Row...) -> [Row] { rows }
@@ -62,7 +73,7 @@ public enum RowBuilder {
 
 extension Family {
     /// Every family that is known. A new one is a file of its own and a place in this list.
-    public static let all: [Family] = [.llama, .qwen2]
+    public static let all: [Family] = [.llama, .qwen2, .qwen3]
 
     public static func named(_ name: String) throws(RecastError) -> Family {
         if let family = all.first(where: { $0.name == name }) { return family }

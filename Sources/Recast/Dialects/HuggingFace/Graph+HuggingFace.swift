@@ -40,6 +40,17 @@ struct HuggingFaceLowering {
                 "from layer \(window.firstLayer) on this model attends only to the last \(window.size) tokens; "
                     + "\(family.architectures[0]) attends to all")
         }
+        // It depends on the token, so no weight can stand for it.
+        if configuration.normalizesHeads, !family.normalizesHeads {
+            throw .unsupported(
+                "\(configuration.family) normalises every query and key head (q_norm, k_norm); \(family.architectures[0]) "
+                    + "has no such step, and it cannot be folded into weights")
+        }
+        if family.normalizesHeads, !configuration.normalizesHeads {
+            throw .unsupported(
+                "\(family.architectures[0]) normalises every query and key head (q_norm, k_norm), which this model does not"
+            )
+        }
         if case .factors = configuration.rope.scaling {
             throw .unsupported(
                 "the rotary factors of this GGUF file belong to no scaling that \(family.architectures[0]) knows; "

@@ -134,6 +134,18 @@ extension MegatronMerging {
     /// Whether there is a head, be it a copy of the embedding.
     var hasHead: Bool { tensors.contains { $0.name == "output_layer.weight" } }
 
+    /// Whether heads are normalised before they turn.
+    var normalizesHeads: Bool {
+        tensors.contains { MegatronTable.table.match($0.name)?.row.roles == [.queryNorm] }
+    }
+
+    /// The family of Hugging Face whose layers have these biases and norms.
+    var family: String {
+        if normalizesHeads { return "qwen3" }
+        // A bias on query, key and value alone is what sets Qwen2 apart.
+        return biases == [.query, .key, .value] ? "qwen2" : "llama"
+    }
+
     /// Rows of the embedding, the padding included.
     var vocabularyRows: Int? { tensors.first { $0.name == "embedding.word_embeddings.weight" }?.tensor.rowCount }
 

@@ -9,6 +9,8 @@ enum MegatronTable {
         (Row(.attentionNorm,         "decoder.layers.{layer}.input_layernorm.weight"),                     .replicated),
         (Row([.query, .key, .value], "decoder.layers.{layer}.self_attention.linear_qkv.{weight,bias}",
              layout: .interleavedGroups),                                                                  .rows),
+        (Row(.queryNorm,             "decoder.layers.{layer}.self_attention.q_layernorm.weight"),          .replicated),
+        (Row(.keyNorm,               "decoder.layers.{layer}.self_attention.k_layernorm.weight"),          .replicated),
         (Row(.attentionOutput,       "decoder.layers.{layer}.self_attention.linear_proj.{weight,bias}"),   .columns),
         (Row(.feedForwardNorm,       "decoder.layers.{layer}.pre_mlp_layernorm.weight"),                   .replicated),
         (Row([.gate, .up],           "decoder.layers.{layer}.mlp.linear_fc1.{weight,bias}",
@@ -18,7 +20,14 @@ enum MegatronTable {
         (Row(.outputHead,            "output_layer.weight"),                                               .rows),
     ]
 
+    /// Every name that is known.
     static let table = MappingTable(rows.map(\.row))
+
+    /// The names that a model has.
+    static func table(of configuration: ModelConfiguration) -> MappingTable {
+        MappingTable(
+            table.rows.filter { row in configuration.normalizesHeads || !row.roles.contains(where: \.isHeadNorm) })
+    }
 
     private static let splits = Dictionary(uniqueKeysWithValues: rows.map { ($0.row.stem, $0.split) })
 
