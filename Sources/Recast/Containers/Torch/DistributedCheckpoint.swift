@@ -11,6 +11,8 @@ struct DistributedCheckpoint: Sendable {
     let objects: [String: Place]
 
     static let descriptionName = ".metadata"
+    /// More layers and experts than any model has.
+    private static let maximumTensorCount = 1 << 22
 
     struct Tensor: Sendable {
         var name: String
@@ -187,6 +189,9 @@ extension DistributedCheckpoint {
         let inner = Array(tensor.shape.dropFirst(leadingAxes))
         guard tensor.shape.count >= leadingAxes, (1...2).contains(inner.count), tensor.shape.allSatisfy({ $0 > 0 })
         else { throw failure(tensor, "its shape \(tensor.shape) is not that of such a tensor") }
+        guard let count = tensor.shape.prefix(leadingAxes).product(), count <= Self.maximumTensorCount else {
+            throw failure(tensor, "its shape \(tensor.shape) stands for too many tensors")
+        }
         var cells: [Int: [Cell]] = [:]
         var dtype: DType?
         for piece in tensor.pieces {
@@ -209,9 +214,7 @@ extension DistributedCheckpoint {
                         columns: shape.count > 1 ? first[1]..<first[1] + shape[1] : 0..<1, tensor: part))
             }
         }
-        guard let count = tensor.shape.prefix(leadingAxes).product(), count == cells.count else {
-            throw failure(tensor, "its pieces do not cover it")
-        }
+        guard count == cells.count else { throw failure(tensor, "its pieces do not cover it") }
         var tensors: [LazyTensor] = []
         for index in 0..<count {
             guard let whole = Self.composed(cells[index] ?? [], shape: inner) else {
