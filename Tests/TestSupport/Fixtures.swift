@@ -71,3 +71,17 @@ extension Checkpoint {
     /// What a Hugging Face checkpoint holds; nil for others.
     public var huggingFaceFiles: HuggingFaceFiles? { if case .huggingFace(let files) = content { files } else { nil } }
 }
+
+extension Fixtures {
+    /// The bytes of every tensor of a checkpoint, by name, type and shape.
+    public static func contents(_ path: String) throws -> [String: [UInt8]] {
+        let checkpoint = try Checkpoint(path: path)
+        var reader = Reader(files: FilePool(checkpoint.files))
+        var contents: [String: [UInt8]] = [:]
+        for tensor in checkpoint.tensors {
+            contents["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(
+                using: &reader)
+        }
+        return contents
+    }
+}

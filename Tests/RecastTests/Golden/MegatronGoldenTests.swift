@@ -28,17 +28,6 @@ struct MegatronGoldenTests {
         ("torch_dist/mlm_0161_mbridge/llama_g4_fp32/tp1_pp1",        "llama_g4_fp32"),
     ]
 
-    private func contents(_ path: String) throws -> [String: [UInt8]] {
-        let checkpoint = try Checkpoint(path: path)
-        var reader = Reader(files: FilePool(checkpoint.files))
-        var contents: [String: [UInt8]] = [:]
-        for tensor in checkpoint.tensors {
-            contents["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(
-                using: &reader)
-        }
-        return contents
-    }
-
     /// With the original configuration: every bit, and the configuration itself.
     @Test(arguments: checkpoints) func toHuggingFace(path: String, model: String) throws {
         let directory = TemporaryDirectory()
@@ -54,9 +43,9 @@ struct MegatronGoldenTests {
             plan.warnings.contains { $0.contains("rotary base") && $0.contains("10000") }
                 == path.hasPrefix("torch/mlm_0120"))
         _ = try Conversion(plan, to: destination).run()
-        let written = try contents(destination)
+        let written = try Fixtures.contents(destination)
         #expect(written.count > 30)
-        #expect(try written == contents(truth))
+        #expect(try written == Fixtures.contents(truth))
         let read = try Model(Checkpoint(path: destination)).graph.configuration
         #expect(try read == Model(Checkpoint(path: truth)).graph.configuration)
     }

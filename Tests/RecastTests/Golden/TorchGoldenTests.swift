@@ -6,17 +6,6 @@ import Testing
 /// Checkpoints in PyTorch's own files, against the same models in safetensors by transformers.
 @Suite(.enabled(if: Fixtures.hasGolden))
 struct TorchGoldenTests {
-    private func contents(_ path: String) throws -> [String: [UInt8]] {
-        let checkpoint = try Checkpoint(path: path)
-        var reader = Reader(files: FilePool(checkpoint.files))
-        var contents: [String: [UInt8]] = [:]
-        for tensor in checkpoint.tensors {
-            contents["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(
-                using: &reader)
-        }
-        return contents
-    }
-
     @Test func llamaLayout() throws {
         let directory = TemporaryDirectory()
         let folder = Fixtures.golden("families/llama_mha_bin")
@@ -25,11 +14,11 @@ struct TorchGoldenTests {
         let plan = try Planning(source, ConversionOptions(target: .huggingFace(family: nil))).plan(destination: path)
         #expect(plan.exactness == .bit)
         _ = try Conversion(plan, to: path).run()
-        let written = try contents(path)
+        let written = try Fixtures.contents(path)
         #expect(written.count > 10)
-        #expect(try written == contents(folder + "/llama"))
+        #expect(try written == Fixtures.contents(folder + "/llama"))
         // The file by its name.
-        #expect(try contents(folder + "/pytorch_model.bin") == contents(folder))
+        #expect(try Fixtures.contents(folder + "/pytorch_model.bin") == Fixtures.contents(folder))
     }
 
     /// A family that no table knows yet: its tensors are read all the same.
