@@ -1,67 +1,69 @@
 // The search of a scale for groups of elements, x ≈ scale·level with levels −highest..<highest: a group per lane
 
-struct scale_search {
-    const floats *x;
-    floats weight[32], weighted[32];
-    int count;
-    float highest;
-    bool wild;  // whether elements may be infinite or NaN
-    floats farthest;
-    floats scale, merit;
-    floats inverse;
+// The grids that are tried: those on which the farthest element lies at highest + step/10. They are tried a few at a
+// time, so that their sums, each of which must wait for its last addition, can overlap; and all quotients are found
+// before or after all sums, for a loop in front of which or behind which a division stands must wait for it.
+enum { GRIDS = 19, TOGETHER = 3 };
+static const int grid_steps[GRIDS] = { 0, -9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+
+struct grids {
+    floats inverses[GRIDS], products[GRIDS], squares[GRIDS];
 };
 
-// Tries the grids on which the farthest element lies at highest + step/10, for `count` consecutive steps: together, so
-// that their sums, each of which must wait for its last addition, can overlap.
-INLINE void try_scales(struct scale_search *s, int step, int count)
+// Sums over the elements of a group for `count` consecutive grids. `wild` is whether elements may be infinite or NaN.
+INLINE void sum_levels(struct grids *grids, int first, int count, const floats *x, const floats *weight,
+                       const floats *weighted, int elements, float highest, bool wild)
 {
-    floats inverse[3], products[3], squares[3];
+    int last = grid_steps[first + count - 1];
+    floats inverse[4], products[4], squares[4];
     UNROLLED for (int c = 0; c < count; c++) {
-        inverse[c] = -(s->highest + 0.1f * (float)(step + c)) / s->farthest;
+        inverse[c] = grids->inverses[first + c];
         products[c] = squares[c] = 0;
     }
-    for (int i = 0; i < s->count; i++) {
+    for (int i = 0; i < elements; i++) {
         UNROLLED for (int c = 0; c < count; c++) {
-            floats level = inverse[c] * s->x[i];
-            level = s->wild ? __builtin_convertvector(nearest_of_each(level), floats) : rounded(level);
+            floats level = inverse[c] * x[i];
+            level = wild ? __builtin_convertvector(nearest_of_each(level), floats) : rounded(level);
             // Where the farthest element lies less than half a step beyond an end, none rounds to beyond it.
-            if (s->wild || step + count > 5) level = level > -s->highest ? level : -s->highest;
-            if (s->wild || step + count > -5) level = level < s->highest - 1 ? level : s->highest - 1;
-            products[c] += s->weighted[i] * level;
-            squares[c] += s->weight[i] * level * level;
+            if (wild || last > 4) level = level > -highest ? level : -highest;
+            if (wild || last > -6) level = level < highest - 1 ? level : highest - 1;
+            products[c] += weighted[i] * level;
+            squares[c] += weight[i] * level * level;
         }
     }
     UNROLLED for (int c = 0; c < count; c++) {
-        ints better = (squares[c] > 0.0f) & (products[c] * products[c] > s->merit * squares[c]);
-        floats scale = products[c] / squares[c];
-        if (step == 0) {
-            better = -1;
-            scale = squares[c] != 0.0f ? scale : 0.0f;
-        }
-        s->scale = better ? scale : s->scale;
-        s->merit = better ? scale * products[c] : s->merit;
-        s->inverse = better ? inverse[c] : s->inverse;
+        grids->products[first + c] = products[c];
+        grids->squares[first + c] = squares[c];
     }
 }
 
 INLINE struct fit searched_scales(const floats *x, const floats *weights, int count, float highest, bool wild)
 {
-    struct scale_search s;
-    s.x = x;
-    s.count = count;
-    s.highest = highest;
-    s.wild = wild;
-    s.scale = s.merit = s.inverse = 0;
-    s.farthest = farthest_of(x, count);
+    floats weight[32], weighted[32];
     for (int i = 0; i < count; i++) {
-        s.weight[i] = weights ? weights[i] : x[i] * x[i];
-        s.weighted[i] = s.weight[i] * x[i];
+        weight[i] = weights ? weights[i] : x[i] * x[i];
+        weighted[i] = weight[i] * x[i];
     }
-    try_scales(&s, 0, 1);
-    UNROLLED for (int step = -9; step < 0; step += 3) try_scales(&s, step, 3);
-    UNROLLED for (int step = 1; step < 10; step += 3) try_scales(&s, step, 3);
-    ints zeros = __builtin_elementwise_abs(s.farthest) < SMALLEST_GROUP;
-    return (struct fit){ zeros ? 0.0f : s.scale, 0, zeros ? NAN : s.inverse, 0 };
+    floats farthest = farthest_of(x, count);
+    struct grids grids;
+    UNROLLED for (int g = 0; g < GRIDS; g++)
+        grids.inverses[g] = -(highest + 0.1f * (float)grid_steps[g]) / farthest;
+    sum_levels(&grids, 0, 1, x, weight, weighted, count, highest, wild);
+    UNROLLED for (int g = 1; g < GRIDS; g += TOGETHER)
+        sum_levels(&grids, g, TOGETHER, x, weight, weighted, count, highest, wild);
+    floats scale = grids.products[0] / grids.squares[0];
+    scale = grids.squares[0] != 0.0f ? scale : 0.0f;
+    floats merit = scale * grids.products[0], inverse = grids.inverses[0];
+    for (int g = 1; g < GRIDS; g++) {
+        floats products = grids.products[g], squares = grids.squares[g];
+        ints better = (squares > 0.0f) & (products * products > merit * squares);
+        floats quotient = products / squares;
+        scale = better ? quotient : scale;
+        merit = better ? quotient * products : merit;
+        inverse = better ? grids.inverses[g] : inverse;
+    }
+    ints zeros = __builtin_elementwise_abs(farthest) < SMALLEST_GROUP;
+    return (struct fit){ zeros ? 0.0f : scale, 0, zeros ? NAN : inverse, 0 };
 }
 
 // Elements weigh their squares if there are no weights.
