@@ -4,7 +4,8 @@ import Recast
 /// What every command takes that writes a checkpoint.
 struct ConversionArguments: ParsableArguments {
     enum Target: String, CaseIterable, ExpressibleByArgument {
-        case huggingface, gguf
+        case huggingface, gguf, megatron
+        case megatronDist = "megatron-dist"
     }
 
     @Argument(help: "A directory (Hugging Face or Megatron), a .safetensors or .gguf file, or a file of a set.")
@@ -13,7 +14,10 @@ struct ConversionArguments: ParsableArguments {
     @Argument(help: "The directory or file to write.")
     var destination: String
 
-    @Option(help: "huggingface or gguf; by default gguf if DESTINATION ends in .gguf.")
+    @Option(
+        help: ArgumentHelp(
+            "huggingface, gguf, megatron (a file for each rank) or megatron-dist (whole tensors, for any layout); by default "
+                + "gguf if DESTINATION ends in .gguf, else huggingface.", valueName: "format"))
     var to: Target?
 
     @Option(help: ArgumentHelp("Layout of a Hugging Face target; \"same\" keeps the source's.", valueName: "name"))
@@ -47,6 +51,7 @@ struct ConversionArguments: ParsableArguments {
     var showErrors = false
 
     @OptionGroup(title: "Megatron sources") var megatron: MegatronSourceOptions
+    @OptionGroup(title: "Megatron targets") var layout: MegatronTargetOptions
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -66,7 +71,17 @@ struct ConversionArguments: ParsableArguments {
         for checkpoint: Checkpoint, defaultFamily: (Checkpoint) -> String
     ) throws -> ConversionOptions {
         var options: ConversionOptions
+        if let option = layout.given.first, target == .gguf || target == .huggingface {
+            throw ValidationError("\(option) is for Megatron targets: --to megatron")
+        }
         switch target {
+        case .megatron, .megatronDist:
+            if let family, family != "same" {
+                throw ValidationError(
+                    "--family is for Hugging Face targets; Megatron keeps the model's own architecture")
+            }
+            options = ConversionOptions(
+                target: .megatron(try layout.target(target == .megatron ? .ranks : .distributed)))
         case .gguf:
             if let family, family != "same" {
                 throw ValidationError("--family is for Hugging Face targets; GGUF keeps the model's own architecture")

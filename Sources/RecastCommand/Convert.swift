@@ -14,6 +14,9 @@ struct Convert: ParsableCommand {
               recast convert Qwen2.5-0.5B qwen.gguf --dtype bf16
               recast convert Qwen2.5-0.5B qwen-q4_0.gguf --encoding q4_0
               recast convert qwen.gguf Qwen2.5-0.5B-again
+              recast convert Qwen2.5-0.5B ranks --to megatron --tp 4 --pp 2
+              recast convert ranks others --to megatron --tp 2
+              recast convert ranks Qwen2.5-0.5B-trained --hf-config Qwen2.5-0.5B/config.json
               recast convert big big-split --family same --max-shard-size 2GB --dry-run
             """)
 

@@ -66,6 +66,77 @@ struct MegatronSourceOptions: ParsableArguments {
     }
 }
 
+/// How a Megatron checkpoint is spread over ranks.
+struct MegatronTargetOptions: ParsableArguments {
+    @Option(name: .customLong("tp"), help: ArgumentHelp("Tensor-parallel ranks.", valueName: "n"))
+    var tensor: Int?
+
+    @Option(name: .customLong("pp"), help: ArgumentHelp("Pipeline stages.", valueName: "n"))
+    var pipeline: Int?
+
+    @Option(name: .customLong("vpp"), help: ArgumentHelp("Virtual stages of each stage.", valueName: "n"))
+    var virtualPipeline: Int?
+
+    @Option(name: .customLong("ep"), help: ArgumentHelp("Expert-parallel ranks.", valueName: "n"))
+    var expert: Int?
+
+    @Option(
+        name: .customLong("etp"),
+        help: ArgumentHelp("Tensor-parallel ranks of experts; as many as --tp by default.", valueName: "n"))
+    var expertTensor: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Layers of each stage, such as 1,3; with --vpp those of the first virtual stages come first.",
+            valueName: "counts"))
+    var pipelineLayout: StageLayers?
+
+    @Option(
+        help: ArgumentHelp(
+            "Names of modules: te as Transformer Engine's (the default), local as Megatron core's own.",
+            valueName: "spelling"))
+    var names: MegatronTarget.Spelling?
+
+    /// Layers of each stage.
+    struct StageLayers: ExpressibleByArgument {
+        var counts: [Int]
+
+        init?(argument: String) {
+            let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+            counts = parts.compactMap { Int($0) }
+            guard counts.count == parts.count, counts.allSatisfy({ $0 >= 0 }) else { return nil }
+        }
+    }
+
+    /// The options that were given, by name.
+    var given: [String] {
+        let sizes = [
+            ("--tp", tensor), ("--pp", pipeline), ("--vpp", virtualPipeline), ("--ep", expert), ("--etp", expertTensor),
+        ]
+        return sizes.filter { $0.1 != nil }.map(\.0) + (pipelineLayout == nil ? [] : ["--pipeline-layout"])
+            + (names == nil ? [] : ["--names"])
+    }
+
+    func target(_ format: MegatronTarget.Format) throws -> MegatronTarget {
+        if format == .distributed, let option = given.first {
+            throw ValidationError(
+                "\(option) is for --to megatron; what --to megatron-dist writes is whole, under names of its own, and "
+                    + "loads into any layout")
+        }
+        var target = MegatronTarget(format)
+        target.sizes.tensor = tensor ?? 1
+        target.sizes.pipeline = pipeline ?? 1
+        target.sizes.virtualPipeline = virtualPipeline ?? 1
+        target.sizes.expert = expert ?? 1
+        target.sizes.expertTensor = expertTensor ?? target.sizes.tensor
+        target.stageLayers = pipelineLayout?.counts
+        target.spelling = names ?? .transformerEngine
+        return target
+    }
+}
+
+extension MegatronTarget.Spelling: ExpressibleByArgument {}
+
 /// A number of bytes with a unit: `500MB`, `5GB`, `2GiB`.
 struct ByteCount: ExpressibleByArgument {
     var bytes: Int

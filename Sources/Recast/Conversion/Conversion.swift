@@ -63,6 +63,7 @@ public struct Conversion: Sendable {
             executor.verification = verification
             var tallies = try executor.run(journal: journal, progress: progress)
             try check(tallies)
+            try executor.writeChecksums(tallies)
             if verification != .none { try verify(staged, executor, &tallies) }
             try staged.commit()
             return Report(plan, tallies: tallies)
@@ -113,6 +114,7 @@ public struct Conversion: Sendable {
         _ staged: StagedDestination, _ executor: Executor, _ tallies: inout [Tally]
     ) throws(RecastError) {
         try verifyHeaders(staged)
+        try verifyMegatron(staged)
         try executor.verifyWritten(tallies)
         if verification == .everything { try executor.verifyCopies() }
         guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
@@ -129,6 +131,27 @@ public struct Conversion: Sendable {
             }
             if error.squaredSource.isFinite, !error.squaredError.isFinite {
                 throw RecastError(.inputOutput, "read back, some of its numbers are not finite", trail: [transfer.name])
+            }
+        }
+    }
+
+    /// Reads the ranks of a Megatron checkpoint together again, of which no file has a tensor of the plan for itself.
+    private func verifyMegatron(_ staged: StagedDestination) throws(RecastError) {
+        guard plan.form == .directory, plan.outputs.contains(where: { $0.name == MegatronFolder.tracker }) else {
+            return
+        }
+        let checkpoint = try Checkpoint(path: staged.stagedRoot)
+        guard case .megatron(let files) = checkpoint.content else {
+            throw RecastError(.inputOutput, "was not written as planned", trail: [staged.stagedRoot])
+        }
+        var found: [String: LazyTensor] = [:]
+        for tensor in try MegatronMerging(files).tensors { found[tensor.name] = tensor.tensor }
+        for transfer in plan.transfers where MegatronTable.table.match(transfer.name) != nil {
+            guard let tensor = found[transfer.name], tensor.shape == transfer.source.shape,
+                tensor.dtype == transfer.encoding.dtype
+            else {
+                throw RecastError(
+                    .inputOutput, "\(transfer.name) was not written as planned", trail: [staged.stagedRoot])
             }
         }
     }

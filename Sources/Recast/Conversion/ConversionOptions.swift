@@ -4,6 +4,7 @@ public struct ConversionOptions: Sendable {
         /// `family` nil: the model's own.
         case huggingFace(family: String?)
         case gguf
+        case megatron(MegatronTarget)
     }
 
     public var target: Target

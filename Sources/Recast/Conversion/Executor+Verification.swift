@@ -28,7 +28,7 @@ extension Executor {
 
     /// Remembers the checksum of bytes that were written.
     func note(_ bytes: UnsafeRawBufferPointer, _ place: WrittenBytes, _ tally: inout Tally) {
-        guard verification != .none else { return }
+        guard verification != .none || plan.outputs[place.output].hasChecksums else { return }
         var checksum = CRC32()
         checksum.update(bytes)
         var place = place
@@ -40,7 +40,11 @@ extension Executor {
     ///
     /// - Throws: `inputOutput` naming the tensor and the byte.
     func verifyWritten(_ tallies: [Tally]) throws(RecastError) {
-        let pieces = tallies.enumerated().flatMap { index, tally in tally.written.map { (index, $0) } }
+        // Of bytes that were only copied, a checksum for the file itself is no reason to read them back.
+        let pieces = tallies.enumerated().flatMap { index, tally in
+            tally.written.filter { !plan.outputs[$0.output].hasChecksums || !isCopy(plan.transfers[index]) }
+                .map { (index, $0) }
+        }
         try inParallel(over: pieces.count) { (index, reader) throws(RecastError) in
             let (transfer, piece) = pieces[index]
             var checksum = CRC32()
@@ -75,8 +79,7 @@ extension Executor {
     /// Compares byte ranges that were copied with their source.
     func verifyCopies() throws(RecastError) {
         let copies = jobs.indices.filter { index in
-            let transfer = plan.transfers[jobs[index].transfer]
-            return !transfer.movesCodes && transfer.encoding == .plain(transfer.source.dtype)
+            isCopy(plan.transfers[jobs[index].transfer])
         }
         try inParallel(over: copies.count) { (index, reader) throws(RecastError) in
             let job = jobs[copies[index]]

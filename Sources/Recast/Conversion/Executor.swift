@@ -75,6 +75,10 @@ struct Executor: Sendable {
                 try convertTile(job, transfer, &reader)
                 return
             }
+            if needsChecksums(transfer) {
+                try convert(job, transfer, &reader)
+                return
+            }
             for target in transfer.targets where try !copyRuns(job, transfer, target, &reader) {
                 try convert(job, transfer, &reader)
                 return

@@ -58,17 +58,27 @@ extension Model {
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
             var said = try files.arguments?.configuration(family: merging.family, vocabularySize: told ?? padded)
             said?.normalizesHeads = merging.normalizesHeads
-            if let path = options.huggingFaceConfiguration {
+            if let path = options.huggingFaceConfiguration ?? files.configuration {
+                if options.huggingFaceConfiguration == nil {
+                    notes.append("\(path) says what the model is like; --hf-config FILE names another")
+                }
                 let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
                 let foreign = try Foreign(file)
                 configuration = foreign.configuration
-                if let said { warnings += try foreign.disagreements(with: said, isTied: isTied) }
+                if let said {
+                    let unsaid = Set(files.arguments?.defaults.map(\.name) ?? [])
+                    warnings += try foreign.disagreements(with: said, unsaid: unsaid, isTied: isTied)
+                }
                 // What says it is tied and is not is settled by the tensors.
                 isTied = isTied || foreign.isTied
                 biases = foreign.biases
                 original = foreign.object
             } else if let said {
                 configuration = said
+                warnings += (files.arguments?.defaults ?? []).map {
+                    "the args do not name the \($0.name): Megatron's default, \($0.value), is taken; --hf-config FILE says "
+                        + "it"
+                }
             } else {
                 throw RecastError(
                     .unsupported,
@@ -142,15 +152,18 @@ private struct Foreign {
 
     /// Warnings for what the checkpoint says otherwise.
     ///
+    /// - Parameter unsaid: names of what the checkpoint does not say at all.
     /// - Throws: `malformedInput` where it must be another model.
-    func disagreements(with said: ModelConfiguration, isTied: Bool) throws(RecastError) -> [String] {
+    func disagreements(
+        with said: ModelConfiguration, unsaid: Set<String>, isTied: Bool
+    ) throws(RecastError) -> [String] {
         let differences = configuration.disagreements(with: said)
         guard differences.sizes.isEmpty else {
             let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
             throw .malformed(file, "describes another model:\n  " + lines.joined(separator: "\n  "))
         }
         let name = Path.name(file)
-        var warnings = differences.others.map {
+        var warnings = differences.others.filter { !unsaid.contains($0.name) }.map {
             "\($0.name): \(name) says \($0.mine), the checkpoint \($0.theirs); \(name) is believed"
         }
         if isTied != self.isTied {

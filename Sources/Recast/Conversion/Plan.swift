@@ -41,6 +41,14 @@ public struct OutputFile: Sendable, Hashable, Codable {
     public var byteCount: Int
     /// Bytes known beforehand: headers, configurations. All else is zero until a transfer fills it.
     public var literals: [Literal]
+    /// Checksums of bytes that are known only once they are written.
+    public var checksums: [Checksum] = []
+
+    /// A CRC-32 of some of the file's bytes, and where in the file it is to stand.
+    public struct Checksum: Sendable, Hashable, Codable {
+        public var range: Range<Int>
+        public var places: [Int]
+    }
 
     public struct Literal: Sendable, Hashable, Codable {
         public var offset: Int

@@ -75,7 +75,7 @@ extension Planning {
 
     /// What GGUF has widened goes back to its own type without loss; should a value have changed since, the report says
     /// so.
-    private func restoreTypes(of model: Model, in plan: inout Plan) {
+    func restoreTypes(of model: Model, in plan: inout Plan) {
         guard options.dtype == nil, model.sourceTypes != nil else { return }
         for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
             if case .plain = plan.transfers[index].encoding { plan.transfers[index].exactness = .bit }
@@ -83,7 +83,7 @@ extension Planning {
     }
 
     /// The tokenizer of a GGUF source, unless the user names another.
-    private func travellingTokenizer() throws(RecastError) -> TravellingTokenizer? {
+    func travellingTokenizer() throws(RecastError) -> TravellingTokenizer? {
         guard case .gguf(let set) = checkpoint.content, options.tokenizer == nil else { return nil }
         return try TravellingTokenizer(set)
     }
@@ -116,7 +116,7 @@ extension Planning {
 
     // MARK: Companions
 
-    private func addCompanions(
+    func addCompanions(
         _ tokenizer: TravellingTokenizer?, keepsQuantization: Bool, without corrected: Set<String>, to plan: inout Plan
     ) throws(RecastError) {
         switch checkpoint.content {
@@ -138,7 +138,13 @@ extension Planning {
             if let tokenizer, isReplaced || !embedded.contains(where: { Self.isTokenizerFile($0.name) }) {
                 addTokenizer(tokenizer, to: &plan)
             }
-        case .megatron:
+        case .megatron(let files):
+            if let path = files.companions {
+                let folder = try Folder(path: path)
+                for name in try folder.names() where name == "generation_config.json" {
+                    try copy(name, in: folder, into: &plan)
+                }
+            }
             if options.tokenizer == nil {
                 plan.warnings.append(
                     "the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
@@ -155,7 +161,7 @@ extension Planning {
         }
     }
 
-    private static func isTokenizerFile(_ name: String) -> Bool {
+    static func isTokenizerFile(_ name: String) -> Bool {
         GGUFCompanions.travels(name) && name != "generation_config.json"
     }
 

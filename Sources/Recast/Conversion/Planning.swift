@@ -7,14 +7,24 @@ public struct Planning: Sendable {
 
     public init(_ checkpoint: Checkpoint, _ options: ConversionOptions) {
         self.checkpoint = checkpoint
-        self.options = options
+        self.options = Self.settled(options, checkpoint)
         lifted = nil
     }
 
     public init(_ model: Model, _ options: ConversionOptions) {
         checkpoint = model.checkpoint
-        self.options = options
+        self.options = Self.settled(options, model.checkpoint)
         lifted = model
+    }
+
+    /// Where no tokenizer is named, the one that a conversion has taken along to a checkpoint of Megatron is.
+    private static func settled(_ options: ConversionOptions, _ checkpoint: Checkpoint) -> ConversionOptions {
+        var options = options
+        guard options.tokenizer == nil, case .megatron(let files) = checkpoint.content, let folder = files.companions,
+            let names = try? POSIX.names(in: folder), names.contains(where: isTokenizerFile)
+        else { return options }
+        options.tokenizer = folder
+        return options
     }
 
     /// - Parameter destination: its file name names the files of a set.
@@ -25,6 +35,7 @@ public struct Planning: Sendable {
         case .huggingFace(let family):
             let model = try model()
             plan = try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
+        case .megatron(let target): plan = try megatron(from: try model(), target)
         }
         warnOfQuantizingAgain(&plan)
         return plan

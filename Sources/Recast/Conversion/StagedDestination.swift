@@ -118,7 +118,10 @@ public final class StagedDestination {
     private static func looksLikeCheckpoint(_ path: String) throws(RecastError) -> Bool {
         let names = try POSIX.names(in: path)
         return names.isEmpty
-            || names.contains { $0 == "config.json" || $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") }
+            || names.contains {
+                $0 == "config.json" || $0 == MegatronFolder.tracker || $0.hasSuffix(".safetensors")
+                    || $0.hasSuffix(".gguf")
+            }
     }
 
     private func checkSpace(_ free: Int?) throws(RecastError) {

@@ -55,10 +55,13 @@ struct MegatronTests {
     @Test(arguments: 0..<24 as Range<UInt64>) func randomLayouts(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var builder = MegatronBuilder()
-        builder.tensorRanks = [1, 2, 4, 8, 16].randomElement(using: &random)!
-        builder.headDimension = [4, 8].randomElement(using: &random)!
-        builder.groups = [1, 2, 4].randomElement(using: &random)!
         builder.heads = 16
+        // Rows of queries, keys and values must divide, too.
+        repeat {
+            builder.tensorRanks = [1, 2, 4, 8, 16].randomElement(using: &random)!
+            builder.headDimension = [4, 8].randomElement(using: &random)!
+            builder.groups = [1, 2, 4].randomElement(using: &random)!
+        } while !((16 + 2 * builder.groups) * builder.headDimension).isMultiple(of: builder.tensorRanks)
         builder.hidden = 8 * Int.random(in: 1...5, using: &random)
         builder.feedForward = builder.tensorRanks * Int.random(in: 1...5, using: &random)
         builder.vocabulary = Int.random(in: 5...60, using: &random)
@@ -72,8 +75,6 @@ struct MegatronTests {
         }
         builder.stages[0][0] += 1
         builder.layers = builder.stages.joined().reduce(0, +)
-        // Rows of queries, keys and values must divide, too.
-        guard ((16 + 2 * builder.groups) * builder.headDimension).isMultiple(of: builder.tensorRanks) else { return }
         let truth = builder.truth(seed: seed)
         #expect(try read(builder, truth).numbers == truth)
     }
@@ -194,6 +195,23 @@ struct MegatronTests {
         var options = Model.Options()
         options.vocabularySize = 33
         #expect(throws: RecastError.self) { try Model(Checkpoint(path: directory.path), options: options) }
+    }
+
+    /// A default that is taken for what the args do not say is said, unless something else says it.
+    @Test func defaults() throws {
+        var builder = MegatronBuilder()
+        builder.changeArguments = { _, arguments in
+            for key in ["rotary_base", "norm_epsilon", "max_position_embeddings"] { arguments[key] = nil as Any? }
+        }
+        let directory = TemporaryDirectory()
+        builder.write(builder.truth(), to: directory)
+        var options = Model.Options()
+        options.vocabularySize = builder.vocabulary
+        let model = try Model(Checkpoint(path: directory.path), options: options)
+        for text in ["rotary base", "10000", "norm epsilon", "1e-05", "context length", "2048"] {
+            #expect(model.warnings.contains { $0.contains(text) }, "\(text)")
+        }
+        #expect(try read(MegatronBuilder(), builder.truth()).model.warnings.isEmpty)
     }
 
     /// What Hugging Face's configuration says is believed, and the difference is said.

@@ -30,6 +30,20 @@ public struct MegatronArguments: Sendable {
         values.keys.sorted().compactMap { name in text(name).map { (name, $0) } }
     }
 
+    var names: [String] { values.keys.sorted() }
+
+    /// A value that can be written again: text, a number, a truth value or nothing; nil for all else.
+    func plain(_ name: String) -> PickledValue? {
+        switch values[name] {
+        case .some(.none): PickledValue.none
+        case .bool(let value): .bool(value)
+        case .int(let value): .int(value)
+        case .float(let value): .float(value)
+        case .string(let value): .string(value)
+        default: nil
+        }
+    }
+
     /// A value as it is shown; nil where there is none.
     func text(_ name: String) -> String? {
         switch value([name]) {

@@ -63,9 +63,22 @@ public struct MegatronFiles: Sendable {
     }
 
     /// What the model is called: the folder of the whole checkpoint.
-    var name: String {
-        let isIteration = Path.name(path) == "release" || Path.name(path).hasPrefix("iter_")
-        return Path.name(isIteration && Path.directory(path) != "." ? Path.directory(path) : path)
+    var name: String { Path.name(root) }
+
+    private var root: String {
+        let isIteration = Path.name(path) == MegatronFolder.release || Path.name(path).hasPrefix("iter_")
+        return isIteration && Path.directory(path) != "." ? Path.directory(path) : path
+    }
+
+    /// Where the files of Hugging Face are that a conversion has taken along; nil where there are none.
+    var companions: String? {
+        let path = Path.join(root, MegatronFolder.companions)
+        return POSIX.status(path)?.isDirectory == true ? path : nil
+    }
+
+    /// The `config.json` among them.
+    var configuration: String? {
+        companions.map { Path.join($0, "config.json") }.flatMap { POSIX.status($0) == nil ? nil : $0 }
     }
 
     /// What Megatron calls the format.
@@ -198,8 +211,8 @@ extension MegatronFiles {
     private static let others = [
         "optimizer", "chained_", "rng_state", "rerun_state", "opt_param_scheduler", "iteration",
     ]
-    private static let commonState = "common_state/shard_0_1"
-    private static let commonFile = "common.pt"
+    static let commonState = "common_state/shard_0_1"
+    static let commonFile = "common.pt"
 
     private init(distributed path: String, files: inout FileList) throws(RecastError) {
         var hasOptimizer = false

@@ -25,6 +25,10 @@ struct MegatronFolder: Sendable {
     static let tracker = "latest_checkpointed_iteration.txt"
     /// What marks a finished checkpoint of the format `torch_dist`.
     static let marker = "metadata.json"
+    /// The folder of a model that no run has trained further.
+    static let release = "release"
+    /// What Megatron does not look at: the configuration and the tokenizer of Hugging Face, which a conversion takes along.
+    static let companions = "huggingface"
     private static let fileNames = ["model_optim_rng.pt", "model_rng.pt"]
 
     /// Whether a directory is a checkpoint of Megatron, or an iteration of one.
@@ -93,10 +97,15 @@ struct MegatronFolder: Sendable {
     private static func folder(of text: String, file: String) throws(RecastError) -> String {
         let blanks: Set<Character> = [" ", "\n", "\r", "\t"]
         let iteration = String(text.drop(while: blanks.contains).prefix { !blanks.contains($0) })
-        if iteration == "release" { return "release" }
+        if iteration == release { return release }
         guard let number = Int(iteration), number >= 0, iteration.utf8.count < 12 else {
             throw .malformed(file, "\"\(iteration.prefix(40))\" is neither an iteration nor \"release\"")
         }
+        return name(ofIteration: number)
+    }
+
+    /// The folder of an iteration.
+    static func name(ofIteration number: Int) -> String {
         let digits = String(number)
         return "iter_" + String(repeating: "0", count: max(0, 7 - digits.count)) + digits
     }

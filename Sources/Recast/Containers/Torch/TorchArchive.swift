@@ -64,7 +64,7 @@ struct TorchArchive: Sendable {
     // MARK: Tensors
 
     // swift-format-ignore
-    private static let storageTypes: [String: DType] = [
+    static let storageTypes: [String: DType] = [
         "DoubleStorage": .f64, "FloatStorage": .f32, "HalfStorage": .f16, "BFloat16Storage": .bf16,
         "LongStorage":   .i64, "IntStorage":   .i32, "ShortStorage": .i16, "CharStorage":    .i8,
         "ByteStorage":   .u8,  "BoolStorage":  .bool,
@@ -77,6 +77,11 @@ struct TorchArchive: Sendable {
         "uint16":  .u16, "uint32":  .u32, "uint64":  .u64,
         "float8_e4m3fn": .f8e4m3, "float8_e5m2": .f8e5m2, "float8_e8m0fnu": .f8e8m0,
     ]
+
+    /// The name of a type in torch, without `torch.`: of several, the one that states its width.
+    static func typeName(_ dtype: DType) -> String? {
+        types.filter { $0.value == dtype }.map(\.key).max { ($0.count, $0) < ($1.count, $1) }
+    }
 
     /// The type that `torch.bfloat16` and the like name.
     static func dtype(_ name: String?) -> DType? {

@@ -21,7 +21,7 @@ extension MegatronArguments {
         guard headDimension <= HuggingFaceConfiguration.maximumHeadDimension, headDimension.isMultiple(of: 2) else {
             throw .malformed(file, "args name heads of \(headDimension) elements, which cannot be rotated in pairs")
         }
-        let epsilon = double("layernorm_epsilon", "norm_epsilon") ?? 1e-5
+        let epsilon = double("layernorm_epsilon", "norm_epsilon") ?? Self.usualEpsilon
         guard epsilon > 0, epsilon < 1 else {
             throw .malformed(file, "args.layernorm_epsilon \(epsilon) is not a small positive number")
         }
@@ -30,12 +30,34 @@ extension MegatronArguments {
             feedForwardSize: try needed(int("ffn_hidden_size"), "ffn_hidden_size"),
             layerCount: try needed(int("num_layers", "encoder_num_layers"), "num_layers", limit: 10_000),
             headCount: heads, keyValueHeadCount: groups, headDimension: headDimension,
-            contextLength: try needed(int("max_position_embeddings", "seq_length") ?? 2048, "max_position_embeddings"),
+            contextLength: try needed(
+                int("max_position_embeddings", "seq_length") ?? Self.usualContext, "max_position_embeddings"),
             normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: headDimension))
     }
 
+    private static let usualEpsilon = 1e-5
+    private static let usualContext = 2048
+    private static let usualBase = 10_000.0
+    private static let usualFactor = 8.0
+
+    /// What the arguments do not say, and Megatron's default for it, by the names of `disagreements(with:)`.
+    var defaults: [(name: String, value: String)] {
+        var defaults: [(String, String)] = []
+        if double("rotary_base") == nil { defaults.append(("rotary base", "\(Self.usualBase)")) }
+        if bool("use_rope_scaling") == true, double("rope_scaling_factor") == nil {
+            defaults.append(("rotary scaling", "a factor of \(Self.usualFactor)"))
+        }
+        if double("layernorm_epsilon", "norm_epsilon") == nil {
+            defaults.append(("norm epsilon", "\(Self.usualEpsilon)"))
+        }
+        if int("max_position_embeddings", "seq_length") == nil {
+            defaults.append(("context length", "\(Self.usualContext)"))
+        }
+        return defaults
+    }
+
     private func rope(dimensions: Int) throws(RecastError) -> Rope {
-        let theta = double("rotary_base") ?? 10_000
+        let theta = double("rotary_base") ?? Self.usualBase
         guard theta > 0, theta.isFinite else {
             throw .malformed(file, "args.rotary_base is \(theta), not a positive number")
         }
@@ -43,7 +65,8 @@ extension MegatronArguments {
         if bool("use_rope_scaling") ?? false {
             // Megatron has no arguments for the others.
             scaling = .llama3(
-                factor: double("rope_scaling_factor") ?? 8, lowFrequencyFactor: 1, highFrequencyFactor: 4,
+                factor: double("rope_scaling_factor") ?? Self.usualFactor, lowFrequencyFactor: 1,
+                highFrequencyFactor: 4,
                 originalContext: 8192)
         } else if let factor = double("rotary_seq_len_interpolation_factor"), factor != 1 {
             scaling = .linear(factor: factor)

@@ -132,7 +132,7 @@ struct MegatronMerging {
 
 extension MegatronMerging {
     /// Whether there is a head, be it a copy of the embedding.
-    var hasHead: Bool { tensors.contains { $0.name == "output_layer.weight" } }
+    var hasHead: Bool { tensors.contains { $0.name == MegatronTable.headName } }
 
     /// Whether heads are normalised before they turn.
     var normalizesHeads: Bool {

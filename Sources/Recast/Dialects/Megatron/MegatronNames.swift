@@ -28,6 +28,32 @@ enum MegatronNames {
         ("post_attention_layernorm.",                     "pre_mlp_layernorm."),
     ]
 
+    /// Names of Megatron core's own modules, and of Transformer Engine's where those are called otherwise.
+    // swift-format-ignore
+    private static let transformerEngine: [(local: String, other: String)] = [
+        (".input_layernorm.",                ".self_attention.linear_qkv.layer_norm_"),
+        (".pre_mlp_layernorm.",              ".mlp.linear_fc1.layer_norm_"),
+    ]
+
+    /// A name of the local spelling in another one.
+    static func spelled(_ name: String, _ spelling: MegatronTarget.Spelling) -> String {
+        guard spelling == .transformerEngine else { return name }
+        for (local, other) in transformerEngine where name.contains(local) {
+            return name.replacing(local, with: other)
+        }
+        return name
+    }
+
+    /// A name with the number of its layer in another place of the model; the same name where it has none.
+    static func renumbered(_ name: String, layer: Int) -> String {
+        canonical(name).name(firstLayer: layer - (canonical(name).layer ?? layer))
+    }
+
+    /// The name under which the tensors of all layers are stored as one.
+    static func withoutLayer(_ name: String) -> String {
+        canonical(name).template.replacing("#.", with: "", maxReplacements: 1)
+    }
+
     /// A name with the number of its layer taken out.
     struct Numbered: Sendable, Hashable {
         /// With `#` in place of the layer's number.

@@ -20,6 +20,8 @@ enum MegatronTable {
         (Row(.outputHead,            "output_layer.weight"),                                               .rows),
     ]
 
+    static let headName = "output_layer.weight"
+
     /// Every name that is known.
     static let table = MappingTable(rows.map(\.row))
 

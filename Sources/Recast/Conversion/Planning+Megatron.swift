@@ -1,0 +1,98 @@
+extension Planning {
+    /// A graph as a checkpoint of Megatron.
+    func megatron(from model: Model, _ target: MegatronTarget) throws(RecastError) -> Plan {
+        try refuseOptionsOfOthers()
+        var plan = basis(model, form: .directory)
+        let source = megatronFiles
+        let layout = try MegatronLayout(
+            target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
+        guard target.sizes.expert == 1, target.sizes.expertTensor == target.sizes.tensor else {
+            throw .usage("--ep and --etp are for models with experts, which this one is not")
+        }
+        if let window = model.graph.configuration.slidingWindow {
+            plan.warnings.append(
+                "Megatron's args have no place for the sliding window of \(window.size) tokens that layers from "
+                    + "\(window.firstLayer) on have: it is left out")
+        }
+        let lowering = try MegatronLowering(
+            model.graph, tensorParallelSize: target.sizes.tensor,
+            vocabularyDivisor: source?.arguments?.int("make_vocab_size_divisible_by")
+        ) { options.dtype ?? keptType(of: $0.tensor, slot: $0.slot, in: model) }
+        var problems = Problems()
+        for entry in model.graph.entries {
+            problems.check(
+                NamedTensor(entry.slot.description, entry.tensor),
+                as: options.dtype ?? keptType(of: entry.tensor, slot: entry.slot, in: model))
+        }
+        try problems.end()
+
+        let types = lowering.tensors.map { TypedTensor(NamedTensor($0.name, $0.tensor), $0.tensor.dtype) }
+        let description = try MegatronDescription(
+            model.graph, layout: layout, lowering, dtype: Self.commonest(types), target)
+        let added = lowering.vocabularyRows - model.graph.configuration.vocabularySize
+        if added > 0 {
+            plan.notes.append(
+                "\(added) rows of zeros fill the vocabulary of \(model.graph.configuration.vocabularySize) up to "
+                    + "\(lowering.vocabularyRows), as Megatron wants for --tp \(target.sizes.tensor)")
+        }
+        let iteration = source?.iteration
+        let folder = iteration.map(MegatronFolder.name(ofIteration:)) ?? MegatronFolder.release
+        let draft = MegatronDraft(
+            lowering: lowering, layout: layout, target: target, folder: folder, iteration: iteration ?? 0,
+            arguments: description.arguments(keeping: source?.arguments?.plainValues ?? []))
+        switch target.format {
+        case .ranks: try draft.lay(into: &plan)
+        case .distributed: try draft.layDistributed(maximumFileSize: options.maximumShardSize, into: &plan)
+        }
+        if let iteration, let dropped = source?.arguments?.namesOfOthers, !dropped.isEmpty {
+            plan.notes.append(
+                "iteration \(iteration) keeps the source's other args, but not those that are no plain values: "
+                    + dropped.abridged)
+        }
+        try addHuggingFaceFolder(of: model, to: &plan)
+        plan.outputs.append(
+            OutputFile(
+                name: MegatronFolder.tracker, bytes: Array((iteration.map(String.init) ?? MegatronFolder.release).utf8))
+        )
+        restoreTypes(of: model, in: &plan)
+        return plan
+    }
+
+    private var megatronFiles: MegatronFiles? {
+        if case .megatron(let files) = checkpoint.content { files } else { nil }
+    }
+
+    private func refuseOptionsOfOthers() throws(RecastError) {
+        if let encoding = options.encoding, encoding.dtype.isQuantized {
+            throw .unsupported("Megatron targets cannot hold the encoding \(encoding.name)")
+        }
+        guard options.packing == nil else {
+            throw .unsupported("Megatron targets hold numbers, not packed codes; --dtype says which")
+        }
+        if let option = options.quantization.given.first { throw .usage("\(option) is not for Megatron targets") }
+        guard options.preTokenizer == nil else { throw .usage("--pre-tokenizer is for GGUF targets") }
+    }
+
+    /// Megatron does not look at what lies beside its folders: the configuration and the tokenizer, which its own files
+    /// do not hold, travel there.
+    private func addHuggingFaceFolder(of model: Model, to plan: inout Plan) throws(RecastError) {
+        let first = plan.outputs.count
+        try addCompanions(try travellingTokenizer(), keepsQuantization: false, without: [], to: &plan)
+        if let original = model.original {
+            var configuration = original
+            for key in ["quantization_config", "quantization"] { configuration[key] = nil }
+            plan.outputs.append(
+                OutputFile(
+                    name: "config.json",
+                    bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
+        }
+        for index in plan.outputs[first...].indices {
+            plan.outputs[index].name = Path.join(MegatronFolder.companions, plan.outputs[index].name)
+        }
+        if plan.outputs.count > first {
+            plan.notes.append(
+                "\(MegatronFolder.companions)/ takes along \(plan.outputs[first...].map { Path.name($0.name) }.abridged)"
+            )
+        }
+    }
+}

@@ -1,0 +1,188 @@
+/// The `args` of a checkpoint to be written: what Megatron compares when it loads one, and what it takes from it when told
+/// to.
+///
+/// Source: Specs/megatron.md §1.3 and §6; Megatron-LM, `check_checkpoint_args` and `load_args_from_checkpoint`.
+struct MegatronDescription {
+    let configuration: ModelConfiguration
+    let isTied: Bool
+    let layout: MegatronLayout
+    let lowering: MegatronLowering
+    let dtype: DType
+    let spelling: MegatronTarget.Spelling
+    let format: MegatronTarget.Format
+    private let hasQueryBias: Bool
+    private let hasAllBiases: Bool
+
+    private static let attention: Set<Role> = [.query, .key, .value]
+    private static let linear: Set<Role> = [.query, .key, .value, .attentionOutput, .gate, .up, .down]
+
+    /// - Throws: `unsupported` for a model that Megatron cannot be told about.
+    init(
+        _ graph: Graph, layout: MegatronLayout, _ lowering: MegatronLowering, dtype: DType, _ target: MegatronTarget
+    ) throws(RecastError) {
+        configuration = graph.configuration
+        isTied = graph.isTied
+        self.layout = layout
+        self.lowering = lowering
+        self.dtype = dtype
+        spelling = target.spelling
+        format = target.format
+        let biases = Set(graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
+        guard biases.isEmpty || biases == Self.attention || biases == Self.linear else {
+            let names = Role.allCases.filter(biases.contains).map(\.rawValue)
+            throw .unsupported(
+                "Megatron's layers have a bias on query, key and value, on all linear layers or on none; this model has "
+                    + "one on \(names.joined(separator: ", "))")
+        }
+        hasQueryBias = biases == Self.attention
+        hasAllBiases = biases == Self.linear
+        guard configuration.activation == "silu" else {
+            throw .unsupported(
+                "Megatron computes such a model with silu (SwiGLU), not with \(configuration.activation)")
+        }
+        guard configuration.rope.dimensions == configuration.headDimension else {
+            throw .unsupported("models of which only a part of each head turns cannot be written for Megatron yet")
+        }
+        switch configuration.rope.scaling {
+        case .none, .linear: break
+        case .llama3(_, let low, let high, let original):
+            guard low == 1, high == 4, original == 8192 else {
+                throw .unsupported(
+                    "Megatron's llama3 rotary scaling has the factors 1 and 4 and an original context of 8192; this "
+                        + "model has \(low), \(high) and \(original)")
+            }
+        case .factors, .other:
+            throw .unsupported("Megatron has no argument for the rotary scaling of this model")
+        }
+    }
+
+    /// Every argument, in the order of their names.
+    ///
+    /// - Parameter others: what the source's args say besides; those of another layout are not kept.
+    func arguments(keeping others: [(key: String, value: PickledValue)] = []) -> PickledValue {
+        var values: [String: PickledValue] = [:]
+        for (key, value) in others where !Self.dropped.contains(key) { values[key] = value }
+        for (key, value) in ofModel + ofNumbers + ofLayout { values[key] = value }
+        return .object(
+            .global("argparse", "Namespace"), state: .dictionary(values.sorted { $0.key < $1.key }.map { ($0, $1) }))
+    }
+
+    /// Arguments that speak of the run that wrote the source.
+    private static let dropped: Set<String> = [
+        "world_size", "rank", "local_rank", "data_parallel_size", "load", "save", "model_parallel_size",
+    ]
+
+    // swift-format-ignore
+    private var ofModel: [(String, PickledValue)] {
+        [
+            ("num_layers",                           .int(configuration.layerCount)),
+            ("encoder_num_layers",                   .int(configuration.layerCount)),
+            ("hidden_size",                          .int(configuration.hiddenSize)),
+            ("ffn_hidden_size",                      .int(configuration.feedForwardSize)),
+            ("num_attention_heads",                  .int(configuration.headCount)),
+            ("group_query_attention",                .bool(isGrouped)),
+            ("num_query_groups",                     .int(isGrouped ? configuration.keyValueHeadCount : 1)),
+            ("kv_channels",                          .int(configuration.headDimension)),
+            ("max_position_embeddings",              .int(configuration.contextLength)),
+            ("seq_length",                           .int(configuration.contextLength)),
+            ("add_position_embedding",               .bool(true)),
+            ("position_embedding_type",              .string("rope")),
+            ("use_rotary_position_embeddings",       .bool(true)),
+            ("rotary_base",                          number(configuration.rope.theta)),
+            ("rotary_percent",                       .float(1)),
+            ("rotary_interleaved",                   .bool(false)),
+            ("rotary_seq_len_interpolation_factor",  linearFactor.map(number) ?? .none),
+            ("use_rope_scaling",                     .bool(llama3Factor != nil)),
+            ("rope_scaling_factor",                  .float(llama3Factor ?? 8)),
+            ("swiglu",                               .bool(true)),
+            ("normalization",                        .string("RMSNorm")),
+            ("norm_epsilon",                         .float(configuration.normEpsilon)),
+            ("layernorm_epsilon",                    .float(configuration.normEpsilon)),
+            ("apply_layernorm_1p",                   .bool(false)),
+            ("layernorm_zero_centered_gamma",        .bool(false)),
+            ("qk_layernorm",                         .bool(configuration.normalizesHeads)),
+            ("add_bias_linear",                      .bool(hasAllBiases)),
+            ("add_qkv_bias",                         .bool(hasQueryBias || hasAllBiases)),
+            ("untie_embeddings_and_output_weights",  .bool(!isTied)),
+            ("hidden_dropout",                       .float(0)),
+            ("attention_dropout",                    .float(0)),
+            ("num_experts",                          .none),
+            ("multi_latent_attention",               .bool(false)),
+            ("vocab_size",                           .int(configuration.vocabularySize)),
+            ("padded_vocab_size",                    .int(lowering.vocabularyRows)),
+            ("make_vocab_size_divisible_by",         .int(lowering.vocabularyDivisor)),
+        ]
+    }
+
+    // swift-format-ignore
+    private var ofNumbers: [(String, PickledValue)] {
+        [
+            ("params_dtype",      .global("torch", TorchArchive.typeName(dtype) ?? "float32")),
+            ("bf16",              .bool(dtype == .bf16)),
+            ("fp16",              .bool(dtype == .f16)),
+            ("ckpt_format",       .string(format.rawValue)),
+            ("transformer_impl",  .string(spelling == .local ? "local" : "transformer_engine")),
+        ]
+    }
+
+    // swift-format-ignore
+    private var ofLayout: [(String, PickledValue)] {
+        let sizes = layout.sizes
+        let virtual = sizes.virtualPipeline > 1
+        let uneven = unevenStages
+        return [
+            ("tensor_model_parallel_size",               .int(sizes.tensor)),
+            ("pipeline_model_parallel_size",             .int(sizes.pipeline)),
+            ("transformer_pipeline_model_parallel_size", .int(sizes.pipeline)),
+            ("virtual_pipeline_model_parallel_size",     virtual ? .int(sizes.virtualPipeline) : .none),
+            ("num_layers_per_virtual_pipeline_stage",    virtual && layout.isEven ? .int(layout.counts[0]) : .none),
+            ("num_virtual_stages_per_pipeline_rank",     .none),
+            ("expert_model_parallel_size",               .int(sizes.expert)),
+            ("expert_tensor_parallel_size",              .int(sizes.expertTensor)),
+            ("context_parallel_size",                    .int(1)),
+            ("decoder_first_pipeline_num_layers",        .optional(uneven.first)),
+            ("decoder_last_pipeline_num_layers",         .optional(uneven.last)),
+            ("pipeline_model_parallel_layout",           uneven.layout.map(PickledValue.string) ?? .none),
+            ("account_for_embedding_in_pipeline_split",  .bool(false)),
+            ("account_for_loss_in_pipeline_split",       .bool(false)),
+        ]
+    }
+
+    private var isGrouped: Bool { configuration.keyValueHeadCount != configuration.headCount }
+
+    private var linearFactor: Double? {
+        if case .linear(let factor) = configuration.rope.scaling { factor } else { nil }
+    }
+
+    private var llama3Factor: Double? {
+        if case .llama3(let factor, _, _, _) = configuration.rope.scaling { factor } else { nil }
+    }
+
+    /// Megatron's parsers give whole numbers where there are any.
+    private func number(_ value: Double) -> PickledValue { Int(exactly: value).map(PickledValue.int) ?? .float(value) }
+
+    /// How Megatron is told of uneven stages: by the layers of the first and of the last, where that is enough, or by a
+    /// text with a letter for each layer.
+    private var unevenStages: (first: Int?, last: Int?, layout: String?) {
+        guard !layout.isEven else { return (nil, nil, nil) }
+        let counts = layout.counts
+        let inner = Set(counts.dropFirst().dropLast())
+        if layout.sizes.virtualPipeline == 1, inner.count <= 1, counts.allSatisfy({ $0 > 0 }) {
+            return counts.count == 2 ? (counts[0], nil, nil) : (counts.first, counts.last, nil)
+        }
+        var stages = counts.map { String(repeating: "t", count: $0) }
+        stages[0] = "E" + stages[0]
+        stages[stages.count - 1] += "L"
+        return (nil, nil, stages.joined(separator: "|"))
+    }
+}
+
+extension MegatronArguments {
+    /// All that is a plain value, to be written again.
+    var plainValues: [(key: String, value: PickledValue)] {
+        names.compactMap { name in plain(name).map { (name, $0) } }
+    }
+
+    /// The names of all else.
+    var namesOfOthers: [String] { names.filter { plain($0) == nil } }
+}

@@ -1,0 +1,71 @@
+/// A model as whole tensors under Megatron's names, with the way ranks share each.
+///
+/// Source: Specs/megatron.md §2.1, §3.2 and §3.3.
+struct MegatronLowering {
+    private(set) var tensors: [Tensor] = []
+    /// Rows of the embedding and the head, with those that only fill up.
+    let vocabularyRows: Int
+
+    struct Tensor {
+        /// Of the local spelling, with the layer counted from the beginning of the model.
+        var name: String
+        var tensor: LazyTensor
+        var role: Role
+        var layer: Int?
+        var split: MegatronSplit
+    }
+
+    /// What each rank's rows of the vocabulary are a multiple of (`make_vocab_size_divisible_by`).
+    let vocabularyDivisor: Int
+    /// Megatron's default.
+    private static let usualDivisor = 128
+
+    /// - Parameters:
+    ///   - vocabularyDivisor: nil for the usual one.
+    ///   - dtype: the type to write a part of the graph in.
+    /// - Throws: `unsupported` for what Megatron has no place for.
+    init(
+        _ graph: Graph, tensorParallelSize: Int, vocabularyDivisor: Int?, dtype: (Graph.Entry) -> DType
+    ) throws(RecastError) {
+        let configuration = graph.configuration
+        let divisor = vocabularyDivisor.flatMap { (1...1 << 20).contains($0) ? $0 : nil } ?? Self.usualDivisor
+        self.vocabularyDivisor = divisor
+        let grain = divisor * tensorParallelSize
+        vocabularyRows = (configuration.vocabularySize + grain - 1) / grain * grain
+        let table = MegatronTable.table(of: configuration)
+        for entry in graph.entries {
+            let slot = entry.slot
+            guard let row = table.row(of: slot.role), row.parts.contains(slot.part) else {
+                throw .unsupported("Megatron has no \(slot)")
+            }
+            // A row of several roles is written where its first one stands.
+            guard slot.role == row.roles[0] else {
+                guard graph[row.roles[0], layer: slot.layer, part: slot.part] != nil else {
+                    throw .unsupported("Megatron has no \(slot) without a \(row.roles[0].rawValue)")
+                }
+                continue
+            }
+            let entries = row.roles.compactMap { role in
+                let slot = Slot(role, layer: slot.layer, slot.part)
+                return graph[slot].map { Graph.Entry(slot: slot, tensor: $0) }
+            }
+            guard entries.count == row.roles.count else {
+                throw .unsupported(
+                    "Megatron has \(row.roles.map(\.rawValue).joined(separator: ", ")) as one, all of which the model must "
+                        + "have: \(slot)")
+            }
+            let types = Set(entries.map(dtype))
+            let common = types.count == 1 ? types.first! : .f32
+            var tensor = row.layout.fuse(entries.map { $0.tensor.converted(to: common) }, configuration)
+            if slot.role == .tokenEmbedding || slot.role == .outputHead, tensor.rowCount < vocabularyRows {
+                let rows = vocabularyRows - tensor.rowCount
+                tensor = .stacked([tensor, .zeros(common, [rows, tensor.columnCount])])
+            }
+            let match = MappingTable.Match(row: row, layer: slot.layer, expert: slot.expert, part: slot.part)
+            tensors.append(
+                Tensor(
+                    name: row.name(layer: slot.layer, slot.part), tensor: tensor, role: slot.role, layer: slot.layer,
+                    split: MegatronTable.split(of: match)))
+        }
+    }
+}

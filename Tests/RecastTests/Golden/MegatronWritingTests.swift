@@ -1,0 +1,158 @@
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// What Recast writes for Megatron, against what Megatron itself wrote of the same models.
+@Suite(.enabled(if: Fixtures.hasGolden))
+struct MegatronWritingTests {
+    struct Layout: Sendable, CustomStringConvertible {
+        var tensor = 1
+        var pipeline = 1
+        var virtualPipeline = 1
+        var stageLayers: [Int]?
+        var spelling = MegatronTarget.Spelling.local
+        var format = MegatronTarget.Format.ranks
+
+        var target: MegatronTarget {
+            var target = MegatronTarget(format)
+            target.sizes.tensor = tensor
+            target.sizes.expertTensor = tensor
+            target.sizes.pipeline = pipeline
+            target.sizes.virtualPipeline = virtualPipeline
+            target.stageLayers = stageLayers
+            target.spelling = spelling
+            return target
+        }
+
+        var description: String {
+            "\(format.rawValue) tp\(tensor) pp\(pipeline) vpp\(virtualPipeline) \(stageLayers ?? []) \(spelling.rawValue)"
+        }
+    }
+
+    // swift-format-ignore
+    static let counterparts: [(path: String, model: String, layout: Layout)] = [
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp1_pp1",              "llama_g4_fp32",      Layout()),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp2_pp1",              "llama_g4_fp32",      Layout(tensor: 2)),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp1_pp2",              "llama_g4_fp32",      Layout(pipeline: 2)),
+        ("torch/mlm_main_bridge/llama_g4_fp32/tp2_pp2",              "llama_g4_fp32",      Layout(tensor: 2, pipeline: 2)),
+        ("torch/mlm_main_bridge/llama_g2_tied_bf16/tp1_pp1_release", "llama_g2_tied_bf16", Layout()),
+        ("torch/mlm_main_bridge/llama_g2_tied_bf16/tp1_pp2",         "llama_g2_tied_bf16", Layout(pipeline: 2)),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2",              "llama_g4_bf16",      Layout(tensor: 2, pipeline: 2)),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp1_pp2_first1",       "llama_g4_bf16",      Layout(pipeline: 2, stageLayers: [1, 3])),
+        ("torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2_vppl1",        "llama_g4_bf16",      Layout(tensor: 2, pipeline: 2, virtualPipeline: 2)),
+        ("torch/mlm_main_bridge/qwen2_bias_bf16/tp2_pp1",            "qwen2_bias_bf16",    Layout(tensor: 2)),
+        ("torch/mlm_main_bridge/qwen3_qknorm_bf16/tp2_pp2",          "qwen3_qknorm_bf16",  Layout(tensor: 2, pipeline: 2)),
+        ("torch/SYNTHETIC_te_names/llama_g4_bf16/tp2_pp2",           "llama_g4_bf16",      Layout(tensor: 2, pipeline: 2, spelling: .transformerEngine)),
+    ]
+    static let models = [
+        "llama_g4_fp32", "llama_g4_bf16", "llama_g2_tied_bf16", "qwen2_bias_bf16", "qwen3_qknorm_bf16",
+    ]
+    static let layouts = [
+        Layout(spelling: .transformerEngine), Layout(tensor: 2),
+        Layout(tensor: 4, pipeline: 2, spelling: .transformerEngine),
+        Layout(tensor: 8), Layout(pipeline: 4), Layout(tensor: 2, pipeline: 2, virtualPipeline: 2),
+        Layout(pipeline: 3, stageLayers: [1, 0, 3]),
+        Layout(pipeline: 2, virtualPipeline: 2, stageLayers: [0, 2, 1, 1]),
+        Layout(format: .distributed),
+    ]
+
+    private func write(
+        _ source: String, as layout: Layout, to destination: String, configuration: String? = nil
+    ) throws -> Plan {
+        var options = ConversionOptions(target: .megatron(layout.target))
+        options.huggingFaceConfiguration = configuration
+        let plan = try Planning(Checkpoint(path: source), options).plan(destination: destination)
+        _ = try Conversion(plan, to: destination).run()
+        return plan
+    }
+
+    private func truth(_ model: String) -> String { Fixtures.golden("megatron/hf/" + model) }
+
+    /// The ranks' tensors by folder, virtual stage and name.
+    private func tensors(_ path: String) throws -> [String: [UInt8]] {
+        let checkpoint = try Checkpoint(path: path)
+        var reader = Reader(files: FilePool(checkpoint.files))
+        var found: [String: [UInt8]] = [:]
+        for tensor in checkpoint.tensors {
+            found["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(
+                using: &reader)
+        }
+        return found
+    }
+
+    /// The same folders, and in each the same tensors under the same names.
+    @Test(arguments: counterparts) func sameAsMegatron(path: String, model: String, layout: Layout) throws {
+        let directory = TemporaryDirectory()
+        let destination = directory.file("out")
+        let plan = try write(truth(model), as: layout, to: destination)
+        #expect(plan.exactness == .bit)
+        let written = try tensors(destination)
+        #expect(written.count > 25)
+        #expect(try written == tensors(Fixtures.golden("megatron/" + path)))
+    }
+
+    /// What Megatron says of its model, where both say it.
+    @Test(arguments: counterparts) func sameArguments(path: String, model: String, layout: Layout) throws {
+        let directory = TemporaryDirectory()
+        let destination = directory.file("out")
+        _ = try write(truth(model), as: layout, to: destination)
+        guard case .megatron(let mine) = try Checkpoint(path: destination).content,
+            case .megatron(let theirs) = try Checkpoint(path: Fixtures.golden("megatron/" + path)).content
+        else { throw RecastError.unsupported("no Megatron checkpoints") }
+        let others = Set(theirs.arguments!.names)
+        // What the run was told of its batches and of the code it ran on, and the spellings of one fact of two eras.
+        let apart: Set = [
+            "seq_length", "transformer_impl", "use_rotary_position_embeddings", "num_virtual_stages_per_pipeline_rank",
+            "num_layers_per_virtual_pipeline_stage",
+        ]
+        for name in mine.arguments!.names where others.contains(name) && !apart.contains(name) {
+            #expect(mine.arguments!.plain(name) == theirs.arguments!.plain(name), "\(name)")
+        }
+        #expect(mine.iteration == 0)
+        #expect(mine.version == theirs.version)
+    }
+
+    /// Every model through every layout, and back with all that lay beside it.
+    @Test(arguments: models, layouts) func andBack(model: String, layout: Layout) throws {
+        let directory = TemporaryDirectory()
+        let (there, back) = (directory.file("there"), directory.file("back"))
+        _ = try write(truth(model), as: layout, to: there)
+        let plan = try Planning(Checkpoint(path: there), ConversionOptions(target: .huggingFace(family: nil)))
+            .plan(destination: back)
+        #expect(plan.exactness == .bit)
+        _ = try Conversion(plan, to: back).run()
+        #expect(try Fixtures.contents(back) == Fixtures.contents(truth(model)))
+        #expect(
+            try Model(Checkpoint(path: back)).graph.configuration
+                == Model(Checkpoint(path: truth(model))).graph.configuration)
+    }
+
+    /// From any layout to any other, the ranks are those that the model itself would be split into.
+    @Test(arguments: layouts, layouts) func resharding(first: Layout, second: Layout) throws {
+        let directory = TemporaryDirectory()
+        let (between, result) = (directory.file("between"), directory.file("result"))
+        let direct = directory.file("direct")
+        _ = try write(truth("qwen2_bias_bf16"), as: first, to: between)
+        let plan = try write(between, as: second, to: result)
+        #expect(plan.exactness == .bit)
+        _ = try write(truth("qwen2_bias_bf16"), as: second, to: direct)
+        #expect(try tensors(result) == tensors(direct))
+    }
+
+    /// The description of a distributed checkpoint names the tensors that Megatron's does, and every placeholder.
+    @Test(arguments: ["llama_g4_fp32/tp1_pp1", "qwen2_bias_bf16/tp2_pp1"]) func sameDescription(path: String) throws {
+        let directory = TemporaryDirectory()
+        let destination = directory.file("out")
+        _ = try write(
+            truth(String(path.split(separator: "/")[0])), as: Layout(format: .distributed), to: destination)
+        let mine = try DistributedCheckpoint(path: Path.join(destination, "release")) { _ in true }
+        let theirs = try DistributedCheckpoint(
+            path: Fixtures.golden("megatron/torch_dist/mlm_main_bridge/\(path)/iter_0000001")
+        ) { _ in true }
+        #expect(
+            Set(mine.tensors.map { "\($0.name) \($0.shape)" }) == Set(theirs.tensors.map { "\($0.name) \($0.shape)" }))
+        #expect(Set(mine.objects.keys).isSuperset(of: theirs.objects.keys))
+        #expect(try tensors(destination) == tensors(Fixtures.golden("megatron/torch_dist/mlm_main_bridge/\(path)")))
+    }
+}
