@@ -118,10 +118,9 @@ struct MegatronTargetOptions: ParsableArguments {
     }
 
     func target(_ format: MegatronTarget.Format) throws -> MegatronTarget {
-        if format == .distributed, let option = given.first {
+        if format == .distributed, let option = given.first(where: { $0 != "--names" }) {
             throw ValidationError(
-                "\(option) is for --to megatron; what --to megatron-dist writes is whole, under names of its own, and "
-                    + "loads into any layout")
+                "\(option) is for --to megatron; what --to megatron-dist writes is whole, and loads into any layout")
         }
         var target = MegatronTarget(format)
         target.sizes.tensor = tensor ?? 1

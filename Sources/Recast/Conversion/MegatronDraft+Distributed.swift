@@ -1,9 +1,10 @@
 extension MegatronDraft {
-    /// Modules of a layer for which Megatron asks for a placeholder when it loads. Source: Specs/megatron.md §5.6.
-    private static let placeholders = [
-        "self_attention.linear_qkv", "self_attention.linear_proj", "self_attention.core_attention", "mlp.linear_fc1",
-        "mlp.linear_fc2",
+    /// Modules for which Megatron asks for a placeholder when it loads. Source: Specs/megatron.md §5.6.
+    private static let attentionModules = [
+        "self_attention.linear_qkv", "self_attention.linear_proj", "self_attention.core_attention",
     ]
+    private static let feedForwardModules = ["mlp.linear_fc1", "mlp.linear_fc2"]
+    private static let expertModules = ["mlp.experts.experts.linear_fc1", "mlp.experts.experts.linear_fc2"]
     /// As `torch.save` calls what it writes to no named file.
     private static let archiveFolder = "archive"
     /// A file of pieces has about this size where no other is asked for.
@@ -18,29 +19,27 @@ extension MegatronDraft {
         var files = PieceFiles(folder: folder, first: plan.outputs.count, limit: maximumFileSize ?? Self.usualFileSize)
         let layerCount = layout.counts.reduce(0, +)
 
+        // Where layers are of several kinds, each has names of its own.
+        let isUniform = configuration.experts == nil || configuration.experts!.denseLayers.isEmpty
         for (index, tensor) in lowering.tensors.enumerated() {
-            let shape = tensor.tensor.shape
-            let name = tensor.layer == nil ? tensor.name : MegatronNames.withoutLayer(tensor.name)
+            let place = Place(of: tensor, configuration, isUniform: isUniform, layerCount: layerCount)
             var archive = TorchArchiveLayout(folder: Self.archiveFolder)
-            let hasLayer = tensor.layer != nil
-            archive.finish(try archive.add(tensor.tensor.dtype, (hasLayer ? [1] : []) + shape))
-            let place = files.add(archive.zip)
+            archive.finish(try archive.add(tensor.tensor.dtype, place.counts.map { _ in 1 } + tensor.tensor.shape))
+            let piece = files.add(archive.zip)
             transfers[index].targets = [
                 Transfer.Target(
-                    output: place.output, offset: place.offset + archive.offsets[0], batches: 0..<1,
+                    output: piece.output, offset: piece.offset + archive.offsets[0], batches: 0..<1,
                     rows: 0..<tensor.tensor.rowCount, columns: 0..<tensor.tensor.columnCount)
             ]
             try description.add(
-                MegatronNames.spelled(name, .transformerEngine), tensor.tensor.dtype,
-                shape: (hasLayer ? [layerCount] : []) + shape,
-                offsets: (tensor.layer.map { [$0] } ?? []) + shape.map { _ in 0 },
-                sizes: (hasLayer ? [1] : []) + shape, place)
+                name(of: tensor, isUniform: isUniform), tensor.tensor.dtype,
+                shape: place.counts + tensor.tensor.shape,
+                offsets: place.numbers + tensor.tensor.shape.map { _ in 0 },
+                sizes: place.counts.map { _ in 1 } + tensor.tensor.shape, piece)
         }
         for layer in 0..<layerCount {
-            for module in Self.placeholders {
-                let place = files.add(Self.archive(of: .list([.none])))
-                description.add(
-                    object: "decoder.layers.\(module)._extra_state/shard_\(layer)_\(layerCount)", place)
+            for module in placeholders(ofLayer: layer, isUniform: isUniform, layerCount: layerCount) {
+                description.add(object: module, files.add(Self.archive(of: .list([.none]))))
             }
         }
         // What all ranks have in common: in an entry, where core looks for it from 0.19 on, and in the file of before.
@@ -67,6 +66,50 @@ extension MegatronDraft {
             "common_backend_version": 1,
         ]
         add(MegatronFolder.marker, marker.serialized())
+    }
+
+    /// The axes that count tensors which are stored as one.
+    private struct Place {
+        var counts: [Int] = []
+        var numbers: [Int] = []
+
+        init(
+            of tensor: MegatronLowering.Tensor, _ configuration: ModelConfiguration, isUniform: Bool, layerCount: Int
+        ) {
+            if isUniform, let layer = tensor.layer {
+                counts.append(layerCount)
+                numbers.append(layer)
+            }
+            if let expert = tensor.expert {
+                counts.append(configuration.experts?.count ?? 1)
+                numbers.append(expert)
+            }
+        }
+    }
+
+    private func name(of tensor: MegatronLowering.Tensor, isUniform: Bool) -> String {
+        guard let layer = tensor.layer else { return tensor.name }
+        var name = MegatronNames.withoutExpert(tensor.name)
+        if isUniform { name = MegatronNames.withoutLayer(name) }
+        // Megatron's own modules are saved under the names of Transformer Engine's, but for the norm before experts,
+        // which those leave a module of its own.
+        let keepsNorm = target.spelling == .transformerEngine && configuration.hasExperts(inLayer: layer)
+        return MegatronNames.spelled(name, .transformerEngine, hasExperts: keepsNorm)
+    }
+
+    private func placeholders(ofLayer layer: Int, isUniform: Bool, layerCount: Int) -> [String] {
+        let beginning = isUniform ? "decoder.layers." : "decoder.layers.\(layer)."
+        let (number, count) = isUniform ? (layer, layerCount) : (0, 1)
+        let experts = configuration.hasExperts(inLayer: layer) ? configuration.experts?.count ?? 0 : 0
+        let modules = Self.attentionModules + (experts == 0 ? Self.feedForwardModules : [])
+        let ofExperts = Self.expertModules.flatMap { module in
+            (0..<experts).map { expert in
+                isUniform
+                    ? "\(beginning)\(module)._extra_state/shard_\(number).\(expert)_\(count).\(experts)"
+                    : "\(beginning)\(module)._extra_state/shard_\(expert)_\(experts)"
+            }
+        }
+        return modules.map { "\(beginning)\($0)._extra_state/shard_\(number)_\(count)" } + ofExperts
     }
 
     private static func archive(of value: PickledValue, folder: String = archiveFolder) -> ZipLayout {

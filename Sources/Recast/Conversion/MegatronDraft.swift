@@ -1,5 +1,6 @@
 /// A checkpoint of Megatron whose tensors and layout are settled, before it is laid into files.
 struct MegatronDraft {
+    let configuration: ModelConfiguration
     let lowering: MegatronLowering
     let layout: MegatronLayout
     let target: MegatronTarget
@@ -40,22 +41,22 @@ extension MegatronDraft {
         var transfers = transfers
         let tensors = lowering.tensors
         for tensor in tensors {
-            if let obstacle = tensor.split.obstacle(tensor.tensor, count: layout.sizes.tensor) {
-                throw .unsupported("\(tensor.name) cannot be shared among \(layout.sizes.tensor) ranks: \(obstacle)")
+            if let obstacle = tensor.split.obstacle(tensor.tensor, count: rankCount(of: tensor)) {
+                throw .unsupported("\(tensor.name) cannot be shared among \(rankCount(of: tensor)) ranks: \(obstacle)")
             }
         }
         for stage in 0..<layout.sizes.pipeline {
-            let chunks = (0..<layout.sizes.virtualPipeline).map { members(stage: stage, chunk: $0) }
-            for rank in 0..<layout.sizes.tensor {
+            for (rank, expert) in layout.places {
+                let chunks = (0..<layout.sizes.virtualPipeline).map { members(stage: stage, chunk: $0, expert: expert) }
                 let name = Path.join(
-                    Path.join(folder, layout.folder(tensor: rank, pipeline: stage, expert: 0)), Self.fileName)
+                    Path.join(folder, layout.folder(tensor: rank, pipeline: stage, expert: expert)), Self.fileName)
                 var archive = TorchArchiveLayout(folder: "model_optim_rng")
                 var models: [(String, PickledValue)] = []
                 for (index, chunk) in chunks.enumerated() {
                     var entries: [(String, PickledValue)] = []
                     for member in chunk {
                         let tensor = tensors[member.tensor]
-                        let shape = tensor.split.shape(of: tensor.tensor, count: layout.sizes.tensor)
+                        let shape = tensor.split.shape(of: tensor.tensor, count: rankCount(of: tensor))
                         entries.append((member.name, try archive.add(tensor.tensor.dtype, shape)))
                     }
                     models.append((chunks.count > 1 ? "model\(index)" : "model", .dictionary(entries)))
@@ -66,7 +67,8 @@ extension MegatronDraft {
                 for (member, offset) in zip(chunks.joined(), archive.offsets) {
                     var offset = offset
                     let tensor = tensors[member.tensor]
-                    for box in tensor.split.boxes(of: tensor.tensor, rank: rank, count: layout.sizes.tensor) {
+                    let count = rankCount(of: tensor)
+                    for box in tensor.split.boxes(of: tensor.tensor, rank: rank % count, count: count) {
                         let window = Window(rows: box.rows, columns: box.columns)
                         transfers[member.tensor].targets.append(
                             Transfer.Target(
@@ -81,8 +83,13 @@ extension MegatronDraft {
         plan.transfers += transfers
     }
 
-    /// The tensors of a virtual stage, under the names they have there.
-    private func members(stage: Int, chunk: Int) -> [Member] {
+    /// How many ranks share a tensor.
+    private func rankCount(of tensor: MegatronLowering.Tensor) -> Int {
+        tensor.expert == nil ? layout.sizes.tensor : layout.sizes.expertTensor
+    }
+
+    /// The tensors of a virtual stage, and of the experts of a rank, under the names they have there.
+    private func members(stage: Int, chunk: Int, expert rank: Int) -> [Member] {
         let layers = layout.layers[chunk][stage]
         let isFirst = stage == 0 && chunk == 0
         let isLast = stage == layout.sizes.pipeline - 1 && chunk == layout.sizes.virtualPipeline - 1
@@ -95,8 +102,16 @@ extension MegatronDraft {
                 default: tensor.layer.map(layers.contains) ?? false
                 }
             guard isHere else { continue }
-            let name = tensor.layer.map { MegatronNames.renumbered(tensor.name, layer: $0 - layers.lowerBound) }
-            members.append(Member(tensor: index, name: MegatronNames.spelled(name ?? tensor.name, target.spelling)))
+            var name = tensor.name
+            if let layer = tensor.layer { name = MegatronNames.renumbered(name, layer: layer - layers.lowerBound) }
+            if let expert = tensor.expert {
+                guard expert / expertsPerRank == rank else { continue }
+                name = MegatronNames.withExpert(expert % expertsPerRank, name)
+            }
+            let hasExperts = tensor.layer.map(configuration.hasExperts) ?? false
+            members.append(
+                Member(
+                    tensor: index, name: MegatronNames.spelled(name, target.spelling, hasExperts: hasExperts)))
         }
         // A head that is the embedding is stored again on the last stage, where the embedding itself is not.
         if isLast, !isFirst, !lowering.tensors.contains(where: { $0.role == .outputHead }),
@@ -106,4 +121,6 @@ extension MegatronDraft {
         }
         return members
     }
+
+    private var expertsPerRank: Int { max(1, (configuration.experts?.count ?? 1) / layout.sizes.expert) }
 }

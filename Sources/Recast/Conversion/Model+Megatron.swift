@@ -56,7 +56,8 @@ extension Model {
                 throw .malformed(files.path, "has no embedding.word_embeddings.weight")
             }
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
-            var said = try files.arguments?.configuration(family: merging.family, vocabularySize: told ?? padded)
+            var said = try files.arguments?.configuration(
+                family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts)
             said?.normalizesHeads = merging.normalizesHeads
             if let path = options.huggingFaceConfiguration ?? files.configuration {
                 if options.huggingFaceConfiguration == nil {

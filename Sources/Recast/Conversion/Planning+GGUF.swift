@@ -26,7 +26,7 @@ extension Planning {
             tensors.append(NamedTensor(GGUFArchitecture.rotaryFactorsName, .vector(factors)))
         }
         for entry in model.graph.entries {
-            guard let row = architecture.table.row(of: entry.slot.role), row.parts.contains(entry.slot.part) else {
+            guard let row = architecture.table.row(of: entry.slot), row.parts.contains(entry.slot.part) else {
                 throw .unsupported("the GGUF architecture \(architecture.name) has no \(entry.slot)")
             }
             // A row of several roles is written where its first one stands.

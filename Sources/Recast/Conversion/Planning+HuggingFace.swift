@@ -98,7 +98,7 @@ extension Planning {
         if tensor.isQuantized { return .f32 }
         guard tensor.dtype == .f32, let types = model.sourceTypes,
             let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family),
-            let row = architecture.table.row(of: slot.role)
+            let row = architecture.table.row(of: slot)
         else { return tensor.dtype }
         return types.types[row.name(layer: slot.layer, slot.part)] ?? tensor.dtype
     }

@@ -6,9 +6,7 @@ extension Planning {
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
-        guard target.sizes.expert == 1, target.sizes.expertTensor == target.sizes.tensor else {
-            throw .usage("--ep and --etp are for models with experts, which this one is not")
-        }
+        try checkExperts(of: model.graph.configuration, layout.sizes)
         if let window = model.graph.configuration.slidingWindow {
             plan.warnings.append(
                 "Megatron's args have no place for the sliding window of \(window.size) tokens that layers from "
@@ -38,7 +36,8 @@ extension Planning {
         let iteration = source?.iteration
         let folder = iteration.map(MegatronFolder.name(ofIteration:)) ?? MegatronFolder.release
         let draft = MegatronDraft(
-            lowering: lowering, layout: layout, target: target, folder: folder, iteration: iteration ?? 0,
+            configuration: model.graph.configuration, lowering: lowering, layout: layout, target: target,
+            folder: folder, iteration: iteration ?? 0,
             arguments: description.arguments(keeping: source?.arguments?.plainValues ?? []))
         switch target.format {
         case .ranks: try draft.lay(into: &plan)
@@ -56,6 +55,25 @@ extension Planning {
         )
         restoreTypes(of: model, in: &plan)
         return plan
+    }
+
+    private func checkExperts(
+        of configuration: ModelConfiguration, _ sizes: MegatronFiles.ParallelSizes
+    ) throws(RecastError) {
+        guard let experts = configuration.experts else {
+            guard sizes.expert == 1, sizes.expertTensor == sizes.tensor else {
+                throw .usage("--ep and --etp are for models with experts, which this one is not")
+            }
+            return
+        }
+        guard experts.count.isMultiple(of: sizes.expert) else {
+            throw .usage("--ep \(sizes.expert) does not divide the \(experts.count) experts of the model")
+        }
+        guard sizes.tensor.isMultiple(of: sizes.expertTensor) else {
+            throw .usage(
+                "--etp \(sizes.expertTensor) does not divide --tp \(sizes.tensor): two ranks would have the same folder"
+            )
+        }
     }
 
     private var megatronFiles: MegatronFiles? {

@@ -44,7 +44,7 @@ extension Planning {
                     var encoding = encoding
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
-                    if let row = architecture?.table.row(of: slot.role) {
+                    if let row = architecture?.table.row(of: slot) {
                         importanceNames[outcome.tensors.count] = row.name(
                             layer: slot.layer, expert: slot.expert, .weight)
                     }

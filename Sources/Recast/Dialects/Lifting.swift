@@ -30,7 +30,7 @@ struct Lifting {
                 outcome.unknown.append(tensor)
                 continue
             }
-            let shapes = match.row.roles.map { configuration.shape(of: Slot($0, match.part)) }
+            let shapes = match.row.roles.map { configuration.shape(of: Slot($0, expert: match.expert, match.part)) }
             var shape = shapes[0]
             shape[0] = shapes.reduce(0) { $0 + $1[0] }
             guard tensor.tensor.shape == shape else {
@@ -72,17 +72,19 @@ struct Lifting {
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {
-        if match.row.isPerLayer {
-            guard let layer = match.layer, layer < configuration.layerCount else { return false }
-        }
+        guard configuration.has(match.row, inLayer: match.layer) else { return false }
+        if let expert = match.expert, expert >= configuration.experts?.count ?? 0 { return false }
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }
 
     private func expectedNames() -> [(name: String, isOptional: Bool)] {
         table.rows.flatMap { row in
-            (row.isPerLayer ? Array(0..<configuration.layerCount) : [-1]).flatMap { layer in
-                row.parts.filter { $0 == .weight || row.roles.allSatisfy(biases.contains) }.map { part in
-                    (row.name(layer: layer < 0 ? nil : layer, part), row.roles.allSatisfy(optional.contains))
+            let layers = row.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
+            return layers.filter { configuration.has(row, inLayer: $0) }.flatMap { layer in
+                configuration.experts(of: row).flatMap { expert in
+                    row.parts.filter { $0 == .weight || row.roles.allSatisfy(biases.contains) }.map { part in
+                        (row.name(layer: layer, expert: expert, part), row.roles.allSatisfy(optional.contains))
+                    }
                 }
             }
         }

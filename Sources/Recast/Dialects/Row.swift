@@ -34,6 +34,7 @@ public struct Row: Sendable, Hashable {
     }
 
     public var isPerLayer: Bool { stem.contains("{layer}") }
+    public var isPerExpert: Bool { stem.contains("{expert}") }
 }
 
 /// A table of rows, which can be looked up by stored name.
@@ -78,6 +79,8 @@ public struct MappingTable: Sendable {
             expert: numbers.count > (hasLayer ? 1 : 0) ? numbers.last : nil, part: part)
     }
 
-    /// The row that holds a role.
-    public func row(of role: Role) -> Row? { rows.first { $0.roles.contains(role) } }
+    /// The row that holds a tensor.
+    public func row(of slot: Slot) -> Row? {
+        rows.first { $0.roles.contains(slot.role) && $0.isPerExpert == (slot.expert != nil) }
+    }
 }

@@ -19,6 +19,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var rope: Rope
     /// Whether each query and key head is normalised before it turns.
     public var normalizesHeads = false
+    /// Where a router picks experts; nil where every layer has one feed-forward part.
+    public var experts: ExpertConfiguration?
     /// Tokens a layer may look back on, itself included; nil where it sees all.
     public var slidingWindow: SlidingWindow?
     public var bosTokens: [Int] = []
@@ -63,7 +65,7 @@ extension ModelConfiguration {
     /// Rows of the key projection, and of the value projection.
     public var keyValueRows: Int { keyValueHeadCount * headDimension }
 
-    /// The shape of a role's weight; a bias has its first dimension.
+    /// The shape of a role's weight outside of experts.
     public func shape(of role: Role) -> [Int] {
         switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
@@ -74,11 +76,15 @@ extension ModelConfiguration {
         case .attentionOutput: [hiddenSize, queryRows]
         case .gate, .up: [feedForwardSize, hiddenSize]
         case .down: [hiddenSize, feedForwardSize]
+        case .router: [experts?.count ?? 0, hiddenSize]
         }
     }
 
+    /// The shape of a tensor; a bias has the first dimension of its weight.
     public func shape(of slot: Slot) -> [Int] {
-        let shape = shape(of: slot.role)
+        var configuration = self
+        if slot.expert != nil, let experts { configuration.feedForwardSize = experts.feedForwardSize }
+        let shape = configuration.shape(of: slot.role)
         return slot.part == .bias ? [shape[0]] : shape
     }
 }

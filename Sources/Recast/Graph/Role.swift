@@ -11,6 +11,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case keyNorm
     case attentionOutput
     case feedForwardNorm
+    /// What picks experts.
+    case router
     case gate
     case up
     case down
@@ -29,12 +31,16 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     public var isLinear: Bool {
         switch self {
         case .query, .key, .value, .attentionOutput, .gate, .up, .down: true
-        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .router, .outputNorm, .outputHead:
+            false
         }
     }
 
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool { isHeadNorm || self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
+
+    /// Whether it is of the feed-forward part of a layer, but for the norm before it.
+    public var isFeedForward: Bool { self == .router || self == .gate || self == .up || self == .down }
 
     /// Whether it normalises heads, which only some models do.
     public var isHeadNorm: Bool { self == .queryNorm || self == .keyNorm }

@@ -64,6 +64,14 @@ public struct MegatronLayout: Sendable, Hashable {
         return nil
     }
 
+    /// Where the files of a stage are: each tensor-parallel rank with each expert-parallel rank that one of the processes
+    /// is, which number themselves by both. Source: Specs/megatron.md §1.2.
+    var places: [(tensor: Int, expert: Int)] {
+        let processes = sizes.tensor.leastCommonMultiple(with: sizes.expertTensor * sizes.expert)
+        let pairs = Set((0..<processes).map { [$0 % sizes.tensor, $0 / sizes.expertTensor % sizes.expert] })
+        return pairs.sorted { $0.lexicographicallyPrecedes($1) }.map { ($0[0], $0[1]) }
+    }
+
     /// The folder of a rank's file. Source: Specs/megatron.md §1.2.
     func folder(tensor: Int, pipeline: Int, expert: Int) -> String {
         func digits(_ number: Int, _ count: Int) -> String {

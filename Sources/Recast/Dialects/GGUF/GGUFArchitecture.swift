@@ -20,7 +20,7 @@ public struct GGUFArchitecture: Sendable {
     public static let all: [GGUFArchitecture] = [.llama, .qwen2, .qwen3]
 
     /// Whether each query and key head is normalised before it turns.
-    var normalizesHeads: Bool { table.row(of: .queryNorm) != nil }
+    var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 
     /// The architecture of a family's models.
     ///

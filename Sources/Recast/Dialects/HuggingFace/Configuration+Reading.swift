@@ -28,6 +28,7 @@ struct HuggingFaceConfiguration {
             activation: try text("hidden_act") ?? "silu",
             rope: try rope(dimensions: headDimension))
         configuration.normalizesHeads = family.normalizesHeads
+        configuration.experts = try experts(family, layerCount: configuration.layerCount)
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
         configuration.bosTokens = tokens("bos_token_id")
         configuration.eosTokens = tokens("eos_token_id")
@@ -129,6 +130,39 @@ struct HuggingFaceConfiguration {
     private func keyValueHeadCount(_ family: Family) throws(RecastError) -> Int? {
         object["num_key_value_heads"] == nil
             ? family.defaults.keyValueHeadCount : try optionalSize("num_key_value_heads")
+    }
+
+    // MARK: Experts
+
+    private static let maximumExpertCount = 1 << 16
+
+    private func experts(_ family: Family, layerCount: Int) throws(RecastError) -> ExpertConfiguration? {
+        guard let keys = family.experts else { return nil }
+        var count: Int?
+        for key in keys.count where count == nil { count = try optionalSize(key, limit: Self.maximumExpertCount) }
+        let total = count ?? keys.defaultCount
+        let used = try optionalSize("num_experts_per_tok", limit: Self.maximumExpertCount) ?? keys.defaultUsedCount
+        guard used <= total else { throw failure("a token cannot go through \(used) of \(total) experts") }
+        let normalizes: Bool
+        switch keys.normalization {
+        case .always: normalizes = true
+        case .configured(let key): normalizes = try flag(key) ?? false
+        }
+        return ExpertConfiguration(
+            count: total, usedCount: used, feedForwardSize: try size(keys.feedForwardSize),
+            normalizesWeights: normalizes,
+            denseLayers: keys.hasDenseLayers ? try denseLayers(layerCount: layerCount) : [])
+    }
+
+    /// The layers that `decoder_sparse_step` and `mlp_only_layers` leave without experts.
+    private func denseLayers(layerCount: Int) throws(RecastError) -> [Int] {
+        let step = try optionalSize("decoder_sparse_step") ?? 1
+        let named = object["mlp_only_layers"]?.array ?? []
+        let numbers = Set(named.compactMap(\.int))
+        guard numbers.count == named.count || named.isEmpty else {
+            throw failure("\"mlp_only_layers\" is \(object["mlp_only_layers"]?.text() ?? ""), not a list of layers")
+        }
+        return (0..<layerCount).filter { numbers.contains($0) || !($0 + 1).isMultiple(of: step) }
     }
 
     // MARK: Position

@@ -52,6 +52,10 @@ extension HuggingFaceConfiguration {
             if !agrees || old["rope_theta"]?.isNull ?? true { object["rope_theta"] = theta }
             if !agrees || old["rope_scaling"] == nil { object["rope_scaling"] = scaling }
         }
+        // transformers 4 does not know the spelling of 5, and takes its default for the number of experts.
+        if let keys = draft.family.experts, let count = draft.configuration.experts?.count {
+            for key in keys.count where object[key] == nil { object[key] = .int(count) }
+        }
         if object["tie_word_embeddings"]?.bool != draft.isTied { object["tie_word_embeddings"] = .bool(draft.isTied) }
         let dtype = JSON.string(draft.dtype.torchName)
         if let old = object["torch_dtype"] {
@@ -84,6 +88,18 @@ extension HuggingFaceConfiguration {
         for case .configured(let key) in draft.family.biasGroups.map(\.presence) {
             let roles = draft.family.biasGroups.first { $0.presence == .configured(key) }?.roles ?? []
             object[key] = .bool(!draft.biases.isDisjoint(with: roles))
+        }
+        if let keys = draft.family.experts, let experts = configuration.experts {
+            for key in keys.count { object[key] = .int(experts.count) }
+            object["num_experts_per_tok"] = .int(experts.usedCount)
+            object[keys.feedForwardSize] = .int(experts.feedForwardSize)
+            if case .configured(let key) = keys.normalization { object[key] = .bool(experts.normalizesWeights) }
+            if keys.hasDenseLayers {
+                object["decoder_sparse_step"] = 1
+                object["mlp_only_layers"] = .array(experts.denseLayers.map(JSON.int))
+            }
+            object["router_aux_loss_coef"] = draft.original?["router_aux_loss_coef"] ?? .double(0.001)
+            object["output_router_logits"] = draft.original?["output_router_logits"] ?? false
         }
         if draft.family.hasSlidingWindow {
             object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)

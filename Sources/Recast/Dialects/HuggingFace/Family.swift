@@ -12,6 +12,27 @@ public struct Family: Sendable {
     /// Whether `sliding_window` and its companions mean anything.
     public let hasSlidingWindow: Bool
     public let defaults: Defaults
+    /// How the configuration speaks of experts; nil for families without.
+    public let experts: ExpertKeys?
+
+    /// The keys that describe experts, and what they mean.
+    public struct ExpertKeys: Sendable, Hashable {
+        public enum Normalization: Sendable, Hashable {
+            case always
+            /// Where this key is true.
+            case configured(String)
+        }
+
+        /// Of which one is there: what transformers 5 writes, and what 4 wrote.
+        public var count: [String]
+        public var feedForwardSize: String
+        public var normalization: Normalization
+        /// Whether `decoder_sparse_step` and `mlp_only_layers` leave some layers without experts.
+        public var hasDenseLayers: Bool
+        /// What an absent count, and an absent `num_experts_per_tok`, mean.
+        public var defaultCount: Int
+        public var defaultUsedCount: Int
+    }
 
     /// What keys mean that a configuration does not have, by the family's class in transformers.
     public struct Defaults: Sendable, Hashable {
@@ -48,7 +69,8 @@ public struct Family: Sendable {
 
     public init(
         _ name: String, architectures: [String], modelType: String, biases: [BiasGroup], tiesByDefault: Bool = false,
-        hasSlidingWindow: Bool = false, defaults: Defaults = Defaults(), @RowBuilder rows: () -> [Row]
+        hasSlidingWindow: Bool = false, defaults: Defaults = Defaults(), experts: ExpertKeys? = nil,
+        @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
         self.architectures = architectures
@@ -57,13 +79,14 @@ public struct Family: Sendable {
         self.tiesByDefault = tiesByDefault
         self.hasSlidingWindow = hasSlidingWindow
         self.defaults = defaults
+        self.experts = experts
         table = MappingTable(rows())
     }
 }
 
 extension Family {
     /// Whether each query and key head is normalised before it turns.
-    public var normalizesHeads: Bool { table.row(of: .queryNorm) != nil }
+    public var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 }
 
 @resultBuilder
@@ -73,7 +96,7 @@ public enum RowBuilder {
 
 extension Family {
     /// Every family that is known. A new one is a file of its own and a place in this list.
-    public static let all: [Family] = [.llama, .qwen2, .qwen3]
+    public static let all: [Family] = [.llama, .qwen2, .qwen3, .qwen3MoE, .mixtral]
 
     public static func named(_ name: String) throws(RecastError) -> Family {
         if let family = all.first(where: { $0.name == name }) { return family }

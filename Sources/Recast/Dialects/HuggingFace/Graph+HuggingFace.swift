@@ -22,12 +22,17 @@ struct HuggingFaceLowering {
         for row in family.table.rows {
             let layers = row.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
             for layer in layers {
-                for part in row.parts {
-                    let tensors = row.roles.compactMap { graph[$0, layer: layer, part: part] }
-                    guard tensors.count == row.roles.count else { continue }
-                    outcome.tensors.append(
-                        NamedTensor(row.name(layer: layer, part), row.layout.fuse(tensors, graph.configuration)))
-                    outcome.slots.append(Slot(row.roles[0], layer: layer, part))
+                for expert in graph.configuration.experts(of: row) {
+                    for part in row.parts {
+                        let slots = row.roles.map { Slot($0, layer: layer, expert: expert, part) }
+                        let tensors = slots.compactMap { graph[$0] }
+                        guard tensors.count == row.roles.count else { continue }
+                        outcome.tensors.append(
+                            NamedTensor(
+                                row.name(layer: layer, expert: expert, part),
+                                row.layout.fuse(tensors, graph.configuration)))
+                        outcome.slots.append(slots[0])
+                    }
                 }
             }
         }
@@ -50,6 +55,22 @@ struct HuggingFaceLowering {
             throw .unsupported(
                 "\(family.architectures[0]) normalises every query and key head (q_norm, k_norm), which this model does not"
             )
+        }
+        if let experts = configuration.experts {
+            guard let keys = family.experts else {
+                throw .unsupported(
+                    "\(configuration.family) picks \(experts.usedCount) of \(experts.count) experts for each token; "
+                        + "\(family.architectures[0]) has no experts")
+            }
+            guard keys.hasDenseLayers || experts.denseLayers.isEmpty else {
+                throw .unsupported("\(family.architectures[0]) has experts in every layer, which this model has not")
+            }
+            guard keys.normalization != .always || experts.normalizesWeights else {
+                throw .unsupported(
+                    "\(family.architectures[0]) makes the weights of experts add up to one, which this model does not")
+            }
+        } else if family.experts != nil {
+            throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
         }
         if case .factors = configuration.rope.scaling {
             throw .unsupported(

@@ -7,8 +7,11 @@ extension MegatronArguments {
 
     /// What the arguments say of the model. Source: Specs/megatron.md §6.
     ///
+    /// - Parameter layersWithExperts: the layers that are seen to have experts, where any have.
     /// - Throws: `malformedInput` for arguments that make no model, `unsupported` for what is not of the llama kind.
-    func configuration(family: String, vocabularySize: Int) throws(RecastError) -> ModelConfiguration {
+    func configuration(
+        family: String, vocabularySize: Int, layersWithExperts: Set<Int>
+    ) throws(RecastError) -> ModelConfiguration {
         try checkKind()
         let heads = try needed(int("num_attention_heads"), "num_attention_heads")
         let hidden = try needed(int("hidden_size"), "hidden_size")
@@ -25,7 +28,7 @@ extension MegatronArguments {
         guard epsilon > 0, epsilon < 1 else {
             throw .malformed(file, "args.layernorm_epsilon \(epsilon) is not a small positive number")
         }
-        return ModelConfiguration(
+        var configuration = ModelConfiguration(
             family: family, vocabularySize: vocabularySize, hiddenSize: hidden,
             feedForwardSize: try needed(int("ffn_hidden_size"), "ffn_hidden_size"),
             layerCount: try needed(int("num_layers", "encoder_num_layers"), "num_layers", limit: 10_000),
@@ -33,6 +36,25 @@ extension MegatronArguments {
             contextLength: try needed(
                 int("max_position_embeddings", "seq_length") ?? Self.usualContext, "max_position_embeddings"),
             normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: headDimension))
+        configuration.experts = try experts(layersWithExperts: layersWithExperts, of: configuration)
+        return configuration
+    }
+
+    /// Arguments of dense models name experts, too, but not how many.
+    private var hasExperts: Bool { int("num_experts").map { $0 > 0 } ?? false }
+
+    private func experts(
+        layersWithExperts layers: Set<Int>, of configuration: ModelConfiguration
+    ) throws(RecastError) -> ExpertConfiguration? {
+        guard hasExperts else { return nil }
+        let count = try needed(int("num_experts"), "num_experts", limit: 1 << 16)
+        let used = try needed(int("moe_router_topk"), "moe_router_topk", limit: count)
+        return ExpertConfiguration(
+            count: count, usedCount: used,
+            feedForwardSize: try needed(
+                int("moe_ffn_hidden_size") ?? configuration.feedForwardSize, "moe_ffn_hidden_size"),
+            normalizesWeights: !(bool("moe_router_pre_softmax") ?? false),
+            denseLayers: (0..<configuration.layerCount).filter { !layers.contains($0) })
     }
 
     private static let usualEpsilon = 1e-5
@@ -84,8 +106,19 @@ extension MegatronArguments {
 
     private func checkKind() throws(RecastError) {
         func refuse(_ what: String) -> RecastError { RecastError(.unsupported, what, trail: [file]) }
-        if let count = int("num_experts"), count > 0 {
-            throw refuse("models with experts cannot be read from Megatron checkpoints yet")
+        if hasExperts {
+            if let size = int("moe_shared_expert_intermediate_size"), size > 0 {
+                throw refuse("models with shared experts cannot be read from Megatron checkpoints yet")
+            }
+            if let function = string("moe_router_score_function"), function != "softmax" {
+                throw refuse("routers with the score function \(function) cannot be read yet; those with softmax can")
+            }
+            if bool("moe_router_enable_expert_bias") ?? false {
+                throw refuse("routers with a bias for each expert cannot be read yet")
+            }
+            if let factor = double("moe_router_topk_scaling_factor"), factor != 1 {
+                throw refuse("routers that scale their weights (by \(factor)) cannot be read yet")
+            }
         }
         if bool("multi_latent_attention") ?? false {
             throw refuse("models with multi-latent attention cannot be read from Megatron checkpoints yet")
@@ -115,11 +148,13 @@ extension ModelConfiguration {
         // swift-format-ignore
         let sizes: [(String, Int, Int)] = [
             ("hidden size",        hiddenSize,        other.hiddenSize),
-            ("feed-forward size",  feedForwardSize,   other.feedForwardSize),
+            ("feed-forward size",  denseSize,         other.denseSize),
             ("layers",             layerCount,        other.layerCount),
             ("attention heads",    headCount,         other.headCount),
             ("key-value heads",    keyValueHeadCount, other.keyValueHeadCount),
             ("head dimension",     headDimension,     other.headDimension),
+            ("experts",            experts?.count ?? 0, other.experts?.count ?? 0),
+            ("expert size",        experts?.feedForwardSize ?? 0, other.experts?.feedForwardSize ?? 0),
         ]
         // swift-format-ignore
         let others: [(String, String, String)] = [
@@ -127,12 +162,19 @@ extension ModelConfiguration {
             ("rotary scaling", "\(rope.scaling)",   "\(other.rope.scaling)"),
             ("norm epsilon",   "\(normEpsilon)",    "\(other.normEpsilon)"),
             ("context length", "\(contextLength)",  "\(other.contextLength)"),
+            ("experts used",   "\(experts?.usedCount ?? 0)", "\(other.experts?.usedCount ?? 0)"),
+            ("sum of the weights of experts", normalization, other.normalization),
         ]
         return (
             sizes.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: "\($0.1)", theirs: "\($0.2)") },
             others.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: $0.1, theirs: $0.2) }
         )
     }
+
+    /// Of the feed-forward parts that are no experts; of no weight where there are none.
+    private var denseSize: Int { hasDenseLayers ? feedForwardSize : 0 }
+
+    private var normalization: String { experts?.normalizesWeights ?? true ? "one" : "less than one" }
 
     struct Disagreement: Sendable, Hashable {
         var name: String

@@ -62,7 +62,7 @@ struct MegatronDescription {
     func arguments(keeping others: [(key: String, value: PickledValue)] = []) -> PickledValue {
         var values: [String: PickledValue] = [:]
         for (key, value) in others where !Self.dropped.contains(key) { values[key] = value }
-        for (key, value) in ofModel + ofNumbers + ofLayout { values[key] = value }
+        for (key, value) in ofModel + ofExperts + ofNumbers + ofLayout { values[key] = value }
         return .object(
             .global("argparse", "Namespace"), state: .dictionary(values.sorted { $0.key < $1.key }.map { ($0, $1) }))
     }
@@ -106,11 +106,28 @@ struct MegatronDescription {
             ("untie_embeddings_and_output_weights",  .bool(!isTied)),
             ("hidden_dropout",                       .float(0)),
             ("attention_dropout",                    .float(0)),
-            ("num_experts",                          .none),
             ("multi_latent_attention",               .bool(false)),
             ("vocab_size",                           .int(configuration.vocabularySize)),
             ("padded_vocab_size",                    .int(lowering.vocabularyRows)),
             ("make_vocab_size_divisible_by",         .int(lowering.vocabularyDivisor)),
+        ]
+    }
+
+    // swift-format-ignore
+    private var ofExperts: [(String, PickledValue)] {
+        guard let experts = configuration.experts else { return [("num_experts", .none)] }
+        let layers = (0..<configuration.layerCount).map { configuration.hasExperts(inLayer: $0) ? 1 : 0 }
+        return [
+            ("num_experts",                .int(experts.count)),
+            ("moe_router_topk",            .int(experts.usedCount)),
+            ("moe_ffn_hidden_size",        .int(experts.feedForwardSize)),
+            ("moe_layer_freq",             layers.contains(0) ? .list(layers.map(PickledValue.int)) : .int(1)),
+            ("moe_router_score_function",  .string("softmax")),
+            ("moe_router_pre_softmax",     .bool(!experts.normalizesWeights)),
+            ("moe_router_topk_scaling_factor", .none),
+            ("moe_router_enable_expert_bias",  .bool(false)),
+            ("moe_shared_expert_intermediate_size", .none),
+            ("moe_grouped_gemm",           .bool(spelling == .transformerEngine)),
         ]
     }
 

@@ -12,6 +12,7 @@ struct MegatronLowering {
         var tensor: LazyTensor
         var role: Role
         var layer: Int?
+        var expert: Int?
         var split: MegatronSplit
     }
 
@@ -35,18 +36,18 @@ struct MegatronLowering {
         let table = MegatronTable.table(of: configuration)
         for entry in graph.entries {
             let slot = entry.slot
-            guard let row = table.row(of: slot.role), row.parts.contains(slot.part) else {
+            guard let row = table.row(of: slot), row.parts.contains(slot.part) else {
                 throw .unsupported("Megatron has no \(slot)")
             }
             // A row of several roles is written where its first one stands.
             guard slot.role == row.roles[0] else {
-                guard graph[row.roles[0], layer: slot.layer, part: slot.part] != nil else {
+                guard graph[Slot(row.roles[0], layer: slot.layer, expert: slot.expert, slot.part)] != nil else {
                     throw .unsupported("Megatron has no \(slot) without a \(row.roles[0].rawValue)")
                 }
                 continue
             }
             let entries = row.roles.compactMap { role in
-                let slot = Slot(role, layer: slot.layer, slot.part)
+                let slot = Slot(role, layer: slot.layer, expert: slot.expert, slot.part)
                 return graph[slot].map { Graph.Entry(slot: slot, tensor: $0) }
             }
             guard entries.count == row.roles.count else {
@@ -64,8 +65,8 @@ struct MegatronLowering {
             let match = MappingTable.Match(row: row, layer: slot.layer, expert: slot.expert, part: slot.part)
             tensors.append(
                 Tensor(
-                    name: row.name(layer: slot.layer, slot.part), tensor: tensor, role: slot.role, layer: slot.layer,
-                    split: MegatronTable.split(of: match)))
+                    name: row.name(layer: slot.layer, expert: slot.expert, slot.part), tensor: tensor, role: slot.role,
+                    layer: slot.layer, expert: slot.expert, split: MegatronTable.split(of: match)))
         }
     }
 }

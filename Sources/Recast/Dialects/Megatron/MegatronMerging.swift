@@ -21,6 +21,8 @@ struct MegatronMerging {
         /// In the order of the file.
         var order: [MegatronNames.Numbered]
         var layerCount: Int
+        /// The experts of each layer that has some.
+        var expertCount = 0
     }
 
     /// - Throws: `malformedInput` where ranks do not fit together.
@@ -60,14 +62,11 @@ struct MegatronMerging {
     private mutating func add(
         chunk index: Int, stage: Int, of files: MegatronFiles, _ ranks: [MegatronFiles.Place: MegatronRank]
     ) throws(RecastError) {
-        var chunks: [Chunk] = []
-        for rank in 0..<files.sizes.tensor {
-            // With experts, a rank may be there several times; the tensors that are not of experts are the same in each.
-            let place = ranks.keys.filter { $0.pipeline == stage && $0.tensor == rank }.min()!
-            chunks.append(try Self.chunk(index, of: ranks[place]!))
-        }
-        let first = chunks[0]
-        for chunk in chunks.dropFirst() {
+        let places = ranks.keys.filter { $0.pipeline == stage }.sorted()
+        var chunks: [(place: MegatronFiles.Place, chunk: Chunk)] = []
+        for place in places { chunks.append((place, try Self.chunk(index, of: ranks[place]!))) }
+        let first = chunks[0].chunk
+        for (_, chunk) in chunks.dropFirst() {
             if let name = first.order.first(where: { chunk.tensors[$0] == nil }) {
                 throw .malformed(
                     files.path, "\(name.name(firstLayer: 0)) is in \(first.rank), but not in \(chunk.rank)")
@@ -77,21 +76,42 @@ struct MegatronMerging {
                     files.path, "\(name.name(firstLayer: 0)) is in \(chunk.rank), but not in \(first.rank)")
             }
         }
+        // With experts, a rank may be there several times; the tensors that are not of experts are the same in each.
+        let tensorRanks = (0..<files.sizes.tensor).map { rank in
+            chunks.filter { $0.place.tensor == rank }.map(\.chunk)
+        }
+        let expertRanks = (0..<files.sizes.expert).map { expert in
+            (0..<files.sizes.expertTensor).map { part in
+                chunks.filter { $0.place.expert == expert && $0.place.tensor % files.sizes.expertTensor == part }
+                    .map(\.chunk)
+            }
+        }
         for name in first.order {
-            let parts = chunks.map { ($0.rank, $0.tensors[name]!) }
-            try add(name.name(firstLayer: layerCount), parts, path: files.path)
+            let whole = name.name(firstLayer: layerCount)
+            guard let expert = MegatronNames.expert(in: whole)?.number else {
+                try add(whole, tensorRanks.map { $0.map { ($0.rank, $0.tensors[name]!) } }, path: files.path)
+                continue
+            }
+            // Experts are counted from the first of each rank.
+            for (rank, parts) in expertRanks.enumerated() {
+                try add(
+                    MegatronNames.withExpert(rank * first.expertCount + expert, whole),
+                    parts.map { $0.map { ($0.rank, $0.tensors[name]!) } }, path: files.path)
+            }
         }
         layerCount += first.layerCount
     }
 
+    /// - Parameter parts: of each rank in turn, as often as it is there.
     private mutating func add(
-        _ name: String, _ parts: [(rank: String, tensor: LazyTensor)], path: String
+        _ name: String, _ parts: [[(rank: String, tensor: LazyTensor)]], path: String
     ) throws(RecastError) {
-        let first = parts[0].tensor
-        for (rank, part) in parts.dropFirst() where part.shape != first.shape || part.dtype != first.dtype {
+        let all = parts.flatMap { $0 }
+        let first = all[0].tensor
+        for (rank, part) in all.dropFirst() where part.shape != first.shape || part.dtype != first.dtype {
             throw .malformed(
                 path,
-                "\(name) is \(first.dtype) \(first.shape) in \(parts[0].rank), but \(part.dtype) \(part.shape) in \(rank)"
+                "\(name) is \(first.dtype) \(first.shape) in \(all[0].rank), but \(part.dtype) \(part.shape) in \(rank)"
             )
         }
         guard let match = MegatronTable.table.match(name) else {
@@ -101,13 +121,15 @@ struct MegatronMerging {
         }
         let split = MegatronTable.split(of: match)
         if split == .halves, !first.rowCount.isMultiple(of: 2) {
-            throw .malformed(path, "\(name) has \(first.rowCount) rows in \(parts[0].rank), which have no halves")
+            throw .malformed(path, "\(name) has \(first.rowCount) rows in \(all[0].rank), which have no halves")
         }
         if split == .columns, first.shape.count != 2 {
-            throw .malformed(path, "\(name) has the shape \(first.shape) in \(parts[0].rank), which has no columns")
+            throw .malformed(path, "\(name) has the shape \(first.shape) in \(all[0].rank), which has no columns")
         }
-        tensors.append(NamedTensor(name, split.merge(parts.map(\.tensor))))
-        if split == .replicated, parts.count > 1 { replicas.append(Replicas(name: name, tensors: parts)) }
+        tensors.append(NamedTensor(name, split.merge(parts.map { $0[0].tensor })))
+        for copies in split == .replicated ? [all] : parts where copies.count > 1 {
+            replicas.append(Replicas(name: name, tensors: copies))
+        }
     }
 
     private static func chunk(_ index: Int, of rank: MegatronRank) throws(RecastError) -> Chunk {
@@ -120,6 +142,9 @@ struct MegatronMerging {
             }
             chunk.order.append(name)
             if let layer = name.layer { layers.insert(layer) }
+            if let expert = MegatronNames.expert(in: name.template) {
+                chunk.expertCount = max(chunk.expertCount, expert.number + 1)
+            }
         }
         chunk.layerCount = layers.count
         guard layers.allSatisfy({ $0 < layers.count }) else {
@@ -139,8 +164,17 @@ extension MegatronMerging {
         tensors.contains { MegatronTable.table.match($0.name)?.row.roles == [.queryNorm] }
     }
 
+    /// The layers that have a router, and with it experts.
+    var layersWithExperts: Set<Int> {
+        Set(
+            tensors.compactMap { MegatronTable.table.match($0.name) }.filter { $0.row.roles == [.router] }.map {
+                $0.layer ?? 0
+            })
+    }
+
     /// The family of Hugging Face whose layers have these biases and norms.
     var family: String {
+        if !layersWithExperts.isEmpty { return normalizesHeads ? "qwen3_moe" : "mixtral" }
         if normalizesHeads { return "qwen3" }
         // A bias on query, key and value alone is what sets Qwen2 apart.
         return biases == [.query, .key, .value] ? "qwen2" : "llama"

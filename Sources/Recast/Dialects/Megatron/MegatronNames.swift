@@ -36,8 +36,19 @@ enum MegatronNames {
     ]
 
     /// A name of the local spelling in another one.
-    static func spelled(_ name: String, _ spelling: MegatronTarget.Spelling) -> String {
+    ///
+    /// - Parameter hasExperts: whether it is of a layer with experts, whose norm Transformer Engine leaves a module of its
+    ///   own.
+    static func spelled(
+        _ name: String, _ spelling: MegatronTarget.Spelling, hasExperts: Bool = false
+    ) -> String {
         guard spelling == .transformerEngine else { return name }
+        if name.contains(stackedExperts) { return name }
+        if let (beginning, number, module) = expert(in: name) {
+            // `linear_fc1.weight` of expert 3 is `linear_fc1.weight3` of all.
+            return beginning + experts + module + String(number)
+        }
+        if hasExperts, name.contains(".pre_mlp_layernorm.") { return name }
         for (local, other) in transformerEngine where name.contains(local) {
             return name.replacing(local, with: other)
         }
@@ -69,6 +80,41 @@ enum MegatronNames {
     }
 
     private static let layers = "decoder.layers."
+    private static let experts = "mlp.experts."
+    private static let localExperts = "mlp.experts.local_experts."
+
+    /// The number of the expert in a name of the local spelling, with what stands before and behind; nil where there is
+    /// none.
+    static func expert(in name: String) -> (beginning: String, number: Int, module: String)? {
+        guard let range = name.firstRange(of: localExperts) else { return nil }
+        let rest = name[range.upperBound...]
+        let digits = rest.prefix { $0 != "." }
+        guard let number = Int(digits), String(number) == digits, (0..<1 << 16).contains(number) else { return nil }
+        return (String(name[..<range.lowerBound]), number, String(rest.dropFirst(digits.count + 1)))
+    }
+
+    /// A name with another number of the expert.
+    static func withExpert(_ number: Int, _ name: String) -> String {
+        guard let (beginning, _, module) = expert(in: name) else { return name }
+        return "\(beginning)\(localExperts)\(number).\(module)"
+    }
+
+    /// The name under which the tensors of all experts of a layer are stored as one.
+    static func withoutExpert(_ name: String) -> String {
+        guard let (beginning, _, module) = expert(in: name) else { return name }
+        return beginning + stackedExperts + module
+    }
+
+    /// `mlp.experts.linear_fc1.weight3`, as grouped matrices are called, in the local spelling.
+    private static func ungrouped(_ rest: String) -> String {
+        guard rest.hasPrefix(experts), !rest.hasPrefix(localExperts) else { return rest }
+        let module = rest.dropFirst(experts.count)
+        let digits = module.reversed().prefix { $0.isASCII && $0.isNumber }.reversed()
+        guard !digits.isEmpty, module.hasPrefix("linear_fc"), module.dropLast(digits.count).hasSuffix(".weight") else {
+            return rest
+        }
+        return localExperts + String(digits) + "." + module.dropLast(digits.count)
+    }
     private static let stackedExperts = "mlp.experts.experts."
 
     /// How many axes of a stored tensor count tensors: layers whose number is not in the name, and experts.
@@ -92,7 +138,7 @@ enum MegatronNames {
                 (0..<count).map { number in
                     axis == 0 && name.dropFirst(layers.count).first?.isNumber != true
                         ? layers + "\(number)." + name.dropFirst(layers.count)
-                        : name.replacing(stackedExperts, with: "mlp.experts.local_experts.\(number).")
+                        : name.replacing(stackedExperts, with: localExperts + "\(number).")
                 }
             }
         }
@@ -113,6 +159,6 @@ enum MegatronNames {
         else { return Numbered(template: name, layer: nil) }
         var rest = String(numbered.dropFirst(digits.count + 1))
         for (old, new) in modules where rest.hasPrefix(old) { rest = new + rest.dropFirst(old.count) }
-        return Numbered(template: layers + "#." + rest, layer: layer)
+        return Numbered(template: layers + "#." + ungrouped(rest), layer: layer)
     }
 }

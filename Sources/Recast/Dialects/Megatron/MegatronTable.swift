@@ -16,6 +16,11 @@ enum MegatronTable {
         (Row([.gate, .up],           "decoder.layers.{layer}.mlp.linear_fc1.{weight,bias}",
              layout: .stacked),                                                                            .halves),
         (Row(.down,                  "decoder.layers.{layer}.mlp.linear_fc2.{weight,bias}"),               .columns),
+        (Row(.router,                "decoder.layers.{layer}.mlp.router.weight"),                          .replicated),
+        (Row([.gate, .up],           "decoder.layers.{layer}.mlp.experts.local_experts.{expert}.linear_fc1.weight",
+             layout: .stacked),                                                                            .halves),
+        (Row(.down,                  "decoder.layers.{layer}.mlp.experts.local_experts.{expert}.linear_fc2.weight"),
+                                                                                                           .columns),
         (Row(.outputNorm,            "decoder.final_layernorm.weight"),                                    .replicated),
         (Row(.outputHead,            "output_layer.weight"),                                               .rows),
     ]

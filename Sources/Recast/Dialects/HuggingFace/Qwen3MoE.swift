@@ -1,0 +1,32 @@
+// Qwen3 with experts. Source: Specs/families.md §3.5; transformers 5.23, `configuration_qwen3_moe.py`.
+extension Family {
+    // swift-format-ignore
+    static let qwen3MoE = Family(
+        "qwen3_moe", architectures: ["Qwen3MoeForCausalLM"], modelType: "qwen3_moe",
+        biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
+        hasSlidingWindow: true,
+        defaults: Defaults(contextLength: 32768, keyValueHeadCount: 4, firstSlidingLayer: 28),
+        experts: ExpertKeys(
+            count: ["num_local_experts", "num_experts"], feedForwardSize: "moe_intermediate_size",
+            normalization: .configured("norm_topk_prob"), hasDenseLayers: true, defaultCount: 128, defaultUsedCount: 8)
+    ) {
+        Row(.tokenEmbedding,  "model.embed_tokens.weight")
+        Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")
+        Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}")
+        Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}")
+        Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}")
+        Row(.queryNorm,       "model.layers.{layer}.self_attn.q_norm.weight")
+        Row(.keyNorm,         "model.layers.{layer}.self_attn.k_norm.weight")
+        Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.{weight,bias}")
+        Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight")
+        Row(.router,          "model.layers.{layer}.mlp.gate.weight")
+        Row(.gate,            "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight")
+        Row(.up,              "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight")
+        Row(.down,            "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight")
+        Row(.gate,            "model.layers.{layer}.mlp.gate_proj.weight")
+        Row(.up,              "model.layers.{layer}.mlp.up_proj.weight")
+        Row(.down,            "model.layers.{layer}.mlp.down_proj.weight")
+        Row(.outputNorm,      "model.norm.weight")
+        Row(.outputHead,      "lm_head.weight")
+    }
+}
