@@ -38,6 +38,8 @@ public struct MegatronBuilder {
     public var isTied = false
     public var hasBias = false
     public var spelling = Spelling.local
+    /// `checkpoint_version`, which says how queries, keys and values lie.
+    public var version = 3.0
     public var tensorRanks = 1
     /// Layers of each stage, by virtual stage.
     public var stages: [[Int]] = [[2]]
@@ -107,6 +109,25 @@ public struct MegatronBuilder {
         return Matrix((heads + 2 * groups) * headDimension, q.columns, values)
     }
 
+    /// A rank's queries, keys and values, which lie head by head, in the order of an old version.
+    private func aged(_ matrix: Matrix) -> Matrix {
+        guard version < 2, groups == self.heads else { return matrix }
+        let heads = heads / tensorRanks
+        return matrix.picked(
+            (0..<matrix.rows).map { row in
+                if version < 1 {
+                    // [3, heads, dimension]
+                    let (part, rest) = row.quotientAndRemainder(dividingBy: heads * headDimension)
+                    let (head, element) = rest.quotientAndRemainder(dividingBy: headDimension)
+                    return (head * 3 + part) * headDimension + element
+                }
+                // [heads, dimension, 3]
+                let (head, rest) = row.quotientAndRemainder(dividingBy: 3 * headDimension)
+                let (element, part) = rest.quotientAndRemainder(dividingBy: 3)
+                return (head * 3 + part) * headDimension + element
+            })
+    }
+
     private func above(_ a: Matrix, _ b: Matrix) -> Matrix { Matrix(a.rows + b.rows, a.columns, a.values + b.values) }
 
     /// The names of a layer's tensors, without the layer.
@@ -138,10 +159,11 @@ public struct MegatronBuilder {
         let mine = (spelling == .legacy ? "language_model.encoder." : "decoder.") + "layers.\(local)."
         func tensor(_ name: String) -> Matrix { truth[theirs + name]! }
         func attention(_ part: String) -> Matrix {
-            rowShare(
-                interleaved(
-                    tensor("self_attn.q_proj.\(part)"), tensor("self_attn.k_proj.\(part)"),
-                    tensor("self_attn.v_proj.\(part)")), rank)
+            aged(
+                rowShare(
+                    interleaved(
+                        tensor("self_attn.q_proj.\(part)"), tensor("self_attn.k_proj.\(part)"),
+                        tensor("self_attn.v_proj.\(part)")), rank))
         }
         var tensors = [
             (mine + names["norm1"]!, tensor("input_layernorm.weight")),
@@ -207,7 +229,8 @@ public struct MegatronBuilder {
         String(repeating: "0", count: max(0, count - String(number).count)) + String(number)
     }
 
-    private func arguments(_ folder: String) -> [String: Any?] {
+    /// What `args` say in the file of a rank.
+    public func arguments(_ folder: String = "") -> [String: Any?] {
         var arguments: [String: Any?] = [
             "num_layers": layers, "hidden_size": hidden, "ffn_hidden_size": feedForward,
             "num_attention_heads": heads, "group_query_attention": groups != heads,
@@ -253,7 +276,7 @@ public struct MegatronBuilder {
             }
             pickle.ascii("b")
             pickle.value("checkpoint_version")
-            pickle.value(3.0)
+            pickle.value(version)
             pickle.value("iteration")
             pickle.value(7)
             for (index, chunk) in chunks.enumerated() {

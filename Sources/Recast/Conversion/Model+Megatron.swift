@@ -3,12 +3,6 @@ extension Model {
     static func lift(
         _ checkpoint: Checkpoint, _ files: MegatronFiles, _ options: Options
     ) throws(RecastError) -> Model {
-        guard files.version >= 2 else {
-            throw RecastError(
-                .unsupported,
-                "checkpoint_version \(files.version) orders queries, keys and values in a way that cannot be read yet",
-                trail: [files.path])
-        }
         let merging = try MegatronMerging(files)
         var said = try Description(files, merging, options)
         let replicas = try Self.check(merging.replicas, checkpoint, options)
@@ -19,7 +13,7 @@ extension Model {
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: files.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: said.original, sourceTypes: nil, outcome: outcome)
-        model.notes += files.notes + said.notes
+        model.notes += files.notes + merging.notes + said.notes
         model.warnings += said.warnings + replicas.warnings
         model.evidence += replicas.evidence
         if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }

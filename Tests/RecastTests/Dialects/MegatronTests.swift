@@ -79,6 +79,75 @@ struct MegatronTests {
         #expect(try read(builder, truth).numbers == truth)
     }
 
+    /// Queries, keys and values in the orders of checkpoint versions 0 and 1.
+    @Test(arguments: [0.0, 1.0], [1, 2, 4]) func oldVersions(version: Double, tensorRanks: Int) throws {
+        for hasBias in [false, true] {
+            var builder = MegatronBuilder()
+            builder.spelling = .legacy
+            builder.groups = builder.heads
+            (builder.version, builder.tensorRanks, builder.hasBias) = (version, tensorRanks, hasBias)
+            let truth = builder.truth()
+            let (model, numbers) = try read(builder, truth)
+            #expect(numbers == truth)
+            #expect(model.notes.contains { $0.contains("unverified") })
+        }
+        var grouped = MegatronBuilder()
+        grouped.version = version
+        #expect(refusal(grouped).contains("checkpoint_version"))
+    }
+
+    /// Experts of which a rank stores all as one tensor, transposed.
+    @Test func groupedExperts() throws {
+        let (experts, size) = (3, 5)
+        var builder = MegatronBuilder()
+        builder.layers = 1
+        builder.stages = [[1]]
+        let hidden = builder.hidden
+        func value(_ expert: Int, _ row: Int, _ column: Int) -> Float { Float(expert * 10000 + row * 100 + column) }
+        builder.changeArguments = { _, arguments in
+            arguments["num_experts"] = experts
+            arguments["moe_router_topk"] = 2
+            arguments["moe_ffn_hidden_size"] = size
+        }
+        builder.changeTensors = { _, tensors in
+            tensors.removeAll { $0.name.contains("linear_fc") }
+            let layer = "decoder.layers.0.mlp."
+            tensors.append(
+                (layer + "router.weight", .init(experts, hidden, Array(repeating: 1, count: experts * hidden))))
+            // [experts][hidden][gate and up], and [experts][size][hidden].
+            let first = (0..<experts).flatMap { expert in
+                (0..<hidden).flatMap { column in (0..<2 * size).map { value(expert, $0, column) } }
+            }
+            let second = (0..<experts).flatMap { expert in
+                (0..<size).flatMap { column in (0..<hidden).map { value(expert, $0, column) } }
+            }
+            tensors.append((layer + "experts.weight1", .init(hidden, experts * 2 * size, first)))
+            tensors.append((layer + "experts.weight2", .init(experts * size, hidden, second)))
+        }
+        let directory = TemporaryDirectory()
+        builder.write(builder.truth(), to: directory)
+        let model = try Model(Checkpoint(path: directory.path))
+        #expect(model.graph.configuration.family == "mixtral")
+        #expect(model.notes.contains { $0.contains("unverified") && $0.contains("weight1") })
+        var reader = Reader(files: FilePool(model.files))
+        func numbers(_ role: Role, _ expert: Int) throws -> [Float] {
+            let tensor = try #require(model.graph[Slot(role, layer: 0, expert: expert)])
+            return try tensor.bytes(using: &reader).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        }
+        for expert in 0..<experts {
+            func rows(_ range: Range<Int>, _ width: Int) -> [Float] {
+                range.flatMap { row in (0..<width).map { value(expert, row, $0) } }
+            }
+            #expect(try numbers(.gate, expert) == rows(0..<size, hidden))
+            #expect(try numbers(.up, expert) == rows(size..<2 * size, hidden))
+            #expect(try numbers(.down, expert) == rows(0..<hidden, size))
+        }
+        builder.changeArguments = { _, arguments in
+            (arguments["num_experts"], arguments["moe_router_topk"], arguments["moe_ffn_hidden_size"]) = (4, 2, size)
+        }
+        #expect(refusal(builder).contains("is not that of the experts"))
+    }
+
     /// Norm weights that are stored less one.
     @Test func zeroCenteredNorms() throws {
         var builder = MegatronBuilder()

@@ -7,6 +7,8 @@ struct MegatronMerging {
     /// What several ranks have and must have alike.
     private(set) var replicas: [Replicas] = []
     private(set) var layerCount = 0
+    /// What the user should know of how it was read.
+    private(set) var notes: [String] = []
 
     /// A tensor that several ranks have each for themselves.
     struct Replicas {
@@ -37,7 +39,7 @@ struct MegatronMerging {
     private init(_ stacks: [MegatronFiles.StackedTensor], path: String) throws(RecastError) {
         var layers: Set<Int> = []
         var names: Set<ByteString> = []
-        for stack in stacks {
+        for stack in try Self.joined(stacks, path: path) {
             for (stored, tensor) in zip(MegatronNames.names(of: stack.name, counts: stack.counts), stack.tensors) {
                 let canonical = MegatronNames.canonical(stored)
                 let name = canonical.name(firstLayer: 0)
@@ -51,7 +53,38 @@ struct MegatronMerging {
         layerCount = (layers.max() ?? -1) + 1
     }
 
+    /// With `singleton_local_shards`, gate and up are stored apart, as `…weight_w` and `…weight_v`.
+    ///
+    /// Source: Specs/megatron.md §5.4.
+    private static func joined(
+        _ stacks: [MegatronFiles.StackedTensor], path: String
+    ) throws(RecastError) -> [MegatronFiles.StackedTensor] {
+        var ups: [String: MegatronFiles.StackedTensor] = [:]
+        for stack in stacks where stack.name.hasSuffix("_v") { ups[String(stack.name.dropLast(2))] = stack }
+        var joined: [MegatronFiles.StackedTensor] = []
+        for stack in stacks where !stack.name.hasSuffix("_v") {
+            guard stack.name.hasSuffix("_w") else {
+                joined.append(stack)
+                continue
+            }
+            let name = String(stack.name.dropLast(2))
+            guard let up = ups.removeValue(forKey: name), up.counts == stack.counts,
+                zip(up.tensors, stack.tensors).allSatisfy({ $0.shape == $1.shape && $0.dtype == $1.dtype })
+            else { throw .malformed(path, "\(name)_w is there without a \(name)_v of its shape") }
+            joined.append(
+                MegatronFiles.StackedTensor(
+                    name: name, counts: stack.counts,
+                    tensors: zip(stack.tensors, up.tensors).map { .stacked([$0, $1]) }))
+        }
+        // For the caller to refuse.
+        return joined + ups.values.sorted { $0.name < $1.name }
+    }
+
     private init(_ ranks: [MegatronFiles.Place: MegatronRank], _ files: MegatronFiles) throws(RecastError) {
+        if let note = ranks.min(by: { $0.key < $1.key }).flatMap({ MegatronAge($0.value).note }) { notes.append(note) }
+        if ranks.values.contains(where: { $0.chunks.joined().contains { MegatronAge.isGrouped($0.name) } }) {
+            notes.append("unverified: grouped experts (weight1, weight2) are read as no checkpoint at hand has them")
+        }
         // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
         // stage.
         for chunk in 0..<files.sizes.virtualPipeline {
@@ -135,7 +168,7 @@ struct MegatronMerging {
     private static func chunk(_ index: Int, of rank: MegatronRank) throws(RecastError) -> Chunk {
         var chunk = Chunk(rank: rank.name, tensors: [:], order: [], layerCount: 0)
         var layers: Set<Int> = []
-        for tensor in rank.chunks.indices.contains(index) ? rank.chunks[index] : [] {
+        for tensor in try MegatronAge(rank).modern(rank.chunks.indices.contains(index) ? rank.chunks[index] : []) {
             let name = MegatronNames.canonical(tensor.name)
             guard chunk.tensors.updateValue(tensor.tensor, forKey: name) == nil else {
                 throw .malformed(rank.file, "\(tensor.name) is there under two names")

@@ -105,8 +105,12 @@ enum MegatronNames {
         return beginning + stackedExperts + module
     }
 
-    /// `mlp.experts.linear_fc1.weight3`, as grouped matrices are called, in the local spelling.
+    /// `mlp.experts.linear_fc1.weight3`, as the matrices of grouped matrices are called, in the local spelling.
     private static func ungrouped(_ rest: String) -> String {
+        // Whole tensors of one expert each: `mlp.experts.experts.3.linear_fc1.weight`.
+        if rest.hasPrefix(stackedExperts), rest.dropFirst(stackedExperts.count).first?.isNumber == true {
+            return localExperts + rest.dropFirst(stackedExperts.count)
+        }
         guard rest.hasPrefix(experts), !rest.hasPrefix(localExperts) else { return rest }
         let module = rest.dropFirst(experts.count)
         let digits = module.reversed().prefix { $0.isASCII && $0.isNumber }.reversed()
@@ -125,7 +129,10 @@ enum MegatronNames {
         let rest = name.dropFirst(layers.count)
         let hasNumber = rest.first?.isNumber == true
         let afterNumber = hasNumber ? rest.drop { $0 != "." }.dropFirst() : rest
-        let experts = afterNumber.hasPrefix(stackedExperts)
+        // Where experts are stored one by one, their number follows.
+        let experts =
+            afterNumber.hasPrefix(stackedExperts)
+            && afterNumber.dropFirst(stackedExperts.count).first?.isNumber != true
         return (hasNumber ? 0 : 1) + (experts ? 1 : 0)
     }
 
