@@ -6,7 +6,7 @@ RECAST := .build/release/recast
 # The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
 TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-.PHONY: demo test build packages install bench interop format lint clean
+.PHONY: demo test build packages install bench interop fuzz format lint clean
 
 ## What the README promises: everything from nothing, and the main job on the fixture.
 demo: build
@@ -39,6 +39,13 @@ bench: build
 ## Other software reads what Recast writes; slow, and needs Python.
 interop: build
 	@Tests/Interop/run $(RECAST)
+
+## Random changes to pickles and zips until one of them is read wrongly, or SECONDS have passed.
+SECONDS ?= 60
+fuzz: packages
+	$(SWIFT) build --package-path Tests/Fuzzing --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer,address -Xswiftc -parse-as-library
+	mkdir -p .build-fuzz/corpus
+	.build-fuzz/debug/FuzzTorch -max_total_time=$(SECONDS) -rss_limit_mb=4096 -max_len=65536 .build-fuzz/corpus Tests/Fuzzing/Seeds
 
 format:
 	$(SWIFT) format -i -r -p Sources Tests Package.swift

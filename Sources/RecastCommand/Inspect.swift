@@ -110,6 +110,13 @@ private struct Summary {
                 "\(c.layerCount) layers, hidden \(c.hiddenSize), feed-forward \(c.feedForwardSize), \(c.headCount) heads "
                     + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
             ])
+            if let experts = c.experts {
+                let dense = experts.denseLayers.isEmpty ? "" : ", none in \(experts.denseLayers.count) layers"
+                rows.append([
+                    "experts",
+                    "\(experts.usedCount) of \(experts.count) for each token, feed-forward \(experts.feedForwardSize)\(dense)",
+                ])
+            }
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
             rows.append(["parallel", parallel])
             rows.append(["vocabulary", "\(c.vocabularySize)"])
@@ -146,7 +153,9 @@ private struct Summary {
         return switch checkpoint.content {
         case .huggingFace(let files): "Hugging Face \(files.areTorch ? "PyTorch" : "safetensors")\(packed)"
         case .gguf(let set): "GGUF version \(set.version)\(packed)"
-        case .megatron(let files): "Megatron \(files.formatName)" + (files.iteration.map { ", iteration \($0)" } ?? "")
+        case .megatron(let files):
+            "Megatron \(files.formatName)"
+                + (files.isRelease ? ", release" : files.iteration.map { ", iteration \($0)" } ?? "")
         }
     }
 
@@ -219,6 +228,14 @@ private struct Summary {
                 "rms_norm_eps": .double(c.normEpsilon), "rope_theta": .double(c.rope.theta),
                 "rope_scaling": .string(c.rope.scalingText), "tie_word_embeddings": .bool(model.graph.isTied),
             ]
+            if let experts = c.experts {
+                object["experts"] = [
+                    "num_experts": .int(experts.count), "num_experts_per_tok": .int(experts.usedCount),
+                    "moe_intermediate_size": .int(experts.feedForwardSize),
+                    "norm_topk_prob": .bool(experts.normalizesWeights),
+                    "mlp_only_layers": .array(experts.denseLayers.map(JSON.int)),
+                ]
+            }
         } else if case .failure(let error) = model {
             object["family"] = .null
             object["problem"] = .string(error.description)

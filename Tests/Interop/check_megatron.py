@@ -63,6 +63,13 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
 
     c = configuration
     has_head_norms = c["model_type"].startswith("qwen3")
+    experts = c.get("num_local_experts")
+    mixture = {}
+    if experts:
+        mixture = dict(
+            num_moe_experts=experts, moe_router_topk=c["num_experts_per_tok"], moe_ffn_hidden_size=c["moe_intermediate_size"],
+            moe_router_pre_softmax=not c["norm_topk_prob"], moe_router_load_balancing_type="none",
+            moe_token_dispatcher_type="allgather", expert_model_parallel_size=1, expert_tensor_parallel_size=tp)
     config = TransformerConfig(
         num_layers=c["num_hidden_layers"], hidden_size=c["hidden_size"], ffn_hidden_size=c["intermediate_size"],
         num_attention_heads=c["num_attention_heads"], num_query_groups=c["num_key_value_heads"],
@@ -73,11 +80,13 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
         tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, pipeline_dtype=torch.float32,
         virtual_pipeline_model_parallel_size=vpp if vpp > 1 else None,
         use_cpu_initialization=True, bias_dropout_fusion=False, apply_rope_fusion=False, bias_activation_fusion=False,
-        masked_softmax_fusion=False)
+        masked_softmax_fusion=False, **mixture)
     stage = parallel_state.get_pipeline_model_parallel_rank()
     rows = 128 * tp
     return GPTModel(
-        config, get_gpt_layer_local_spec(normalization="RMSNorm", qk_layernorm=has_head_norms),
+        config,
+        get_gpt_layer_local_spec(
+            num_experts=experts, moe_grouped_gemm=False, normalization="RMSNorm", qk_layernorm=has_head_norms),
         vocab_size=-(-c["vocab_size"] // rows) * rows, max_sequence_length=c["max_position_embeddings"],
         position_embedding_type="rope", rotary_base=(c.get("rope_parameters") or c)["rope_theta"],
         share_embeddings_and_output_weights=c["tie_word_embeddings"], parallel_output=False,
@@ -93,11 +102,14 @@ def run_rank(rank, directory, source, tp, pp, vpp, port, results):
     torch.distributed.init_process_group("gloo", rank=rank, world_size=tp * pp)
     from megatron.core import dist_checkpointing, parallel_state
     from megatron.core.tensor_parallel import random
+    from megatron.core.transformer.moe import moe_utils
 
+    # Transformer Engine's, which is not there.
+    moe_utils.te_general_gemm = getattr(moe_utils, "te_general_gemm", None)
     random.CudaRNGStatesTracker.fork = lambda *_: contextlib.nullcontext()
     parallel_state.initialize_model_parallel(
         tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp,
-        virtual_pipeline_model_parallel_size=vpp if vpp > 1 else None)
+        virtual_pipeline_model_parallel_size=vpp if vpp > 1 else None, expert_tensor_parallel_size=tp)
     stage = parallel_state.get_pipeline_model_parallel_rank()
     shard = parallel_state.get_tensor_model_parallel_rank()
     with open(source / "config.json") as file:
@@ -161,13 +173,13 @@ def main():
     if importlib.util.find_spec("megatron") is None:
         print("skip megatron-core is not installed", flush=True)
         return
-    for model in MODELS:
+    for model in [*MODELS, "qwen3moe_bf16"]:
         for tp, pp, vpp in LAYOUTS:
             name = f"megatron-core-{model}-tp{tp}-pp{pp}-vpp{vpp}"
             directory = convert(
                 root(model), name, "--to", "megatron", "--names", "local", "--tp", tp, "--pp", pp, "--vpp", vpp)
             check_megatron(model, name, directory, tp, pp, vpp)
-        directory = convert(root(model), f"megatron-dist-{model}", "--to", "megatron-dist")
+        directory = convert(root(model), f"megatron-dist-{model}", "--to", "megatron-dist", "--names", "local")
         for tp, pp in [(1, 1), (2, 1), (2, 2)]:
             check_megatron(model, f"megatron-core-dist-{model}-tp{tp}-pp{pp}", directory, tp, pp, 1)
 

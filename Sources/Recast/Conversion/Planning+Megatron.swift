@@ -6,6 +6,7 @@ extension Planning {
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
+        try checkHeads(of: model.graph.configuration, layout.sizes)
         try checkExperts(of: model.graph.configuration, layout.sizes)
         if let window = model.graph.configuration.slidingWindow {
             plan.warnings.append(
@@ -33,7 +34,7 @@ extension Planning {
                 "\(added) rows of zeros fill the vocabulary of \(model.graph.configuration.vocabularySize) up to "
                     + "\(lowering.vocabularyRows), as Megatron wants for --tp \(target.sizes.tensor)")
         }
-        let iteration = source?.iteration
+        let iteration = source.flatMap { $0.isRelease ? nil : $0.iteration }
         let folder = iteration.map(MegatronFolder.name(ofIteration:)) ?? MegatronFolder.release
         let draft = MegatronDraft(
             configuration: model.graph.configuration, lowering: lowering, layout: layout, target: target,
@@ -43,10 +44,10 @@ extension Planning {
         case .ranks: try draft.lay(into: &plan)
         case .distributed: try draft.layDistributed(maximumFileSize: options.maximumShardSize, into: &plan)
         }
-        if let iteration, let dropped = source?.arguments?.namesOfOthers, !dropped.isEmpty {
+        let dropped = (source?.arguments?.namesOfOthers ?? []).filter { !description.names.contains($0) }
+        if !dropped.isEmpty {
             plan.notes.append(
-                "iteration \(iteration) keeps the source's other args, but not those that are no plain values: "
-                    + dropped.abridged)
+                "the source's args are kept, but not those that are no plain values: \(dropped.abridged)")
         }
         try addHuggingFaceFolder(of: model, to: &plan)
         plan.outputs.append(
@@ -55,6 +56,18 @@ extension Planning {
         )
         restoreTypes(of: model, in: &plan)
         return plan
+    }
+
+    /// Megatron gives each rank whole heads, and whole groups of them or an equal part of one. Source: Specs/megatron.md §3.2.
+    private func checkHeads(
+        of configuration: ModelConfiguration, _ sizes: MegatronFiles.ParallelSizes
+    ) throws(RecastError) {
+        let (heads, groups) = (configuration.headCount, configuration.keyValueHeadCount)
+        guard heads.isMultiple(of: sizes.tensor),
+            groups.isMultiple(of: sizes.tensor) || sizes.tensor.isMultiple(of: groups)
+        else {
+            throw .usage("--tp \(sizes.tensor) cannot share \(heads) heads in \(groups) groups evenly")
+        }
     }
 
     private func checkExperts(

@@ -14,7 +14,11 @@ public struct Reach: Sendable, Hashable {
         let families = Family.all.map {
             ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name))
         }
-        return (families + [("gguf", .gguf)]).map { name, target in
+        let others: [(String, ConversionOptions.Target)] = [
+            ("gguf", .gguf), ("megatron", .megatron(MegatronTarget(.ranks))),
+            ("megatron-dist", .megatron(MegatronTarget(.distributed))),
+        ]
+        return (families + others).map { name, target in
             do throws(RecastError) {
                 let plan = try Planning(model, ConversionOptions(target: target)).plan(destination: "model.gguf")
                 return Reach(target: name, outcome: .possible(plan.exactness))

@@ -169,7 +169,7 @@ extension ForwardPass {
 
         init(_ graph: Graph, blocks: [Block], report: (@Sendable (PassOptions.Progress) -> Void)?) {
             let configuration = graph.configuration
-            layerCost = Role.allCases.filter { $0.isPerLayer && !$0.isNorm }
+            layerCost = Role.allCases.filter(\.isLinear)
                 .reduce(0) { $0 + configuration.shape(of: $1).reduce(1, *) }
             headCost = configuration.vocabularySize * configuration.hiddenSize
             let rows = blocks.last?.rows.upperBound ?? 0

@@ -6,7 +6,8 @@ extension Graph {
     ///
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
-        for role in Role.allCases where role != .outputHead && (configuration.normalizesHeads || !role.isHeadNorm) {
+        guard configuration.experts == nil else { throw .unsupported("cannot compute a mixture of experts yet") }
+        for role in Role.allCases where configuration.needs(role) {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map({ $0 }) : [nil] {
                 let slot = Slot(role, layer: layer)
                 if self[slot] == nil { throw RecastError(.malformedInput, "the model lacks \(slot)") }
@@ -20,7 +21,9 @@ extension Graph {
 
     private func checkComputable(_ entry: Entry) throws(RecastError) {
         let (slot, tensor) = (entry.slot, entry.tensor)
-        if slot.expert != nil { throw .unsupported("cannot compute a mixture of experts (\(slot))") }
+        if slot.expert != nil || slot.role == .router {
+            throw .unsupported("cannot compute a mixture of experts (\(slot))")
+        }
         if slot.part == .bias, slot.role.isNorm || !slot.role.isPerLayer {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }
@@ -37,5 +40,16 @@ extension Graph {
     var slidingLimit: Int? {
         guard let window = configuration.slidingWindow, window.firstLayer < configuration.layerCount else { return nil }
         return window.size
+    }
+}
+
+extension ModelConfiguration {
+    /// Whether the pass cannot do without a role's weight.
+    fileprivate func needs(_ role: Role) -> Bool {
+        switch role {
+        case .outputHead, .router: false
+        case .queryNorm, .keyNorm: normalizesHeads
+        default: true
+        }
     }
 }

@@ -173,6 +173,48 @@ struct MegatronWritingTests {
         try reshard("qwen3moe_bf16", from: first, to: second)
     }
 
+    /// An iteration stays one, with what its args said besides; a release stays a release.
+    @Test func whatIsKept() throws {
+        let directory = TemporaryDirectory()
+        let iteration = Fixtures.golden("megatron/torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2")
+        let plan = try write(iteration, as: Layout(), to: directory.file("a"))
+        #expect(plan.outputs.contains { $0.name.hasPrefix("iter_0000001/mp_rank_00/") })
+        guard case .megatron(let mine) = try Checkpoint(path: directory.file("a")).content,
+            case .megatron(let theirs) = try Checkpoint(path: iteration).content
+        else { throw RecastError.unsupported("no Megatron checkpoints") }
+        #expect(mine.iteration == 1)
+        for name in ["tokenizer_type", "init_method_std", "clip_grad"] {
+            #expect(mine.arguments!.plain(name) != nil && mine.arguments!.plain(name) == theirs.arguments!.plain(name))
+        }
+        #expect(mine.arguments!.tensorParallelSize == 1)
+        let release = Fixtures.golden("megatron/torch/mlm_main_bridge/llama_g2_tied_bf16/tp1_pp1_release")
+        let other = try write(release, as: Layout(tensor: 2), to: directory.file("b"))
+        #expect(other.outputs.contains { $0.name.hasPrefix("release/mp_rank_01/") })
+    }
+
+    /// Layouts that Megatron has no place for.
+    @Test func impossibleLayouts() throws {
+        func refusal(_ model: String, _ layout: Layout) -> String {
+            do {
+                _ = try Planning(
+                    Checkpoint(path: truth(model)), ConversionOptions(target: .megatron(layout.target))
+                ).plan(destination: "out")
+                return "nothing was refused"
+            } catch { return "\(error)" }
+        }
+        #expect(refusal("llama_g4_bf16", Layout(tensor: 3)).contains("8 heads in 4 groups"))
+        #expect(refusal("llama_g4_bf16", Layout(tensor: 16)).contains("8 heads"))
+        #expect(refusal("llama_g4_bf16", Layout(pipeline: 3)).contains("--pipeline-layout"))
+        #expect(refusal("llama_g4_bf16", Layout(pipeline: 2, stageLayers: [1, 2])).contains("does not add up"))
+        #expect(refusal("llama_g4_bf16", Layout(pipeline: 2, stageLayers: [4])).contains("names 1 stages"))
+        #expect(refusal("llama_g4_bf16", Layout(pipeline: 2, stageLayers: [-1, 5])).contains("does not add up"))
+        #expect(refusal("llama_g4_bf16", Layout(virtualPipeline: 2)).contains("--pp 2"))
+        #expect(refusal("llama_g4_bf16", Layout(expert: 2)).contains("experts"))
+        #expect(refusal("llama_g4_bf16", Layout(tensor: 0)).contains("--tp 0"))
+        #expect(refusal("qwen3moe_bf16", Layout(expert: 3)).contains("4 experts"))
+        #expect(refusal("qwen3moe_bf16", Layout(expertTensor: 2)).contains("--etp 2"))
+    }
+
     /// The description of a distributed checkpoint names the tensors that Megatron's does, and every placeholder.
     @Test(arguments: ["llama_g4_fp32/tp1_pp1", "qwen2_bias_bf16/tp2_pp1", "qwen3moe_bf16/tp1_pp1_ep2"])
     func sameDescription(path: String) throws {

@@ -65,6 +65,9 @@ public struct MegatronFiles: Sendable {
     /// What the model is called: the folder of the whole checkpoint.
     var name: String { Path.name(root) }
 
+    /// Whether it is no iteration of a run.
+    public var isRelease: Bool { Path.name(path) == MegatronFolder.release }
+
     private var root: String {
         let isIteration = Path.name(path) == MegatronFolder.release || Path.name(path).hasPrefix("iter_")
         return isIteration && Path.directory(path) != "." ? Path.directory(path) : path

@@ -62,10 +62,15 @@ struct MegatronDescription {
     func arguments(keeping others: [(key: String, value: PickledValue)] = []) -> PickledValue {
         var values: [String: PickledValue] = [:]
         for (key, value) in others where !Self.dropped.contains(key) { values[key] = value }
-        for (key, value) in ofModel + ofExperts + ofNumbers + ofLayout { values[key] = value }
+        for (key, value) in own { values[key] = value }
         return .object(
             .global("argparse", "Namespace"), state: .dictionary(values.sorted { $0.key < $1.key }.map { ($0, $1) }))
     }
+
+    /// Those that are written, whatever the source says.
+    var names: Set<String> { Set(own.map(\.0)) }
+
+    private var own: [(String, PickledValue)] { ofModel + ofExperts + ofNumbers + ofLayout }
 
     /// Arguments that speak of the run that wrote the source.
     private static let dropped: Set<String> = [
