@@ -141,7 +141,8 @@ extension Planning {
         case .megatron(let files):
             if let path = files.companions {
                 let folder = try Folder(path: path)
-                for name in try folder.names() where name == "generation_config.json" {
+                // The configuration is written anew, and the tokenizer is taken from wherever it is to come.
+                for name in try folder.names() where name != "config.json" && !Self.isTokenizerFile(name) {
                     try copy(name, in: folder, into: &plan)
                 }
             }
