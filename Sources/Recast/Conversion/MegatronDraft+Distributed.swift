@@ -24,7 +24,7 @@ extension MegatronDraft {
         for (index, tensor) in lowering.tensors.enumerated() {
             let place = Place(of: tensor, configuration, isUniform: isUniform, layerCount: layerCount)
             var archive = TorchArchiveLayout(folder: Self.archiveFolder)
-            archive.finish(try archive.add(tensor.tensor.dtype, place.counts.map { _ in 1 } + tensor.tensor.shape))
+            archive.finish(try archive.add(tensor.dtype, place.counts.map { _ in 1 } + tensor.tensor.shape))
             let piece = files.add(archive.zip)
             transfers[index].targets = [
                 Transfer.Target(
@@ -32,7 +32,7 @@ extension MegatronDraft {
                     rows: 0..<tensor.tensor.rowCount, columns: 0..<tensor.tensor.columnCount)
             ]
             try description.add(
-                name(of: tensor, isUniform: isUniform), tensor.tensor.dtype,
+                name(of: tensor, isUniform: isUniform), tensor.dtype,
                 shape: place.counts + tensor.tensor.shape,
                 offsets: place.numbers + tensor.tensor.shape.map { _ in 0 },
                 sizes: place.counts.map { _ in 1 } + tensor.tensor.shape, piece)

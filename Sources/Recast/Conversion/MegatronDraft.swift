@@ -20,7 +20,7 @@ struct MegatronDraft {
     /// The tensors as transfers without targets yet.
     var transfers: [Transfer] {
         lowering.tensors.map { tensor in
-            Transfer(name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.tensor.dtype), targets: [])
+            Transfer(name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), targets: [])
         }
     }
 }
@@ -57,7 +57,7 @@ extension MegatronDraft {
                     for member in chunk {
                         let tensor = tensors[member.tensor]
                         let shape = tensor.split.shape(of: tensor.tensor, count: rankCount(of: tensor))
-                        entries.append((member.name, try archive.add(tensor.tensor.dtype, shape)))
+                        entries.append((member.name, try archive.add(tensor.dtype, shape)))
                     }
                     models.append((chunks.count > 1 ? "model\(index)" : "model", .dictionary(entries)))
                 }
@@ -69,12 +69,11 @@ extension MegatronDraft {
                     let tensor = tensors[member.tensor]
                     let count = rankCount(of: tensor)
                     for box in tensor.split.boxes(of: tensor.tensor, rank: rank % count, count: count) {
-                        let window = Window(rows: box.rows, columns: box.columns)
                         transfers[member.tensor].targets.append(
                             Transfer.Target(
                                 output: plan.outputs.count, offset: offset, batches: 0..<1, rows: box.rows,
                                 columns: box.columns))
-                        offset += tensor.tensor.byteCount(of: window)
+                        offset += box.rows.count * box.columns.count * tensor.dtype.blockBytes
                     }
                 }
                 plan.outputs.append(output)

@@ -11,9 +11,13 @@ extension Checkpoint {
         switch content {
         case .gguf(let set) where directory == nil:
             return try TravellingTokenizer(set, preTokenizer: preTokenizer).vocabulary
-        case .gguf, .megatron:
-            // Megatron's checkpoints hold none.
+        case .gguf:
             guard let directory else { return nil }
+            return try Self.vocabulary(
+                in: Folder(path: directory), configuration: nil, size: size, preTokenizer: preTokenizer)
+        case .megatron(let files):
+            // Megatron's own files hold none.
+            guard let directory = directory ?? files.companions else { return nil }
             return try Self.vocabulary(
                 in: Folder(path: directory), configuration: nil, size: size, preTokenizer: preTokenizer)
         case .huggingFace(let files):

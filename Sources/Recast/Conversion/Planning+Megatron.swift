@@ -24,8 +24,11 @@ extension Planning {
                 as: options.dtype ?? keptType(of: entry.tensor, slot: entry.slot, in: model))
         }
         try problems.end()
+        if options.dtype == nil, model.graph.entries.contains(where: \.tensor.isQuantized) {
+            plan.notes.append(Self.decodedNote)
+        }
 
-        let types = lowering.tensors.map { TypedTensor(NamedTensor($0.name, $0.tensor), $0.tensor.dtype) }
+        let types = lowering.tensors.map { TypedTensor(NamedTensor($0.name, $0.tensor), $0.dtype) }
         let description = try MegatronDescription(
             model.graph, layout: layout, lowering, dtype: Self.commonest(types), target)
         let added = lowering.vocabularyRows - model.graph.configuration.vocabularySize

@@ -101,8 +101,7 @@ extension Planning {
                     + "model's other weights")
         }
         if options.packing == nil, options.dtype == nil, options.encoding == nil, decodedCount > 0 {
-            plan.notes.append(
-                "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them")
+            plan.notes.append(Self.decodedNote)
         }
         return outcome
     }

@@ -51,6 +51,8 @@ public struct Planning: Sendable {
                 + "losses add up, and the original would give a better result")
     }
 
+    static let decodedNote = "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them"
+
     func model() throws(RecastError) -> Model {
         if let lifted { return lifted }
         if case .megatron = checkpoint.content {

@@ -192,6 +192,28 @@ struct MegatronWritingTests {
         #expect(other.outputs.contains { $0.name.hasPrefix("release/mp_rank_01/") })
     }
 
+    /// What GGUF has widened goes back to its own type on the way, and nothing is rounded unseen.
+    @Test func fromGGUF() throws {
+        let directory = TemporaryDirectory()
+        let gguf = directory.file("model.gguf")
+        let first = try Planning(Checkpoint(path: truth("qwen2_bias_bf16")), ConversionOptions(target: .gguf))
+            .plan(destination: gguf)
+        _ = try Conversion(first, to: gguf).run()
+        let layout = Layout(tensor: 2, pipeline: 2)
+        let plan = try write(gguf, as: layout, to: directory.file("a"))
+        #expect(plan.exactness == .bit)
+        _ = try write(truth("qwen2_bias_bf16"), as: layout, to: directory.file("b"))
+        #expect(try tensors(directory.file("a")) == tensors(directory.file("b")))
+
+        // Float32 to half precision rounds, and the plan says so.
+        var options = ConversionOptions(target: .megatron(layout.target))
+        options.dtype = .bf16
+        let rounding = try Planning(Checkpoint(path: truth("llama_g4_fp32")), options).plan(destination: "out")
+        #expect(rounding.exactness == .rounded)
+        _ = try Conversion(rounding, to: directory.file("c")).run()
+        #expect(try tensors(directory.file("c")).keys.allSatisfy { $0.contains(" BF16 ") })
+    }
+
     /// Layouts that Megatron has no place for.
     @Test func impossibleLayouts() throws {
         func refusal(_ model: String, _ layout: Layout) -> String {

@@ -10,6 +10,8 @@ struct MegatronLowering {
         /// Of the local spelling, with the layer counted from the beginning of the model.
         var name: String
         var tensor: LazyTensor
+        /// The type to write it in.
+        var dtype: DType
         var role: Role
         var layer: Int?
         var expert: Int?
@@ -57,15 +59,20 @@ struct MegatronLowering {
             }
             let types = Set(entries.map(dtype))
             let common = types.count == 1 ? types.first! : .f32
-            var tensor = row.layout.fuse(entries.map { $0.tensor.converted(to: common) }, configuration)
+            // Numbers are converted on their way, but for those that must be of one type to lie in one tensor.
+            let stored = Set(entries.map(\.tensor.dtype))
+            let isPlain = stored.count == 1 && !entries[0].tensor.isQuantized
+            let parts = isPlain ? entries.map(\.tensor) : entries.map { $0.tensor.converted(to: common) }
+            var tensor = row.layout.fuse(parts, configuration)
             if slot.role == .tokenEmbedding || slot.role == .outputHead, tensor.rowCount < vocabularyRows {
                 let rows = vocabularyRows - tensor.rowCount
-                tensor = .stacked([tensor, .zeros(common, [rows, tensor.columnCount])])
+                tensor = .stacked([tensor, .zeros(tensor.dtype, [rows, tensor.columnCount])])
             }
             let match = MappingTable.Match(row: row, layer: slot.layer, expert: slot.expert, part: slot.part)
             tensors.append(
                 Tensor(
-                    name: row.name(layer: slot.layer, expert: slot.expert, slot.part), tensor: tensor, role: slot.role,
+                    name: row.name(layer: slot.layer, expert: slot.expert, slot.part), tensor: tensor, dtype: common,
+                    role: slot.role,
                     layer: slot.layer, expert: slot.expert, split: MegatronTable.split(of: match)))
         }
     }
