@@ -119,6 +119,7 @@ private struct Summary {
             }
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
             rows.append(["parallel", parallel])
+            for text in model.unverified { rows.append(["unverified", text]) }
             rows.append(["vocabulary", "\(c.vocabularySize)"])
             rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
         case .failure(let error): rows.append(["family", "unknown: \(error)"])
@@ -228,6 +229,7 @@ private struct Summary {
                 "rms_norm_eps": .double(c.normEpsilon), "rope_theta": .double(c.rope.theta),
                 "rope_scaling": .string(c.rope.scalingText), "tie_word_embeddings": .bool(model.graph.isTied),
             ]
+            if !model.unverified.isEmpty { object["unverified"] = .strings(model.unverified) }
             if let experts = c.experts {
                 object["experts"] = [
                     "num_experts": .int(experts.count), "num_experts_per_tok": .int(experts.usedCount),

@@ -13,7 +13,8 @@ extension Model {
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: files.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: said.original, sourceTypes: nil, outcome: outcome)
-        model.notes += files.notes + merging.notes + said.notes
+        model.unverified = merging.unverified
+        model.notes += files.notes + said.notes
         model.warnings += said.warnings + replicas.warnings
         model.evidence += replicas.evidence
         if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }

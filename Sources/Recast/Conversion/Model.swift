@@ -9,6 +9,8 @@ public struct Model: Sendable {
     public var notes: [String]
     public var warnings: [String]
     public var evidence: [Evidence]
+    /// What of the checkpoint is read by a specification that nothing else at hand confirms.
+    public var unverified: [String] = []
     /// Whether the checkpoint has scales of activations, which the graph does not have.
     var dropsActivationScales = false
 

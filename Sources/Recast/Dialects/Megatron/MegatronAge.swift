@@ -13,13 +13,6 @@ struct MegatronAge {
         arguments = rank.arguments
     }
 
-    /// What was never tried on a checkpoint of Megatron's own, for people; nil where nothing of it is there.
-    var note: String? {
-        version < 2
-            ? "unverified: checkpoint_version \(version) orders queries, keys and values as no checkpoint at hand does"
-            : nil
-    }
-
     /// The tensors of a virtual stage in the order and under the names of today.
     ///
     /// - Throws: `malformedInput` where they do not have the shapes that args make them have.

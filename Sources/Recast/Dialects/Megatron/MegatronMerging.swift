@@ -7,8 +7,8 @@ struct MegatronMerging {
     /// What several ranks have and must have alike.
     private(set) var replicas: [Replicas] = []
     private(set) var layerCount = 0
-    /// What the user should know of how it was read.
-    private(set) var notes: [String] = []
+    /// What of it was read by the specification alone, as no checkpoint of Megatron's own has ever shown it.
+    private(set) var unverified: [String] = []
 
     /// A tensor that several ranks have each for themselves.
     struct Replicas {
@@ -81,9 +81,15 @@ struct MegatronMerging {
     }
 
     private init(_ ranks: [MegatronFiles.Place: MegatronRank], _ files: MegatronFiles) throws(RecastError) {
-        if let note = ranks.min(by: { $0.key < $1.key }).flatMap({ MegatronAge($0.value).note }) { notes.append(note) }
-        if ranks.values.contains(where: { $0.chunks.joined().contains { MegatronAge.isGrouped($0.name) } }) {
-            notes.append("unverified: grouped experts (weight1, weight2) are read as no checkpoint at hand has them")
+        if files.version < 2 {
+            unverified.append("the order of queries, keys and values of checkpoint_version \(files.version)")
+        }
+        let names = ranks.values.lazy.flatMap { $0.chunks.joined().map(\.name) }
+        if names.contains(where: MegatronAge.isGrouped) {
+            unverified.append("grouped experts that are stored as one (weight1, weight2)")
+        }
+        if names.contains(where: MegatronNames.isTransformerEngine) {
+            unverified.append("the names of modules of Transformer Engine")
         }
         // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
         // stage.

@@ -35,6 +35,13 @@ enum MegatronNames {
         (".pre_mlp_layernorm.",              ".mlp.linear_fc1.layer_norm_"),
     ]
 
+    /// Whether only a model of Transformer Engine's modules gives a rank such a name.
+    static func isTransformerEngine(_ name: String) -> Bool {
+        transformerEngine.contains { name.contains($0.other) }
+            || canonical(name).template.contains(localExperts)
+                && !name.contains(localExperts)
+    }
+
     /// A name of the local spelling in another one.
     ///
     /// - Parameter hasExperts: whether it is of a layer with experts, whose norm Transformer Engine leaves a module of its
