@@ -10,6 +10,9 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     /// The layers that have one ordinary feed-forward layer instead, in order.
     public var denseLayers: [Int]
 
+    /// More in all layers together than any model has, and few enough to be listed.
+    static let maximumCount = 1 << 20
+
     public init(
         count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool, denseLayers: [Int] = []
     ) {

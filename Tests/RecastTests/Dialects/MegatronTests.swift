@@ -95,6 +95,9 @@ struct MegatronTests {
         var grouped = MegatronBuilder()
         grouped.version = version
         #expect(refusal(grouped).contains("checkpoint_version"))
+        grouped.groups = grouped.heads
+        grouped.changeArguments = { _, arguments in arguments["kv_channels"] = Int.max }
+        #expect(refusal(grouped).contains("checkpoint_version"))
     }
 
     /// Experts of which a rank stores all as one tensor, transposed.
@@ -147,6 +150,14 @@ struct MegatronTests {
             (arguments["num_experts"], arguments["moe_router_topk"], arguments["moe_ffn_hidden_size"]) = (4, 2, size)
         }
         #expect(refusal(builder).contains("is not that of the experts"))
+        // Sizes whose product is beyond 64 bits, or that would take long to list.
+        for (key, value) in [("num_experts", Int.max), ("hidden_size", Int.max), ("num_experts", 1 << 21)] {
+            builder.changeArguments = { _, arguments in
+                (arguments["num_experts"], arguments["moe_router_topk"]) = (experts, 2)
+                arguments[key] = value
+            }
+            #expect(refusal(builder) != "nothing was refused", "\(key) \(value)")
+        }
     }
 
     /// Norm weights that are stored less one.

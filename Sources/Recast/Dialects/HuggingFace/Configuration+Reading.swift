@@ -142,6 +142,9 @@ struct HuggingFaceConfiguration {
         for key in keys.count where count == nil { count = try optionalSize(key, limit: Self.maximumExpertCount) }
         let total = count ?? keys.defaultCount
         let used = try optionalSize("num_experts_per_tok", limit: Self.maximumExpertCount) ?? keys.defaultUsedCount
+        guard total <= ExpertConfiguration.maximumCount / layerCount else {
+            throw failure("\(total) experts in each of \(layerCount) layers are no model")
+        }
         guard used <= total else { throw failure("a token cannot go through \(used) of \(total) experts") }
         let normalizes: Bool
         switch keys.normalization {

@@ -47,7 +47,8 @@ extension MegatronArguments {
         layersWithExperts layers: Set<Int>, of configuration: ModelConfiguration
     ) throws(RecastError) -> ExpertConfiguration? {
         guard hasExperts else { return nil }
-        let count = try needed(int("num_experts"), "num_experts", limit: 1 << 16)
+        let count = try needed(
+            int("num_experts"), "num_experts", limit: ExpertConfiguration.maximumCount / configuration.layerCount)
         let used = try needed(int("moe_router_topk"), "moe_router_topk", limit: count)
         return ExpertConfiguration(
             count: count, usedCount: used,

@@ -32,6 +32,8 @@ struct MegatronAge {
         return modern
     }
 
+    private static let sizes = 1...1 << 30
+
     static func isGrouped(_ name: String) -> Bool {
         name.hasSuffix("mlp.experts.weight1") || name.hasSuffix("mlp.experts.weight2")
     }
@@ -45,9 +47,10 @@ struct MegatronAge {
         _ tensor: NamedTensor, _ name: String, isFirst: Bool
     ) throws(RecastError) -> [NamedTensor] {
         let ranks = arguments.expertParallelSize
-        guard let total = arguments.int("num_experts"), let hidden = arguments.int("hidden_size"), total > 0,
-            hidden > 0,
-            ranks > 0, total.isMultiple(of: ranks), tensor.tensor.shape.count == 2,
+        // Sizes that are no model's must not overflow.
+        guard let total = arguments.int("num_experts"), let hidden = arguments.int("hidden_size"),
+            Self.sizes.contains(total), Self.sizes.contains(hidden), Self.sizes.contains(ranks),
+            total.isMultiple(of: ranks), tensor.tensor.shape.count == 2,
             tensor.tensor.elementCount.isMultiple(of: total / ranks * hidden), tensor.tensor.elementCount > 0
         else {
             throw .malformed(file, "\(tensor.name) \(tensor.tensor.shape) is not that of the experts that args name")
@@ -65,7 +68,9 @@ struct MegatronAge {
         else { throw .malformed(file, "args do not name num_attention_heads and hidden_size") }
         let dimension = arguments.int("kv_channels") ?? hidden / heads
         let rows = tensor.tensor.rowCount
-        guard dimension > 0, rows.isMultiple(of: 3 * dimension), arguments.bool("group_query_attention") != true else {
+        guard Self.sizes.contains(dimension), rows.isMultiple(of: 3 * dimension),
+            arguments.bool("group_query_attention") != true
+        else {
             throw .malformed(
                 file, "\(tensor.name) has \(rows) rows, which checkpoint_version \(version) does not order")
         }
