@@ -110,12 +110,28 @@ private struct Summary {
                 "\(c.layerCount) layers, hidden \(c.hiddenSize), feed-forward \(c.feedForwardSize), \(c.headCount) heads "
                     + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
             ])
+            if let latent = c.latentAttention {
+                let queries = latent.queryRank.map { "queries of \($0), " } ?? ""
+                rows.append([
+                    "latent attention",
+                    "\(queries)keys and values of \(latent.keyValueRank) and \(latent.turningDimension) numbers, "
+                        + "\(latent.turningDimension) of a head's \(c.headDimension) turn, values of "
+                        + "\(latent.valueDimension)",
+                ])
+            }
             if let experts = c.experts {
                 let dense = experts.denseLayers.isEmpty ? "" : ", none in \(experts.denseLayers.count) layers"
                 rows.append([
                     "experts",
                     "\(experts.usedCount) of \(experts.count) for each token, feed-forward \(experts.feedForwardSize)\(dense)",
                 ])
+                if let shared = experts.shared {
+                    rows.append([
+                        "shared expert",
+                        "feed-forward \(shared.feedForwardSize)" + (shared.isWeighed ? ", weighed for each token" : ""),
+                    ])
+                }
+                rows.append(["routing", experts.routing.text])
             }
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
             rows.append(["parallel", parallel])
@@ -236,6 +252,15 @@ private struct Summary {
                     "moe_intermediate_size": .int(experts.feedForwardSize),
                     "norm_topk_prob": .bool(experts.normalizesWeights),
                     "mlp_only_layers": .array(experts.denseLayers.map(JSON.int)),
+                    "shared_expert_intermediate_size": experts.shared.map { .int($0.feedForwardSize) } ?? .null,
+                    "routing": .string(experts.routing.text),
+                ]
+            }
+            if let latent = c.latentAttention {
+                object["latent_attention"] = [
+                    "q_lora_rank": latent.queryRank.map(JSON.int) ?? .null,
+                    "kv_lora_rank": .int(latent.keyValueRank), "qk_nope_head_dim": .int(latent.restingDimension),
+                    "qk_rope_head_dim": .int(latent.turningDimension), "v_head_dim": .int(latent.valueDimension),
                 ]
             }
         } else if case .failure(let error) = model {
@@ -297,6 +322,8 @@ extension Rope {
         case .linear(let factor): "linear, factor \(Format.plain(factor))"
         case .llama3(let factor, let low, let high, let original):
             "llama3, factor \(Format.plain(factor)), low \(Format.plain(low)), high \(Format.plain(high)), original context \(original)"
+        case .yarn(let yarn):
+            "yarn, factor \(Format.plain(yarn.factor)), original context \(yarn.originalContext)"
         case .factors: "factors of their own for each pair"
         case .other(let type): type
         }

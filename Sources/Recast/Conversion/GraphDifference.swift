@@ -88,6 +88,9 @@ public struct GraphDifference: Sendable {
                 configuration.rope.frequencyFactors.map { "\($0.map { Float(($0 * 1e4).rounded() / 1e4) })" }
                     ?? "\(configuration.rope.scaling)"
             }),
+            ("latent attention",   { $0.latentAttention.map { "\($0)" } ?? "none" }),
+            ("experts used",       { "\($0.experts?.usedCount ?? 0)" }),
+            ("routing",            { $0.experts.map { "\($0.routing.text), normalized \($0.normalizesWeights)" } ?? "none" }),
             ("sliding window",     { $0.slidingWindow.map { "\($0.size) from layer \($0.firstLayer)" } ?? "none" }),
         ]
         return values.compactMap { name, value in

@@ -3,6 +3,13 @@ extension MegatronDraft {
     private static let attentionModules = [
         "self_attention.linear_qkv", "self_attention.linear_proj", "self_attention.core_attention",
     ]
+    private static let latentModules = [
+        "self_attention.linear_kv_down_proj", "self_attention.linear_kv_up_proj", "self_attention.linear_proj",
+        "self_attention.core_attention",
+    ]
+    private static let latentQueryModules = ["self_attention.linear_q_down_proj", "self_attention.linear_q_up_proj"]
+    private static let wholeQueryModules = ["self_attention.linear_q_proj"]
+    private static let sharedModules = ["mlp.shared_experts.linear_fc1", "mlp.shared_experts.linear_fc2"]
     private static let feedForwardModules = ["mlp.linear_fc1", "mlp.linear_fc2"]
     private static let expertModules = ["mlp.experts.experts.linear_fc1", "mlp.experts.experts.linear_fc2"]
     /// As `torch.save` calls what it writes to no named file.
@@ -91,8 +98,12 @@ extension MegatronDraft {
         guard let layer = tensor.layer else { return tensor.name }
         var name = MegatronNames.withoutExpert(tensor.name)
         if isUniform { name = MegatronNames.withoutLayer(name) }
-        // Megatron's own modules are saved under the names of Transformer Engine's, but for the norm before experts,
-        // which those leave a module of its own.
+        if configuration.latentAttention != nil {
+            return MegatronNames.spelled(
+                name, target.spelling, hasExperts: configuration.hasExperts(inLayer: layer), isLatent: true)
+        }
+        // But for latent attention, Megatron's own modules are saved under the names of Transformer Engine's, without the
+        // norm before experts, which those leave a module of its own.
         let keepsNorm = target.spelling == .transformerEngine && configuration.hasExperts(inLayer: layer)
         return MegatronNames.spelled(name, .transformerEngine, hasExperts: keepsNorm)
     }
@@ -101,7 +112,12 @@ extension MegatronDraft {
         let beginning = isUniform ? "decoder.layers." : "decoder.layers.\(layer)."
         let (number, count) = isUniform ? (layer, layerCount) : (0, 1)
         let experts = configuration.hasExperts(inLayer: layer) ? configuration.experts?.count ?? 0 : 0
-        let modules = Self.attentionModules + (experts == 0 ? Self.feedForwardModules : [])
+        let attention =
+            configuration.latentAttention.map { latent in
+                Self.latentModules + (latent.queryRank == nil ? Self.wholeQueryModules : Self.latentQueryModules)
+            } ?? Self.attentionModules
+        let sharing = experts > 0 && configuration.experts?.shared != nil ? Self.sharedModules : []
+        let modules = attention + (experts == 0 ? Self.feedForwardModules : sharing)
         let ofExperts = Self.expertModules.flatMap { module in
             (0..<experts).map { expert in
                 isUniform

@@ -110,7 +110,9 @@ extension MegatronDraft {
             let hasExperts = tensor.layer.map(configuration.hasExperts) ?? false
             members.append(
                 Member(
-                    tensor: index, name: MegatronNames.spelled(name, target.spelling, hasExperts: hasExperts)))
+                    tensor: index,
+                    name: MegatronNames.spelled(
+                        name, target.spelling, hasExperts: hasExperts, isLatent: configuration.latentAttention != nil)))
         }
         // A head that is the embedding is stored again on the last stage, where the embedding itself is not.
         if isLast, !isFirst, !lowering.tensors.contains(where: { $0.role == .outputHead }),

@@ -52,7 +52,8 @@ extension Model {
             }
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
             var said = try files.arguments?.configuration(
-                family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts)
+                family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
+                weighsSharedExpert: merging.weighsSharedExpert)
             said?.normalizesHeads = merging.normalizesHeads
             if let path = options.huggingFaceConfiguration ?? files.configuration {
                 if options.huggingFaceConfiguration == nil {

@@ -15,7 +15,7 @@ extension Planning {
         }
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
-            vocabularyDivisor: source?.arguments?.int("make_vocab_size_divisible_by")
+            vocabularyDivisor: source?.arguments?.int("make_vocab_size_divisible_by"), spelling: target.spelling
         ) { options.dtype ?? keptType(of: $0.tensor, slot: $0.slot, in: model) }
         var problems = Problems()
         for entry in model.graph.entries {
@@ -31,6 +31,7 @@ extension Planning {
         let types = lowering.tensors.map { TypedTensor(NamedTensor($0.name, $0.tensor), $0.dtype) }
         let description = try MegatronDescription(
             model.graph, layout: layout, lowering, dtype: Self.commonest(types), target)
+        plan.warnings += description.warnings
         let added = lowering.vocabularyRows - model.graph.configuration.vocabularySize
         if added > 0 {
             plan.notes.append(
@@ -66,6 +67,12 @@ extension Planning {
         of configuration: ModelConfiguration, _ sizes: MegatronFiles.ParallelSizes
     ) throws(RecastError) {
         let (heads, groups) = (configuration.headCount, configuration.keyValueHeadCount)
+        if configuration.latentAttention != nil {
+            guard heads.isMultiple(of: sizes.tensor) else {
+                throw .usage("--tp \(sizes.tensor) cannot share \(heads) heads evenly")
+            }
+            return
+        }
         guard heads.isMultiple(of: sizes.tensor),
             groups.isMultiple(of: sizes.tensor) || sizes.tensor.isMultiple(of: groups)
         else {

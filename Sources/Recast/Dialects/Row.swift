@@ -5,20 +5,22 @@ public struct Row: Sendable, Hashable {
     public let stem: String
     public let parts: [Slot.Part]
     public let layout: Layout
+    /// Whether the stem is the whole name, as some tensors are no parts of a module.
+    private let isWholeName: Bool
 
-    /// - Parameter pattern: ends in `.weight` or `.{weight,bias}`.
+    /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
     public init(_ role: Role, _ pattern: String, layout: Layout = .direct) {
         self.init([role], pattern, layout: layout)
     }
 
     public init(_ roles: [Role], _ pattern: String, layout: Layout) {
-        let both = ".{weight,bias}"
-        let hasBoth = pattern.hasSuffix(both)
-        precondition(hasBoth || pattern.hasSuffix(".weight"))
+        let endings = [".{weight,bias}", ".weight"]
+        let ending = endings.first(where: pattern.hasSuffix) ?? ""
         self.roles = roles
         self.layout = layout
-        stem = String(pattern.dropLast(hasBoth ? both.count : ".weight".count))
-        parts = hasBoth ? [.weight, .bias] : [.weight]
+        isWholeName = ending.isEmpty
+        stem = String(pattern.dropLast(ending.count))
+        parts = ending == endings[0] ? [.weight, .bias] : [.weight]
     }
 
     /// The name of one stored tensor.
@@ -30,8 +32,11 @@ public struct Row: Sendable, Hashable {
             default: String(component)
             }
         }
-        return stem.joined(separator: ".") + "." + part.rawValue
+        return stem.joined(separator: ".") + suffix(part)
     }
+
+    /// What the name of a part has behind the stem.
+    fileprivate func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
 
     public var isPerLayer: Bool { stem.contains("{layer}") }
     public var isPerExpert: Bool { stem.contains("{expert}") }
@@ -55,7 +60,7 @@ public struct MappingTable: Sendable {
         for (index, row) in rows.enumerated() {
             for part in row.parts {
                 let template = row.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#")
-                byTemplate[template + "." + part.rawValue] = (index, part)
+                byTemplate[template + row.suffix(part)] = (index, part)
             }
         }
         self.byTemplate = byTemplate

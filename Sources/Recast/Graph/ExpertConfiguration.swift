@@ -9,18 +9,74 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     public var normalizesWeights: Bool
     /// The layers that have one ordinary feed-forward layer instead, in order.
     public var denseLayers: [Int]
+    /// What every token goes through besides; nil for none.
+    public var shared: SharedExpert?
+    public var routing: Routing
 
     /// More in all layers together than any model has, and few enough to be listed.
     static let maximumCount = 1 << 20
 
     public init(
-        count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool, denseLayers: [Int] = []
+        count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool, denseLayers: [Int] = [],
+        shared: SharedExpert? = nil, routing: Routing = Routing()
     ) {
         self.count = count
         self.usedCount = usedCount
         self.feedForwardSize = feedForwardSize
         self.normalizesWeights = normalizesWeights
         self.denseLayers = denseLayers
+        self.shared = shared
+        self.routing = routing
+    }
+}
+
+/// The expert that every token goes through; several are stored as one of their size together.
+public struct SharedExpert: Sendable, Hashable, Codable {
+    public var feedForwardSize: Int
+    /// Whether what it gives is weighed by the sigmoid of a product (`sharedRouter`).
+    public var isWeighed: Bool
+
+    public init(feedForwardSize: Int, isWeighed: Bool) {
+        self.feedForwardSize = feedForwardSize
+        self.isWeighed = isWeighed
+    }
+}
+
+/// How a router picks experts from its products with a token, and weighs them.
+public struct Routing: Sendable, Hashable, Codable {
+    public enum Score: String, Sendable, Hashable, Codable {
+        /// Of the products of all experts.
+        case softmax
+        /// Of each product by itself.
+        case sigmoid
+    }
+
+    /// Experts in groups, of which only the best are looked at.
+    public struct Groups: Sendable, Hashable, Codable {
+        public var count: Int
+        public var usedCount: Int
+        /// How many of a group's best scores add up to the group's own.
+        public var scoreCount: Int
+
+        public init(count: Int, usedCount: Int, scoreCount: Int) {
+            self.count = count
+            self.usedCount = usedCount
+            self.scoreCount = scoreCount
+        }
+    }
+
+    public var score: Score
+    /// Whether a bias is added to the scores while experts are picked (`routerBias`).
+    public var hasBias: Bool
+    public var groups: Groups?
+    /// What the weights of the experts are multiplied by in the end.
+    public var factor: Double
+
+    public init(score: Score = .softmax, hasBias: Bool = false, groups: Groups? = nil, factor: Double = 1) {
+        self.score = score
+        self.hasBias = hasBias
+        self.groups = groups
+        self.factor = factor
     }
 }
 
@@ -31,12 +87,31 @@ extension ModelConfiguration {
     /// Whether any layer has an ordinary feed-forward part.
     public var hasDenseLayers: Bool { (0..<layerCount).contains { !hasExperts(inLayer: $0) } }
 
+    /// Whether the model has tensors of a role.
+    public func has(_ role: Role) -> Bool {
+        switch role {
+        case .queryNorm, .keyNorm: normalizesHeads
+        case .query: latentAttention == nil || latentAttention?.queryRank == nil
+        case .key, .value: latentAttention == nil
+        case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
+        case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
+        case .router: experts != nil
+        case .routerBias: experts?.routing.hasBias ?? false
+        case .sharedRouter: experts?.shared?.isWeighed ?? false
+        case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
+        case .tokenEmbedding, .attentionNorm, .attentionOutput, .feedForwardNorm, .gate, .up, .down, .outputNorm,
+            .outputHead:
+            true
+        }
+    }
+
     /// Whether a layer has the tensors of a row of a mapping table; nil for what is in no layer.
     func has(_ row: Row, inLayer layer: Int?) -> Bool {
+        guard row.roles.allSatisfy(has) else { return false }
         guard let layer, row.isPerLayer else { return !row.isPerLayer }
         guard (0..<layerCount).contains(layer) else { return false }
         guard row.roles.contains(where: \.isFeedForward) else { return true }
-        return hasExperts(inLayer: layer) == (row.isPerExpert || row.roles == [.router])
+        return hasExperts(inLayer: layer) == (row.isPerExpert || row.roles.contains(where: \.isOfExperts))
     }
 
     /// The experts that a row of a layer names; nil, once, for a row that names none.

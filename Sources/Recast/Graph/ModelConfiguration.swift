@@ -8,7 +8,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var layerCount: Int
     public var headCount: Int
     public var keyValueHeadCount: Int
-    /// Elements of one query, key or value; need not be `hiddenSize / headCount`.
+    /// Elements of one query, key or value; need not be `hiddenSize / headCount`. With latent attention of a query or
+    /// key, those included that do not turn.
     public var headDimension: Int
     /// The longest text the model was made for, in tokens.
     public var contextLength: Int
@@ -19,6 +20,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var rope: Rope
     /// Whether each query and key head is normalised before it turns.
     public var normalizesHeads = false
+    /// Where keys and values are made of few numbers a token; nil for ordinary attention.
+    public var latentAttention: LatentAttention?
     /// Where a router picks experts; nil where every layer has one feed-forward part.
     public var experts: ExpertConfiguration?
     /// Tokens a layer may look back on, itself included; nil where it sees all.
@@ -59,24 +62,67 @@ public struct SlidingWindow: Sendable, Hashable, Codable {
     }
 }
 
+/// Multi-head latent attention (DeepSeek): queries, keys and values of all heads are made of a short vector each.
+///
+/// The elements of a head that turn do so in pairs of neighbours, in all programs that store such models.
+public struct LatentAttention: Sendable, Hashable, Codable {
+    /// Elements of what queries are made of (`q_lora_rank`); nil where they are made of the hidden state itself.
+    public var queryRank: Int?
+    /// Elements of what keys and values are made of (`kv_lora_rank`).
+    public var keyValueRank: Int
+    /// Elements of a query and of a key that do not turn (`qk_nope_head_dim`); they come first.
+    public var restingDimension: Int
+    /// Elements of a query, and of the one key for all heads, that turn (`qk_rope_head_dim`).
+    public var turningDimension: Int
+    /// Elements of a value (`v_head_dim`).
+    public var valueDimension: Int
+
+    /// Elements of a query, and of a key.
+    var headDimension: Int { restingDimension + turningDimension }
+
+    public init(
+        queryRank: Int?, keyValueRank: Int, restingDimension: Int, turningDimension: Int, valueDimension: Int
+    ) {
+        self.queryRank = queryRank
+        self.keyValueRank = keyValueRank
+        self.restingDimension = restingDimension
+        self.turningDimension = turningDimension
+        self.valueDimension = valueDimension
+    }
+}
+
 extension ModelConfiguration {
     /// Rows of the query projection.
     public var queryRows: Int { headCount * headDimension }
     /// Rows of the key projection, and of the value projection.
     public var keyValueRows: Int { keyValueHeadCount * headDimension }
 
-    /// The shape of a role's weight outside of experts.
+    /// The shape of a role's weight outside of experts; one of a role that the model does not have has no rows.
     public func shape(of role: Role) -> [Int] {
-        switch role {
+        let latent = latentAttention
+        let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
+        let sharedSize = experts?.shared?.feedForwardSize ?? 0
+        return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
         case .attentionNorm, .feedForwardNorm, .outputNorm: [hiddenSize]
         case .queryNorm, .keyNorm: [headDimension]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
-        case .attentionOutput: [hiddenSize, queryRows]
+        case .queryDown: [queryRank, hiddenSize]
+        case .queryDownNorm: [queryRank]
+        case .queryUp: [queryRows, queryRank]
+        case .keyValueDown: [keyValueRank + (latent?.turningDimension ?? 0), hiddenSize]
+        case .keyValueDownNorm: [keyValueRank]
+        case .keyValueUp:
+            [headCount * ((latent?.restingDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+        case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
         case .gate, .up: [feedForwardSize, hiddenSize]
         case .down: [hiddenSize, feedForwardSize]
         case .router: [experts?.count ?? 0, hiddenSize]
+        case .routerBias: [experts?.count ?? 0]
+        case .sharedRouter: [1, hiddenSize]
+        case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
+        case .sharedDown: [hiddenSize, sharedSize]
         }
     }
 

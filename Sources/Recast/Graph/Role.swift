@@ -9,13 +9,30 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case queryNorm
     /// Of each key head, before it turns.
     case keyNorm
+    /// Latent attention: from the hidden state to what queries are made of.
+    case queryDown
+    case queryDownNorm
+    /// Latent attention: the queries of all heads.
+    case queryUp
+    /// Latent attention: from the hidden state to what keys and values are made of, and to the key that turns.
+    case keyValueDown
+    case keyValueDownNorm
+    /// Latent attention: the key that does not turn, and the value, of each head in turn.
+    case keyValueUp
     case attentionOutput
     case feedForwardNorm
     /// What picks experts.
     case router
+    /// Added to the scores of experts while they are picked, but not to their weights.
+    case routerBias
     case gate
     case up
     case down
+    /// What weighs the expert that every token goes through.
+    case sharedRouter
+    case sharedGate
+    case sharedUp
+    case sharedDown
     case outputNorm
     case outputHead
 
@@ -30,17 +47,35 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a linear layer of a block: what the packed encodings quantize.
     public var isLinear: Bool {
         switch self {
-        case .query, .key, .value, .attentionOutput, .gate, .up, .down: true
-        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .router, .outputNorm, .outputHead:
+        case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
+            .down,
+            .sharedGate, .sharedUp, .sharedDown:
+            true
+        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .feedForwardNorm,
+            .router, .routerBias, .sharedRouter, .outputNorm, .outputHead:
             false
         }
     }
 
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
-    public var isNorm: Bool { isHeadNorm || self == .attentionNorm || self == .feedForwardNorm || self == .outputNorm }
+    public var isNorm: Bool {
+        switch self {
+        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .feedForwardNorm, .outputNorm:
+            true
+        default: false
+        }
+    }
+
+    /// Whether it belongs to a router: what it says, and what weighs the shared expert.
+    public var isRouting: Bool { self == .router || self == .routerBias || self == .sharedRouter }
+
+    /// Whether only layers with experts have it.
+    public var isOfExperts: Bool {
+        isRouting || self == .sharedGate || self == .sharedUp || self == .sharedDown
+    }
 
     /// Whether it is of the feed-forward part of a layer, but for the norm before it.
-    public var isFeedForward: Bool { self == .router || self == .gate || self == .up || self == .down }
+    public var isFeedForward: Bool { isOfExperts || self == .gate || self == .up || self == .down }
 
     /// Whether it normalises heads, which only some models do.
     public var isHeadNorm: Bool { self == .queryNorm || self == .keyNorm }

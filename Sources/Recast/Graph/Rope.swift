@@ -11,10 +11,40 @@ public struct Rope: Sendable, Hashable, Codable {
         case none
         case linear(factor: Double)
         case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
+        /// Carried along, and not computed yet.
+        case yarn(Yarn)
         /// What each pair's frequency is divided by, where no rule behind it is known.
         case factors([Double])
         /// A type this library carries along but does not compute.
         case other(String)
+    }
+
+    /// Slow pairs divided by a factor, fast ones not, and those between partly; attention made sharper. The names are
+    /// those of transformers, and of DeepSeek for the last two.
+    public struct Yarn: Sendable, Hashable, Codable {
+        public var factor: Double
+        public var originalContext: Int
+        public var betaFast: Double
+        public var betaSlow: Double
+        public var mscale: Double
+        public var mscaleAllDimensions: Double
+
+        public static let usualBetaFast = 32.0
+        public static let usualBetaSlow = 1.0
+        public static let usualMscale = 1.0
+        public static let usualMscaleAllDimensions = 0.0
+
+        public init(
+            factor: Double, originalContext: Int, betaFast: Double = usualBetaFast, betaSlow: Double = usualBetaSlow,
+            mscale: Double = usualMscale, mscaleAllDimensions: Double = usualMscaleAllDimensions
+        ) {
+            self.factor = factor
+            self.originalContext = originalContext
+            self.betaFast = betaFast
+            self.betaSlow = betaSlow
+            self.mscale = mscale
+            self.mscaleAllDimensions = mscaleAllDimensions
+        }
     }
 
     public var theta: Double
@@ -51,7 +81,7 @@ extension Rope {
                 return 1 / ((1 - smooth) / factor + smooth)
             }
         case .factors(let factors): return factors
-        case .other: return nil
+        case .yarn, .other: return nil
         }
     }
 }

@@ -6,8 +6,11 @@ extension Graph {
     ///
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
+        guard configuration.latentAttention == nil else {
+            throw .unsupported("cannot compute multi-head latent attention yet")
+        }
         guard configuration.experts == nil else { throw .unsupported("cannot compute a mixture of experts yet") }
-        for role in Role.allCases where configuration.needs(role) {
+        for role in Role.allCases where role != .outputHead && configuration.has(role) {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map({ $0 }) : [nil] {
                 let slot = Slot(role, layer: layer)
                 if self[slot] == nil { throw RecastError(.malformedInput, "the model lacks \(slot)") }
@@ -21,8 +24,8 @@ extension Graph {
 
     private func checkComputable(_ entry: Entry) throws(RecastError) {
         let (slot, tensor) = (entry.slot, entry.tensor)
-        if slot.expert != nil || slot.role == .router {
-            throw .unsupported("cannot compute a mixture of experts (\(slot))")
+        guard slot.expert == nil, configuration.has(slot.role) else {
+            throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
         if slot.part == .bias, slot.role.isNorm || !slot.role.isPerLayer {
             throw .unsupported("cannot compute with a bias there (\(slot))")
@@ -40,16 +43,5 @@ extension Graph {
     var slidingLimit: Int? {
         guard let window = configuration.slidingWindow, window.firstLayer < configuration.layerCount else { return nil }
         return window.size
-    }
-}
-
-extension ModelConfiguration {
-    /// Whether the pass cannot do without a role's weight.
-    fileprivate func needs(_ role: Role) -> Bool {
-        switch role {
-        case .outputHead, .router: false
-        case .queryNorm, .keyNorm: normalizesHeads
-        default: true
-        }
     }
 }

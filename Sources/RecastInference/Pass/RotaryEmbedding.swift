@@ -32,7 +32,11 @@ struct RotaryEmbedding: Sendable {
     }
 
     private static func name(of scaling: Rope.Scaling) -> String {
-        if case .other(let name) = scaling { name } else { "\(scaling)" }
+        switch scaling {
+        case .other(let name): name
+        case .yarn: "yarn"
+        default: "\(scaling)"
+        }
     }
 
     /// Turns every head of consecutive rows in place; the first row stands at `position`.

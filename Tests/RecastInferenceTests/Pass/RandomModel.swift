@@ -20,7 +20,7 @@ struct RandomModel {
         var state = seed
         var offset = 0
         var graph = Graph(configuration: configuration)
-        for role in Role.allCases where role != .router && !(isTied && role == .outputHead) {
+        for role in Role.allCases where configuration.has(role) && !(isTied && role == .outputHead) {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map({ $0 }) : [nil] {
                 for part in biases.contains(role) ? [Slot.Part.weight, .bias] : [.weight] {
                     let slot = Slot(role, layer: layer, part)

@@ -101,7 +101,9 @@ struct RoundTripTests {
         }
     }
 
-    @Test(.enabled(if: Fixtures.hasGolden), arguments: ["config.v441.json", "config.v457.json"], families)
+    @Test(
+        .enabled(if: Fixtures.hasGolden), arguments: ["config.v441.json", "config.v457.json"],
+        families + ExpertFamilyTests.goldenFamilies)
     func dialectsOfTheConfigurationMeanTheSame(file: String, family: String) throws {
         let folder = Fixtures.golden("families/\(family)")
         guard POSIX.exists("\(folder)/\(file)") else { return }

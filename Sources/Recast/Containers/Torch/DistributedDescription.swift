@@ -84,7 +84,7 @@ struct DistributedDescription {
 
     private static func description(of tensor: Tensor) -> PickledValue {
         let properties = PickledValue.tuple([
-            .global("torch", TorchArchive.typeName(tensor.dtype) ?? "float32"),
+            .global("torch", TorchArchive.knownTypeName(tensor.dtype)),
             .call(.global("torch.serialization", "_get_layout"), [.string("torch.strided")]), .bool(false),
             .call(.global(module, "_MEM_FORMAT_ENCODING"), [.int(0)]), .bool(false),
         ])

@@ -83,6 +83,12 @@ struct TorchArchive: Sendable {
         types.filter { $0.value == dtype }.map(\.key).max { ($0.count, $0) < ($1.count, $1) }
     }
 
+    /// The same for a type that is known to have one.
+    static func knownTypeName(_ dtype: DType) -> String {
+        guard let name = typeName(dtype) else { preconditionFailure("torch has no \(dtype)") }
+        return name
+    }
+
     /// The type that `torch.bfloat16` and the like name.
     static func dtype(_ name: String?) -> DType? {
         guard let name, name.hasPrefix("torch.") else { return nil }

@@ -207,6 +207,7 @@ extension GGUFArchitecture {
         case .linear(let factor):
             set("rope.scaling.type", .string("linear"))
             set("rope.scaling.factor", .f32(Float(factor)))
+        case .yarn: throw .unsupported("rotary scaling of the type yarn cannot be written to GGUF")
         case .other(let type):
             throw .unsupported("rotary scaling of the type \(type) cannot be written to GGUF")
         }

@@ -5,15 +5,18 @@ struct HuggingFaceConfiguration {
 
     /// Sizes beyond these are no model, but would cost memory before anything else is checked.
     private static let maximumLayerCount = 10_000
-    private static let maximumSize = 1 << 31
+    static let maximumSize = 1 << 31
     static let maximumHeadDimension = 1 << 16
 
     func configuration(of family: Family) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("hidden_size")
         let headCount = try size("num_attention_heads")
+        let latent = try latentAttention(family)
+        let givenDimension = try optionalSize("head_dim", limit: Self.maximumHeadDimension)
         let headDimension =
-            try optionalSize("head_dim", limit: Self.maximumHeadDimension)
+            latent?.headDimension ?? givenDimension
             ?? family.defaults.headDimension ?? min(hiddenSize / headCount, Self.maximumHeadDimension)
+        let contextLength = try optionalSize("max_position_embeddings") ?? family.defaults.contextLength
         var configuration = ModelConfiguration(
             family: family.name,
             vocabularySize: try size("vocab_size"),
@@ -21,12 +24,13 @@ struct HuggingFaceConfiguration {
             feedForwardSize: try size("intermediate_size"),
             layerCount: try size("num_hidden_layers", limit: Self.maximumLayerCount),
             headCount: headCount,
-            keyValueHeadCount: try keyValueHeadCount(family) ?? headCount,
+            keyValueHeadCount: latent == nil ? try keyValueHeadCount(family) ?? headCount : headCount,
             headDimension: headDimension,
-            contextLength: try optionalSize("max_position_embeddings") ?? family.defaults.contextLength,
+            contextLength: contextLength,
             normEpsilon: try number("rms_norm_eps") ?? 1e-6,
             activation: try text("hidden_act") ?? "silu",
-            rope: try rope(dimensions: headDimension))
+            rope: try rope(dimensions: latent?.turningDimension ?? headDimension, contextLength: contextLength))
+        configuration.latentAttention = latent
         configuration.normalizesHeads = family.normalizesHeads
         configuration.experts = try experts(family, layerCount: configuration.layerCount)
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
@@ -50,7 +54,7 @@ struct HuggingFaceConfiguration {
         for group in family.biasGroups {
             switch group.presence {
             case .always: roles.formUnion(group.roles)
-            case .configured(let key): if try flag(key) ?? false { roles.formUnion(group.roles) }
+            case .configured(let key, let usual): if try flag(key) ?? usual { roles.formUnion(group.roles) }
             }
         }
         return roles
@@ -62,15 +66,16 @@ struct HuggingFaceConfiguration {
                 "num_attention_heads \(configuration.headCount) is not a multiple of num_key_value_heads "
                     + "\(configuration.keyValueHeadCount)")
         }
-        if object["head_dim"]?.int == nil, family.defaults.headDimension == nil,
+        if object["head_dim"]?.int == nil, family.defaults.headDimension == nil, !family.hasLatentAttention,
             !configuration.hiddenSize.isMultiple(of: configuration.headCount)
         {
             throw failure(
                 "hidden_size \(configuration.hiddenSize) is not a multiple of num_attention_heads "
                     + "\(configuration.headCount), and there is no head_dim")
         }
-        guard configuration.headDimension > 0, configuration.headDimension.isMultiple(of: 2) else {
-            throw failure("heads of \(configuration.headDimension) elements cannot be rotated in pairs")
+        let turning = configuration.rope.dimensions
+        guard turning > 0, turning.isMultiple(of: 2) else {
+            throw failure("heads of \(turning) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
             throw failure("rms_norm_eps \(configuration.normEpsilon) is not a small positive number")
@@ -79,14 +84,14 @@ struct HuggingFaceConfiguration {
 
     // MARK: Keys
 
-    private func failure(_ message: String) -> RecastError { .malformed(file, message) }
+    func failure(_ message: String) -> RecastError { .malformed(file, message) }
 
-    private func size(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int {
+    func size(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int {
         guard let size = try optionalSize(key, limit: limit) else { throw failure("\"\(key)\" is missing") }
         return size
     }
 
-    private func optionalSize(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
+    func optionalSize(_ key: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
         guard let value = object[key], !value.isNull else { return nil }
         guard let size = value.int, size > 0, size <= limit else {
             throw failure("\"\(key)\" is \(value.text()), not an integer from 1 to \(limit)")
@@ -94,7 +99,12 @@ struct HuggingFaceConfiguration {
         return size
     }
 
-    private func number(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> Double? {
+    /// A count, which may be none.
+    func optionalCount(_ key: String) throws(RecastError) -> Int? {
+        object[key]?.int == 0 ? 0 : try optionalSize(key)
+    }
+
+    func number(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> Double? {
         guard let value = (object ?? self.object)[key], !value.isNull else { return nil }
         guard let number = value.double, number.isFinite else {
             throw failure("\"\(key)\" is \(value.text()), not a number")
@@ -102,13 +112,13 @@ struct HuggingFaceConfiguration {
         return number
     }
 
-    private func flag(_ key: String) throws(RecastError) -> Bool? {
+    func flag(_ key: String) throws(RecastError) -> Bool? {
         guard let value = object[key], !value.isNull else { return nil }
         guard let flag = value.bool else { throw failure("\"\(key)\" is \(value.text()), not true or false") }
         return flag
     }
 
-    private func text(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> String? {
+    func text(_ key: String, in object: JSON.Object? = nil) throws(RecastError) -> String? {
         guard let value = (object ?? self.object)[key], !value.isNull else { return nil }
         guard let text = value.string else { throw failure("\"\(key)\" is \(value.text()), not a string") }
         return text
@@ -132,45 +142,9 @@ struct HuggingFaceConfiguration {
             ? family.defaults.keyValueHeadCount : try optionalSize("num_key_value_heads")
     }
 
-    // MARK: Experts
-
-    private static let maximumExpertCount = 1 << 16
-
-    private func experts(_ family: Family, layerCount: Int) throws(RecastError) -> ExpertConfiguration? {
-        guard let keys = family.experts else { return nil }
-        var count: Int?
-        for key in keys.count where count == nil { count = try optionalSize(key, limit: Self.maximumExpertCount) }
-        let total = count ?? keys.defaultCount
-        let used = try optionalSize("num_experts_per_tok", limit: Self.maximumExpertCount) ?? keys.defaultUsedCount
-        guard total <= ExpertConfiguration.maximumCount / layerCount else {
-            throw failure("\(total) experts in each of \(layerCount) layers are no model")
-        }
-        guard used <= total else { throw failure("a token cannot go through \(used) of \(total) experts") }
-        let normalizes: Bool
-        switch keys.normalization {
-        case .always: normalizes = true
-        case .configured(let key): normalizes = try flag(key) ?? false
-        }
-        return ExpertConfiguration(
-            count: total, usedCount: used, feedForwardSize: try size(keys.feedForwardSize),
-            normalizesWeights: normalizes,
-            denseLayers: keys.hasDenseLayers ? try denseLayers(layerCount: layerCount) : [])
-    }
-
-    /// The layers that `decoder_sparse_step` and `mlp_only_layers` leave without experts.
-    private func denseLayers(layerCount: Int) throws(RecastError) -> [Int] {
-        let step = try optionalSize("decoder_sparse_step") ?? 1
-        let named = object["mlp_only_layers"]?.array ?? []
-        let numbers = Set(named.compactMap(\.int))
-        guard numbers.count == named.count || named.isEmpty else {
-            throw failure("\"mlp_only_layers\" is \(object["mlp_only_layers"]?.text() ?? ""), not a list of layers")
-        }
-        return (0..<layerCount).filter { numbers.contains($0) || !($0 + 1).isMultiple(of: step) }
-    }
-
     // MARK: Position
 
-    private func rope(dimensions: Int) throws(RecastError) -> Rope {
+    private func rope(dimensions: Int, contextLength: Int) throws(RecastError) -> Rope {
         let parameters = try members("rope_parameters")
         // transformers 5: a non-null `rope_scaling` wins over `rope_parameters`.
         let scaling = try members("rope_scaling") ?? parameters ?? JSON.Object()
@@ -202,24 +176,63 @@ struct HuggingFaceConfiguration {
             kind = .llama3(
                 factor: try required("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
                 originalContext: context)
+        case "yarn" where Self.yarnKeys.isSuperset(of: scaling.members.map(\.key)):
+            let yarn = try yarn(scaling, factor: try required("factor"), contextLength: contextLength)
+            kind = yarn.map(Rope.Scaling.yarn) ?? .other(type)
         case "su": kind = .other("longrope")
         default: kind = .other(type)
         }
         return Rope(theta: theta, dimensions: dimensions, scaling: kind)
     }
 
-    private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
-        guard family.hasSlidingWindow, try flag("use_sliding_window") == true,
-            let size = try optionalSize("sliding_window")
-        else { return nil }
-        if let types = object["layer_types"]?.array?.map(\.string) {
-            guard let first = types.firstIndex(of: "sliding_attention") else { return nil }
-            guard types[first...].allSatisfy({ $0 == "sliding_attention" }) else {
-                throw .unsupported("\(file): full and sliding layers alternate, which \(family.name) does not do")
-            }
-            return SlidingWindow(size: size, firstLayer: first)
+    /// With other keys it is another yarn, which can only be carried along.
+    private static let yarnKeys: Set<String> = [
+        "type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
+        "mscale", "mscale_all_dim",
+    ]
+
+    /// Nil for one that DeepSeek's two numbers do not say.
+    private func yarn(
+        _ scaling: JSON.Object, factor: Double, contextLength: Int
+    ) throws(RecastError) -> Rope.Yarn? {
+        let original = try number("original_max_position_embeddings", in: scaling) ?? Double(contextLength)
+        guard original > 0, let context = Int(exactly: original) else {
+            throw failure("the original context of the yarn rope scaling is \(original)")
         }
-        let first = object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer
-        return first < layerCount ? SlidingWindow(size: size, firstLayer: max(0, first)) : nil
+        var yarn = Rope.Yarn(
+            factor: factor, originalContext: context,
+            betaFast: try number("beta_fast", in: scaling) ?? Rope.Yarn.usualBetaFast,
+            betaSlow: try number("beta_slow", in: scaling) ?? Rope.Yarn.usualBetaSlow)
+        // One of the two alone does not count, but for the second, which makes attention sharper by itself.
+        let (one, all) = (try number("mscale", in: scaling) ?? 0, try number("mscale_all_dim", in: scaling) ?? 0)
+        if all != 0 {
+            guard one != 0 else { return nil }
+            (yarn.mscale, yarn.mscaleAllDimensions) = (one, all)
+        }
+        return yarn
+    }
+
+    private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
+        let isSwitchedOn = try flag("use_sliding_window") == true
+        switch family.slidingWindow {
+        case .none: return nil
+        case .refused:
+            guard !isSwitchedOn else {
+                throw .unsupported("\(file): the sliding window of \(family.name) is not supported")
+            }
+            return nil
+        case .everywhere: return try optionalSize("sliding_window").map { SlidingWindow(size: $0) }
+        case .switched:
+            guard isSwitchedOn, let size = try optionalSize("sliding_window") else { return nil }
+            if let types = object["layer_types"]?.array?.map(\.string) {
+                guard let first = types.firstIndex(of: "sliding_attention") else { return nil }
+                guard types[first...].allSatisfy({ $0 == "sliding_attention" }) else {
+                    throw .unsupported("\(file): full and sliding layers alternate, which \(family.name) does not do")
+                }
+                return SlidingWindow(size: size, firstLayer: first)
+            }
+            let first = object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer
+            return first < layerCount ? SlidingWindow(size: size, firstLayer: max(0, first)) : nil
+        }
     }
 }

@@ -85,23 +85,19 @@ extension HuggingFaceConfiguration {
         object["initializer_range"] = draft.original?["initializer_range"] ?? .double(0.02)
         object["rms_norm_eps"] = draft.original?["rms_norm_eps"] ?? .double(configuration.normEpsilon)
         object["use_cache"] = true
-        for case .configured(let key) in draft.family.biasGroups.map(\.presence) {
-            let roles = draft.family.biasGroups.first { $0.presence == .configured(key) }?.roles ?? []
-            object[key] = .bool(!draft.biases.isDisjoint(with: roles))
+        for group in draft.family.biasGroups {
+            guard case .configured(let key, _) = group.presence else { continue }
+            object[key] = .bool(!draft.biases.isDisjoint(with: group.roles))
         }
+        addLatentAttention(of: configuration, to: &object)
         if let keys = draft.family.experts, let experts = configuration.experts {
-            for key in keys.count { object[key] = .int(experts.count) }
-            object["num_experts_per_tok"] = .int(experts.usedCount)
-            object[keys.feedForwardSize] = .int(experts.feedForwardSize)
-            if case .configured(let key) = keys.normalization { object[key] = .bool(experts.normalizesWeights) }
-            if keys.hasDenseLayers {
-                object["decoder_sparse_step"] = 1
-                object["mlp_only_layers"] = .array(experts.denseLayers.map(JSON.int))
-            }
-            object["router_aux_loss_coef"] = draft.original?["router_aux_loss_coef"] ?? .double(0.001)
-            object["output_router_logits"] = draft.original?["output_router_logits"] ?? false
+            add(experts, keys, original: draft.original, to: &object)
         }
-        if draft.family.hasSlidingWindow {
+        switch draft.family.slidingWindow {
+        case .none: break
+        case .everywhere: object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
+        case .refused: object["use_sliding_window"] = false
+        case .switched:
             object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)
             object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
             object["max_window_layers"] = .int(configuration.slidingWindow?.firstLayer ?? configuration.layerCount)
@@ -141,11 +137,21 @@ extension HuggingFaceConfiguration {
             scaling["low_freq_factor"] = .double(low)
             scaling["original_max_position_embeddings"] = .int(original)
             scaling["rope_type"] = "llama3"
-        case .other(let type):
+        case .yarn(let yarn) where draft.ropeScaling == nil:
+            scaling["beta_fast"] = .double(yarn.betaFast)
+            scaling["beta_slow"] = .double(yarn.betaSlow)
+            scaling["factor"] = .double(yarn.factor)
+            if yarn.mscaleAllDimensions != 0 {
+                scaling["mscale"] = .double(yarn.mscale)
+                scaling["mscale_all_dim"] = .double(yarn.mscaleAllDimensions)
+            }
+            scaling["original_max_position_embeddings"] = .int(yarn.originalContext)
+            scaling["rope_type"] = "yarn"
+        case .yarn, .other:
             scaling = draft.ropeScaling ?? JSON.Object()
             scaling["rope_theta"] = nil
             scaling["type"] = nil
-            scaling["rope_type"] = .string(type)
+            scaling["rope_type"] = .string(rope.scaling.typeName)
         }
         var parameters = scaling
         if rope.scaling == .none { parameters["rope_type"] = "default" }
@@ -167,6 +173,17 @@ extension ModelConfiguration {
             return configuration
         }
         return reduced(self) == reduced(other)
+    }
+}
+
+extension Rope.Scaling {
+    /// The name that transformers gives a scaling, where it is only carried along.
+    fileprivate var typeName: String {
+        switch self {
+        case .other(let type): type
+        case .yarn: "yarn"
+        default: "default"
+        }
     }
 }
 

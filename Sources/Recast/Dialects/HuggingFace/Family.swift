@@ -9,29 +9,20 @@ public struct Family: Sendable {
     public let biasGroups: [BiasGroup]
     /// What an absent `tie_word_embeddings` means.
     public let tiesByDefault: Bool
-    /// Whether `sliding_window` and its companions mean anything.
-    public let hasSlidingWindow: Bool
+    public let slidingWindow: SlidingWindowKeys
     public let defaults: Defaults
     /// How the configuration speaks of experts; nil for families without.
     public let experts: ExpertKeys?
 
-    /// The keys that describe experts, and what they mean.
-    public struct ExpertKeys: Sendable, Hashable {
-        public enum Normalization: Sendable, Hashable {
-            case always
-            /// Where this key is true.
-            case configured(String)
-        }
-
-        /// Of which one is there: what transformers 5 writes, and what 4 wrote.
-        public var count: [String]
-        public var feedForwardSize: String
-        public var normalization: Normalization
-        /// Whether `decoder_sparse_step` and `mlp_only_layers` leave some layers without experts.
-        public var hasDenseLayers: Bool
-        /// What an absent count, and an absent `num_experts_per_tok`, mean.
-        public var defaultCount: Int
-        public var defaultUsedCount: Int
+    /// How the configuration says that layers see only the most recent tokens.
+    public enum SlidingWindowKeys: Sendable, Hashable {
+        case none
+        /// Layers from `max_window_layers` on, where `use_sliding_window` is true.
+        case switched
+        /// All layers, where `sliding_window` is no null.
+        case everywhere
+        /// In a way that is not supported: `use_sliding_window` must not be true.
+        case refused
     }
 
     /// What keys mean that a configuration does not have, by the family's class in transformers.
@@ -60,7 +51,7 @@ public struct Family: Sendable {
         public enum Presence: Sendable, Hashable {
             case always
             /// Where this key of the configuration is true.
-            case configured(String)
+            case configured(String, default: Bool = false)
         }
 
         public var roles: [Role]
@@ -69,7 +60,7 @@ public struct Family: Sendable {
 
     public init(
         _ name: String, architectures: [String], modelType: String, biases: [BiasGroup], tiesByDefault: Bool = false,
-        hasSlidingWindow: Bool = false, defaults: Defaults = Defaults(), experts: ExpertKeys? = nil,
+        slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(), experts: ExpertKeys? = nil,
         @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
@@ -77,7 +68,7 @@ public struct Family: Sendable {
         self.modelType = modelType
         biasGroups = biases
         self.tiesByDefault = tiesByDefault
-        self.hasSlidingWindow = hasSlidingWindow
+        self.slidingWindow = slidingWindow
         self.defaults = defaults
         self.experts = experts
         table = MappingTable(rows())
@@ -87,6 +78,9 @@ public struct Family: Sendable {
 extension Family {
     /// Whether each query and key head is normalised before it turns.
     public var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
+
+    /// Whether keys and values are made of few numbers a token.
+    public var hasLatentAttention: Bool { table.row(of: Slot(.keyValueDown)) != nil }
 }
 
 @resultBuilder
@@ -96,7 +90,9 @@ public enum RowBuilder {
 
 extension Family {
     /// Every family that is known. A new one is a file of its own and a place in this list.
-    public static let all: [Family] = [.llama, .qwen2, .qwen3, .qwen3MoE, .mixtral]
+    public static let all: [Family] = [
+        .llama, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .mixtral, .deepSeekV2, .deepSeekV3,
+    ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {
         if let family = all.first(where: { $0.name == name }) { return family }

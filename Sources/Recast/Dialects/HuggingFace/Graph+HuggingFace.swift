@@ -40,10 +40,10 @@ struct HuggingFaceLowering {
     }
 
     private func checkRepresentable(_ configuration: ModelConfiguration) throws(RecastError) {
-        if let window = configuration.slidingWindow, !family.hasSlidingWindow {
+        if let window = configuration.slidingWindow, !family.slidingWindow.canSay(window) {
             throw .unsupported(
                 "from layer \(window.firstLayer) on this model attends only to the last \(window.size) tokens; "
-                    + "\(family.architectures[0]) attends to all")
+                    + "\(family.architectures[0]) cannot say so")
         }
         // It depends on the token, so no weight can stand for it.
         if configuration.normalizesHeads, !family.normalizesHeads {
@@ -56,18 +56,21 @@ struct HuggingFaceLowering {
                 "\(family.architectures[0]) normalises every query and key head (q_norm, k_norm), which this model does not"
             )
         }
+        if (configuration.latentAttention != nil) != family.hasLatentAttention {
+            throw .unsupported(
+                family.hasLatentAttention
+                    ? "\(family.architectures[0]) has latent attention, which this model has not"
+                    : "\(configuration.family) makes keys and values of few numbers a token (latent attention); "
+                        + "\(family.architectures[0]) does not")
+        }
         if let experts = configuration.experts {
             guard let keys = family.experts else {
                 throw .unsupported(
                     "\(configuration.family) picks \(experts.usedCount) of \(experts.count) experts for each token; "
                         + "\(family.architectures[0]) has no experts")
             }
-            guard keys.hasDenseLayers || experts.denseLayers.isEmpty else {
-                throw .unsupported("\(family.architectures[0]) has experts in every layer, which this model has not")
-            }
-            guard keys.normalization != .always || experts.normalizesWeights else {
-                throw .unsupported(
-                    "\(family.architectures[0]) makes the weights of experts add up to one, which this model does not")
+            if let obstacle = keys.obstacle(experts) {
+                throw .unsupported("\(family.architectures[0]) \(obstacle)")
             }
         } else if family.experts != nil {
             throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
@@ -123,6 +126,16 @@ struct HuggingFaceLowering {
             Evidence(
                 question: "are the biases that \(family.name) cannot store zero?", answer: "yes, all \(foreign.count)",
                 byteCount: foreign.reduce(0) { $0 + $1.tensor.byteCount }))
+    }
+}
+
+extension Family.SlidingWindowKeys {
+    func canSay(_ window: SlidingWindow) -> Bool {
+        switch self {
+        case .none, .refused: false
+        case .switched: true
+        case .everywhere: window.firstLayer == 0
+        }
     }
 }
 

@@ -3,10 +3,11 @@ extension Family {
     // swift-format-ignore
     static let mixtral = Family(
         "mixtral", architectures: ["MixtralForCausalLM"], modelType: "mixtral", biases: [],
+        slidingWindow: .everywhere,
         defaults: Defaults(contextLength: 131072, keyValueHeadCount: 8),
         experts: ExpertKeys(
             count: ["num_local_experts"], feedForwardSize: "intermediate_size", normalization: .always,
-            hasDenseLayers: false, defaultCount: 8, defaultUsedCount: 2)
+            denseLayers: .none, defaultCount: 8, defaultUsedCount: 2)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")
         Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")

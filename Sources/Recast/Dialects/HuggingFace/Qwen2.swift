@@ -4,7 +4,7 @@ extension Family {
     static let qwen2 = Family(
         "qwen2", architectures: ["Qwen2ForCausalLM"], modelType: "qwen2",
         biases: [BiasGroup(roles: [.query, .key, .value], presence: .always)],
-        hasSlidingWindow: true,
+        slidingWindow: .switched,
         defaults: Defaults(contextLength: 32768, keyValueHeadCount: 32, firstSlidingLayer: 28)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")

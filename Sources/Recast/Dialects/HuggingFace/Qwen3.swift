@@ -4,7 +4,7 @@ extension Family {
     static let qwen3 = Family(
         "qwen3", architectures: ["Qwen3ForCausalLM"], modelType: "qwen3",
         biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
-        hasSlidingWindow: true,
+        slidingWindow: .switched,
         defaults: Defaults(contextLength: 32768, keyValueHeadCount: 32, headDimension: 128, firstSlidingLayer: 28)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")

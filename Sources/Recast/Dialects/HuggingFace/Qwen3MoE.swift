@@ -4,11 +4,11 @@ extension Family {
     static let qwen3MoE = Family(
         "qwen3_moe", architectures: ["Qwen3MoeForCausalLM"], modelType: "qwen3_moe",
         biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
-        hasSlidingWindow: true,
+        slidingWindow: .switched,
         defaults: Defaults(contextLength: 32768, keyValueHeadCount: 4, firstSlidingLayer: 28),
         experts: ExpertKeys(
             count: ["num_local_experts", "num_experts"], feedForwardSize: "moe_intermediate_size",
-            normalization: .configured("norm_topk_prob"), hasDenseLayers: true, defaultCount: 128, defaultUsedCount: 8)
+            normalization: .configured("norm_topk_prob"), denseLayers: .named, defaultCount: 128, defaultUsedCount: 8)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")
         Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")

@@ -7,22 +7,28 @@ extension MegatronArguments {
 
     /// What the arguments say of the model. Source: Specs/megatron.md §6.
     ///
-    /// - Parameter layersWithExperts: the layers that are seen to have experts, where any have.
+    /// - Parameters:
+    ///   - layersWithExperts: the layers that are seen to have experts, where any have.
+    ///   - weighsSharedExpert: whether the expert that every token goes through is seen to be weighed.
     /// - Throws: `malformedInput` for arguments that make no model, `unsupported` for what is not of the llama kind.
     func configuration(
-        family: String, vocabularySize: Int, layersWithExperts: Set<Int>
+        family: String, vocabularySize: Int, layersWithExperts: Set<Int>, weighsSharedExpert: Bool
     ) throws(RecastError) -> ModelConfiguration {
         try checkKind()
         let heads = try needed(int("num_attention_heads"), "num_attention_heads")
         let hidden = try needed(int("hidden_size"), "hidden_size")
         let isGrouped = bool("group_query_attention") ?? false
-        let groups = isGrouped ? try needed(int("num_query_groups"), "num_query_groups") : heads
-        let headDimension = try needed(int("kv_channels") ?? hidden / heads, "kv_channels")
+        let groups = isGrouped && !hasLatentAttention ? try needed(int("num_query_groups"), "num_query_groups") : heads
+        let latent = try latentAttention()
+        let headDimension = try needed(
+            latent?.headDimension ?? int("kv_channels") ?? hidden / heads, latent == nil ? "kv_channels" : "qk_head_dim"
+        )
+        let turning = latent?.turningDimension ?? headDimension
         guard heads.isMultiple(of: groups) else {
             throw .malformed(file, "args name \(heads) heads in \(groups) groups")
         }
-        guard headDimension <= HuggingFaceConfiguration.maximumHeadDimension, headDimension.isMultiple(of: 2) else {
-            throw .malformed(file, "args name heads of \(headDimension) elements, which cannot be rotated in pairs")
+        guard headDimension <= HuggingFaceConfiguration.maximumHeadDimension, turning.isMultiple(of: 2) else {
+            throw .malformed(file, "args name heads of \(turning) elements, which cannot be rotated in pairs")
         }
         let epsilon = double("layernorm_epsilon", "norm_epsilon") ?? Self.usualEpsilon
         guard epsilon > 0, epsilon < 1 else {
@@ -35,27 +41,11 @@ extension MegatronArguments {
             headCount: heads, keyValueHeadCount: groups, headDimension: headDimension,
             contextLength: try needed(
                 int("max_position_embeddings", "seq_length") ?? Self.usualContext, "max_position_embeddings"),
-            normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: headDimension))
-        configuration.experts = try experts(layersWithExperts: layersWithExperts, of: configuration)
+            normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: turning))
+        configuration.latentAttention = latent
+        configuration.experts = try experts(
+            layersWithExperts: layersWithExperts, weighsSharedExpert: weighsSharedExpert, of: configuration)
         return configuration
-    }
-
-    /// Arguments of dense models name experts, too, but not how many.
-    private var hasExperts: Bool { int("num_experts").map { $0 > 0 } ?? false }
-
-    private func experts(
-        layersWithExperts layers: Set<Int>, of configuration: ModelConfiguration
-    ) throws(RecastError) -> ExpertConfiguration? {
-        guard hasExperts else { return nil }
-        let count = try needed(
-            int("num_experts"), "num_experts", limit: ExpertConfiguration.maximumCount / configuration.layerCount)
-        let used = try needed(int("moe_router_topk"), "moe_router_topk", limit: count)
-        return ExpertConfiguration(
-            count: count, usedCount: used,
-            feedForwardSize: try needed(
-                int("moe_ffn_hidden_size") ?? configuration.feedForwardSize, "moe_ffn_hidden_size"),
-            normalizesWeights: !(bool("moe_router_pre_softmax") ?? false),
-            denseLayers: (0..<configuration.layerCount).filter { !layers.contains($0) })
     }
 
     private static let usualEpsilon = 1e-5
@@ -85,7 +75,9 @@ extension MegatronArguments {
             throw .malformed(file, "args.rotary_base is \(theta), not a positive number")
         }
         var scaling = Rope.Scaling.none
-        if bool("use_rope_scaling") ?? false {
+        if hasLatentAttention {
+            scaling = try yarn() ?? .none
+        } else if bool("use_rope_scaling") ?? false {
             // Megatron has no arguments for the others.
             scaling = .llama3(
                 factor: double("rope_scaling_factor") ?? Self.usualFactor, lowFrequencyFactor: 1,
@@ -97,7 +89,32 @@ extension MegatronArguments {
         return Rope(theta: theta, dimensions: dimensions, scaling: scaling)
     }
 
-    private func needed(_ value: Int?, _ name: String, limit: Int = 1 << 31) throws(RecastError) -> Int {
+    /// Latent attention knows no other scaling, and is scaled unless `rope_type` or the factor say it is not.
+    ///
+    /// Source: megatron-core 0.16.1, `MLATransformerConfig`.
+    private func yarn() throws(RecastError) -> Rope.Scaling? {
+        let type = string("rope_type") ?? "yarn"
+        guard type != "rope" else { return nil }
+        guard type == "yarn" else {
+            throw RecastError(.unsupported, "rotary embeddings of the type \(type) cannot be read", trail: [file])
+        }
+        let factor = double("rotary_scaling_factor") ?? 1
+        guard factor > 0, factor.isFinite else {
+            throw .malformed(file, "args.rotary_scaling_factor is \(factor), not a positive number")
+        }
+        guard factor != 1 else { return nil }
+        return .yarn(
+            Rope.Yarn(
+                factor: factor, originalContext: int("original_max_position_embeddings") ?? Self.usualYarnContext,
+                betaFast: double("beta_fast") ?? Rope.Yarn.usualBetaFast,
+                betaSlow: double("beta_slow") ?? Rope.Yarn.usualBetaSlow,
+                mscale: double("mscale") ?? Rope.Yarn.usualMscale,
+                mscaleAllDimensions: double("mscale_all_dim") ?? Rope.Yarn.usualMscaleAllDimensions))
+    }
+
+    private static let usualYarnContext = 4096
+
+    func needed(_ value: Int?, _ name: String, limit: Int = 1 << 31) throws(RecastError) -> Int {
         guard let value else { throw .malformed(file, "args.\(name) is missing") }
         guard value > 0, value <= limit else {
             throw .malformed(file, "args.\(name) is \(value), not from 1 to \(limit)")
@@ -107,23 +124,6 @@ extension MegatronArguments {
 
     private func checkKind() throws(RecastError) {
         func refuse(_ what: String) -> RecastError { RecastError(.unsupported, what, trail: [file]) }
-        if hasExperts {
-            if let size = int("moe_shared_expert_intermediate_size"), size > 0 {
-                throw refuse("models with shared experts cannot be read from Megatron checkpoints yet")
-            }
-            if let function = string("moe_router_score_function"), function != "softmax" {
-                throw refuse("routers with the score function \(function) cannot be read yet; those with softmax can")
-            }
-            if bool("moe_router_enable_expert_bias") ?? false {
-                throw refuse("routers with a bias for each expert cannot be read yet")
-            }
-            if let factor = double("moe_router_topk_scaling_factor"), factor != 1 {
-                throw refuse("routers that scale their weights (by \(factor)) cannot be read yet")
-            }
-        }
-        if bool("multi_latent_attention") ?? false {
-            throw refuse("models with multi-latent attention cannot be read from Megatron checkpoints yet")
-        }
         if let kind = string("normalization"), kind != "RMSNorm" {
             throw refuse("models with \(kind) cannot be read; those with RMSNorm can")
         }
@@ -156,6 +156,11 @@ extension ModelConfiguration {
             ("head dimension",     headDimension,     other.headDimension),
             ("experts",            experts?.count ?? 0, other.experts?.count ?? 0),
             ("expert size",        experts?.feedForwardSize ?? 0, other.experts?.feedForwardSize ?? 0),
+            ("shared expert size", experts?.shared?.feedForwardSize ?? 0, other.experts?.shared?.feedForwardSize ?? 0),
+            ("query rank",         latentAttention?.queryRank ?? 0, other.latentAttention?.queryRank ?? 0),
+            ("key-value rank",     latentAttention?.keyValueRank ?? 0, other.latentAttention?.keyValueRank ?? 0),
+            ("elements that turn", rope.dimensions,    other.rope.dimensions),
+            ("value dimension",    latentAttention?.valueDimension ?? 0, other.latentAttention?.valueDimension ?? 0),
         ]
         // swift-format-ignore
         let others: [(String, String, String)] = [
@@ -164,6 +169,7 @@ extension ModelConfiguration {
             ("norm epsilon",   "\(normEpsilon)",    "\(other.normEpsilon)"),
             ("context length", "\(contextLength)",  "\(other.contextLength)"),
             ("experts used",   "\(experts?.usedCount ?? 0)", "\(other.experts?.usedCount ?? 0)"),
+            ("routing",        experts?.routing.text ?? "", other.experts?.routing.text ?? ""),
             ("sum of the weights of experts", normalization, other.normalization),
         ]
         return (

@@ -40,20 +40,45 @@ struct MegatronDescription {
             throw .unsupported(
                 "Megatron computes such a model with silu (SwiGLU), not with \(configuration.activation)")
         }
-        guard configuration.rope.dimensions == configuration.headDimension else {
+        guard configuration.rope.dimensions == configuration.headDimension || configuration.latentAttention != nil
+        else {
             throw .unsupported("models of which only a part of each head turns cannot be written for Megatron yet")
         }
+        try Self.checkScaling(of: configuration)
+        try Self.checkRouting(of: configuration)
+    }
+
+    private static func checkScaling(of configuration: ModelConfiguration) throws(RecastError) {
         switch configuration.rope.scaling {
-        case .none, .linear: break
-        case .llama3(_, let low, let high, let original):
+        case .none: return
+        case .linear where configuration.latentAttention == nil: return
+        case .yarn where configuration.latentAttention != nil: return
+        case .llama3(_, let low, let high, let original) where configuration.latentAttention == nil:
             guard low == 1, high == 4, original == 8192 else {
                 throw .unsupported(
                     "Megatron's llama3 rotary scaling has the factors 1 and 4 and an original context of 8192; this "
                         + "model has \(low), \(high) and \(original)")
             }
-        case .factors, .other:
-            throw .unsupported("Megatron has no argument for the rotary scaling of this model")
+        default: throw .unsupported("Megatron has no argument for the rotary scaling of this model")
         }
+    }
+
+    private static func checkRouting(of configuration: ModelConfiguration) throws(RecastError) {
+        guard let experts = configuration.experts, experts.routing.score == .sigmoid else { return }
+        guard experts.normalizesWeights else {
+            throw .unsupported("Megatron makes the sigmoids of experts add up to one, which this model does not")
+        }
+    }
+
+    /// What Megatron computes otherwise than the model says, and can be told nothing of.
+    var warnings: [String] {
+        guard let experts = configuration.experts, let groups = experts.routing.groups else { return [] }
+        let scoreCount = max(1, experts.usedCount / groups.usedCount)
+        guard groups.scoreCount != scoreCount else { return [] }
+        return [
+            "Megatron looks at the groups of experts whose \(scoreCount) best are best, this model at those whose "
+                + "\(groups.scoreCount) best are; nothing in a checkpoint says which"
+        ]
     }
 
     /// Every argument, in the order of their names.
@@ -70,7 +95,7 @@ struct MegatronDescription {
     /// Those that are written, whatever the source says.
     var names: Set<String> { Set(own.map(\.0)) }
 
-    private var own: [(String, PickledValue)] { ofModel + ofExperts + ofNumbers + ofLayout }
+    private var own: [(String, PickledValue)] { ofModel + ofLatentAttention + ofExperts + ofNumbers + ofLayout }
 
     /// Arguments that speak of the run that wrote the source.
     private static let dropped: Set<String> = [
@@ -105,17 +130,44 @@ struct MegatronDescription {
             ("layernorm_epsilon",                    .float(configuration.normEpsilon)),
             ("apply_layernorm_1p",                   .bool(false)),
             ("layernorm_zero_centered_gamma",        .bool(false)),
-            ("qk_layernorm",                         .bool(configuration.normalizesHeads)),
+            ("qk_layernorm",                         .bool(configuration.normalizesHeads || isLatent)),
             ("add_bias_linear",                      .bool(hasAllBiases)),
             ("add_qkv_bias",                         .bool(hasQueryBias || hasAllBiases)),
             ("untie_embeddings_and_output_weights",  .bool(!isTied)),
             ("hidden_dropout",                       .float(0)),
             ("attention_dropout",                    .float(0)),
-            ("multi_latent_attention",               .bool(false)),
+            ("multi_latent_attention",               .bool(isLatent)),
             ("vocab_size",                           .int(configuration.vocabularySize)),
             ("padded_vocab_size",                    .int(lowering.vocabularyRows)),
             ("make_vocab_size_divisible_by",         .int(lowering.vocabularyDivisor)),
         ]
+    }
+
+    private var isLatent: Bool { configuration.latentAttention != nil }
+
+    // swift-format-ignore
+    private var ofLatentAttention: [(String, PickledValue)] {
+        guard let latent = configuration.latentAttention else { return [] }
+        var values: [(String, PickledValue)] = [
+            ("q_lora_rank",                       .optional(latent.queryRank)),
+            ("kv_lora_rank",                      .int(latent.keyValueRank)),
+            ("qk_head_dim",                       .int(latent.restingDimension)),
+            ("qk_pos_emb_head_dim",               .int(latent.turningDimension)),
+            ("v_head_dim",                        .int(latent.valueDimension)),
+        ]
+        guard case .yarn(let yarn) = configuration.rope.scaling else {
+            return values + [("rope_type", .string("rope")), ("rotary_scaling_factor", .float(1))]
+        }
+        values += [
+            ("rope_type",                         .string("yarn")),
+            ("rotary_scaling_factor",             .float(yarn.factor)),
+            ("original_max_position_embeddings",  .int(yarn.originalContext)),
+            ("beta_fast",                         .float(yarn.betaFast)),
+            ("beta_slow",                         .float(yarn.betaSlow)),
+            ("mscale",                            .float(yarn.mscale)),
+            ("mscale_all_dim",                    .float(yarn.mscaleAllDimensions)),
+        ]
+        return values
     }
 
     // swift-format-ignore
@@ -127,11 +179,14 @@ struct MegatronDescription {
             ("moe_router_topk",            .int(experts.usedCount)),
             ("moe_ffn_hidden_size",        .int(experts.feedForwardSize)),
             ("moe_layer_freq",             layers.contains(0) ? .list(layers.map(PickledValue.int)) : .int(1)),
-            ("moe_router_score_function",  .string("softmax")),
+            ("moe_router_score_function",  .string(experts.routing.score.rawValue)),
             ("moe_router_pre_softmax",     .bool(!experts.normalizesWeights)),
-            ("moe_router_topk_scaling_factor", .none),
-            ("moe_router_enable_expert_bias",  .bool(false)),
-            ("moe_shared_expert_intermediate_size", .none),
+            ("moe_router_num_groups",      .optional(experts.routing.groups?.count)),
+            ("moe_router_group_topk",      .optional(experts.routing.groups?.usedCount)),
+            ("moe_router_topk_scaling_factor", experts.routing.factor == 1 ? .none : .float(experts.routing.factor)),
+            ("moe_router_enable_expert_bias",  .bool(experts.routing.hasBias)),
+            ("moe_shared_expert_intermediate_size", .optional(experts.shared?.feedForwardSize)),
+            ("moe_shared_expert_gate",     .bool(experts.shared?.isWeighed ?? false)),
             ("moe_grouped_gemm",           .bool(spelling == .transformerEngine)),
         ]
     }
@@ -139,7 +194,7 @@ struct MegatronDescription {
     // swift-format-ignore
     private var ofNumbers: [(String, PickledValue)] {
         [
-            ("params_dtype",      .global("torch", TorchArchive.typeName(dtype) ?? "float32")),
+            ("params_dtype",      .global("torch", TorchArchive.knownTypeName(dtype))),
             ("bf16",              .bool(dtype == .bf16)),
             ("fp16",              .bool(dtype == .f16)),
             ("ckpt_format",       .string(format.rawValue)),

@@ -25,10 +25,12 @@ struct MegatronLowering {
 
     /// - Parameters:
     ///   - vocabularyDivisor: nil for the usual one.
+    ///   - spelling: whose modules are to load it.
     ///   - dtype: the type to write a part of the graph in.
     /// - Throws: `unsupported` for what Megatron has no place for.
     init(
-        _ graph: Graph, tensorParallelSize: Int, vocabularyDivisor: Int?, dtype: (Graph.Entry) -> DType
+        _ graph: Graph, tensorParallelSize: Int, vocabularyDivisor: Int?, spelling: MegatronTarget.Spelling,
+        dtype: (Graph.Entry) -> DType
     ) throws(RecastError) {
         let configuration = graph.configuration
         let divisor = vocabularyDivisor.flatMap { (1...1 << 20).contains($0) ? $0 : nil } ?? Self.usualDivisor
@@ -73,7 +75,7 @@ struct MegatronLowering {
                 Tensor(
                     name: row.name(layer: slot.layer, expert: slot.expert, slot.part), tensor: tensor, dtype: common,
                     role: slot.role,
-                    layer: slot.layer, expert: slot.expert, split: MegatronTable.split(of: match)))
+                    layer: slot.layer, expert: slot.expert, split: MegatronTable.split(of: match, spelling)))
         }
     }
 }

@@ -9,6 +9,8 @@ struct MegatronMerging {
     private(set) var layerCount = 0
     /// What of it was read by the specification alone, as no checkpoint of Megatron's own has ever shown it.
     private(set) var unverified: [String] = []
+    /// The rows of the projections that only some modules share among ranks.
+    private var latentRows: [Role: Int] = [:]
 
     /// A tensor that several ranks have each for themselves.
     struct Replicas {
@@ -51,6 +53,12 @@ struct MegatronMerging {
             }
         }
         layerCount = (layers.max() ?? -1) + 1
+        addUnverifiedParts()
+    }
+
+    private mutating func addUnverifiedParts() {
+        if hasLatentAttention { unverified.append("multi-head latent attention") }
+        if tensors.contains(where: { $0.name.contains(".mlp.shared_experts.") }) { unverified.append("shared experts") }
     }
 
     /// With `singleton_local_shards`, gate and up are stored apart, as `…weight_w` and `…weight_v`.
@@ -81,6 +89,7 @@ struct MegatronMerging {
     }
 
     private init(_ ranks: [MegatronFiles.Place: MegatronRank], _ files: MegatronFiles) throws(RecastError) {
+        latentRows = files.arguments?.latentRows ?? [:]
         if files.version < 2 {
             unverified.append("the order of queries, keys and values of checkpoint_version \(files.version)")
         }
@@ -96,6 +105,7 @@ struct MegatronMerging {
         for chunk in 0..<files.sizes.virtualPipeline {
             for stage in 0..<files.sizes.pipeline { try add(chunk: chunk, stage: stage, of: files, ranks) }
         }
+        addUnverifiedParts()
     }
 
     private mutating func add(
@@ -158,7 +168,9 @@ struct MegatronMerging {
             tensors.append(NamedTensor(name, first))
             return
         }
-        let split = MegatronTable.split(of: match)
+        var split = MegatronTable.split(of: match)
+        // Megatron's own modules share the rows that those of Transformer Engine have alike.
+        if let rows = latentRows[match.row.roles[0]], first.rowCount != rows { split = .rows }
         if split == .halves, !first.rowCount.isMultiple(of: 2) {
             throw .malformed(path, "\(name) has \(first.rowCount) rows in \(all[0].rank), which have no halves")
         }
@@ -199,9 +211,17 @@ extension MegatronMerging {
     var hasHead: Bool { tensors.contains { $0.name == MegatronTable.headName } }
 
     /// Whether heads are normalised before they turn.
-    var normalizesHeads: Bool {
-        tensors.contains { MegatronTable.table.match($0.name)?.row.roles == [.queryNorm] }
-    }
+    var normalizesHeads: Bool { !hasLatentAttention && has(".self_attention.q_layernorm.weight") }
+
+    /// Whether keys and values are made of few numbers a token.
+    var hasLatentAttention: Bool { has(".self_attention.linear_kv_up_proj.weight") }
+
+    /// Whether what every token goes through besides the experts is weighed.
+    var weighsSharedExpert: Bool { has(".mlp.shared_experts.gate_weight") }
+
+    private var hasRouterBias: Bool { has(".mlp.router.expert_bias") }
+
+    private func has(_ ending: String) -> Bool { tensors.contains { $0.name.hasSuffix(ending) } }
 
     /// The layers that have a router, and with it experts.
     var layersWithExperts: Set<Int> {
@@ -213,6 +233,8 @@ extension MegatronMerging {
 
     /// The family of Hugging Face whose layers have these biases and norms.
     var family: String {
+        if hasLatentAttention { return hasRouterBias ? "deepseek_v3" : "deepseek_v2" }
+        if weighsSharedExpert { return "qwen2_moe" }
         if !layersWithExperts.isEmpty { return normalizesHeads ? "qwen3_moe" : "mixtral" }
         if normalizesHeads { return "qwen3" }
         // A bias on query, key and value alone is what sets Qwen2 apart.

@@ -20,6 +20,8 @@ enum MegatronNames {
         ("self_attention.query_key_value.",               "self_attention.linear_qkv."),
         ("self_attention.dense.",                         "self_attention.linear_proj."),
         ("self_attention.linear_qkv.layer_norm_",         "input_layernorm."),
+        ("self_attention.linear_q_up_proj.layer_norm_",   "self_attention.q_layernorm."),
+        ("self_attention.linear_kv_up_proj.layer_norm_",  "self_attention.kv_layernorm."),
         ("input_norm.",                                   "input_layernorm."),
         ("mlp.dense_h_to_4h.",                            "mlp.linear_fc1."),
         ("mlp.dense_4h_to_h.",                            "mlp.linear_fc2."),
@@ -35,9 +37,17 @@ enum MegatronNames {
         (".pre_mlp_layernorm.",              ".mlp.linear_fc1.layer_norm_"),
     ]
 
+    /// The same with latent attention, whose first projections leave the norm before them a module of its own.
+    // swift-format-ignore
+    private static let latentTransformerEngine: [(local: String, other: String)] = [
+        (".self_attention.q_layernorm.",     ".self_attention.linear_q_up_proj.layer_norm_"),
+        (".self_attention.kv_layernorm.",    ".self_attention.linear_kv_up_proj.layer_norm_"),
+        (".pre_mlp_layernorm.",              ".mlp.linear_fc1.layer_norm_"),
+    ]
+
     /// Whether only a model of Transformer Engine's modules gives a rank such a name.
     static func isTransformerEngine(_ name: String) -> Bool {
-        transformerEngine.contains { name.contains($0.other) }
+        (transformerEngine + latentTransformerEngine).contains { name.contains($0.other) }
             || canonical(name).template.contains(localExperts)
                 && !name.contains(localExperts)
     }
@@ -47,7 +57,7 @@ enum MegatronNames {
     /// - Parameter hasExperts: whether it is of a layer with experts, whose norm Transformer Engine leaves a module of its
     ///   own.
     static func spelled(
-        _ name: String, _ spelling: MegatronTarget.Spelling, hasExperts: Bool = false
+        _ name: String, _ spelling: MegatronTarget.Spelling, hasExperts: Bool = false, isLatent: Bool = false
     ) -> String {
         guard spelling == .transformerEngine else { return name }
         if name.contains(stackedExperts) { return name }
@@ -56,7 +66,7 @@ enum MegatronNames {
             return beginning + experts + module + String(number)
         }
         if hasExperts, name.contains(".pre_mlp_layernorm.") { return name }
-        for (local, other) in transformerEngine where name.contains(local) {
+        for (local, other) in isLatent ? latentTransformerEngine : transformerEngine where name.contains(local) {
             return name.replacing(local, with: other)
         }
         return name

@@ -11,12 +11,24 @@ enum MegatronTable {
              layout: .interleavedGroups),                                                                  .rows),
         (Row(.queryNorm,             "decoder.layers.{layer}.self_attention.q_layernorm.weight"),          .replicated),
         (Row(.keyNorm,               "decoder.layers.{layer}.self_attention.k_layernorm.weight"),          .replicated),
+        (Row(.query,                 "decoder.layers.{layer}.self_attention.linear_q_proj.weight"),        .rows),
+        (Row(.queryDown,             "decoder.layers.{layer}.self_attention.linear_q_down_proj.weight"),   .replicated),
+        (Row(.queryDownNorm,         "decoder.layers.{layer}.self_attention.q_layernorm.weight"),          .replicated),
+        (Row(.queryUp,               "decoder.layers.{layer}.self_attention.linear_q_up_proj.weight"),     .rows),
+        (Row(.keyValueDown,          "decoder.layers.{layer}.self_attention.linear_kv_down_proj.weight"),  .replicated),
+        (Row(.keyValueDownNorm,      "decoder.layers.{layer}.self_attention.kv_layernorm.weight"),         .replicated),
+        (Row(.keyValueUp,            "decoder.layers.{layer}.self_attention.linear_kv_up_proj.weight"),    .rows),
         (Row(.attentionOutput,       "decoder.layers.{layer}.self_attention.linear_proj.{weight,bias}"),   .columns),
         (Row(.feedForwardNorm,       "decoder.layers.{layer}.pre_mlp_layernorm.weight"),                   .replicated),
         (Row([.gate, .up],           "decoder.layers.{layer}.mlp.linear_fc1.{weight,bias}",
              layout: .stacked),                                                                            .halves),
         (Row(.down,                  "decoder.layers.{layer}.mlp.linear_fc2.{weight,bias}"),               .columns),
         (Row(.router,                "decoder.layers.{layer}.mlp.router.weight"),                          .replicated),
+        (Row(.routerBias,            "decoder.layers.{layer}.mlp.router.expert_bias"),                     .replicated),
+        (Row(.sharedRouter,          "decoder.layers.{layer}.mlp.shared_experts.gate_weight"),             .replicated),
+        (Row([.sharedGate, .sharedUp], "decoder.layers.{layer}.mlp.shared_experts.linear_fc1.weight",
+             layout: .stacked),                                                                            .halves),
+        (Row(.sharedDown,            "decoder.layers.{layer}.mlp.shared_experts.linear_fc2.weight"),       .columns),
         (Row([.gate, .up],           "decoder.layers.{layer}.mlp.experts.local_experts.{expert}.linear_fc1.weight",
              layout: .stacked),                                                                            .halves),
         (Row(.down,                  "decoder.layers.{layer}.mlp.experts.local_experts.{expert}.linear_fc2.weight"),
@@ -30,17 +42,26 @@ enum MegatronTable {
     /// Every name that is known.
     static let table = MappingTable(rows.map(\.row))
 
-    /// The names that a model has.
+    /// The names that a model has. The norm of queries has the same with latent attention as without.
     static func table(of configuration: ModelConfiguration) -> MappingTable {
         MappingTable(
-            table.rows.filter { row in configuration.normalizesHeads || !row.roles.contains(where: \.isHeadNorm) })
+            table.rows.filter { row in
+                row.roles.allSatisfy(configuration.has)
+                    && (row.roles != [.query] || configuration.latentAttention != nil)
+            })
     }
 
-    private static let splits = Dictionary(uniqueKeysWithValues: rows.map { ($0.row.stem, $0.split) })
+    private static let splits = Dictionary(rows.map { ($0.row.stem, $0.split) }) { first, _ in first }
 
     /// How ranks share the tensor of a row. A bias of a layer whose columns they share is added after their sum: all have
     /// it.
-    static func split(of match: MappingTable.Match) -> MegatronSplit {
+    ///
+    /// - Parameter spelling: whose modules load it; Megatron's own share the rows of the first projections of latent
+    ///   attention, which Transformer Engine's have alike. Source: megatron-core 0.16.1, `multi_latent_attention.py`.
+    static func split(
+        of match: MappingTable.Match, _ spelling: MegatronTarget.Spelling = .transformerEngine
+    ) -> MegatronSplit {
+        if spelling == .local, match.row.roles == [.queryDown] || match.row.roles == [.keyValueDown] { return .rows }
         let split = splits[match.row.stem] ?? .replicated
         return match.part == .bias && split == .columns ? .replicated : split
     }
