@@ -12,13 +12,16 @@ public struct NamedTensor: Sendable, Hashable, Codable {
 /// The files that a checkpoint's tensors lie in, numbered as they are found.
 public struct FileList: Sendable, Hashable {
     public private(set) var files: [SourceFile] = []
+    private var ids: [String: FileID] = [:]
 
     public init() {}
 
     /// The file's id; the same for the same path.
     public mutating func add(_ source: any ByteSource) -> FileID {
-        if let index = files.firstIndex(where: { $0.path == source.name }) { return FileID(index) }
+        if let id = ids[source.name] { return id }
+        let id = FileID(files.count)
         files.append(source.file)
-        return FileID(files.count - 1)
+        ids[source.name] = id
+        return id
     }
 }

@@ -15,7 +15,7 @@ extension Planning {
         }
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
-            vocabularyDivisor: source?.arguments?.int("make_vocab_size_divisible_by"), spelling: target.spelling
+            vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: target.spelling
         ) { options.dtype ?? keptType(of: $0.tensor, slot: $0.slot, in: model) }
         var problems = Problems()
         for entry in model.graph.entries {
@@ -60,6 +60,19 @@ extension Planning {
         )
         restoreTypes(of: model, in: &plan)
         return plan
+    }
+
+    private func vocabularyDivisor(of source: MegatronFiles?, _ plan: inout Plan) -> Int {
+        guard let said = source?.arguments?.int("make_vocab_size_divisible_by") else {
+            return MegatronLowering.usualDivisor
+        }
+        guard MegatronLowering.divisors.contains(said) else {
+            plan.warnings.append(
+                "make_vocab_size_divisible_by of the source's args is \(said), which is no model's: "
+                    + "\(MegatronLowering.usualDivisor) is taken")
+            return MegatronLowering.usualDivisor
+        }
+        return said
     }
 
     /// Megatron gives each rank whole heads, and whole groups of them or an equal part of one. Source: Specs/megatron.md §3.2.

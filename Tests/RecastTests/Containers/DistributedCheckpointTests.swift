@@ -16,9 +16,10 @@ struct DistributedCheckpointTests {
     ) throws -> (tensors: [LazyTensor], files: FileList) {
         let directory = TemporaryDirectory()
         builder.write(to: directory)
-        var files = FileList()
+        var open = DistributedCheckpoint.OpenFiles(FileList())
         let checkpoint = try DistributedCheckpoint(path: directory.file("iter_0000007")) { _ in true }
-        let tensors = try checkpoint.tensors(of: checkpoint.tensors[0], leadingAxes: leadingAxes, files: &files)
+        let tensors = try checkpoint.tensors(of: checkpoint.tensors[0], leadingAxes: leadingAxes, files: &open)
+        let files = open.list
         // Read while the files are there.
         _ = try numbers(tensors[0], files)
         return (
@@ -76,7 +77,7 @@ struct DistributedCheckpointTests {
         builder.write(to: directory)
         damage(directory)
         do {
-            var files = FileList()
+            var files = DistributedCheckpoint.OpenFiles(FileList())
             let checkpoint = try DistributedCheckpoint(path: directory.file("iter_0000007")) { _ in true }
             for tensor in checkpoint.tensors { _ = try checkpoint.tensors(of: tensor, leadingAxes: 0, files: &files) }
             return "nothing was refused"
@@ -120,7 +121,7 @@ struct DistributedCheckpointTests {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
             directory.write(name, bytes)
-            var files = FileList()
+            var files = DistributedCheckpoint.OpenFiles(FileList())
             guard
                 let checkpoint = try? DistributedCheckpoint(path: directory.file("iter_0000007"), where: { _ in true })
             else { continue }

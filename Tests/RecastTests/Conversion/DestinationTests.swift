@@ -275,17 +275,27 @@ struct DestinationTests {
 
     // MARK: Interruption
 
-    enum Form: CaseIterable { case directory, file, fileSet }
+    enum Form: CaseIterable { case directory, file, fileSet, megatronRanks, megatronDistributed }
+
+    private static var ranks: MegatronTarget {
+        var target = MegatronTarget(.ranks)
+        target.sizes.tensor = 2
+        target.sizes.expertTensor = 2
+        target.sizes.pipeline = 2
+        return target
+    }
 
     private func conversion(_ form: Form, of source: String, to name: String) throws -> Conversion {
         switch form {
         case .directory: try conversion(of: source, to: name)
         case .file: try conversion(of: source, to: name, target: .gguf, encoding: "q8_0")
         case .fileSet: try conversion(of: source, to: name, target: .gguf, shardSize: 20_000)
+        case .megatronRanks: try conversion(of: source, to: name, target: .megatron(Self.ranks))
+        case .megatronDistributed: try conversion(of: source, to: name, target: .megatron(MegatronTarget(.distributed)))
         }
     }
 
-    @Test(arguments: Form.allCases, [1, 5, 20])
+    @Test(arguments: Form.allCases, [1, 5, 15])
     func interrupted(_ form: Form, job: Int) throws {
         var conversion = try conversion(form, of: source(), to: "out")
         conversion.isInterrupted = before(job: job) { true }
@@ -293,7 +303,7 @@ struct DestinationTests {
         #expect(content().isEmpty)
     }
 
-    @Test(arguments: Form.allCases, [1, 5, 20])
+    @Test(arguments: Form.allCases, [1, 5, 15])
     func resumed(_ form: Form, job: Int) throws {
         let source = source()
         var whole = try conversion(form, of: source, to: "whole/out")

@@ -226,13 +226,15 @@ extension MegatronFiles {
         }
         var stacks: [StackedTensor] = []
         var tensors: [NamedTensor] = []
+        var open = DistributedCheckpoint.OpenFiles(files)
         for tensor in checkpoint.tensors {
             let axes = MegatronNames.leadingAxes(of: tensor.name)
-            let parts = try checkpoint.tensors(of: tensor, leadingAxes: axes, files: &files)
+            let parts = try checkpoint.tensors(of: tensor, leadingAxes: axes, files: &open)
             stacks.append(StackedTensor(name: tensor.name, counts: Array(tensor.shape.prefix(axes)), tensors: parts))
             tensors.append(NamedTensor(tensor.name, Self.stored(parts, shape: tensor.shape, leadingAxes: axes)))
         }
-        let common = try Self.common(checkpoint, files: &files)
+        let common = try Self.common(checkpoint, files: &open)
+        files = open.list
         self.path = path
         arguments = common.arguments
         iteration = common.iteration
@@ -254,14 +256,14 @@ extension MegatronFiles {
 
     /// What all ranks have in common: in a file of its own, or, from core 0.19 on, in an entry.
     private static func common(
-        _ checkpoint: DistributedCheckpoint, files: inout FileList
+        _ checkpoint: DistributedCheckpoint, files: inout DistributedCheckpoint.OpenFiles
     ) throws(RecastError) -> (arguments: MegatronArguments?, iteration: Int?, version: Double) {
         let file = Path.join(checkpoint.path, commonFile)
         let archive: TorchArchive
         var root: Pickle.Value
         if POSIX.status(file) != nil {
             let source = try FileSource(path: file)
-            archive = try TorchArchive(source, as: files.add(source))
+            archive = try TorchArchive(source, as: files.list.add(source))
             root = archive.pickle.root
         } else if let place = checkpoint.objects[commonState] {
             archive = try checkpoint.archive(place, files: &files)

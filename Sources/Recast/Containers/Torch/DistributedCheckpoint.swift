@@ -174,9 +174,27 @@ private struct Description {
 
 extension DistributedCheckpoint {
     /// The archive of a piece, or of a value that is no tensor.
-    func archive(_ place: Place, files: inout FileList) throws(RecastError) -> TorchArchive {
-        let source = try FileSource(path: Path.join(path, place.file))
-        return try TorchArchive(source, as: files.add(source), in: place.bytes)
+    func archive(_ place: Place, files: inout OpenFiles) throws(RecastError) -> TorchArchive {
+        let source = try files.source(at: Path.join(path, place.file))
+        return try TorchArchive(source, as: files.list.add(source), in: place.bytes)
+    }
+
+    /// Files that stay open while headers are read, as thousands of pieces lie in a few of them.
+    struct OpenFiles {
+        var list: FileList
+        private var sources: [String: FileSource] = [:]
+        /// Far fewer than a process may have.
+        private static let maximumCount = 64
+
+        init(_ list: FileList) { self.list = list }
+
+        mutating func source(at path: String) throws(RecastError) -> FileSource {
+            if let source = sources[path] { return source }
+            if sources.count == Self.maximumCount { sources = [:] }
+            let source = try FileSource(path: path)
+            sources[path] = source
+            return source
+        }
     }
 
     /// The tensors of which a stored one consists, by their places along its leading axes.
@@ -184,7 +202,7 @@ extension DistributedCheckpoint {
     /// - Parameter leadingAxes: axes that count tensors; what is left of the shape is that of one.
     /// - Throws: `malformedInput` where the pieces do not cover all of it just once.
     func tensors(
-        of tensor: Tensor, leadingAxes: Int, files: inout FileList
+        of tensor: Tensor, leadingAxes: Int, files: inout OpenFiles
     ) throws(RecastError) -> [LazyTensor] {
         let inner = Array(tensor.shape.dropFirst(leadingAxes))
         guard tensor.shape.count >= leadingAxes, (1...2).contains(inner.count), tensor.shape.allSatisfy({ $0 > 0 })
@@ -230,7 +248,7 @@ extension DistributedCheckpoint {
     }
 
     private func contents(
-        of piece: Piece, _ tensor: Tensor, files: inout FileList
+        of piece: Piece, _ tensor: Tensor, files: inout OpenFiles
     ) throws(RecastError) -> LazyTensor {
         let archive = try archive(piece.place, files: &files)
         guard let whole = try archive.tensor(archive.pickle.root) else {

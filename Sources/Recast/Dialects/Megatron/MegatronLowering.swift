@@ -21,21 +21,21 @@ struct MegatronLowering {
     /// What each rank's rows of the vocabulary are a multiple of (`make_vocab_size_divisible_by`).
     let vocabularyDivisor: Int
     /// Megatron's default.
-    private static let usualDivisor = 128
+    static let usualDivisor = 128
+    static let divisors = 1...1 << 20
 
     /// - Parameters:
-    ///   - vocabularyDivisor: nil for the usual one.
+    ///   - vocabularyDivisor: one of `divisors`.
     ///   - spelling: whose modules are to load it.
     ///   - dtype: the type to write a part of the graph in.
     /// - Throws: `unsupported` for what Megatron has no place for.
     init(
-        _ graph: Graph, tensorParallelSize: Int, vocabularyDivisor: Int?, spelling: MegatronTarget.Spelling,
+        _ graph: Graph, tensorParallelSize: Int, vocabularyDivisor: Int, spelling: MegatronTarget.Spelling,
         dtype: (Graph.Entry) -> DType
     ) throws(RecastError) {
         let configuration = graph.configuration
-        let divisor = vocabularyDivisor.flatMap { (1...1 << 20).contains($0) ? $0 : nil } ?? Self.usualDivisor
-        self.vocabularyDivisor = divisor
-        let grain = divisor * tensorParallelSize
+        self.vocabularyDivisor = vocabularyDivisor
+        let grain = vocabularyDivisor * tensorParallelSize
         vocabularyRows = (configuration.vocabularySize + grain - 1) / grain * grain
         let table = MegatronTable.table(of: configuration)
         for entry in graph.entries {
