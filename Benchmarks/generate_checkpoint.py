@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a shallow one, for the benchmarks.
 
-    generate_checkpoint.py {large|small} DIRECTORY
+    generate_checkpoint.py {large|small|untied|deep} DIRECTORY
 
 large: 3.1 GB, 28 layers. small: 0.7 GB, 2 layers. Both: hidden size 1536, vocabulary 151936, BF16, tied, q/k/v
 biases: jobs are as large in the one as in the other, and only how many there are tells the two apart.
+untied: small with a head of its own, 1.1 GB. deep: 12 layers and 1024 tokens, 1.1 GB, nearly all of it in layers.
 The numbers are drawn from one pool of normal values (standard deviation 0.02) read from a random place for each tensor: every
 value is finite and blocks differ, which is what the speed of a quantizer depends on. Nothing but the standard library.
 """
@@ -16,8 +17,11 @@ import random
 import struct
 import sys
 
-HIDDEN, FFN, HEADS, KV_HEADS, HEAD, VOCABULARY = 1536, 8960, 12, 2, 128, 151936
-LAYERS = {"large": 28, "small": 2}
+HIDDEN, FFN, HEADS, KV_HEADS, HEAD = 1536, 8960, 12, 2, 128
+# Layers, tokens, and whether head and embedding are one.
+SHAPES = {
+    "large": (28, 151936, True), "small": (2, 151936, True), "untied": (2, 151936, False), "deep": (12, 1024, False),
+}  # fmt: skip
 POOL = 32 << 20  # values
 DRAWN = 1 << 20  # of which drawn; the rest are shuffled pieces of them
 
@@ -33,8 +37,8 @@ def pool():
     return out
 
 
-def tensors(layers):
-    yield "model.embed_tokens.weight", [VOCABULARY, HIDDEN]
+def tensors(layers, vocabulary, is_tied):
+    yield "model.embed_tokens.weight", [vocabulary, HIDDEN]
     for layer in range(layers):
         at = f"model.layers.{layer}."
         yield at + "input_layernorm.weight", [HIDDEN]
@@ -47,13 +51,15 @@ def tensors(layers):
         yield at + "mlp.up_proj.weight", [FFN, HIDDEN]
         yield at + "mlp.down_proj.weight", [HIDDEN, FFN]
     yield "model.norm.weight", [HIDDEN]
+    if not is_tied:
+        yield "lm_head.weight", [vocabulary, HIDDEN]
 
 
-def write_weights(path, layers):
+def write_weights(path, shape):
     header, offset = {"__metadata__": {"format": "pt"}}, 0
-    for name, shape in tensors(layers):
-        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, offset + 2 * count]}
+    for name, sizes in tensors(*shape):
+        count = sizes[0] * (sizes[1] if len(sizes) > 1 else 1)
+        header[name] = {"dtype": "BF16", "shape": sizes, "data_offsets": [offset, offset + 2 * count]}
         offset += 2 * count
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -73,15 +79,16 @@ def write_weights(path, layers):
                 left -= file.write(part)
 
 
-def write_config(directory, layers):
+def write_config(directory, shape):
+    layers, vocabulary, is_tied = shape
     config = {
         "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "attention_dropout": 0.0,
         "bos_token_id": 256, "eos_token_id": 256, "hidden_act": "silu", "hidden_size": HIDDEN,
         "initializer_range": 0.02, "intermediate_size": FFN, "max_position_embeddings": 32768,
         "max_window_layers": layers, "num_attention_heads": HEADS, "num_hidden_layers": layers,
         "num_key_value_heads": KV_HEADS, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": None,
-        "tie_word_embeddings": True, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
-        "vocab_size": VOCABULARY,
+        "tie_word_embeddings": is_tied, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
+        "vocab_size": vocabulary,
     }  # fmt: skip
     with open(os.path.join(directory, "config.json"), "w") as file:
         json.dump(config, file, indent=2)
@@ -125,13 +132,13 @@ def write_tokenizer(directory):
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in LAYERS:
-        sys.exit("usage: generate_checkpoint.py {large|small} DIRECTORY")
-    layers = LAYERS[sys.argv[1]]
+    if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
+        sys.exit("usage: generate_checkpoint.py {large|small|untied|deep} DIRECTORY")
+    shape = SHAPES[sys.argv[1]]
     directory = sys.argv[2]
     os.makedirs(directory, exist_ok=True)
-    write_weights(os.path.join(directory, "model.safetensors"), layers)
-    write_config(directory, layers)
+    write_weights(os.path.join(directory, "model.safetensors"), shape)
+    write_config(directory, shape)
     write_tokenizer(directory)
 
 

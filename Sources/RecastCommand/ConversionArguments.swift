@@ -98,6 +98,7 @@ struct ConversionArguments: ParsableArguments {
         options.huggingFaceConfiguration = megatron.hfConfig
         options.vocabularySize = megatron.vocabSize
         options.allowsRankMismatch = megatron.allowRankMismatch
+        options.workers = workers
         return options
     }
 

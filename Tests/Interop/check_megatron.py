@@ -96,6 +96,30 @@ def check_loading(model):
             report(name + "-mapped", mapped["model"].keys() == files[0]["model"].keys())
 
 
+# Out of Megatron
+
+
+def check_logits():
+    """Every checkpoint that Megatron has left, as transformers runs what becomes of it."""
+    from transformers import AutoModelForCausalLM
+
+    for tracker in sorted((GOLDEN / "megatron").glob("torch*/*/*/*/latest_checkpointed_iteration.txt")):
+        source = tracker.parent
+        model = source.parent.name.removesuffix("_legacynames")
+        name = "-".join(["megatron-to-transformers", *source.relative_to(GOLDEN / "megatron").parts])
+        with check(name):
+            # That tool writes a rotary base of 10000 for every model.
+            told = ["--hf-config", root(model)] if "mlm_0120_tool" in source.parts else []
+            directory = convert(source, name, "--family", "same", *told)
+            reference = load_file(root(model) / "reference_logits.safetensors")
+            loaded = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
+            with torch.no_grad():
+                logits = loaded.eval()(reference["input_ids"]).logits
+            expected = reference["logits_fp32"]
+            distance = (logits[..., : expected.shape[-1]] - expected).abs().max().item()
+            report(name, distance <= LIMIT, f"{distance:.1e} (at most {LIMIT:.0e})")
+
+
 # Megatron itself
 
 
@@ -128,7 +152,8 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
             num_moe_experts=experts, moe_router_topk=c["num_experts_per_tok"], moe_ffn_hidden_size=c["moe_intermediate_size"],
             moe_router_pre_softmax=not c["norm_topk_prob"], moe_router_load_balancing_type="none",
             moe_token_dispatcher_type="allgather", expert_model_parallel_size=1, expert_tensor_parallel_size=tp,
-            moe_layer_freq=[0] * dense + [1] * (c["num_hidden_layers"] - dense), moe_grouped_gemm=False,
+            # A list, even of ones, would have Megatron look for each layer under a name of its own.
+            moe_layer_freq=[0] * dense + [1] * (c["num_hidden_layers"] - dense) if dense else 1, moe_grouped_gemm=False,
             moe_shared_expert_intermediate_size=c.get("shared_expert_intermediate_size")
             or c.get("n_shared_experts", 0) * c["moe_intermediate_size"] or None,
             moe_shared_expert_gate=kind == "qwen2_moe",
@@ -249,6 +274,7 @@ def check_megatron(model, name, directory, tp, pp, vpp):
 def main():
     if not golden_or_skip("megatron"):
         return
+    check_logits()
     for model in MODELS:
         check_loading(model)
     if importlib.util.find_spec("megatron") is None:

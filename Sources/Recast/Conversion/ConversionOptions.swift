@@ -28,6 +28,8 @@ public struct ConversionOptions: Sendable {
     public var vocabularySize: Int?
     /// Whether, where ranks of a Megatron checkpoint have different tensors that should be the same, the first is taken.
     public var allowsRankMismatch = false
+    /// How many threads look at the source while it is planned.
+    public var workers = 1
 
     public init(target: Target) { self.target = target }
 }

@@ -18,7 +18,7 @@ extension Model {
         model.warnings += said.warnings + replicas.warnings
         model.evidence += replicas.evidence
         if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }
-        if said.isTied { try model.settleTie() }
+        if said.isTied { try model.settleTie(workers: options.workers) }
         return model
     }
 
@@ -183,6 +183,7 @@ extension Model {
     ) throws(RecastError) -> (warnings: [String], evidence: [Evidence]) {
         guard !replicas.isEmpty else { return ([], []) }
         let pool = FilePool(checkpoint.files)
+        let workers = Parallel(workers: options.workers, files: pool)
         var reader = Reader(files: pool)
         var other = Reader(files: pool)
         var differences: [String] = []
@@ -191,7 +192,7 @@ extension Model {
             let first = replica.tensors[0]
             for (rank, tensor) in replica.tensors.dropFirst() {
                 byteCount += 2 * tensor.byteCount
-                guard try !first.tensor.hasSameBits(as: tensor, &reader, &other) else { continue }
+                guard try !first.tensor.hasSameBits(as: tensor, workers) else { continue }
                 let difference = try first.tensor.difference(from: tensor, &reader, &other)
                 differences.append(
                     "\(replica.name) differs by up to \(difference.maximumAbsolute) between \(first.rank) and \(rank)")

@@ -25,6 +25,8 @@ public struct Model: Sendable {
         public var vocabularySize: Int?
         /// Whether, where ranks have different tensors that should be the same, the first is taken.
         public var allowsRankMismatch = false
+        /// How many threads compare what should be the same.
+        public var workers = 1
 
         public init() {}
     }
@@ -89,7 +91,7 @@ extension Model {
         model.evidence += quantized?.evidence ?? []
         model.warnings += quantized?.warnings ?? []
         model.dropsActivationScales = quantized?.dropsActivationScales ?? false
-        if saysTied { try model.settleTie() }
+        if saysTied { try model.settleTie(workers: options.workers) }
         return model
     }
 
@@ -102,12 +104,9 @@ extension Model {
     }
 
     /// A configuration may say that head and embedding are one while the file has both: the file decides.
-    mutating func settleTie() throws(RecastError) {
+    mutating func settleTie(workers: Int) throws(RecastError) {
         guard let head = graph[.outputHead], let embedding = graph[.tokenEmbedding] else { return }
-        let pool = FilePool(files)
-        var reader = Reader(files: pool)
-        var other = Reader(files: pool)
-        let areEqual = try head.hasSameBits(as: embedding, &reader, &other)
+        let areEqual = try head.hasSameBits(as: embedding, Parallel(workers: workers, files: FilePool(files)))
         evidence.append(
             Evidence(
                 question: "are head and embedding, which the configuration ties, the same?",

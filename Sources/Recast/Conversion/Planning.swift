@@ -65,6 +65,7 @@ public struct Planning: Sendable {
         modelOptions.huggingFaceConfiguration = options.huggingFaceConfiguration
         modelOptions.vocabularySize = options.vocabularySize
         modelOptions.allowsRankMismatch = options.allowsRankMismatch
+        modelOptions.workers = options.workers
         return try Model(checkpoint, options: modelOptions)
     }
 
