@@ -278,6 +278,49 @@ struct MegatronTests {
         #expect(throws: RecastError.self) { try Model(Checkpoint(path: directory.path), options: options) }
     }
 
+    /// What args say of experts and of latent attention, where they say what cannot be.
+    @Test func contradictionsOfParts() throws {
+        let experts: [String: Any?] = ["num_experts": 4, "moe_router_topk": 2]
+        let latent: [String: Any?] = [
+            "multi_latent_attention": true, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_head_dim": 4,
+            "qk_pos_emb_head_dim": 2, "v_head_dim": 4, "rope_type": "yarn", "rotary_scaling_factor": 40.0,
+        ]
+        func told(_ parts: [String: Any?], _ key: String, _ value: Any?, also: [String: Any?] = [:]) -> String {
+            var builder = split
+            builder.changeArguments = { _, arguments in
+                for (key, value) in parts { arguments[key] = value }
+                for (key, value) in also { arguments[key] = value }
+                arguments[key] = value
+            }
+            return refusal(builder)
+        }
+        #expect(told(experts, "moe_router_score_function", "tanh").contains("tanh"))
+        #expect(told(experts, "moe_router_group_topk", 3, also: ["moe_router_num_groups": 2]).contains("3 of 2 groups"))
+        #expect(told(experts, "moe_router_group_topk", 1, also: ["moe_router_num_groups": 3]).contains("of 3 groups"))
+        #expect(told(experts, "moe_router_topk_scaling_factor", -1.0).contains("moe_router_topk_scaling_factor"))
+        #expect(
+            told(experts, "moe_shared_expert_intermediate_size", -8).contains("moe_shared_expert_intermediate_size"))
+        #expect(told(latent, "kv_lora_rank", nil).contains("kv_lora_rank is missing"))
+        #expect(told(latent, "qk_pos_emb_head_dim", 3).contains("pairs"))
+        #expect(told(latent, "v_head_dim", 1 << 40).contains("v_head_dim"))
+        #expect(told(latent, "q_lora_rank", -1).contains("q_lora_rank"))
+        #expect(told(latent, "rope_type", "longrope").contains("longrope"))
+        #expect(told(latent, "rotary_scaling_factor", 0.0).contains("rotary_scaling_factor"))
+        #expect(told(latent, "mscale", Double.nan).contains("not finite"))
+        #expect(told(latent, "original_max_position_embeddings", -1).contains("original_max_position_embeddings"))
+        // Nothing wrong with the args, but tensors of another kind.
+        #expect(told(latent, "mscale", 1.0).contains("linear_q_down_proj"))
+
+        let directory = TemporaryDirectory()
+        var builder = split
+        builder.changeArguments = { _, arguments in for (key, value) in latent { arguments[key] = value } }
+        builder.write(builder.truth(), to: directory)
+        guard case .megatron(let files) = try Checkpoint(path: directory.path).content else {
+            throw RecastError.unsupported("no Megatron checkpoint")
+        }
+        #expect(files.arguments?.defaults.contains { $0.value.contains("yarn") && $0.value.contains("4096") } == true)
+    }
+
     /// A default that is taken for what the args do not say is said, unless something else says it.
     @Test func defaults() throws {
         var builder = MegatronBuilder()

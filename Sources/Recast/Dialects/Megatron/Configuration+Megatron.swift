@@ -60,6 +60,9 @@ extension MegatronArguments {
         if bool("use_rope_scaling") == true, double("rope_scaling_factor") == nil {
             defaults.append(("rotary scaling", "a factor of \(Self.usualFactor)"))
         }
+        if (try? yarn()) != nil, int("original_max_position_embeddings") == nil {
+            defaults.append(("rotary scaling", "yarn with an original context of \(Self.usualYarnContext)"))
+        }
         if double("layernorm_epsilon", "norm_epsilon") == nil {
             defaults.append(("norm epsilon", "\(Self.usualEpsilon)"))
         }
@@ -76,7 +79,7 @@ extension MegatronArguments {
         }
         var scaling = Rope.Scaling.none
         if hasLatentAttention {
-            scaling = try yarn() ?? .none
+            scaling = try yarn() ?? Rope.Scaling.none
         } else if bool("use_rope_scaling") ?? false {
             // Megatron has no arguments for the others.
             scaling = .llama3(
@@ -94,7 +97,7 @@ extension MegatronArguments {
     /// Source: megatron-core 0.16.1, `MLATransformerConfig`.
     private func yarn() throws(RecastError) -> Rope.Scaling? {
         let type = string("rope_type") ?? "yarn"
-        guard type != "rope" else { return nil }
+        guard hasLatentAttention, type != "rope" else { return nil }
         guard type == "yarn" else {
             throw RecastError(.unsupported, "rotary embeddings of the type \(type) cannot be read", trail: [file])
         }
@@ -103,13 +106,18 @@ extension MegatronArguments {
             throw .malformed(file, "args.rotary_scaling_factor is \(factor), not a positive number")
         }
         guard factor != 1 else { return nil }
-        return .yarn(
-            Rope.Yarn(
-                factor: factor, originalContext: int("original_max_position_embeddings") ?? Self.usualYarnContext,
-                betaFast: double("beta_fast") ?? Rope.Yarn.usualBetaFast,
-                betaSlow: double("beta_slow") ?? Rope.Yarn.usualBetaSlow,
-                mscale: double("mscale") ?? Rope.Yarn.usualMscale,
-                mscaleAllDimensions: double("mscale_all_dim") ?? Rope.Yarn.usualMscaleAllDimensions))
+        let yarn = Rope.Yarn(
+            factor: factor,
+            originalContext: try needed(
+                int("original_max_position_embeddings") ?? Self.usualYarnContext, "original_max_position_embeddings"),
+            betaFast: double("beta_fast") ?? Rope.Yarn.usualBetaFast,
+            betaSlow: double("beta_slow") ?? Rope.Yarn.usualBetaSlow,
+            mscale: double("mscale") ?? Rope.Yarn.usualMscale,
+            mscaleAllDimensions: double("mscale_all_dim") ?? Rope.Yarn.usualMscaleAllDimensions)
+        guard [yarn.betaFast, yarn.betaSlow, yarn.mscale, yarn.mscaleAllDimensions].allSatisfy(\.isFinite) else {
+            throw .malformed(file, "args name a rotary scaling whose numbers are not finite")
+        }
+        return .yarn(yarn)
     }
 
     private static let usualYarnContext = 4096
