@@ -12,6 +12,12 @@ extension Planning {
                 "the rotary scaling \(type) of this GGUF file cannot be written without its original configuration")
         }
         var plan = basis(model, form: .directory)
+        if options.dtype != nil, model.graph.entries.contains(where: { $0.slot.role == .routerBias }) {
+            plan.notes.append(Self.routerBiasNote)
+        }
+        if case .megatron = checkpoint.content, model.graph.configuration.hasUnusualLatentNorm {
+            plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
+        }
         var reader = Reader(files: FilePool(model.files))
         let outcome = try HuggingFaceLowering(family: family).lower(model.graph) { (tensor) throws(RecastError) in
             try tensor.isZeroEverywhere(&reader)
@@ -91,6 +97,13 @@ extension Planning {
     private var headerMetadata: [(key: String, value: String)] {
         if case .huggingFace(let files) = checkpoint.content, !files.metadata.isEmpty { return files.metadata }
         return [("format", "pt")]
+    }
+
+    /// The type to write a weight in: the one that is asked for, but for biases of routers, which every program adds in
+    /// float32 to scores whose order decides.
+    func writtenType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
+        let kept = keptType(of: tensor, slot: slot, in: model)
+        return slot.role == .routerBias ? kept : options.dtype ?? options.encoding?.dtype ?? kept
     }
 
     /// The stored type; what GGUF has widened goes back to what it was.

@@ -16,14 +16,15 @@ extension Planning {
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
             vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: target.spelling
-        ) { options.dtype ?? keptType(of: $0.tensor, slot: $0.slot, in: model) }
+        ) { writtenType(of: $0.tensor, slot: $0.slot, in: model) }
         var problems = Problems()
         for entry in model.graph.entries {
             problems.check(
                 NamedTensor(entry.slot.description, entry.tensor),
-                as: options.dtype ?? keptType(of: entry.tensor, slot: entry.slot, in: model))
+                as: writtenType(of: entry.tensor, slot: entry.slot, in: model))
         }
         try problems.end()
+        if options.dtype != nil, model.graph.configuration.has(.routerBias) { plan.notes.append(Self.routerBiasNote) }
         if options.dtype == nil, model.graph.entries.contains(where: \.tensor.isQuantized) {
             plan.notes.append(Self.decodedNote)
         }
@@ -32,6 +33,9 @@ extension Planning {
         let description = try MegatronDescription(
             model.graph, layout: layout, lowering, dtype: Self.commonest(types), target)
         plan.warnings += description.warnings
+        if model.graph.configuration.hasUnusualLatentNorm, !isMegatron {
+            plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
+        }
         let added = lowering.vocabularyRows - model.graph.configuration.vocabularySize
         if added > 0 {
             plan.notes.append(
@@ -110,6 +114,15 @@ extension Planning {
                 "--etp \(sizes.expertTensor) does not divide --tp \(sizes.tensor): two ranks would have the same folder"
             )
         }
+    }
+
+    private var isMegatron: Bool { megatronFiles != nil }
+
+    static let routerBiasNote = "biases of routers keep their type, whatever --dtype says: the order of scores decides"
+
+    static func latentNormWarning(_ configuration: ModelConfiguration) -> String {
+        "Megatron's norms of what queries, keys and values are made of add \(configuration.normEpsilon) as all norms do, "
+            + "those of transformers always 1e-06; nothing in a checkpoint says which"
     }
 
     private var megatronFiles: MegatronFiles? {

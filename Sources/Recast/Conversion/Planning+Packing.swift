@@ -54,7 +54,9 @@ extension Planning {
                 }
                 plan.notes.append("\(tensor.name) is not quantized: \(obstacle!)")
             }
-            if slot.part == .weight, slot.role.isLinear || slot.role == .outputHead {
+            // Linear layers in one program or another, which would look for codes.
+            let isLinear = slot.role.isLinear || [.outputHead, .router, .sharedRouter].contains(slot.role)
+            if slot.part == .weight, isLinear {
                 plain.append(String(tensor.name.dropLast(".weight".count)))
             }
             if keepsCodes, let parts = Self.storedParts(of: tensor) {
@@ -62,7 +64,7 @@ extension Planning {
                 if case .decoded(.packed(let encoding), _) = tensor.tensor.recipe { kept.append(encoding) }
                 continue
             }
-            var dtype = options.dtype ?? options.encoding?.dtype ?? keptType(of: tensor.tensor, slot: slot, in: model)
+            var dtype = writtenType(of: tensor.tensor, slot: slot, in: model)
             if tensor.tensor.isQuantized {
                 decodedCount += 1
                 // What stays plain beside quantized weights has the type of the model.

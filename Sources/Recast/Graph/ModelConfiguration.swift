@@ -92,6 +92,11 @@ public struct LatentAttention: Sendable, Hashable, Codable {
 }
 
 extension ModelConfiguration {
+    /// Whether programs differ in what the norms of latent attention add: transformers adds 1e-6, whatever others add.
+    ///
+    /// Source: transformers 5.23, `modeling_deepseek_v3.py`.
+    var hasUnusualLatentNorm: Bool { latentAttention != nil && Float(normEpsilon) != 1e-6 }
+
     /// Rows of the query projection.
     public var queryRows: Int { headCount * headDimension }
     /// Rows of the key projection, and of the value projection.

@@ -85,3 +85,16 @@ extension Rope {
         }
     }
 }
+
+extension Rope.Yarn: CustomStringConvertible {
+    /// Whether transformers can be told: it looks at the two only where neither is zero.
+    var isSayable: Bool {
+        mscale == Self.usualMscale && mscaleAllDimensions == Self.usualMscaleAllDimensions
+            || mscale != 0 && mscaleAllDimensions != 0
+    }
+
+    public var description: String {
+        "factor \(factor), original context \(originalContext), beta \(betaFast) and \(betaSlow), mscale \(mscale) and "
+            + "\(mscaleAllDimensions)"
+    }
+}

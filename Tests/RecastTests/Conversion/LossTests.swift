@@ -113,6 +113,12 @@ struct LossTests {
         let linear = Rope.Scaling.linear(factor: 4)
         #expect(try Model(foreign([("scaling.factor", .f32(4))])).graph.configuration.rope.scaling == linear)
         #expect(try Model(foreign([("scale_linear", .f32(4))])).graph.configuration.rope.scaling == linear)
+        let yarn = try Model(
+            foreign([
+                ("scaling.type", .string("yarn")), ("scaling.factor", .f32(4)),
+                ("scaling.original_context_length", .u32(64)),
+            ]))
+        #expect(yarn.graph.configuration.rope.scaling == .yarn(Rope.Yarn(factor: 4, originalContext: 64)))
     }
 
     @Test func unknownArchitecturesAreQuantizedToo() throws {

@@ -184,6 +184,109 @@ struct ExpertFamilyTests {
         #expect(error.map { "\($0)" }?.contains(message) == true, "\(error.map { "\($0)" } ?? "")")
     }
 
+    private func plan(
+        generation: Int = 3, to target: ConversionOptions.Target = .megatron(Layout().target), dtype: DType? = nil,
+        _ change: (inout SmallModel) -> Void = { _ in }
+    ) throws -> Plan {
+        let directory = TemporaryDirectory()
+        var model = SmallModel.deepSeek(generation: generation, queryRank: 20)
+        change(&model)
+        var options = ConversionOptions(target: target)
+        options.dtype = dtype
+        return try Planning(Checkpoint(path: model.write(to: directory)), options).plan(
+            destination: directory.file("out"))
+    }
+
+    private func refusal(generation: Int = 3, _ change: (inout SmallModel) -> Void) -> String {
+        do {
+            _ = try plan(generation: generation, change)
+            return "nothing was refused"
+        } catch { return "\(error)" }
+    }
+
+    /// What picks experts is not rounded: the order of scores would be another.
+    @Test func biasesOfRoutersKeepTheirType() throws {
+        for target in [ConversionOptions.Target.megatron(Layout().target), .huggingFace(family: nil)] {
+            let plan = try plan(to: target, dtype: .bf16)
+            let (biases, others) = (
+                plan.transfers.filter { $0.name.hasSuffix("bias") },
+                plan.transfers.filter { !$0.name.hasSuffix("bias") }
+            )
+            #expect(biases.count == 3 && biases.allSatisfy { $0.encoding == .plain(.f32) })
+            #expect(others.allSatisfy { $0.encoding == .plain(.bf16) })
+            #expect(plan.notes.contains { $0.contains("biases of routers keep their type") })
+        }
+    }
+
+    /// What Megatron computes otherwise is refused, or said.
+    @Test func whatMegatronComputesOtherwise() throws {
+        #expect(try plan().warnings.isEmpty)
+        let norms = try plan { $0.configuration["rms_norm_eps"] = 1e-5 }
+        #expect(norms.warnings.contains { $0.contains("1e-05") && $0.contains("always 1e-06") })
+        let groups = try plan { $0.configuration["num_experts_per_tok"] = 2 }
+        #expect(groups.warnings.contains { $0.contains("whose 1 best are best, this model at those whose 2 best") })
+        #expect(refusal { $0.configuration["num_experts_per_tok"] = 1 }.contains("sigmoids"))
+        #expect(
+            refusal {
+                $0.configuration["num_experts_per_tok"] = 1
+                $0.configuration["norm_topk_prob"] = false
+            }.contains("1 experts from 2 groups"))
+        #expect(refusal { $0.configuration["norm_topk_prob"] = false }.contains("sigmoids"))
+        #expect(refusal(generation: 2) { $0.configuration["norm_topk_prob"] = true }.contains("norm_topk_prob"))
+    }
+
+    /// The original context beside the scaling counts more than that in it, a beta of zero as none; without a factor the
+    /// scaling is only carried along, and of DeepSeek's two numbers both count or none.
+    @Test func yarn() throws {
+        func scaling(_ change: (inout JSON.Object) -> Void, beside context: Int? = nil) throws -> Rope.Scaling {
+            var object = SmallModel.deepSeek(generation: 3, queryRank: 20).configuration
+            var scaling = object["rope_scaling"]!.object!
+            change(&scaling)
+            object["rope_scaling"] = .object(scaling)
+            if let context { object["original_max_position_embeddings"] = .int(context) }
+            return try HuggingFaceConfiguration(object: object, file: "config.json").configuration(of: .deepSeekV3)
+                .rope.scaling
+        }
+        var yarn = Rope.Yarn(factor: 40, originalContext: 64, mscale: 0.707, mscaleAllDimensions: 0.707)
+        #expect(try scaling { _ in } == .yarn(yarn))
+        #expect(try scaling { $0["beta_fast"] = 0 } == .yarn(yarn))
+        yarn.originalContext = 32
+        #expect(try scaling({ _ in }, beside: 32) == .yarn(yarn))
+        yarn = Rope.Yarn(factor: 40, originalContext: 64)
+        #expect(try scaling { $0["mscale_all_dim"] = 0 } == .yarn(yarn))
+        #expect(try scaling { $0["mscale"] = nil } == .other("yarn"))
+        #expect(try scaling { $0["factor"] = .null } == .other("yarn"))
+        #expect(try scaling { $0["attention_factor"] = 1.5 } == .other("yarn"))
+        #expect(throws: RecastError.self) { try scaling { $0["factor"] = 0 } }
+
+        let directory = TemporaryDirectory()
+        var graph = try Model(
+            Checkpoint(path: SmallModel.deepSeek(generation: 3, queryRank: 20).write(to: directory))
+        ).graph
+        yarn.mscale = 0.707
+        graph.configuration.rope.scaling = .yarn(yarn)
+        let error = #expect(throws: RecastError.self) {
+            _ = try HuggingFaceLowering(family: .deepSeekV3).lower(graph) { _ in true }
+        }
+        #expect(error?.message.contains("both or none") == true)
+    }
+
+    /// Routers are linear layers to some programs, which would look for their codes.
+    @Test(.enabled(if: Fixtures.hasGolden)) func quantizedBesideRouters() throws {
+        let directory = TemporaryDirectory()
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        options.packing = try Packing.named("ct-fp8")
+        let path = directory.file("out")
+        let plan = try Planning(Checkpoint(path: Fixtures.golden("families/qwen2_moe")), options).plan(
+            destination: path)
+        _ = try Conversion(plan, to: path).run()
+        let configuration = try #require(try Checkpoint(path: path).huggingFaceFiles?.configuration)
+        let ignored = configuration["quantization_config"]?.object?["ignore"]?.array?.compactMap(\.string) ?? []
+        for name in ["lm_head", "model.layers.2.mlp.gate", "model.layers.2.mlp.shared_expert_gate"] {
+            #expect(ignored.contains(name), "\(ignored)")
+        }
+    }
+
     @Test func slidingWindowOfAllLayers() throws {
         var model = SmallModel("llama")
         model.configuration["architectures"] = ["MixtralForCausalLM"]

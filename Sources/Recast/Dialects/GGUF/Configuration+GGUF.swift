@@ -109,7 +109,13 @@ struct GGUFConfiguration {
             let old = try positive("rope.scale_linear")
             let factor = try positive("rope.scaling.factor") ?? old ?? 1
             if factor != 1 || value("rope.scaling.type") != nil { rope.scaling = .linear(factor: factor) }
-        case let type: rope.scaling = .other(type)
+        case let type:
+            rope.scaling = .other(type)
+            if type == "yarn", let factor = try positive("rope.scaling.factor"),
+                let context = try optionalSize("rope.scaling.original_context_length")
+            {
+                rope.scaling = .yarn(Rope.Yarn(factor: factor, originalContext: context))
+            }
         }
         guard let factors else { return rope }
         guard factors.count == rope.pairCount else {

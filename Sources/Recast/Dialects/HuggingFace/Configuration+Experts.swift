@@ -77,6 +77,10 @@ extension HuggingFaceConfiguration {
         case .plain: return Routing()
         case .deepSeekV2:
             _ = try check("scoring_func", among: ["softmax"])
+            // transformers does not look at it, and DeepSeek's own program leaves the factor out where it is true.
+            if try flag("norm_topk_prob") == true {
+                throw .unsupported("\(file): a \"norm_topk_prob\" of true, of which programs make different things")
+            }
             let method = try check("topk_method", among: ["greedy", "group_limited_greedy"])
             let groups = method == "greedy" ? nil : try groups(of: count, usually: (1, 1), scoreCount: 1)
             return Routing(groups: groups, factor: try factor(usually: 1))
@@ -180,6 +184,8 @@ extension HuggingFaceConfiguration {
             object["n_group"] = .int(experts.routing.groups?.count ?? 1)
             object["topk_group"] = .int(experts.routing.groups?.usedCount ?? 1)
             object["routed_scaling_factor"] = .double(experts.routing.factor)
+            // Layers that guess further tokens, which transformers believes to be there otherwise.
+            if isV3 { object["num_nextn_predict_layers"] = 0 }
         }
         object["router_aux_loss_coef"] = original?["router_aux_loss_coef"] ?? .double(0.001)
         object["output_router_logits"] = original?["output_router_logits"] ?? false

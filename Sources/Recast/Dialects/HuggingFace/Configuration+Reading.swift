@@ -177,8 +177,7 @@ struct HuggingFaceConfiguration {
                 factor: try required("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
                 originalContext: context)
         case "yarn" where Self.yarnKeys.isSuperset(of: scaling.members.map(\.key)):
-            let yarn = try yarn(scaling, factor: try required("factor"), contextLength: contextLength)
-            kind = yarn.map(Rope.Scaling.yarn) ?? .other(type)
+            kind = try yarn(scaling, contextLength: contextLength).map(Rope.Scaling.yarn) ?? .other(type)
         case "su": kind = .other("longrope")
         default: kind = .other(type)
         }
@@ -193,16 +192,20 @@ struct HuggingFaceConfiguration {
 
     /// Nil for one that DeepSeek's two numbers do not say.
     private func yarn(
-        _ scaling: JSON.Object, factor: Double, contextLength: Int
+        _ scaling: JSON.Object, contextLength: Int
     ) throws(RecastError) -> Rope.Yarn? {
-        let original = try number("original_max_position_embeddings", in: scaling) ?? Double(contextLength)
+        guard let factor = try number("factor", in: scaling) else { return nil }
+        guard factor > 0 else { throw failure("the yarn rope scaling has a factor of \(factor)") }
+        // transformers believes the one outside of the scaling.
+        let inner = try number("original_max_position_embeddings", in: scaling)
+        let original = try number("original_max_position_embeddings") ?? inner ?? Double(contextLength)
         guard original > 0, let context = Int(exactly: original) else {
             throw failure("the original context of the yarn rope scaling is \(original)")
         }
-        var yarn = Rope.Yarn(
-            factor: factor, originalContext: context,
-            betaFast: try number("beta_fast", in: scaling) ?? Rope.Yarn.usualBetaFast,
-            betaSlow: try number("beta_slow", in: scaling) ?? Rope.Yarn.usualBetaSlow)
+        var yarn = Rope.Yarn(factor: factor, originalContext: context)
+        // Zero is as good as nothing.
+        if let beta = try number("beta_fast", in: scaling), beta != 0 { yarn.betaFast = beta }
+        if let beta = try number("beta_slow", in: scaling), beta != 0 { yarn.betaSlow = beta }
         // One of the two alone does not count, but for the second, which makes attention sharper by itself.
         let (one, all) = (try number("mscale", in: scaling) ?? 0, try number("mscale_all_dim", in: scaling) ?? 0)
         if all != 0 {

@@ -78,7 +78,11 @@ extension Family.ExpertKeys {
             case .deepSeekV2: given.score == .softmax && !given.hasBias && given.groups?.scoreCount ?? 1 == 1
             case .deepSeekV3: given.score == .sigmoid && given.hasBias && given.groups?.scoreCount ?? 2 == 2
             }
-        return routesAlike ? nil : "picks and weighs experts otherwise than this model (\(given.text))"
+        guard routesAlike else { return "picks and weighs experts otherwise than this model (\(given.text))" }
+        if routing == .deepSeekV2, experts.normalizesWeights {
+            return "does not make the weights of experts add up to one, which this model does"
+        }
+        return nil
     }
 }
 

@@ -75,6 +75,11 @@ struct HuggingFaceLowering {
         } else if family.experts != nil {
             throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
         }
+        if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isSayable {
+            throw .unsupported(
+                "the yarn scaling of this model has an mscale of \(yarn.mscale) and an mscale_all_dim of "
+                    + "\(yarn.mscaleAllDimensions), of which a configuration says both or none")
+        }
         if case .factors = configuration.rope.scaling {
             throw .unsupported(
                 "the rotary factors of this GGUF file belong to no scaling that \(family.architectures[0]) knows; "

@@ -60,8 +60,16 @@ extension MegatronArguments {
         if bool("use_rope_scaling") == true, double("rope_scaling_factor") == nil {
             defaults.append(("rotary scaling", "a factor of \(Self.usualFactor)"))
         }
-        if (try? yarn()) != nil, int("original_max_position_embeddings") == nil {
-            defaults.append(("rotary scaling", "yarn with an original context of \(Self.usualYarnContext)"))
+        if hasLatentAttention, string("rope_type") != "rope" {
+            if double("rotary_scaling_factor") == nil { defaults.append(("rotary scaling", "a factor of 1.0")) }
+            if case .yarn(let yarn)? = try? yarn() {
+                let names = [
+                    "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+                ].filter { double($0) == nil }
+                if !names.isEmpty {
+                    defaults.append(("rotary scaling", "that of \(names.joined(separator: ", ")): yarn, \(yarn)"))
+                }
+            }
         }
         if double("layernorm_epsilon", "norm_epsilon") == nil {
             defaults.append(("norm epsilon", "\(Self.usualEpsilon)"))
@@ -97,7 +105,17 @@ extension MegatronArguments {
     /// Source: megatron-core 0.16.1, `MLATransformerConfig`.
     private func yarn() throws(RecastError) -> Rope.Scaling? {
         let type = string("rope_type") ?? "yarn"
-        guard hasLatentAttention, type != "rope" else { return nil }
+        guard hasLatentAttention else { return nil }
+        guard type != "rope" else {
+            // The sharper attention of yarn without its rotary scaling.
+            guard double("rotary_scaling_factor") ?? 1 == 1 || double("mscale_all_dim") ?? 0 == 0 else {
+                throw RecastError(
+                    .unsupported,
+                    "a rope_type of rope with a rotary_scaling_factor and an mscale_all_dim cannot be read",
+                    trail: [file])
+            }
+            return nil
+        }
         guard type == "yarn" else {
             throw RecastError(.unsupported, "rotary embeddings of the type \(type) cannot be read", trail: [file])
         }

@@ -15,7 +15,8 @@ extension MegatronArguments {
             count: count, usedCount: used,
             feedForwardSize: try needed(
                 int("moe_ffn_hidden_size") ?? configuration.feedForwardSize, "moe_ffn_hidden_size"),
-            normalizesWeights: routing.score == .sigmoid || !(bool("moe_router_pre_softmax") ?? false),
+            // A single sigmoid is taken as it is.
+            normalizesWeights: routing.score == .sigmoid ? used > 1 : !(bool("moe_router_pre_softmax") ?? false),
             denseLayers: (0..<configuration.layerCount).filter { !layers.contains($0) },
             shared: try int("moe_shared_expert_intermediate_size").map { (size) throws(RecastError) in
                 SharedExpert(
@@ -43,11 +44,11 @@ extension MegatronArguments {
         }
         if let used = int("moe_router_group_topk") {
             let groups = try needed(int("moe_router_num_groups"), "moe_router_num_groups", limit: count)
-            guard (1...groups).contains(used), count.isMultiple(of: groups) else {
-                throw .malformed(file, "args name \(used) of \(groups) groups of \(count) experts")
+            guard (1...groups).contains(used), count.isMultiple(of: groups), used <= usedCount else {
+                throw .malformed(file, "args name \(used) of \(groups) groups of \(count) experts for \(usedCount)")
             }
             if used < groups {
-                routing.groups = Routing.Groups(count: groups, usedCount: used, scoreCount: max(1, usedCount / used))
+                routing.groups = Routing.Groups(count: groups, usedCount: used, scoreCount: usedCount / used)
             }
         }
         return routing

@@ -64,16 +64,21 @@ struct MegatronDescription {
     }
 
     private static func checkRouting(of configuration: ModelConfiguration) throws(RecastError) {
-        guard let experts = configuration.experts, experts.routing.score == .sigmoid else { return }
-        guard experts.normalizesWeights else {
-            throw .unsupported("Megatron makes the sigmoids of experts add up to one, which this model does not")
+        guard let experts = configuration.experts else { return }
+        guard experts.routing.score != .sigmoid || experts.normalizesWeights == (experts.usedCount > 1) else {
+            throw .unsupported(
+                "Megatron makes the sigmoids of experts add up to one, but for a single one, which this model does not")
+        }
+        if let groups = experts.routing.groups, groups.usedCount > experts.usedCount {
+            throw .unsupported(
+                "Megatron cannot pick \(experts.usedCount) experts from \(groups.usedCount) groups, as this model does")
         }
     }
 
     /// What Megatron computes otherwise than the model says, and can be told nothing of.
     var warnings: [String] {
         guard let experts = configuration.experts, let groups = experts.routing.groups else { return [] }
-        let scoreCount = max(1, experts.usedCount / groups.usedCount)
+        let scoreCount = experts.usedCount / groups.usedCount
         guard groups.scoreCount != scoreCount else { return [] }
         return [
             "Megatron looks at the groups of experts whose \(scoreCount) best are best, this model at those whose "
