@@ -20,9 +20,9 @@ build: packages
 
 ## OpenBLAS and zstd, where they are missing.
 packages:
-	@pkg-config --exists openblas libzstd 2>/dev/null || { \
+	@{ pkg-config --exists libzstd && ldconfig -p | grep -q libopenblas.so.0; } 2>/dev/null || { \
 	    $(SUDO) apt-get update -qq && \
-	    $(SUDO) apt-get install -y -qq pkg-config libopenblas-dev libzstd-dev; }
+	    $(SUDO) apt-get install -y -qq pkg-config libopenblas0-pthread libzstd-dev; }
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -14,10 +14,9 @@ let package = Package(
     ],
     targets: [
         .target(name: "CKernels"),
-        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "Recast", dependencies: ["CKernels", "CZstd"]),
-        .target(name: "RecastInference", dependencies: ["Recast", "CKernels", "COpenBLAS"]),
+        .target(name: "RecastInference", dependencies: ["Recast", "CKernels"]),
         .executableTarget(
             name: "RecastCommand",
             dependencies: [

@@ -56,7 +56,7 @@ struct MeasurePerplexity: ParsableCommand {
         if context > model.graph.configuration.contextLength {
             Console.warning("the model was made for \(model.graph.configuration.contextLength) tokens of context")
         }
-        output.notes(model.notes + [MatrixLibrary.hint].compactMap(\.self), warnings: model.warnings)
+        output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
 
         let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
         let pass = try ForwardPass(

@@ -11,7 +11,7 @@ final class EncodedWeights: Multiplier {
 
     /// Reads the whole model.
     init(_ graph: Graph, files: FilePool, options: PassOptions) throws(RecastError) {
-        let workers = Workers(options)
+        let workers = try Workers(options)
         let resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
         var matrices: [Slot: EncodedMatrix] = [:]
         var vectors: [Slot: FloatBuffer] = [:]

@@ -1,5 +1,3 @@
-import COpenBLAS
-
 /// Causal attention of grouped heads: query head `h` reads key and value head `h / (heads / keyValueHeads)`.
 struct Attention {
     let heads: Int
@@ -68,9 +66,9 @@ struct Attention {
         _ rows: Int, _ width: Int, queries: UnsafePointer<Float>, queryStride: Int, keys: UnsafePointer<Float>,
         into scores: UnsafeMutablePointer<Float>
     ) {
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(width), blasint(headDimension), scale,
-            queries, blasint(queryStride), keys, blasint(keyColumns), 0, scores, blasint(width))
+        MatrixLibrary.current.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.transposed, CInt(rows), CInt(width),
+            CInt(headDimension), scale, queries, CInt(queryStride), keys, CInt(keyColumns), 0, scores, CInt(width))
     }
 
     /// `output[rows, headDimension] = probabilities · values`
@@ -78,8 +76,8 @@ struct Attention {
         _ rows: Int, _ width: Int, _ probabilities: UnsafePointer<Float>, values: UnsafePointer<Float>,
         into output: UnsafeMutablePointer<Float>, outputStride: Int
     ) {
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(rows), blasint(headDimension), blasint(width), 1,
-            probabilities, blasint(width), values, blasint(keyColumns), 0, output, blasint(outputStride))
+        MatrixLibrary.current.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(headDimension),
+            CInt(width), 1, probabilities, CInt(width), values, CInt(keyColumns), 0, output, CInt(outputStride))
     }
 }

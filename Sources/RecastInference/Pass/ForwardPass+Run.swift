@@ -21,7 +21,7 @@ extension ForwardPass {
             self.texts = texts
             blocks = ForwardPass.blocks(of: texts)
             let files = pass.files
-            workers = Workers(options)
+            workers = try Workers(options)
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
             layer = try DecoderLayer(graph.configuration, positions: texts.map(\.tokens.count).max() ?? 0)
             work = Work(graph, blocks: blocks, report: options.progress)

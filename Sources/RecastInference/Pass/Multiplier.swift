@@ -1,4 +1,3 @@
-import COpenBLAS
 import Recast
 
 /// Where a pass multiplies by the model's weights: the one place to watch what is multiplied, or to replace it.
@@ -20,14 +19,16 @@ func multiply(
     _ input: UnsafePointer<Float>, rows: Int, by weight: UnsafePointer<Float>, columns: Int, depth: Int,
     into output: UnsafeMutablePointer<Float>, stride: Int, accumulating: Bool = false
 ) {
+    let library = MatrixLibrary.current
     if rows == 1 {
-        cblas_sgemv(
-            CblasRowMajor, CblasNoTrans, blasint(columns), blasint(depth), 1, weight, blasint(depth), input, 1,
+        library.sgemv(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, CInt(columns), CInt(depth), 1, weight, CInt(depth), input, 1,
             accumulating ? 1 : 0, output, 1)
     } else {
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(columns), blasint(depth), 1, input,
-            blasint(depth), weight, blasint(depth), accumulating ? 1 : 0, output, blasint(stride))
+        library.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.transposed, CInt(rows), CInt(columns),
+            CInt(depth),
+            1, input, CInt(depth), weight, CInt(depth), accumulating ? 1 : 0, output, CInt(stride))
     }
 }
 

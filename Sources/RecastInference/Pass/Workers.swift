@@ -1,23 +1,20 @@
-import COpenBLAS
 import Dispatch
 import Recast
 import Synchronization
 
 /// Threads that share a list of jobs.
 ///
-/// What a job computes must not depend on who does it: BLAS is told to stay on the calling thread, so that the same
-/// blocks give the same bits with any number of workers.
+/// What a job computes must not depend on who does it: BLAS stays on the calling thread, so that the same blocks give
+/// the same bits with any number of workers.
 struct Workers: Sendable {
     let count: Int
     private let isCancelled: (@Sendable () -> Bool)?
 
-    /// OpenBLAS has one setting for the whole process.
-    private static let useOneThreadPerCall: Void = openblas_set_num_threads(1)
-
-    init(_ options: PassOptions) {
+    /// - Throws: `unsupported` where OpenBLAS cannot be loaded.
+    init(_ options: PassOptions) throws(RecastError) {
+        _ = try MatrixLibrary.loaded()
         count = max(1, options.workers)
         isCancelled = options.isCancelled
-        Self.useOneThreadPerCall
     }
 
     /// Calls `body` for each job; of jobs that fail, the first one's error is thrown and no further ones are begun.
