@@ -324,6 +324,10 @@ extension Rope {
             "llama3, factor \(Format.plain(factor)), low \(Format.plain(low)), high \(Format.plain(high)), original context \(original)"
         case .yarn(let yarn):
             "yarn, factor \(Format.plain(yarn.factor)), original context \(yarn.originalContext)"
+        case .dynamic(let factor, let context):
+            "dynamic, factor \(Format.plain(factor)) beyond \(context) tokens"
+        case .longrope(let longrope):
+            "longrope, original context \(longrope.originalContext), attention factor \(Format.plain(longrope.attentionFactor))"
         case .factors: "factors of their own for each pair"
         case .other(let type): type
         }

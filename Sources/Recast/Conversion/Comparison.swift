@@ -123,6 +123,29 @@ extension LazyTensor {
         return true
     }
 
+    /// Whether every row has the length one, but for what rounding the numbers to their type makes of it.
+    func hasUnitRows(_ reader: inout Reader) throws(RecastError) -> Bool {
+        let tolerance = [.f16, .bf16].contains(dtype) ? 4e-3 : dtype == .f32 ? 1e-5 : 0
+        let numbers = converted(to: .f32)
+        for window in windows(of: Self.elementsAtOnce) {
+            try Interruption.check()
+            let columns = window.columns.count
+            let isUnit = try reader.withScratch(4 * window.rows.count * columns) {
+                (reader, buffer) throws(RecastError) in
+                try numbers.read(window, into: buffer, using: &reader)
+                let values = buffer.bindMemory(to: Float.self)
+                return (0..<window.rows.count).allSatisfy { row in
+                    let square = values[row * columns..<(row + 1) * columns].reduce(0.0) {
+                        $0 + Double($1) * Double($1)
+                    }
+                    return abs(square.squareRoot() - 1) <= tolerance
+                }
+            }
+            if !isUnit { return false }
+        }
+        return true
+    }
+
     /// The tensor cut into windows of whole rows.
     public func windows(of elementCount: Int) -> [Window] {
         let rows = max(1, elementCount / max(1, columnCount))

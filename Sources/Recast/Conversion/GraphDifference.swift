@@ -91,7 +91,18 @@ public struct GraphDifference: Sendable {
             ("latent attention",   { $0.latentAttention.map { "\($0)" } ?? "none" }),
             ("experts used",       { "\($0.experts?.usedCount ?? 0)" }),
             ("routing",            { $0.experts.map { "\($0.routing.text), normalized \($0.normalizesWeights)" } ?? "none" }),
-            ("sliding window",     { $0.slidingWindow.map { "\($0.size) from layer \($0.firstLayer)" } ?? "none" }),
+            ("sliding window",     { configuration in
+                configuration.slidingWindow.map { "\($0.size), \($0.text(layerCount: configuration.layerCount))" } ?? "none"
+            }),
+            ("norms",              { "\($0.norms)" }),
+            ("multipliers",        { "\($0.multipliers)" }),
+            ("soft caps",          { "\($0.softCaps)" }),
+            ("output head",        { $0.normalizesOutputHead ? "normalized rows" : "as it is" }),
+            ("projection limit",   { $0.projectionLimit.map { "\($0)" } ?? "none" }),
+            ("ALiBi",              { "\($0.hasALiBi)" }),
+            ("unturned layers",    { "\($0.unturnedLayers)" }),
+            ("sliding rotary",     { $0.slidingRope.map { "\($0)" } ?? "none" }),
+            ("stretch",            { $0.stretch.map { "\($0)" } ?? "none" }),
         ]
         return values.compactMap { name, value in
             value(a) == value(b) ? nil : Setting(name: name, first: value(a), second: value(b))

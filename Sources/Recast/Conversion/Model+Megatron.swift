@@ -54,7 +54,7 @@ extension Model {
             var said = try files.arguments?.configuration(
                 family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
                 weighsSharedExpert: merging.weighsSharedExpert)
-            said?.normalizesHeads = merging.normalizesHeads
+            said?.norms.heads = merging.normalizesHeads ? .each : .none
             if let path = options.huggingFaceConfiguration ?? files.configuration {
                 if options.huggingFaceConfiguration == nil {
                     notes.append("\(path) says what the model is like; --hf-config FILE names another")

@@ -78,7 +78,8 @@ extension Model {
         let tensors = Self.withPrefix(quantized?.tensors ?? checkpoint.tensors)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
-            optional: saysTied ? [.outputHead] : [], ignored: { $0.hasSuffix("rotary_emb.inv_freq") }
+            optional: saysTied ? [.outputHead] : [],
+            ignored: { $0.hasSuffix("rotary_emb.inv_freq") || $0.hasSuffix("rotary_pos_emb.inv_freq") }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)

@@ -5,16 +5,22 @@ extension Planning {
     ///   - name: what the model is called.
     ///   - files: what lies beside it; nil where that is of no use to others.
     func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
-        let configuration = model.graph.configuration
-        let architecture = try GGUFArchitecture.of(family: configuration.family)
+        let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
+        var model = model
         var plan = basis(model, form: .file)
+        let fitting = try Fitting(
+            model.graph, to: "llama.cpp's \(architecture.name)", saying: model.graph.configuration.likeLlama)
+        plan.notes += fitting.notes
+        plan.warnings += fitting.warnings
+        model.graph = fitting.graph
+        let configuration = model.graph.configuration
         guard configuration.activation == "silu" else {
             throw .unsupported(
                 "llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
         }
         if let window = configuration.slidingWindow {
             plan.warnings.append(
-                "llama.cpp ignores the sliding window of \(window.size) tokens that layers from \(window.firstLayer) on have"
+                "llama.cpp ignores the sliding window of \(window.size) tokens that \(window.text(layerCount: configuration.layerCount)) have"
             )
         }
 
@@ -37,7 +43,7 @@ extension Planning {
             }
             tensors.append(
                 NamedTensor(
-                    row.name(layer: entry.slot.layer, entry.slot.part), row.layout.fuse(parts, configuration)))
+                    row.name(layer: entry.slot.layer, entry.slot.part), row.fuse(parts, configuration)))
         }
 
         guard !options.quantization.keepsSplit else {

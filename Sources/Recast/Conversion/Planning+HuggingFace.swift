@@ -19,17 +19,21 @@ extension Planning {
             plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
         }
         var reader = Reader(files: FilePool(model.files))
-        let outcome = try HuggingFaceLowering(family: family).lower(model.graph) { (tensor) throws(RecastError) in
+        let outcome = try HuggingFaceLowering(family: family, original: model.original).lower(model.graph) {
+            (tensor) throws(RecastError) in
             try tensor.isZeroEverywhere(&reader)
+        } hasUnitRows: { (head) throws(RecastError) in
+            try head.hasUnitRows(&reader)
         }
         plan.notes += outcome.notes
+        plan.warnings += outcome.warnings
         plan.evidence += outcome.evidence
 
         let typed = try typedTensors(outcome, model, plan: &plan)
         let tensors = typed.tensors
 
         let draft = HuggingFaceConfiguration.Draft(
-            family: family, configuration: model.graph.configuration(for: family), isTied: model.graph.isTied,
+            family: family, configuration: outcome.configuration, isTied: outcome.isTied,
             biases: outcome.biases, dtype: Self.commonest(tensors),
             original: model.original,
             ropeScaling: model.original?["rope_scaling"]?.object
@@ -101,8 +105,10 @@ extension Planning {
 
     /// The type to write a weight in: the one that is asked for, but for biases of routers, which every program adds in
     /// float32 to scores whose order decides.
-    func writtenType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
-        let kept = keptType(of: tensor, slot: slot, in: model)
+    ///
+    /// - Parameter original: the type it had before it was computed with; nil where it was not.
+    func writtenType(of tensor: LazyTensor, slot: Slot, in model: Model, original: DType? = nil) -> DType {
+        let kept = original ?? keptType(of: tensor, slot: slot, in: model)
         return slot.role == .routerBias ? kept : options.dtype ?? options.encoding?.dtype ?? kept
     }
 

@@ -2,7 +2,12 @@ extension Planning {
     /// A graph as a checkpoint of Megatron.
     func megatron(from model: Model, _ target: MegatronTarget) throws(RecastError) -> Plan {
         try refuseOptionsOfOthers()
+        var model = model
         var plan = basis(model, form: .directory)
+        let fitting = try Fitting(model.graph, to: "Megatron", saying: model.graph.configuration.likeLlama)
+        plan.notes += fitting.notes
+        plan.warnings += fitting.warnings
+        model.graph = fitting.graph
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
@@ -10,18 +15,18 @@ extension Planning {
         try checkExperts(of: model.graph.configuration, layout.sizes)
         if let window = model.graph.configuration.slidingWindow {
             plan.warnings.append(
-                "Megatron's args have no place for the sliding window of \(window.size) tokens that layers from "
-                    + "\(window.firstLayer) on have: it is left out")
+                "Megatron's args have no place for the sliding window of \(window.size) tokens that "
+                    + "\(window.text(layerCount: model.graph.configuration.layerCount)) have: it is left out")
         }
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
             vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: target.spelling
-        ) { writtenType(of: $0.tensor, slot: $0.slot, in: model) }
+        ) { writtenType(of: $0.tensor, slot: $0.slot, in: model, original: fitting.types[$0.slot]) }
         var problems = Problems()
         for entry in model.graph.entries {
             problems.check(
                 NamedTensor(entry.slot.description, entry.tensor),
-                as: writtenType(of: entry.tensor, slot: entry.slot, in: model))
+                as: writtenType(of: entry.tensor, slot: entry.slot, in: model, original: fitting.types[entry.slot]))
         }
         try problems.end()
         if options.dtype != nil, model.graph.configuration.has(.routerBias) { plan.notes.append(Self.routerBiasNote) }

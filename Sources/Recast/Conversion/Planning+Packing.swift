@@ -64,7 +64,7 @@ extension Planning {
                 if case .decoded(.packed(let encoding), _) = tensor.tensor.recipe { kept.append(encoding) }
                 continue
             }
-            var dtype = writtenType(of: tensor.tensor, slot: slot, in: model)
+            var dtype = writtenType(of: tensor.tensor, slot: slot, in: model, original: lowered.types[slot])
             if tensor.tensor.isQuantized {
                 decodedCount += 1
                 // What stays plain beside quantized weights has the type of the model.
@@ -223,7 +223,7 @@ extension LazyTensor {
         case .decoded: return true
         case .stored, .literal, .zeros: return false
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
-            .converted(let base, _, _):
+            .converted(let base, _, _), .centered(let base):
             return base.isQuantized
         case .stacked(let parts), .beside(let parts), .batched(let parts): return parts.contains(where: \.isQuantized)
         }
@@ -247,7 +247,7 @@ extension LazyTensor {
         switch recipe {
         case .decoded(.packed(let encoding), _): return encoding.name
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
-            .converted(let base, _, _):
+            .converted(let base, _, _), .centered(let base):
             return base.isQuantized ? base.encodingName : dtype.name
         case .stacked(let parts), .beside(let parts), .batched(let parts):
             return parts.first(where: \.isQuantized)?.encodingName ?? dtype.name

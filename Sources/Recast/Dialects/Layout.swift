@@ -8,8 +8,6 @@ public enum Layout: Sendable, Hashable {
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
     /// `linear_qkv`).
     case interleavedGroups
-    /// One role whose rotary pairs are neighbours instead of halves of a head.
-    case rotaryNeighbours
 
     /// The roles' tensors in a stored one. `shapes` are those the configuration demands, whose rows the caller has
     /// checked against the stored tensor.
@@ -31,7 +29,6 @@ public enum Layout: Sendable, Hashable {
                         return stored.rows(start..<start + height)
                     })
             }
-        case .rotaryNeighbours: return [stored.gathered(neighbours(in: stored, configuration).inverse)]
         }
     }
 
@@ -47,7 +44,6 @@ public enum Layout: Sendable, Hashable {
                         part.rows(group * height..<(group + 1) * height)
                     }
                 })
-        case .rotaryNeighbours: parts[0].gathered(neighbours(in: parts[0], configuration))
         }
     }
 
@@ -61,10 +57,5 @@ public enum Layout: Sendable, Hashable {
             configuration.keyValueHeadCount, queries + 2 * dimension, [0, queries, queries + dimension],
             [queries, dimension, dimension]
         )
-    }
-
-    private func neighbours(in tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {
-        .rotaryNeighbours(
-            heads: tensor.rowCount / configuration.headDimension, headDimension: configuration.headDimension)
     }
 }

@@ -43,7 +43,7 @@ struct Lifting {
                 problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(block) do not lie in rows")
                 continue
             }
-            let parts = match.row.layout.split(tensor.tensor, shapes: shapes, configuration)
+            let parts = match.row.split(tensor.tensor, shapes: shapes, configuration)
             for (role, part) in zip(match.row.roles, parts) {
                 let slot = Slot(role, layer: match.layer, expert: match.expert, match.part)
                 if outcome.graph[slot] != nil { problems.append("\(tensor.name) is there twice") }

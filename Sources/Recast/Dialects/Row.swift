@@ -5,19 +5,22 @@ public struct Row: Sendable, Hashable {
     public let stem: String
     public let parts: [Slot.Part]
     public let layout: Layout
+    /// Which rows of queries and keys turn together.
+    public let pairs: RotaryPairs
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
 
     /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
-    public init(_ role: Role, _ pattern: String, layout: Layout = .direct) {
-        self.init([role], pattern, layout: layout)
+    public init(_ role: Role, _ pattern: String, layout: Layout = .direct, pairs: RotaryPairs = .halves) {
+        self.init([role], pattern, layout: layout, pairs: pairs)
     }
 
-    public init(_ roles: [Role], _ pattern: String, layout: Layout) {
+    public init(_ roles: [Role], _ pattern: String, layout: Layout, pairs: RotaryPairs = .halves) {
         let endings = [".{weight,bias}", ".weight"]
         let ending = endings.first(where: pattern.hasSuffix) ?? ""
         self.roles = roles
         self.layout = layout
+        self.pairs = pairs
         isWholeName = ending.isEmpty
         stem = String(pattern.dropLast(ending.count))
         parts = ending == endings[0] ? [.weight, .bias] : [.weight]
@@ -37,6 +40,25 @@ public struct Row: Sendable, Hashable {
 
     /// What the name of a part has behind the stem.
     fileprivate func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
+
+    /// The tensors of the roles in a stored one. `shapes` are those the configuration demands, whose rows the caller has
+    /// checked against the stored tensor.
+    func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
+        zip(roles, layout.split(stored, shapes: shapes, configuration)).map { role, part in
+            role.turns ? pairs.canonical(part, configuration) : part
+        }
+    }
+
+    /// The stored tensor made of those of the roles; float32 where these have several types, or blocks.
+    func fuse(_ parts: [LazyTensor], _ configuration: ModelConfiguration) -> LazyTensor {
+        var parts = parts
+        let dtype = parts[0].dtype
+        if parts.count > 1, !parts.allSatisfy({ $0.dtype == dtype }) || dtype.blockElements > 1 {
+            parts = parts.map { $0.converted(to: .f32) }
+        }
+        let stored = zip(roles, parts).map { role, part in role.turns ? pairs.stored(part, configuration) : part }
+        return layout.fuse(stored, configuration)
+    }
 
     public var isPerLayer: Bool { stem.contains("{layer}") }
     public var isPerExpert: Bool { stem.contains("{expert}") }

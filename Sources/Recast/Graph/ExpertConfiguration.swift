@@ -90,7 +90,10 @@ extension ModelConfiguration {
     /// Whether the model has tensors of a role.
     public func has(_ role: Role) -> Bool {
         switch role {
-        case .queryNorm, .keyNorm: normalizesHeads
+        case .attentionNorm, .feedForwardNorm: norms.hasWeights && norms.beforeBranches
+        case .attentionPostNorm, .feedForwardPostNorm: norms.hasWeights && norms.afterBranches
+        case .outputNorm: norms.hasWeights
+        case .queryNorm, .keyNorm: norms.heads != .none
         case .query: latentAttention == nil || latentAttention?.queryRank == nil
         case .key, .value: latentAttention == nil
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
@@ -99,9 +102,7 @@ extension ModelConfiguration {
         case .routerBias: experts?.routing.hasBias ?? false
         case .sharedRouter: experts?.shared?.isWeighed ?? false
         case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
-        case .tokenEmbedding, .attentionNorm, .attentionOutput, .feedForwardNorm, .gate, .up, .down, .outputNorm,
-            .outputHead:
-            true
+        case .tokenEmbedding, .attentionOutput, .gate, .up, .down, .outputHead: true
         }
     }
 

@@ -1,4 +1,6 @@
-/// What must be known besides the tensors to compute a model of the llama kind.
+/// What must be known besides the tensors to compute a model.
+///
+/// The defaults are llama's; whatever another family does besides has a member of its own.
 public struct ModelConfiguration: Sendable, Hashable, Codable {
     /// The family's name: `llama`, `qwen2`, …
     public var family: String
@@ -13,13 +15,26 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var headDimension: Int
     /// The longest text the model was made for, in tokens.
     public var contextLength: Int
-    /// Added to the mean square under the root of an RMS norm.
+    /// Added to the mean square, or the variance, under the root of a norm.
     public var normEpsilon: Double
     /// The gate's activation, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
     public var activation: String
     public var rope: Rope
-    /// Whether each query and key head is normalised before it turns.
-    public var normalizesHeads = false
+    public var norms = Norms()
+    public var multipliers = Multipliers()
+    public var softCaps = SoftCaps()
+    /// Whether rows of the output head are divided by their length before they are multiplied (Baichuan 2).
+    public var normalizesOutputHead = false
+    /// What queries, keys and values are limited to, in both directions (OLMo 1's `clip_qkv`).
+    public var projectionLimit: Double?
+    /// Whether distance is said by a bias on attention scores, by head, instead of by turning.
+    public var hasALiBi = false
+    /// The layers whose queries and keys do not turn (SmolLM3), in order.
+    public var unturnedLayers: [Int] = []
+    /// How queries and keys turn in layers with a sliding window; nil where they turn as in the others.
+    public var slidingRope: Rope?
+    /// What changes in texts longer than this many tokens, in a way that only the family itself computes (Qwen 1).
+    public var stretch: Stretch?
     /// Where keys and values are made of few numbers a token; nil for ordinary attention.
     public var latentAttention: LatentAttention?
     /// Where a router picks experts; nil where every layer has one feed-forward part.
@@ -47,18 +62,6 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
         self.normEpsilon = normEpsilon
         self.activation = activation
         self.rope = rope
-    }
-}
-
-/// Attention limited to the most recent tokens, in some of the layers.
-public struct SlidingWindow: Sendable, Hashable, Codable {
-    public var size: Int
-    /// Layers before this one see everything (Qwen2's `max_window_layers`).
-    public var firstLayer: Int
-
-    public init(size: Int, firstLayer: Int = 0) {
-        self.size = size
-        self.firstLayer = firstLayer
     }
 }
 
@@ -109,8 +112,9 @@ extension ModelConfiguration {
         let sharedSize = experts?.shared?.feedForwardSize ?? 0
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
-        case .attentionNorm, .feedForwardNorm, .outputNorm: [hiddenSize]
-        case .queryNorm, .keyNorm: [headDimension]
+        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
+        case .queryNorm: [norms.heads == .together ? queryRows : headDimension]
+        case .keyNorm: [norms.heads == .together ? keyValueRows : headDimension]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
         case .queryDown: [queryRank, hiddenSize]

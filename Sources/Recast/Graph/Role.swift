@@ -20,6 +20,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Latent attention: the key that does not turn, and the value, of each head in turn.
     case keyValueUp
     case attentionOutput
+    /// Of what attention gives, before it is added to the hidden state.
+    case attentionPostNorm
     case feedForwardNorm
     /// What picks experts.
     case router
@@ -33,6 +35,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case sharedGate
     case sharedUp
     case sharedDown
+    /// Of what feed-forward gives, before it is added to the hidden state.
+    case feedForwardPostNorm
     case outputNorm
     case outputHead
 
@@ -51,8 +55,10 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .down,
             .sharedGate, .sharedUp, .sharedDown:
             true
-        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .feedForwardNorm,
-            .router, .routerBias, .sharedRouter, .outputNorm, .outputHead:
+        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
+            .attentionPostNorm, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
+            .outputNorm,
+            .outputHead:
             false
         }
     }
@@ -60,11 +66,15 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool {
         switch self {
-        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .feedForwardNorm, .outputNorm:
+        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .attentionPostNorm,
+            .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
             true
         default: false
         }
     }
+
+    /// Whether its rows are elements of heads that turn.
+    var turns: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }
 
     /// Whether it belongs to a router: what it says, and what weighs the shared expert.
     public var isRouting: Bool { self == .router || self == .routerBias || self == .sharedRouter }
@@ -76,9 +86,6 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// Whether it is of the feed-forward part of a layer, but for the norm before it.
     public var isFeedForward: Bool { isOfExperts || self == .gate || self == .up || self == .down }
-
-    /// Whether it normalises heads, which only some models do.
-    public var isHeadNorm: Bool { self == .queryNorm || self == .keyNorm }
 }
 
 /// The place of one tensor in the canonical graph.

@@ -11,8 +11,10 @@ public struct Rope: Sendable, Hashable, Codable {
         case none
         case linear(factor: Double)
         case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
-        /// Carried along, and not computed yet.
         case yarn(Yarn)
+        /// A larger base for texts longer than `context`, the larger the longer they are.
+        case dynamic(factor: Double, context: Int)
+        case longrope(Longrope)
         /// What each pair's frequency is divided by, where no rule behind it is known.
         case factors([Double])
         /// A type this library carries along but does not compute.
@@ -28,6 +30,8 @@ public struct Rope: Sendable, Hashable, Codable {
         public var betaSlow: Double
         public var mscale: Double
         public var mscaleAllDimensions: Double
+        /// What cosines and sines are multiplied by, where a configuration says so itself (`attention_factor`).
+        public var statedAttentionFactor: Double?
 
         public static let usualBetaFast = 32.0
         public static let usualBetaSlow = 1.0
@@ -47,8 +51,24 @@ public struct Rope: Sendable, Hashable, Codable {
         }
     }
 
+    /// A divisor for each pair's frequency: one set for texts up to the original context, another for longer ones.
+    public struct Longrope: Sendable, Hashable, Codable {
+        public var short: [Double]
+        public var long: [Double]
+        public var originalContext: Int
+        /// What cosines and sines are multiplied by.
+        public var attentionFactor: Double
+
+        public init(short: [Double], long: [Double], originalContext: Int, attentionFactor: Double) {
+            self.short = short
+            self.long = long
+            self.originalContext = originalContext
+            self.attentionFactor = attentionFactor
+        }
+    }
+
     public var theta: Double
-    /// The elements of a head that turn.
+    /// The first elements of a head, which turn; pairs are halves of these.
     public var dimensions: Int
     public var scaling: Scaling
 
@@ -67,7 +87,7 @@ extension Rope {
         (0..<pairCount).map { pow(theta, -2 * Double($0) / Double(dimensions)) }
     }
 
-    /// What each frequency is divided by; nil for a scaling that cannot be said this way.
+    /// What each frequency is divided by, whatever the text; nil for a scaling that cannot be said this way.
     public var frequencyFactors: [Double]? {
         switch scaling {
         case .none: return [Double](repeating: 1, count: pairCount)
@@ -81,7 +101,7 @@ extension Rope {
                 return 1 / ((1 - smooth) / factor + smooth)
             }
         case .factors(let factors): return factors
-        case .yarn, .other: return nil
+        case .yarn, .dynamic, .longrope, .other: return nil
         }
     }
 }

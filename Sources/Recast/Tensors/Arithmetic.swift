@@ -9,6 +9,11 @@ public enum Arithmetic: Sendable, Hashable, Codable {
     case dividing(Float)
     /// Divides each row by its Euclidean length, at least 1e-12 (Baichuan 2's head).
     case normalizingRows
+    /// Subtracts its mean from each row (the embedding of a model whose norms subtract means).
+    case centeringRows
+
+    /// Whether it needs whole rows.
+    var looksAtRows: Bool { self == .normalizingRows || self == .centeringRows }
 
     /// Works on whole rows in place.
     func apply(to values: UnsafeMutableBufferPointer<Float>, columns: Int) {
@@ -22,6 +27,13 @@ public enum Arithmetic: Sendable, Hashable, Codable {
                 for index in start..<start + columns { square += Double(values[index]) * Double(values[index]) }
                 let length = max(square.squareRoot(), 1e-12)
                 for index in start..<start + columns { values[index] = Float(Double(values[index]) / length) }
+            }
+        case .centeringRows:
+            for start in stride(from: 0, to: values.count, by: columns) {
+                var sum = 0.0
+                for index in start..<start + columns { sum += Double(values[index]) }
+                let mean = sum / Double(columns)
+                for index in start..<start + columns { values[index] = Float(Double(values[index]) - mean) }
             }
         }
     }

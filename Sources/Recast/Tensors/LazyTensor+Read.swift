@@ -34,6 +34,8 @@ extension LazyTensor {
             try readTransposed(base, window, into: out, using: &reader)
         case .decoded(let encoding, let parts):
             try encoding.decode(parts, shape: shape, window, into: out.bindMemory(to: Float.self), using: &reader)
+        case .centered(let base):
+            try readCentered(base, window, into: out.bindMemory(to: Float.self), using: &reader)
         case .converted(let base, let arithmetic, let importance):
             guard let importance else {
                 try readConverted(base, arithmetic, nil, window, into: out, using: &reader)
@@ -267,6 +269,42 @@ extension LazyTensor {
 // MARK: Computing numbers
 
 extension LazyTensor {
+    private func readCentered(
+        _ base: LazyTensor, _ window: Window, into out: UnsafeMutableBufferPointer<Float>, using reader: inout Reader
+    ) throws(RecastError) {
+        let means = try base.columnMeans(&reader)
+        try base.read(window, into: UnsafeMutableRawBufferPointer(out), using: &reader)
+        let columns = window.columns.count
+        for row in 0..<window.rows.count {
+            for column in 0..<columns {
+                let value = Double(out[row * columns + column])
+                out[row * columns + column] = Float(value - means[window.columns.lowerBound + column])
+            }
+        }
+    }
+
+    /// The mean of each column of a float32 matrix. Jobs of one matrix come one after the other, so that the last means
+    /// are kept.
+    private func columnMeans(_ reader: inout Reader) throws(RecastError) -> [Double] {
+        if let (tensor, means) = reader.columnMeans, tensor == self { return means }
+        var sums = [Double](repeating: 0, count: columnCount)
+        for window in windows(of: 256 << 10) {
+            let (rows, columns) = (window.rows.count, columnCount)
+            try reader.withScratch(4 * rows * columns) { (reader, buffer) throws(RecastError) in
+                try read(window, into: buffer, using: &reader)
+                let numbers = buffer.bindMemory(to: Float.self)
+                for row in 0..<rows {
+                    for column in 0..<columns { sums[column] += Double(numbers[row * columns + column]) }
+                }
+            }
+        }
+        let means = sums.map { $0 / Double(rowCount) }
+        reader.columnMeans = (self, means)
+        return means
+    }
+}
+
+extension LazyTensor {
     /// Numbers read at a time: enough that a system call costs little beside them.
     private static let elementsAtOnce = 64 << 10
     /// Numbers computed at a time: few enough to stay in the innermost cache between the stages, but a batch of blocks
@@ -278,7 +316,7 @@ extension LazyTensor {
         into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
         // A row reduction needs whole rows, whatever part of them is wanted.
-        if arithmetic.contains(.normalizingRows), window.columns.count < columnCount {
+        if arithmetic.contains(where: \.looksAtRows), window.columns.count < columnCount {
             let whole = Window(batch: window.batch, rows: window.rows, columns: 0..<columnCount)
             let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
             let wanted = rowByteCount(of: window)
@@ -297,7 +335,7 @@ extension LazyTensor {
         let rowsAtOnce = max(1, Self.elementsAtOnce / columns).aligned(to: grain)
         let rowBytes = rowByteCount(of: window)
         // What looks at whole rows gets them; to all else, they are a row of blocks.
-        let looksAtRows = importance != nil || arithmetic.contains(.normalizingRows)
+        let looksAtRows = importance != nil || arithmetic.contains(where: \.looksAtRows)
         let stages = Stages(
             decoder: base.dtype.coder, arithmetic: arithmetic, encoder: dtype.coder, importance: importance,
             measures: reader.measuresErrors && dtype.isQuantized)

@@ -56,7 +56,7 @@ extension LazyTensor {
         case .gathered(let base, let order):
             var row = window.rows.lowerBound
             while row < window.rows.upperBound {
-                let count = min(order.block - row % order.block, window.rows.upperBound - row)
+                let count = min(order.run(at: row), window.rows.upperBound - row)
                 let source = order.source(of: row)
                 let inner = Window(batch: window.batch, rows: source..<source + count, columns: window.columns)
                 guard base.append(inner, to: &runs, limit: limit) else { return false }
@@ -66,7 +66,7 @@ extension LazyTensor {
         case .reshaped(let base):
             guard window.columns.count == columnCount else { return false }
             return appendReshaped(base, window, to: &runs, limit: limit)
-        case .transposed, .decoded, .converted:
+        case .transposed, .decoded, .converted, .centered:
             return false
         }
     }

@@ -32,6 +32,8 @@ public struct LazyTensor: Sendable, Hashable, Codable {
         /// Numbers computed from numbers, and rounded once to `dtype`; where an importance is given, it weights the
         /// columns: float32 of shape `[1, columns]`, or `[batch, columns]` for a row per matrix.
         case converted(LazyTensor, [Arithmetic], importance: LazyTensor?)
+        /// Float32 numbers minus the mean of their column, in a single matrix.
+        case centered(LazyTensor)
     }
 
     init(dtype: DType, shape: [Int], recipe: Recipe) {
@@ -180,6 +182,12 @@ extension LazyTensor {
         return LazyTensor(dtype: dtype, shape: Array(shape), recipe: .transposed(self))
     }
 
+    /// The numbers in float32 without the mean of their column, which is taken in float64.
+    public func centered() -> LazyTensor {
+        precondition(batchCount == 1)
+        return LazyTensor(dtype: .f32, shape: shape, recipe: .centered(converted(to: .f32)))
+    }
+
     /// The numbers under another type, rounded once where it cannot hold them.
     ///
     /// - Parameter importance: what an error in each column weighs, where the type is chosen by a search: float32, one
@@ -208,7 +216,7 @@ extension LazyTensor {
         case .stored(let file, _): file
         case .literal, .zeros: nil
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
-            .converted(let base, _, _):
+            .converted(let base, _, _), .centered(let base):
             base.firstFile
         case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
             parts.lazy.compactMap(\.firstFile).first

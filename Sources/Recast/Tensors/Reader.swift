@@ -5,6 +5,8 @@ public struct Reader: ~Copyable {
     public var tally = Tally()
     /// Whether what is quantized is decoded again at once, to see how far it is from what it was made of.
     var measuresErrors = false
+    /// Those of the last matrix that was centered.
+    var columnMeans: (tensor: LazyTensor, means: [Double])?
 
     public init(files: FilePool) { self.files = files }
 }

@@ -1,5 +1,5 @@
 /// A permutation of rows that exchanges two axes: rows counted as [outer][first][second][block] come from rows counted
-/// as [outer][second][first][block].
+/// as [outer][second][first][block]. Each of the outermost may be followed by rows that stay where they are.
 ///
 /// Rotary layouts, interleaved gates and grouped projections are of this form, and so are their inverses.
 public struct RowOrder: Sendable, Hashable, Codable {
@@ -7,31 +7,43 @@ public struct RowOrder: Sendable, Hashable, Codable {
     public let first: Int
     public let second: Int
     public let block: Int
+    /// Rows after those of each group, which stay.
+    public let rest: Int
 
-    public init(outer: Int, first: Int, second: Int, block: Int = 1) {
+    public init(outer: Int, first: Int, second: Int, block: Int = 1, rest: Int = 0) {
         self.outer = outer
         self.first = first
         self.second = second
         self.block = block
+        self.rest = rest
     }
 
     public var rowCount: Int { outer * groupCount }
     /// The rows that only change places among themselves.
-    public var groupCount: Int { first * second * block }
+    public var groupCount: Int { first * second * block + rest }
     public var isIdentity: Bool { first == 1 || second == 1 }
-    public var inverse: RowOrder { RowOrder(outer: outer, first: second, second: first, block: block) }
+    public var inverse: RowOrder { RowOrder(outer: outer, first: second, second: first, block: block, rest: rest) }
 
     /// Where row `row` of the result comes from.
     public func source(of row: Int) -> Int {
         let (group, inside) = row.quotientAndRemainder(dividingBy: groupCount)
+        if inside >= groupCount - rest { return row }
         let (index, offset) = inside.quotientAndRemainder(dividingBy: block)
         let (i, j) = index.quotientAndRemainder(dividingBy: second)
         return group * groupCount + (j * first + i) * block + offset
     }
 
-    /// Rotary pairs, from halves of a head (Hugging Face: `j` and `j + D/2` turn together) to neighbours (GGUF's llama
-    /// architecture: `2j` and `2j + 1`). Source: Specs/gguf.md §d.2.
-    public static func rotaryNeighbours(heads: Int, headDimension: Int) -> RowOrder {
-        RowOrder(outer: heads, first: headDimension / 2, second: 2)
+    /// How many rows from this one on have their sources one after the other.
+    func run(at row: Int) -> Int {
+        let inside = row % groupCount
+        let resting = groupCount - rest
+        return inside < resting ? block - inside % block : groupCount - inside
+    }
+
+    /// Rotary pairs of the first `turning` elements of each head, from halves of these (Hugging Face: `j` and
+    /// `j + turning/2` turn together) to neighbours (GGUF's llama architecture: `2j` and `2j + 1`). Source:
+    /// Specs/gguf.md §d.2.
+    public static func rotaryNeighbours(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
+        RowOrder(outer: heads, first: turning / 2, second: 2, rest: headDimension - turning)
     }
 }

@@ -45,7 +45,7 @@ struct DecoderLayer: Sendable {
         try multiplier.multiply(Slot(.query, layer: index), normed, rows: rows, into: queries, accumulating: false)
         try multiplier.multiply(Slot(.key, layer: index), normed, rows: rows, into: keys, accumulating: false)
         try multiplier.multiply(Slot(.value, layer: index), normed, rows: rows, into: values, accumulating: false)
-        if configuration.normalizesHeads {
+        if configuration.norms.heads != .none {
             norm.apply(
                 queries, weight: multiplier.norm(Slot(.queryNorm, layer: index)), rows: rows * configuration.headCount,
                 columns: configuration.headDimension, into: queries)

@@ -41,7 +41,9 @@ extension Graph {
 
     /// The longest text for which a sliding window changes nothing; nil where there is none.
     var slidingLimit: Int? {
-        guard let window = configuration.slidingWindow, window.firstLayer < configuration.layerCount else { return nil }
+        guard let window = configuration.slidingWindow, window.fullLayers.count < configuration.layerCount else {
+            return nil
+        }
         return window.size
     }
 }

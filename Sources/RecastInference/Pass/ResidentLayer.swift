@@ -25,7 +25,7 @@ final class ResidentLayer: Multiplier {
     }
 
     private static func slots(of layer: Int, in graph: Graph) -> [Slot] {
-        let headNorms: [Role] = graph.configuration.normalizesHeads ? [.queryNorm, .keyNorm] : []
+        let headNorms: [Role] = graph.configuration.norms.heads != .none ? [.queryNorm, .keyNorm] : []
         let weights = roles + [.attentionNorm, .feedForwardNorm] + headNorms
         let biases = roles.map { Slot($0, layer: layer, .bias) }.filter { graph[$0] != nil }
         return weights.map { Slot($0, layer: layer) } + biases

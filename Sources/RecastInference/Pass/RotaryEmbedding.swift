@@ -16,7 +16,7 @@ struct RotaryEmbedding: Sendable {
     /// - Throws: `unsupported` for a scaling that cannot be computed.
     init(_ rope: Rope, positions: Int) throws(RecastError) {
         guard let factors = rope.frequencyFactors else {
-            throw .unsupported("cannot compute rotary embeddings of the type \(Self.name(of: rope.scaling))")
+            throw .unsupported("cannot compute rotary embeddings of the type \(rope.scaling.name)")
         }
         pairs = rope.pairCount
         cosines = FloatBuffer(count: positions * pairs)
@@ -28,14 +28,6 @@ struct RotaryEmbedding: Sendable {
                 cosines.base[position * pairs + pair] = Float(cos(angle))
                 sines.base[position * pairs + pair] = Float(sin(angle))
             }
-        }
-    }
-
-    private static func name(of scaling: Rope.Scaling) -> String {
-        switch scaling {
-        case .other(let name): name
-        case .yarn: "yarn"
-        default: "\(scaling)"
         }
     }
 

@@ -211,7 +211,7 @@ import Testing
     @Test func slidingWindow() throws {
         #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 2) }?.code == .unsupported)
         #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 3) } == nil)
-        #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 2, firstLayer: 2) } == nil)
+        #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 2, fullLayers: [0, 1]) } == nil)
     }
 
     @Test(arguments: [-1, 96]) func tokenOutsideTheVocabulary(_ token: Int32) throws {

@@ -256,7 +256,10 @@ struct ExpertFamilyTests {
         #expect(try scaling { $0["mscale_all_dim"] = 0 } == .yarn(yarn))
         #expect(try scaling { $0["mscale"] = nil } == .other("yarn"))
         #expect(try scaling { $0["factor"] = .null } == .other("yarn"))
-        #expect(try scaling { $0["attention_factor"] = 1.5 } == .other("yarn"))
+        var stated = yarn
+        stated.statedAttentionFactor = 1.5
+        #expect(try scaling { $0["attention_factor"] = 1.5 } == .yarn(stated))
+        #expect(try scaling { $0["truncate"] = false } == .other("yarn"))
         #expect(throws: RecastError.self) { try scaling { $0["factor"] = 0 } }
 
         let directory = TemporaryDirectory()
@@ -266,7 +269,11 @@ struct ExpertFamilyTests {
         yarn.mscale = 0.707
         graph.configuration.rope.scaling = .yarn(yarn)
         let error = #expect(throws: RecastError.self) {
-            _ = try HuggingFaceLowering(family: .deepSeekV3).lower(graph) { _ in true }
+            _ = try HuggingFaceLowering(family: .deepSeekV3).lower(graph) { _ in
+                true
+            } hasUnitRows: { _ in
+                false
+            }
         }
         #expect(error?.message.contains("both or none") == true)
     }

@@ -143,9 +143,11 @@ struct LazyTensorLaws {
             (1...count).filter(count.isMultiple(of:)).randomElement(using: &random)!
         }
         let outer = factor(of: rows)
-        let first = factor(of: rows / outer)
-        let second = factor(of: rows / outer / first)
-        return RowOrder(outer: outer, first: first, second: second, block: rows / outer / first / second)
+        let rest = Bool.random(using: &random) ? 0 : Int.random(in: 0..<rows / outer, using: &random)
+        let moving = rows / outer - rest
+        let first = factor(of: moving)
+        let second = factor(of: moving / first)
+        return RowOrder(outer: outer, first: first, second: second, block: moving / first / second, rest: rest)
     }
 
     // MARK: Bytes

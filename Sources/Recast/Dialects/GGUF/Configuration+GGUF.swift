@@ -53,7 +53,7 @@ struct GGUFConfiguration {
             normEpsilon: epsilon.shortened,
             activation: "silu",
             rope: try rope(dimensions: headDimension, factors: rotaryFactors))
-        configuration.normalizesHeads = architecture.normalizesHeads
+        if architecture.normalizesHeads { configuration.norms.heads = .each }
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
@@ -213,9 +213,9 @@ extension GGUFArchitecture {
         case .linear(let factor):
             set("rope.scaling.type", .string("linear"))
             set("rope.scaling.factor", .f32(Float(factor)))
-        case .yarn: throw .unsupported("rotary scaling of the type yarn cannot be written to GGUF")
-        case .other(let type):
-            throw .unsupported("rotary scaling of the type \(type) cannot be written to GGUF")
+        case .yarn, .dynamic, .longrope, .other:
+            throw .unsupported(
+                "rotary scaling of the type \(configuration.rope.scaling.name) cannot be written to GGUF")
         }
         set("rope.freq_base", .f32(Float(configuration.rope.theta)))
         set("attention.layer_norm_rms_epsilon", .f32(Float(configuration.normEpsilon)))

@@ -52,8 +52,8 @@ extension GGUFArchitecture {
     static let llama = GGUFArchitecture("llama", family: "llama", writesRopeDimensions: true) {
         Row(.tokenEmbedding,  "token_embd.weight")
         Row(.attentionNorm,   "blk.{layer}.attn_norm.weight")
-        Row(.query,           "blk.{layer}.attn_q.{weight,bias}", layout: .rotaryNeighbours)
-        Row(.key,             "blk.{layer}.attn_k.{weight,bias}", layout: .rotaryNeighbours)
+        Row(.query,           "blk.{layer}.attn_q.{weight,bias}", pairs: .neighbours)
+        Row(.key,             "blk.{layer}.attn_k.{weight,bias}", pairs: .neighbours)
         Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
         Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}")
         Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")

@@ -9,6 +9,19 @@ struct HuggingFaceConfiguration {
     static let maximumHeadDimension = 1 << 16
 
     func configuration(of family: Family) throws(RecastError) -> ModelConfiguration {
+        try spelledUsually(family).usual(family)
+    }
+
+    /// The family's own names of keys replaced by the usual ones.
+    private func spelledUsually(_ family: Family) -> HuggingFaceConfiguration {
+        var object = object
+        for (theirs, usual) in family.spellings {
+            if let value = object[theirs], !value.isNull { object[usual] = value }
+        }
+        return HuggingFaceConfiguration(object: object, file: file)
+    }
+
+    private func usual(_ family: Family) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("hidden_size")
         let headCount = try size("num_attention_heads")
         let latent = try latentAttention(family)
@@ -27,16 +40,18 @@ struct HuggingFaceConfiguration {
             keyValueHeadCount: latent == nil ? try keyValueHeadCount(family) ?? headCount : headCount,
             headDimension: headDimension,
             contextLength: contextLength,
-            normEpsilon: try number("rms_norm_eps") ?? 1e-6,
-            activation: try text("hidden_act") ?? "silu",
-            rope: try rope(dimensions: latent?.turningDimension ?? headDimension, contextLength: contextLength))
+            normEpsilon: try number("rms_norm_eps") ?? family.defaults.normEpsilon,
+            activation: try text("hidden_act") ?? family.defaults.activation,
+            rope: try rope(
+                family, headDimension: latent?.turningDimension ?? headDimension, contextLength: contextLength))
         configuration.latentAttention = latent
-        configuration.normalizesHeads = family.normalizesHeads
+        if family.normalizesHeads { configuration.norms.heads = .each }
         configuration.experts = try experts(family, layerCount: configuration.layerCount)
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
         configuration.bosTokens = tokens("bos_token_id")
         configuration.eosTokens = tokens("eos_token_id")
         configuration.paddingToken = tokens("pad_token_id").first
+        try family.reads(self, &configuration)
         try check(configuration, family)
         return configuration
     }
@@ -74,7 +89,7 @@ struct HuggingFaceConfiguration {
                     + "\(configuration.headCount), and there is no head_dim")
         }
         let turning = configuration.rope.dimensions
-        guard turning > 0, turning.isMultiple(of: 2) else {
+        guard turning > 0, turning.isMultiple(of: 2), turning <= configuration.headDimension else {
             throw failure("heads of \(turning) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
@@ -125,7 +140,7 @@ struct HuggingFaceConfiguration {
     }
 
     /// A member that is an object. An empty one says nothing, as in transformers.
-    private func members(_ key: String) throws(RecastError) -> JSON.Object? {
+    func members(_ key: String) throws(RecastError) -> JSON.Object? {
         guard let value = object[key], !value.isNull else { return nil }
         guard let members = value.object else { throw failure("\"\(key)\" is \(value.text()), not an object") }
         return members.members.isEmpty ? nil : members
@@ -142,78 +157,7 @@ struct HuggingFaceConfiguration {
             ? family.defaults.keyValueHeadCount : try optionalSize("num_key_value_heads")
     }
 
-    // MARK: Position
-
-    private func rope(dimensions: Int, contextLength: Int) throws(RecastError) -> Rope {
-        let parameters = try members("rope_parameters")
-        // transformers 5: a non-null `rope_scaling` wins over `rope_parameters`.
-        let scaling = try members("rope_scaling") ?? parameters ?? JSON.Object()
-        var theta = 10_000.0
-        for place in [parameters, object, scaling] {
-            if let value = try number("rope_theta", in: place ?? JSON.Object()) { theta = value }
-        }
-        guard theta > 0 else { throw failure("\"rope_theta\" is \(theta), not a positive number") }
-
-        func required(_ key: String) throws(RecastError) -> Double {
-            guard let value = try number(key, in: scaling), value > 0 else {
-                throw failure("the rope scaling needs a positive \"\(key)\"")
-            }
-            return value
-        }
-        let oldType = try text("type", in: scaling)
-        let type = try text("rope_type", in: scaling) ?? oldType ?? "default"
-        let kind: Rope.Scaling
-        switch type {
-        case "default": kind = .none
-        case "linear": kind = .linear(factor: try required("factor"))
-        case "llama3":
-            let low = try required("low_freq_factor")
-            let high = try required("high_freq_factor")
-            let original = try required("original_max_position_embeddings")
-            guard high != low, let context = Int(exactly: original) else {
-                throw failure("the llama3 rope scaling contradicts itself")
-            }
-            kind = .llama3(
-                factor: try required("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
-                originalContext: context)
-        case "yarn" where Self.yarnKeys.isSuperset(of: scaling.members.map(\.key)):
-            kind = try yarn(scaling, contextLength: contextLength).map(Rope.Scaling.yarn) ?? .other(type)
-        case "su": kind = .other("longrope")
-        default: kind = .other(type)
-        }
-        return Rope(theta: theta, dimensions: dimensions, scaling: kind)
-    }
-
-    /// With other keys it is another yarn, which can only be carried along.
-    private static let yarnKeys: Set<String> = [
-        "type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
-        "mscale", "mscale_all_dim",
-    ]
-
-    /// Nil for one that DeepSeek's two numbers do not say.
-    private func yarn(
-        _ scaling: JSON.Object, contextLength: Int
-    ) throws(RecastError) -> Rope.Yarn? {
-        guard let factor = try number("factor", in: scaling) else { return nil }
-        guard factor > 0 else { throw failure("the yarn rope scaling has a factor of \(factor)") }
-        // transformers believes the one outside of the scaling.
-        let inner = try number("original_max_position_embeddings", in: scaling)
-        let original = try number("original_max_position_embeddings") ?? inner ?? Double(contextLength)
-        guard original > 0, let context = Int(exactly: original) else {
-            throw failure("the original context of the yarn rope scaling is \(original)")
-        }
-        var yarn = Rope.Yarn(factor: factor, originalContext: context)
-        // Zero is as good as nothing.
-        if let beta = try number("beta_fast", in: scaling), beta != 0 { yarn.betaFast = beta }
-        if let beta = try number("beta_slow", in: scaling), beta != 0 { yarn.betaSlow = beta }
-        // One of the two alone does not count, but for the second, which makes attention sharper by itself.
-        let (one, all) = (try number("mscale", in: scaling) ?? 0, try number("mscale_all_dim", in: scaling) ?? 0)
-        if all != 0 {
-            guard one != 0 else { return nil }
-            (yarn.mscale, yarn.mscaleAllDimensions) = (one, all)
-        }
-        return yarn
-    }
+    // MARK: Attention
 
     private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
         let isSwitchedOn = try flag("use_sliding_window") == true
@@ -224,18 +168,33 @@ struct HuggingFaceConfiguration {
                 throw .unsupported("\(file): the sliding window of \(family.name) is not supported")
             }
             return nil
-        case .everywhere: return try optionalSize("sliding_window").map { SlidingWindow(size: $0) }
+        case .everywhere:
+            let usual = object["sliding_window"] == nil ? family.defaults.slidingWindow : nil
+            return (try optionalSize("sliding_window") ?? usual).map { SlidingWindow(size: $0) }
+        case .patterned(let fullEach):
+            let usual = object["sliding_window"] == nil ? family.defaults.slidingWindow : nil
+            guard let size = try optionalSize("sliding_window") ?? usual else { return nil }
+            let pattern = try optionalSize("sliding_window_pattern") ?? fullEach
+            let full =
+                try fullLayers(layerCount: layerCount) ?? (0..<layerCount).filter { ($0 + 1).isMultiple(of: pattern) }
+            return full.count < layerCount ? SlidingWindow(size: size, fullLayers: full) : nil
         case .switched:
             guard isSwitchedOn, let size = try optionalSize("sliding_window") else { return nil }
-            if let types = object["layer_types"]?.array?.map(\.string) {
-                guard let first = types.firstIndex(of: "sliding_attention") else { return nil }
-                guard types[first...].allSatisfy({ $0 == "sliding_attention" }) else {
-                    throw .unsupported("\(file): full and sliding layers alternate, which \(family.name) does not do")
-                }
-                return SlidingWindow(size: size, firstLayer: first)
-            }
-            let first = object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer
-            return first < layerCount ? SlidingWindow(size: size, firstLayer: max(0, first)) : nil
+            let first = min(layerCount, max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer))
+            let full = try fullLayers(layerCount: layerCount) ?? Array(0..<first)
+            return full.count < layerCount ? SlidingWindow(size: size, fullLayers: full) : nil
         }
+    }
+
+    /// The layers that `layer_types` says see everything; nil where it is absent.
+    private func fullLayers(layerCount: Int) throws(RecastError) -> [Int]? {
+        guard let types = object["layer_types"], !types.isNull else { return nil }
+        let names = types.array?.map { $0.string ?? "" } ?? []
+        let known = ["full_attention", "sliding_attention"]
+        guard names.count == layerCount, names.allSatisfy(known.contains) else {
+            throw failure(
+                "\"layer_types\" does not say of each of \(layerCount) layers whether it is \(known[0]) or \(known[1])")
+        }
+        return names.indices.filter { names[$0] == known[0] }
     }
 }

@@ -29,6 +29,27 @@ extension HuggingFaceConfiguration {
         return fresh(draft)
     }
 
+    /// What a family's configuration can say of a model: where the original one is of the family and still true,
+    /// everything; else whatever is read again of what would be written.
+    ///
+    /// - Throws: what is wrong with the model for such a family.
+    static func said(
+        of configuration: ModelConfiguration, by family: Family, original: JSON.Object?, ropeScaling: JSON.Object?
+    ) throws(RecastError) -> ModelConfiguration {
+        let file = "the config.json of \(family.name)"
+        for candidate in [original, original?[sourceKey]?.object] {
+            guard let candidate, (try? Family.of(candidate, file: file).name) == family.name,
+                let said = try? HuggingFaceConfiguration(object: candidate, file: file).configuration(of: family),
+                said.isEquivalent(to: configuration)
+            else { continue }
+            return configuration
+        }
+        let draft = Draft(
+            family: family, configuration: configuration, isTied: false, biases: [], dtype: .f32, original: nil,
+            ropeScaling: ropeScaling)
+        return try HuggingFaceConfiguration(object: fresh(draft), file: file).configuration(of: family)
+    }
+
     /// Whether a configuration says just what the draft says.
     private static func isTrue(_ object: JSON.Object, of draft: Draft) -> Bool {
         let reader = HuggingFaceConfiguration(object: object, file: "config.json")
@@ -95,12 +116,19 @@ extension HuggingFaceConfiguration {
         }
         switch draft.family.slidingWindow {
         case .none: break
+        case .patterned:
+            let types = (0..<configuration.layerCount).map { layer in
+                configuration.slidingWindow?.limits(layer: layer) ?? false ? "sliding_attention" : "full_attention"
+            }
+            object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
+            object["layer_types"] = .array(types.map(JSON.string))
         case .everywhere: object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
         case .refused: object["use_sliding_window"] = false
         case .switched:
             object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)
             object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
-            object["max_window_layers"] = .int(configuration.slidingWindow?.firstLayer ?? configuration.layerCount)
+            let count = configuration.layerCount
+            object["max_window_layers"] = .int(configuration.slidingWindow?.onset(layerCount: count) ?? count)
         }
         object["attention_dropout"] = draft.original?["attention_dropout"] ?? .double(0)
         object["tie_word_embeddings"] = .bool(draft.isTied)
@@ -108,8 +136,10 @@ extension HuggingFaceConfiguration {
         object["eos_token_id"] = tokens(configuration.eosTokens)
         object["pad_token_id"] = configuration.paddingToken.map(JSON.int) ?? .null
         (object["rope_theta"], object["rope_scaling"], object["rope_parameters"]) = rope(draft)
+        if let share = object["rope_parameters"]?["partial_rotary_factor"] { object["partial_rotary_factor"] = share }
         object["torch_dtype"] = .string(draft.dtype.torchName)
         object["dtype"] = .string(draft.dtype.torchName)
+        draft.family.writes(configuration, &object)
         if var original = draft.original {
             original[sourceKey] = nil
             object[sourceKey] = .object(draft.original?[sourceKey]?.object ?? original)
@@ -123,7 +153,16 @@ extension HuggingFaceConfiguration {
 
     /// The same in both dialects: `rope_theta` and `rope_scaling` of transformers 4, `rope_parameters` of 5.
     private static func rope(_ draft: Draft) -> (theta: JSON, scaling: JSON, parameters: JSON) {
-        let rope = draft.configuration.rope
+        let configuration = draft.configuration
+        var rope = configuration.rope
+        var share: JSON?
+        if draft.family.partialRotary != nil {
+            share = .double(Double(rope.dimensions) / Double(configuration.headDimension))
+        } else if configuration.latentAttention == nil,
+            let (spread, _) = rope.spread(over: configuration.headDimension, contextLength: configuration.contextLength)
+        {
+            rope = spread
+        }
         let theta = JSON.double(rope.theta)
         var scaling = JSON.Object()
         switch rope.scaling {
@@ -141,21 +180,33 @@ extension HuggingFaceConfiguration {
             scaling["beta_fast"] = .double(yarn.betaFast)
             scaling["beta_slow"] = .double(yarn.betaSlow)
             scaling["factor"] = .double(yarn.factor)
+            if let factor = yarn.statedAttentionFactor { scaling["attention_factor"] = .double(factor) }
             if yarn.mscaleAllDimensions != 0 {
                 scaling["mscale"] = .double(yarn.mscale)
                 scaling["mscale_all_dim"] = .double(yarn.mscaleAllDimensions)
             }
             scaling["original_max_position_embeddings"] = .int(yarn.originalContext)
             scaling["rope_type"] = "yarn"
+        case .dynamic(let factor, _):
+            scaling["factor"] = .double(factor)
+            scaling["rope_type"] = "dynamic"
+        case .longrope(let longrope):
+            scaling["rope_type"] = "longrope"
+            scaling["short_factor"] = .array(longrope.short.map(JSON.double))
+            scaling["long_factor"] = .array(longrope.long.map(JSON.double))
+            scaling["factor"] = .double(Double(configuration.contextLength) / Double(longrope.originalContext))
+            scaling["attention_factor"] = .double(longrope.attentionFactor)
+            scaling["original_max_position_embeddings"] = .int(longrope.originalContext)
         case .yarn, .other:
             scaling = draft.ropeScaling ?? JSON.Object()
             scaling["rope_theta"] = nil
             scaling["type"] = nil
-            scaling["rope_type"] = .string(rope.scaling.typeName)
+            scaling["rope_type"] = .string(rope.scaling.name)
         }
         var parameters = scaling
         if rope.scaling == .none { parameters["rope_type"] = "default" }
         parameters["rope_theta"] = theta
+        if let share { parameters["partial_rotary_factor"] = share }
         return (theta, rope.scaling == .none ? .null : .object(scaling), .object(parameters))
     }
 }
@@ -176,14 +227,14 @@ extension ModelConfiguration {
     }
 }
 
-extension Rope.Scaling {
-    /// The name that transformers gives a scaling, where it is only carried along.
-    fileprivate var typeName: String {
-        switch self {
-        case .other(let type): type
-        case .yarn: "yarn"
-        default: "default"
-        }
+extension JSON.Object {
+    /// Only some of the members.
+    mutating func keep(only keys: [String]) {
+        self = JSON.Object(uniqueMembers: members.filter { keys.contains($0.key) })
+    }
+
+    mutating func drop(_ keys: [String]) {
+        self = JSON.Object(uniqueMembers: members.filter { !keys.contains($0.key) })
     }
 }
 

@@ -13,6 +13,20 @@ public struct Family: Sendable {
     public let defaults: Defaults
     /// How the configuration speaks of experts; nil for families without.
     public let experts: ExpertKeys?
+    /// Keys that the family has its own names for, read as if they had the usual ones.
+    public let spellings: [(theirs: String, usual: String)]
+    /// What an absent `partial_rotary_factor` means; nil for a family that does not look at it.
+    public let partialRotary: Double?
+    let recognizes: Recognizing
+    let reads: Reading
+    let writes: Writing
+
+    /// Whether a configuration with one of the architectures is of this family.
+    typealias Recognizing = @Sendable (JSON.Object) -> Bool
+    /// Adds to a configuration what the usual keys do not say.
+    typealias Reading = @Sendable (HuggingFaceConfiguration, inout ModelConfiguration) throws(RecastError) -> Void
+    /// Adds the family's own keys to a `config.json` with the usual ones.
+    typealias Writing = @Sendable (ModelConfiguration, inout JSON.Object) -> Void
 
     /// How the configuration says that layers see only the most recent tokens.
     public enum SlidingWindowKeys: Sendable, Hashable {
@@ -21,6 +35,8 @@ public struct Family: Sendable {
         case switched
         /// All layers, where `sliding_window` is no null.
         case everywhere
+        /// All but each so many-th layer; `layer_types` may say it otherwise.
+        case patterned(fullEach: Int)
         /// In a way that is not supported: `use_sliding_window` must not be true.
         case refused
     }
@@ -34,15 +50,25 @@ public struct Family: Sendable {
         public var headDimension: Int?
         /// The first layer with a sliding window, where there is one.
         public var firstSlidingLayer: Int
+        /// nil: no window where `sliding_window` is absent.
+        public var slidingWindow: Int?
+        public var normEpsilon: Double
+        public var activation: String
+        public var theta: Double
 
         public init(
             contextLength: Int = 2048, keyValueHeadCount: Int? = nil, headDimension: Int? = nil,
-            firstSlidingLayer: Int = 0
+            firstSlidingLayer: Int = 0, slidingWindow: Int? = nil, normEpsilon: Double = 1e-6,
+            activation: String = "silu", theta: Double = 10_000
         ) {
             self.contextLength = contextLength
             self.keyValueHeadCount = keyValueHeadCount
             self.headDimension = headDimension
             self.firstSlidingLayer = firstSlidingLayer
+            self.slidingWindow = slidingWindow
+            self.normEpsilon = normEpsilon
+            self.activation = activation
+            self.theta = theta
         }
     }
 
@@ -58,10 +84,12 @@ public struct Family: Sendable {
         public var presence: Presence
     }
 
-    public init(
-        _ name: String, architectures: [String], modelType: String, biases: [BiasGroup], tiesByDefault: Bool = false,
-        slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(), experts: ExpertKeys? = nil,
-        @RowBuilder rows: () -> [Row]
+    init(
+        _ name: String, architectures: [String], modelType: String, biases: [BiasGroup] = [],
+        tiesByDefault: Bool = false, slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(),
+        experts: ExpertKeys? = nil, spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil,
+        recognizes: @escaping Recognizing = { _ in true }, reads: @escaping Reading = { _, _ in },
+        writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
         self.architectures = architectures
@@ -71,12 +99,17 @@ public struct Family: Sendable {
         self.slidingWindow = slidingWindow
         self.defaults = defaults
         self.experts = experts
+        self.spellings = spellings
+        self.partialRotary = partialRotary
+        self.recognizes = recognizes
+        self.reads = reads
+        self.writes = writes
         table = MappingTable(rows())
     }
 }
 
 extension Family {
-    /// Whether each query and key head is normalised before it turns.
+    /// Whether queries and keys are normalised before they turn.
     public var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 
     /// Whether keys and values are made of few numbers a token.
@@ -85,13 +118,17 @@ extension Family {
 
 @resultBuilder
 public enum RowBuilder {
-    public static func buildBlock(_ rows: Row...) -> [Row] { rows }
+    public static func buildExpression(_ row: Row) -> [Row] { [row] }
+    public static func buildExpression(_ rows: [Row]) -> [Row] { rows }
+    public static func buildBlock(_ rows: [Row]...) -> [Row] { Array(rows.joined()) }
 }
 
 extension Family {
     /// Every family that is known. A new one is a file of its own and a place in this list.
     public static let all: [Family] = [
-        .llama, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .mixtral, .deepSeekV2, .deepSeekV3,
+        .llama, .yi, .mistral, .mixtral, .qwen1, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeekV2, .deepSeekV3,
+        .baichuan2, .baichuan, .internLM1, .internLM2, .internLM3, .chatGLM, .glm, .glm4, .phi3, .gemma, .gemma2,
+        .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS, .ernie45, .helium,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {
@@ -107,13 +144,23 @@ extension Family {
         let architecture = configuration["architectures"]?.array?.first?.string
         let modelType = configuration["model_type"]?.string
         if let architecture {
-            if let family = all.first(where: { $0.architectures.contains(architecture) }) { return family }
-        } else if let family = all.first(where: { $0.modelType == modelType }) {
+            if let family = all.first(where: {
+                $0.architectures.contains(architecture) && $0.recognizes(configuration)
+            }) {
+                return family
+            }
+        } else if let family = all.first(where: { $0.modelType == modelType && $0.recognizes(configuration) }) {
             return family
         }
         let given = architecture ?? modelType ?? ""
         guard !given.isEmpty else {
             throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
+        }
+        if let stranger = Stranger.all.first(where: { $0.architectures.contains(given) }) {
+            throw RecastError(
+                .unsupported,
+                "\(given) is not supported: \(stranger.difference); the nearest family is \(stranger.nearest)",
+                trail: [file])
         }
         let known = all.flatMap(\.architectures)
         let nearest = NearestName.of(given, among: known).map { "; the nearest is \($0)" } ?? ""

@@ -1,24 +1,36 @@
 /// A graph in the layout of a Hugging Face family.
 struct HuggingFaceLowering {
     let family: Family
+    /// The original `config.json`, of whatever family, if there was one.
+    var original: JSON.Object?
 
     struct Outcome {
+        /// What the target will compute.
+        var configuration: ModelConfiguration
         var tensors: [NamedTensor] = []
         /// Where each tensor comes from in the graph.
         var slots: [Slot] = []
         var biases: Set<Role> = []
+        var isTied = false
+        /// The types of weights before they were computed with.
+        var types: [Slot: DType] = [:]
         var notes: [String] = []
+        var warnings: [String] = []
         var evidence: [Evidence] = []
     }
 
-    /// - Parameter isZero: looks whether a bias that the family cannot store is zero everywhere.
+    /// - Parameters:
+    ///   - isZero: looks whether a bias that the family cannot store is zero everywhere.
+    ///   - hasUnitRows: looks whether each row of the head has the length one.
     /// - Throws: `unsupported` with the reason where the family cannot say what the graph says.
     func lower(
-        _ graph: Graph, isZero: (LazyTensor) throws(RecastError) -> Bool
+        _ graph: Graph, isZero: (LazyTensor) throws(RecastError) -> Bool,
+        hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Outcome {
-        try checkRepresentable(graph.configuration)
-        var outcome = Outcome()
-        let graph = try fitted(graph, &outcome, isZero: isZero)
+        var outcome = Outcome(configuration: graph.configuration)
+        let graph = try withBiases(fitted(graph, &outcome, hasUnitRows: hasUnitRows), &outcome, isZero: isZero)
+        outcome.configuration = graph.configuration
+        outcome.isTied = graph.isTied
         for row in family.table.rows {
             let layers = row.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
             for layer in layers {
@@ -27,10 +39,14 @@ struct HuggingFaceLowering {
                         let slots = row.roles.map { Slot($0, layer: layer, expert: expert, part) }
                         let tensors = slots.compactMap { graph[$0] }
                         guard tensors.count == row.roles.count else { continue }
+                        let types = zip(slots, tensors).map { outcome.types[$0] ?? $1.dtype }
+                        if slots.contains(where: { outcome.types[$0] != nil }), types.allSatisfy({ $0 == types[0] }) {
+                            outcome.types[slots[0]] = types[0]
+                        }
                         outcome.tensors.append(
                             NamedTensor(
                                 row.name(layer: layer, expert: expert, part),
-                                row.layout.fuse(tensors, graph.configuration)))
+                                row.fuse(tensors, graph.configuration)))
                         outcome.slots.append(slots[0])
                     }
                 }
@@ -39,40 +55,42 @@ struct HuggingFaceLowering {
         return outcome
     }
 
-    private func checkRepresentable(_ configuration: ModelConfiguration) throws(RecastError) {
-        if let window = configuration.slidingWindow, !family.slidingWindow.canSay(window) {
-            throw .unsupported(
-                "from layer \(window.firstLayer) on this model attends only to the last \(window.size) tokens; "
-                    + "\(family.architectures[0]) cannot say so")
+    /// The graph as this family can say it.
+    private func fitted(
+        _ graph: Graph, _ outcome: inout Outcome, hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
+    ) throws(RecastError) -> Graph {
+        let configuration = graph.configuration
+        try checkSayable(configuration)
+        let said = try HuggingFaceConfiguration.said(
+            of: graph.configuration(for: family), by: family, original: original,
+            ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
+        var graph = graph
+        if said.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head, try hasUnitRows(head)
+        {
+            // Normalising again changes nothing.
+            graph.configuration.normalizesOutputHead = true
+            outcome.notes.append("the rows of the head have length one, as \(family.name) makes them")
+            outcome.evidence.append(
+                Evidence(question: "have the rows of the head length one?", answer: "yes", byteCount: head.byteCount))
         }
-        // It depends on the token, so no weight can stand for it.
-        if configuration.normalizesHeads, !family.normalizesHeads {
-            throw .unsupported(
-                "\(configuration.family) normalises every query and key head (q_norm, k_norm); \(family.architectures[0]) "
-                    + "has no such step, and it cannot be folded into weights")
+        let fitting = try Fitting(graph, to: family.architectures[0], saying: said)
+        outcome.types = fitting.types
+        outcome.notes += fitting.notes
+        outcome.warnings += fitting.warnings
+        graph = fitting.graph
+        graph.configuration.family = family.name
+        return graph
+    }
+
+    /// What no configuration can say, with better words than its reader has.
+    private func checkSayable(_ configuration: ModelConfiguration) throws(RecastError) {
+        if family.hasLatentAttention, configuration.latentAttention == nil {
+            throw .unsupported("\(family.architectures[0]) has latent attention, which this model has not")
         }
-        if family.normalizesHeads, !configuration.normalizesHeads {
-            throw .unsupported(
-                "\(family.architectures[0]) normalises every query and key head (q_norm, k_norm), which this model does not"
-            )
+        if let experts = configuration.experts, let obstacle = family.experts?.obstacle(experts) {
+            throw .unsupported("\(family.architectures[0]) \(obstacle)")
         }
-        if (configuration.latentAttention != nil) != family.hasLatentAttention {
-            throw .unsupported(
-                family.hasLatentAttention
-                    ? "\(family.architectures[0]) has latent attention, which this model has not"
-                    : "\(configuration.family) makes keys and values of few numbers a token (latent attention); "
-                        + "\(family.architectures[0]) does not")
-        }
-        if let experts = configuration.experts {
-            guard let keys = family.experts else {
-                throw .unsupported(
-                    "\(configuration.family) picks \(experts.usedCount) of \(experts.count) experts for each token; "
-                        + "\(family.architectures[0]) has no experts")
-            }
-            if let obstacle = keys.obstacle(experts) {
-                throw .unsupported("\(family.architectures[0]) \(obstacle)")
-            }
-        } else if family.experts != nil {
+        if family.experts != nil, configuration.experts == nil {
             throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
         }
         if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isSayable {
@@ -88,17 +106,17 @@ struct HuggingFaceLowering {
     }
 
     /// The graph with the biases that the family's layers have, neither more nor fewer.
-    private func fitted(
+    private func withBiases(
         _ graph: Graph, _ outcome: inout Outcome, isZero: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Graph {
         var graph = graph
         for group in family.biasGroups {
-            let isNeeded = group.presence == .always || graph.hasBias(group.roles)
-            guard isNeeded else { continue }
+            guard try isNeeded(group, graph, isZero: isZero) else { continue }
             outcome.biases.formUnion(group.roles)
             var added = 0
-            for layer in 0..<graph.configuration.layerCount {
-                for role in group.roles where graph[role, layer: layer, part: .bias] == nil {
+            for role in group.roles {
+                let layers = role.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
+                for layer in layers where graph[role, layer: layer, part: .bias] == nil {
                     let like = group.roles.compactMap { graph[$0, layer: layer, part: .bias]?.dtype }.first
                     let dtype = like ?? graph[role, layer: layer]?.dtype ?? .f32
                     graph[Slot(role, layer: layer, .bias)] = .zeros(
@@ -111,6 +129,17 @@ struct HuggingFaceLowering {
         }
         try dropZeroBiases(&graph, &outcome, isZero: isZero)
         return graph
+    }
+
+    /// Whether there are biases of a group; some of them that are zero everywhere, and others missing, are none.
+    private func isNeeded(
+        _ group: Family.BiasGroup, _ graph: Graph, isZero: (LazyTensor) throws(RecastError) -> Bool
+    ) throws(RecastError) -> Bool {
+        if group.presence == .always { return true }
+        let present = graph.entries.filter { $0.slot.part == .bias && group.roles.contains($0.slot.role) }
+        if Set(present.map(\.slot.role)) == Set(group.roles) { return true }
+        for entry in present where try !isZero(entry.tensor) { return true }
+        return false
     }
 
     private func dropZeroBiases(
@@ -131,16 +160,6 @@ struct HuggingFaceLowering {
             Evidence(
                 question: "are the biases that \(family.name) cannot store zero?", answer: "yes, all \(foreign.count)",
                 byteCount: foreign.reduce(0) { $0 + $1.tensor.byteCount }))
-    }
-}
-
-extension Family.SlidingWindowKeys {
-    func canSay(_ window: SlidingWindow) -> Bool {
-        switch self {
-        case .none, .refused: false
-        case .switched: true
-        case .everywhere: window.firstLayer == 0
-        }
     }
 }
 

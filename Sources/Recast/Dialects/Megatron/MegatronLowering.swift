@@ -65,7 +65,7 @@ struct MegatronLowering {
             let stored = Set(entries.map(\.tensor.dtype))
             let isPlain = stored.count == 1 && !entries[0].tensor.isQuantized
             let parts = isPlain ? entries.map(\.tensor) : entries.map { $0.tensor.converted(to: common) }
-            var tensor = row.layout.fuse(parts, configuration)
+            var tensor = row.fuse(parts, configuration)
             if slot.role == .tokenEmbedding || slot.role == .outputHead, tensor.rowCount < vocabularyRows {
                 let rows = vocabularyRows - tensor.rowCount
                 tensor = .stacked([tensor, .zeros(tensor.dtype, [rows, tensor.columnCount])])

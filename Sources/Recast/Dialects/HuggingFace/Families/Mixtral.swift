@@ -4,7 +4,7 @@ extension Family {
     static let mixtral = Family(
         "mixtral", architectures: ["MixtralForCausalLM"], modelType: "mixtral", biases: [],
         slidingWindow: .everywhere,
-        defaults: Defaults(contextLength: 131072, keyValueHeadCount: 8),
+        defaults: Defaults(contextLength: 131072, keyValueHeadCount: 8, normEpsilon: 1e-5, theta: 1_000_000),
         experts: ExpertKeys(
             count: ["num_local_experts"], feedForwardSize: "intermediate_size", normalization: .always,
             denseLayers: .none, defaultCount: 8, defaultUsedCount: 2)

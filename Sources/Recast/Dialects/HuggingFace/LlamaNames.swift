@@ -1,0 +1,20 @@
+extension Row {
+    /// The names of llama's tensors, which many families have taken over; each has the biases its own groups name.
+    // swift-format-ignore
+    static func llamaNames(pairs: RotaryPairs = .halves) -> [Row] {
+        [
+            Row(.tokenEmbedding,  "model.embed_tokens.weight"),
+            Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight"),
+            Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}", pairs: pairs),
+            Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", pairs: pairs),
+            Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}"),
+            Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.{weight,bias}"),
+            Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight"),
+            Row(.gate,            "model.layers.{layer}.mlp.gate_proj.{weight,bias}"),
+            Row(.up,              "model.layers.{layer}.mlp.up_proj.{weight,bias}"),
+            Row(.down,            "model.layers.{layer}.mlp.down_proj.{weight,bias}"),
+            Row(.outputNorm,      "model.norm.weight"),
+            Row(.outputHead,      "lm_head.weight"),
+        ]
+    }
+}

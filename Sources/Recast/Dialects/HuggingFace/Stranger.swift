@@ -1,0 +1,33 @@
+/// An architecture that is known not to be one of the families, and why. Source: Specs/families.md §3.
+struct Stranger: Sendable {
+    let architectures: [String]
+    /// The family it is most like.
+    let nearest: String
+    let difference: String
+
+    // swift-format-ignore
+    static let all: [Stranger] = [
+        Stranger(architectures: ["ChatGLMForConditionalGenerationV1", "GLMForConditionalGeneration"], nearest: "chatglm",
+                 difference: "its positions have two dimensions and its mask has a prefix"),
+        Stranger(architectures: ["PhiForCausalLM", "PhiMoEForCausalLM", "Phi3SmallForCausalLM"], nearest: "phi3",
+                 difference: "it adds attention and feed-forward in parallel, attends in blocks, or has experts of its own kind"),
+        Stranger(architectures: ["FalconForCausalLM", "GPTNeoXForCausalLM", "CohereForCausalLM", "Cohere2ForCausalLM"],
+                 nearest: "stablelm", difference: "it adds attention and feed-forward in parallel"),
+        Stranger(architectures: ["GPT2LMHeadModel", "BloomForCausalLM", "MptForCausalLM", "OPTForCausalLM"], nearest: "llama",
+                 difference: "its positions are learned or biases, and its feed-forward has no gate"),
+        Stranger(architectures: ["MiniCPM3ForCausalLM"], nearest: "minicpm", difference: "it has latent attention of its own kind"),
+        Stranger(architectures: ["Exaone4ForCausalLM"], nearest: "exaone", difference: "it normalises heads and branches"),
+        Stranger(architectures: ["OrionForCausalLM"], nearest: "llama", difference: "its norms subtract means and have biases"),
+        Stranger(architectures: ["GptOssForCausalLM"], nearest: "mixtral",
+                 difference: "its attention has sinks, and its experts biases and limits"),
+        Stranger(architectures: ["Llama4ForCausalLM", "Llama4ForConditionalGeneration"], nearest: "llama",
+                 difference: "it attends in chunks and scales queries by position"),
+        Stranger(architectures: ["Qwen3NextForCausalLM", "MambaForCausalLM", "Mamba2ForCausalLM", "JambaForCausalLM",
+                                 "RwkvForCausalLM", "Rwkv6ForCausalLM"], nearest: "qwen3",
+                 difference: "it has layers with a state instead of attention"),
+        Stranger(architectures: ["GraniteMoeForCausalLM", "GraniteMoeHybridForCausalLM"], nearest: "granite",
+                 difference: "it has experts of its own kind"),
+        Stranger(architectures: ["Olmo3ForCausalLM", "OlmoeForCausalLM"], nearest: "olmo2",
+                 difference: "it has sliding windows with positions of their own, or experts"),
+    ]
+}

@@ -1,0 +1,49 @@
+/// Which rows of a query or key head turn together, where a stored tensor has them.
+public enum RotaryPairs: Sendable, Hashable {
+    /// `j` and `j + r/2` of the first `r` rows, as the graph has them.
+    case halves
+    /// `2j` and `2j + 1` of the first `r` rows.
+    case neighbours
+    /// `j` and `j + D/2` of all `D` rows, so that of heads that turn in part, what rests lies behind each half.
+    case halvesOfHead
+
+    /// Rows of heads as the graph has them, from those that are stored.
+    func canonical(_ stored: LazyTensor, _ configuration: ModelConfiguration) -> LazyTensor {
+        switch self {
+        case .halves: stored
+        case .neighbours: stored.gathered(neighbours(of: stored, configuration).inverse)
+        case .halvesOfHead: Self.rearranged(stored, configuration, fromStored: true)
+        }
+    }
+
+    /// The opposite of `canonical`.
+    func stored(_ canonical: LazyTensor, _ configuration: ModelConfiguration) -> LazyTensor {
+        switch self {
+        case .halves: canonical
+        case .neighbours: canonical.gathered(neighbours(of: canonical, configuration))
+        case .halvesOfHead: Self.rearranged(canonical, configuration, fromStored: false)
+        }
+    }
+
+    private func neighbours(of tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {
+        let dimension = configuration.headDimension
+        return .rotaryNeighbours(
+            heads: tensor.rowCount / dimension, headDimension: dimension, turning: configuration.rope.dimensions)
+    }
+
+    /// A head of the graph is `[a b c d]`: the halves of what turns, and the halves of what rests. Stored, it is
+    /// `[a c b d]`.
+    private static func rearranged(
+        _ tensor: LazyTensor, _ configuration: ModelConfiguration, fromStored: Bool
+    ) -> LazyTensor {
+        let (dimension, turning) = (configuration.headDimension, configuration.rope.dimensions / 2)
+        let resting = dimension / 2 - turning
+        guard resting > 0 else { return tensor }
+        let sizes = fromStored ? [turning, resting, turning, resting] : [turning, turning, resting, resting]
+        let starts = sizes.indices.map { sizes[..<$0].reduce(0, +) }
+        return .stacked(
+            stride(from: 0, to: tensor.rowCount, by: dimension).flatMap { head in
+                [0, 2, 1, 3].map { tensor.rows(head + starts[$0]..<head + starts[$0] + sizes[$0]) }
+            })
+    }
+}

@@ -1,0 +1,54 @@
+/// What a model normalises, and how.
+public struct Norms: Sendable, Hashable, Codable {
+    public enum Kind: String, Sendable, Hashable, Codable {
+        /// `x / sqrt(mean(x²) + ε)`
+        case rms
+        /// `(x - mean(x)) / sqrt(variance(x) + ε)`
+        case layer
+    }
+
+    /// How queries and keys are normalised before they turn.
+    public enum Heads: String, Sendable, Hashable, Codable {
+        case none
+        /// Each head by itself.
+        case each
+        /// All heads of a token as one vector.
+        case together
+    }
+
+    public var kind = Kind.rms
+    /// Whether what is normalised is multiplied by a weight (not so in OLMo 1).
+    public var hasWeights = true
+    /// Added to weights before they multiply (Gemma's 1).
+    public var offset = 0.0
+    /// Whether what goes into attention and feed-forward is normalised.
+    public var beforeBranches = true
+    /// Whether what comes out of them is normalised before it is added to the hidden state.
+    public var afterBranches = false
+    public var heads = Heads.none
+
+    public init() {}
+}
+
+/// What numbers are multiplied by on their way through a model, besides weights.
+public struct Multipliers: Sendable, Hashable, Codable {
+    /// What comes out of the embedding.
+    public var embedding = 1.0
+    /// What comes out of attention and feed-forward, before it is added to the hidden state.
+    public var branches = 1.0
+    /// The products of queries and keys; nil for the usual `1 / sqrt(headDimension)`.
+    public var attention: Double?
+    /// What logits are divided by.
+    public var logitDivisor = 1.0
+
+    public init() {}
+}
+
+/// `cap · tanh(x / cap)` in place of `x`; nil where there is none.
+public struct SoftCaps: Sendable, Hashable, Codable {
+    /// The products of queries and keys, after scaling.
+    public var attention: Double?
+    public var logits: Double?
+
+    public init() {}
+}

@@ -1,0 +1,68 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+extension Rope {
+    /// How the pairs of a head turn in one text.
+    public struct Turning: Sendable, Hashable {
+        /// In radians a position, for each pair.
+        public var frequencies: [Double]
+        /// What cosines and sines are multiplied by.
+        public var attentionFactor: Double
+    }
+
+    /// How pairs turn in a text of so many tokens; nil for a scaling of an unknown type.
+    ///
+    /// Source: transformers 5.23, `modeling_rope_utils.py`.
+    public func turning(in length: Int) -> Turning? {
+        if let factors = frequencyFactors { return Turning(divided(by: factors)) }
+        switch scaling {
+        case .dynamic(let factor, let context):
+            let excess = factor * Double(max(length, context)) / Double(context) - (factor - 1)
+            var slower = Rope(theta: theta, dimensions: dimensions)
+            // A single pair turns by one radian whatever the base.
+            if dimensions > 2 { slower.theta *= pow(excess, Double(dimensions) / Double(dimensions - 2)) }
+            return Turning(slower.baseFrequencies)
+        case .longrope(let longrope):
+            let factors = length > longrope.originalContext ? longrope.long : longrope.short
+            return Turning(divided(by: factors), attentionFactor: longrope.attentionFactor)
+        case .yarn(let yarn):
+            let shares = interpolatedShares(yarn)
+            let frequencies = zip(baseFrequencies, shares).map { $0 / yarn.factor * $1 + $0 * (1 - $1) }
+            return Turning(frequencies, attentionFactor: yarn.attentionFactor)
+        case .none, .linear, .llama3, .factors, .other: return nil
+        }
+    }
+
+    private func divided(by factors: [Double]) -> [Double] { zip(baseFrequencies, factors).map(/) }
+
+    /// How much of each pair turns more slowly by the factor of yarn: nothing of the fastest pairs, all of the slowest.
+    private func interpolatedShares(_ yarn: Yarn) -> [Double] {
+        func pair(turning times: Double) -> Double {
+            Double(dimensions) * log(Double(yarn.originalContext) / (times * 2 * .pi)) / (2 * log(theta))
+        }
+        let low = max(pair(turning: yarn.betaFast).rounded(.down), 0)
+        var high = min(pair(turning: yarn.betaSlow).rounded(.up), Double(dimensions - 1))
+        if low == high { high += 0.001 }
+        return (0..<pairCount).map { min(max((Double($0) - low) / (high - low), 0), 1) }
+    }
+}
+
+extension Rope.Turning {
+    fileprivate init(_ frequencies: [Double], attentionFactor: Double = 1) {
+        self.frequencies = frequencies
+        self.attentionFactor = attentionFactor
+    }
+}
+
+extension Rope.Yarn {
+    /// What cosines and sines are multiplied by.
+    public var attentionFactor: Double {
+        statedAttentionFactor ?? sharpening(by: mscale) / sharpening(by: mscaleAllDimensions)
+    }
+
+    /// How much sharper attention is made: a number that latent attention takes the square of.
+    public func sharpening(by mscale: Double) -> Double { factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1 }
+}

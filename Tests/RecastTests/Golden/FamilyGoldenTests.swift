@@ -1,0 +1,160 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// Every family's own layout and llama's, against what transformers and the vendors' programs say is the same model.
+@Suite(.enabled(if: Fixtures.hasGolden)) struct FamilyGoldenTests {
+    static var names: [String] {
+        guard Fixtures.hasGolden else { return [] }
+        let names = (try? POSIX.names(in: Fixtures.golden("families"))) ?? []
+        return names.filter { POSIX.exists(Fixtures.golden("families/\($0)/reference.json")) }.sorted()
+    }
+
+    /// What the reference says of a llama layout.
+    struct Verdict {
+        var isRepresentable: Bool
+        var isRounded: Bool
+        var reason: String
+
+        init(_ name: String) throws {
+            let path = Fixtures.golden("families/\(name)/reference.json")
+            let llama = try JSON(parsing: FileSource.contents(of: path), file: path)["llama"]
+            // "only for sequences no longer than the window" is a condition that conversion says and keeps going.
+            isRepresentable = llama?["representable"]?.bool != false
+            isRounded = llama?["exactness"]?.string == "rounded"
+            reason = llama?["reason"]?.string ?? ""
+        }
+    }
+
+    @Test func namesAreThere() { #expect(Self.names.count >= 32) }
+
+    @Test(arguments: names)
+    func ownLayoutIsKept(name: String) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/\(name)")
+        let report = try convert(path, to: directory.file("copy"), family: nil)
+        #expect(report.exactness == .bit)
+        #expect(try contents(directory.file("copy")) == contents(path))
+        let configuration = try #require(Checkpoint(path: directory.file("copy")).huggingFaceFiles?.configuration)
+        for member in try #require(Checkpoint(path: path).huggingFaceFiles?.configuration).members {
+            #expect(configuration[member.key] == member.value, "\(member.key)")
+        }
+    }
+
+    @Test(arguments: names)
+    func llamaLayoutIsTheReferences(name: String) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/\(name)")
+        let verdict = try Verdict(name)
+        guard verdict.isRepresentable else {
+            let error = #expect(throws: RecastError.self) {
+                try convert(path, to: directory.file("llama"), family: "llama")
+            }
+            #expect(error?.code == .unsupported)
+            for (word, mine) in Self.words where verdict.reason.contains(word) {
+                #expect(error?.message.contains(mine) == true, "\(mine): \(error?.message ?? "")")
+            }
+            return
+        }
+        let report = try convert(
+            path, to: directory.file("llama"), family: "llama", dtype: verdict.isRounded ? .f32 : nil)
+        #expect(report.exactness == (verdict.isRounded ? .rounded : .bit))
+        if verdict.isRounded {
+            try expectClose(directory.file("llama"), path + "/llama", tolerance: 5e-7)
+        } else {
+            #expect(try contents(directory.file("llama")) == contents(path + "/llama"))
+        }
+        // Every number that decides what is computed.
+        var mine = try configuration(directory.file("llama"))
+        let theirs = try configuration(path + "/llama")
+        #expect(mine.rope.isEquivalent(to: theirs.rope, upTo: theirs.contextLength))
+        mine.rope = theirs.rope
+        #expect(mine == theirs)
+    }
+
+    /// From the reference's llama layout, which knows nothing of where it came from, and from our own.
+    @Test(arguments: names)
+    func llamaLayoutGoesBack(name: String) throws {
+        let path = Fixtures.golden("families/\(name)")
+        let verdict = try Verdict(name)
+        guard verdict.isRepresentable, !verdict.isRounded else { return }
+        let directory = TemporaryDirectory()
+        let family = try Model(Checkpoint(path: path)).graph.configuration.family
+        try convert(path, to: directory.file("llama"), family: "llama")
+        for source in [path + "/llama", directory.file("llama")] {
+            let back = directory.file("back-\(source.hasPrefix(path))")
+            try convert(source, to: back, family: family)
+            #expect(try contents(back) == contents(path))
+            let mine = try Model(Checkpoint(path: back)).graph.configuration
+            let original = try Model(Checkpoint(path: path)).graph.configuration
+            #expect(mine.rope.isEquivalent(to: original.rope, upTo: original.contextLength))
+            #expect(mine.multipliers == original.multipliers && mine.norms == original.norms)
+        }
+    }
+
+    /// A head whose rows have been divided by their length may be divided again.
+    @Test func normalizedHeadGoesBack() throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/baichuan2_7b")
+        try convert(path + "/llama", to: directory.file("back"), family: "baichuan2", dtype: .f32)
+        let back = try values(directory.file("back")), original = try values(path)
+        for (name, numbers) in original where name != "lm_head.weight" { #expect(back[name] == numbers, "\(name)") }
+        #expect(back["lm_head.weight"] != original["lm_head.weight"])
+        let error = #expect(throws: RecastError.self) {
+            try convert(Fixtures.golden("families/llama_mha"), to: directory.file("other"), family: "baichuan2")
+        }
+        #expect(error?.message.contains("divides the rows of its head by their length") == true)
+    }
+
+    /// The reference's words, and ours for the same thing.
+    private static let words = [
+        ("ALiBi", "ALiBi"), ("latent", "latent attention"), ("mixture of experts", "mixture of experts"),
+        ("soft-capping", "soft-capping"), ("q_norm", "q_norm, k_norm"), ("post_self_attn", "post-norms"),
+        ("norms after", "post-norms"), ("no RoPE", "without rotary positions"),
+        ("LayerNorm with bias", "bias of the head"),
+    ]
+
+    // MARK: Steps
+
+    @discardableResult
+    private func convert(
+        _ path: String, to destination: String, family: String?, dtype: DType? = nil
+    ) throws -> Conversion.Report {
+        var options = ConversionOptions(target: .huggingFace(family: family))
+        options.dtype = dtype
+        let plan = try Planning(Checkpoint(path: path), options).plan(destination: destination)
+        return try Conversion(plan, to: destination).run()
+    }
+
+    private func configuration(_ path: String) throws -> ModelConfiguration {
+        try Model(Checkpoint(path: path)).graph.configuration
+    }
+
+    /// Without buffers that no model reads.
+    private func contents(_ path: String) throws -> [String: [UInt8]] {
+        try Fixtures.contents(path).filter { !$0.key.contains("inv_freq") }
+    }
+
+    private func values(_ path: String) throws -> [String: [Float]] {
+        let checkpoint = try Checkpoint(path: path)
+        var reader = Reader(files: FilePool(checkpoint.files))
+        var values: [String: [Float]] = [:]
+        for tensor in checkpoint.tensors where !tensor.name.contains("inv_freq") {
+            let bytes = try tensor.tensor.converted(to: .f32).bytes(using: &reader)
+            values[tensor.name] = bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        }
+        return values
+    }
+
+    private func expectClose(_ path: String, _ reference: String, tolerance: Double) throws {
+        let mine = try values(path), theirs = try values(reference)
+        #expect(mine.keys.sorted() == theirs.keys.sorted())
+        for (name, expected) in theirs {
+            let largest = expected.reduce(0) { max($0, abs($1)) }
+            let distance = zip(mine[name] ?? [], expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+            #expect(Double(distance) <= tolerance * Double(largest), "\(name): \(distance)")
+        }
+    }
+}
