@@ -104,6 +104,8 @@ extension ModelConfiguration {
     public var queryRows: Int { headCount * headDimension }
     /// Rows of the key projection, and of the value projection.
     public var keyValueRows: Int { keyValueHeadCount * headDimension }
+    /// Elements of the values of a token; fewer than of its keys in latent attention.
+    public var valueRows: Int { keyValueHeadCount * (latentAttention?.valueDimension ?? headDimension) }
 
     /// The shape of a role's weight outside of experts; one of a role that the model does not have has no rows.
     public func shape(of role: Role) -> [Int] {

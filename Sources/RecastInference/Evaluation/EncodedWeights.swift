@@ -15,6 +15,8 @@ final class EncodedWeights: Multiplier {
         let resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
         var matrices: [Slot: EncodedMatrix] = [:]
         var vectors: [Slot: FloatBuffer] = [:]
+        var graph = graph
+        if graph.configuration.normalizesOutputHead { graph[Slot(.outputHead)] = graph.computedHead }
         for (index, entry) in graph.entries.enumerated() {
             let (tensor, name) = (entry.tensor, entry.slot.description)
             if tensor.shape.count == 1 {
@@ -51,11 +53,11 @@ final class EncodedWeights: Multiplier {
 
     func multiply(
         _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
-        accumulating: Bool
+        accumulating: Bool, worker _: Int
     ) throws(RecastError) {
         // A tied head is the embedding.
         let matrix = (matrices[site] ?? matrices[Slot(.tokenEmbedding)])!
-        let bias = vectors[Slot(site.role, layer: site.layer, .bias)]
+        let bias = site.expert == nil ? vectors[Slot(site.role, layer: site.layer, .bias)] : nil
         let rowsAtOnce = max(1, Self.elementsAtOnce(rows: rows) / matrix.columns)
         try workers.run(matrix.rows.dividedRoundingUp(by: rowsAtOnce)) { (worker, job) throws(RecastError) in
             let range = job * rowsAtOnce..<min(matrix.rows, (job + 1) * rowsAtOnce)
@@ -73,5 +75,5 @@ final class EncodedWeights: Multiplier {
         }
     }
 
-    func norm(_ slot: Slot) -> UnsafePointer<Float> { UnsafePointer(vectors[slot]!.base) }
+    func vector(_ slot: Slot) -> UnsafePointer<Float>? { vectors[slot].map { UnsafePointer($0.base) } }
 }

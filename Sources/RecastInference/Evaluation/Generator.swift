@@ -50,7 +50,6 @@ public final class Generator {
 
     public let configuration: ModelConfiguration
     private let weights: EncodedWeights
-    private let slidingLimit: Int?
 
     /// Tokens of a prompt that go through the layers together.
     private static let tokensAtOnce = 512
@@ -61,9 +60,8 @@ public final class Generator {
     public init(_ graph: Graph, files: FilePool, options: PassOptions = PassOptions()) throws(RecastError) {
         try graph.checkComputable()
         // Refused before gigabytes are read.
-        _ = try DecoderLayer(graph.configuration, positions: 0)
+        _ = try DecoderLayer(graph.configuration, lengths: [1])
         configuration = graph.configuration
-        slidingLimit = graph.slidingLimit
         weights = try EncodedWeights(graph, files: files, options: options)
     }
 
@@ -76,7 +74,7 @@ public final class Generator {
         after prompt: [Int32], _ settings: Settings = Settings(), receive: (Int32) -> Bool = { _ in true }
     ) throws(RecastError) -> Continuation {
         try validate(prompt, settings)
-        let context = min(configuration.contextLength, slidingLimit ?? .max)
+        let context = configuration.contextLength
         let capacity = prompt.count + min(settings.maximumTokens, context - prompt.count)
         let text = try TextState(configuration, capacity: capacity, tokensAtOnce: min(Self.tokensAtOnce, prompt.count))
         let stopTokens = Set((settings.stopTokens ?? configuration.eosTokens).map { Int32(truncatingIfNeeded: $0) })
@@ -102,7 +100,7 @@ public final class Generator {
 
     private func validate(_ prompt: [Int32], _ settings: Settings) throws(RecastError) {
         guard !prompt.isEmpty else { throw .usage("there is no prompt to continue") }
-        let context = min(configuration.contextLength, slidingLimit ?? .max)
+        let context = configuration.contextLength
         guard prompt.count <= context else {
             throw .usage("the prompt has \(prompt.count) tokens, more than the \(context) the model can see")
         }

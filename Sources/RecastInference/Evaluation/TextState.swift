@@ -6,6 +6,7 @@ final class TextState {
     private(set) var count = 0
 
     private let configuration: ModelConfiguration
+    private let capacity: Int
     private let layer: DecoderLayer
     private let keys: [FloatBuffer]
     private let values: [FloatBuffer]
@@ -18,9 +19,10 @@ final class TextState {
     ///   - tokensAtOnce: the most tokens that are appended at once.
     init(_ configuration: ModelConfiguration, capacity: Int, tokensAtOnce: Int) throws(RecastError) {
         self.configuration = configuration
-        layer = try DecoderLayer(configuration, positions: capacity)
+        self.capacity = capacity
+        layer = try DecoderLayer(configuration, lengths: [capacity])
         keys = (0..<configuration.layerCount).map { _ in FloatBuffer(count: capacity * configuration.keyValueRows) }
-        values = (0..<configuration.layerCount).map { _ in FloatBuffer(count: capacity * configuration.keyValueRows) }
+        values = (0..<configuration.layerCount).map { _ in FloatBuffer(count: capacity * configuration.valueRows) }
         hidden = FloatBuffer(count: tokensAtOnce * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: tokensAtOnce, keys: capacity)
         logits = FloatBuffer(count: configuration.vocabularySize)
@@ -28,12 +30,15 @@ final class TextState {
 
     func append(_ tokens: ArraySlice<Int32>, _ weights: EncodedWeights) throws(RecastError) {
         try weights.embed(tokens, into: hidden.base)
-        let sequence = DecoderLayer.Sequence(rows: 0..<tokens.count, past: count)
-        let offset = count * configuration.keyValueRows
+        let factor = Float(configuration.multipliers.embedding)
+        if factor != 1 { for i in 0..<tokens.count * configuration.hiddenSize { hidden.base[i] *= factor } }
+        let sequence = DecoderLayer.Sequence(rows: 0..<tokens.count, past: count, length: capacity)
         for index in 0..<configuration.layerCount {
             try layer.apply(
                 index, to: hidden.base, sequences: [sequence],
-                keysAndValues: .init(keys: keys[index].base + offset, values: values[index].base + offset),
+                keysAndValues: .init(
+                    keys: keys[index].base + count * configuration.keyValueRows,
+                    values: values[index].base + count * configuration.valueRows),
                 buffers: buffers, multiplier: weights)
         }
         // Only the last token is asked what comes next.
@@ -45,10 +50,10 @@ final class TextState {
     /// Of the token after the last one: `[vocabulary]`, valid until the next call.
     func logits(_ weights: EncodedWeights) throws(RecastError) -> UnsafeBufferPointer<Float> {
         let normed = buffers.normed.base
-        RMSNorm(epsilon: configuration.normEpsilon).apply(
-            hidden.base, weight: weights.norm(Slot(.outputNorm)), rows: 1, columns: configuration.hiddenSize,
-            into: normed)
-        try weights.multiply(Slot(.outputHead), normed, rows: 1, into: logits.base, accumulating: false)
+        Norm(configuration).apply(
+            hidden.base, weights.norm(.outputNorm), rows: 1, columns: configuration.hiddenSize, into: normed)
+        try weights.multiply(Slot(.outputHead), normed, rows: 1, into: logits.base, accumulating: false, worker: 0)
+        configuration.finish(logits.base, configuration.vocabularySize)
         return UnsafeBufferPointer(start: logits.base, count: configuration.vocabularySize)
     }
 }

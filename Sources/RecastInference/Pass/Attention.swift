@@ -1,64 +1,147 @@
+import Recast
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Causal attention of grouped heads: query head `h` reads key and value head `h / (heads / keyValueHeads)`.
-struct Attention {
+struct Attention: Sendable {
     let heads: Int
     let keyValueHeads: Int
+    /// Elements of a query and of a key.
     let headDimension: Int
+    /// Elements of a value.
+    let valueDimension: Int
+    /// What products of queries and keys are multiplied by.
+    let scale: Float
+    /// `cap · tanh(x / cap)` of what comes of it.
+    let softCap: Float?
+    /// What is added for each token of distance, negative, by head; empty for none.
+    let slopes: [Float]
 
     /// Queries that are multiplied with the keys at once. The keys after a block's last query are never touched, so that
     /// small blocks skip most of the upper triangle, and large ones multiply faster.
     static let queriesAtOnce = 128
 
+    init(_ configuration: ModelConfiguration) {
+        heads = configuration.headCount
+        keyValueHeads = configuration.keyValueHeadCount
+        headDimension = configuration.headDimension
+        valueDimension = configuration.latentAttention?.valueDimension ?? configuration.headDimension
+        scale = Float(configuration.attentionScale * Self.sharpening(of: configuration))
+        softCap = configuration.softCaps.attention.map { Float($0) }
+        slopes = configuration.hasALiBi ? Self.slopes(of: configuration.headCount) : []
+    }
+
+    /// Latent attention takes yarn's second number squared. Source: transformers 5.23, `yarn_apply_mscale`.
+    private static func sharpening(of configuration: ModelConfiguration) -> Double {
+        guard configuration.latentAttention != nil, case .yarn(let yarn) = configuration.rope.scaling,
+            yarn.mscaleAllDimensions != 0
+        else { return 1 }
+        let sharpening = yarn.sharpening(by: yarn.mscaleAllDimensions)
+        return sharpening * sharpening
+    }
+
+    /// ALiBi's powers of two; where heads are no power of two, those of twice as many fill up, every second one.
+    private static func slopes(of heads: Int) -> [Float] {
+        func powers(_ count: Int) -> [Double] { (1...count).map { pow(2, -8 * Double($0) / Double(count)) } }
+        var whole = 1
+        while 2 * whole <= heads { whole *= 2 }
+        let others = powers(2 * whole).enumerated().filter { $0.offset.isMultiple(of: 2) }.map(\.element)
+        return (powers(whole) + others.prefix(heads - whole)).map { Float($0) }
+    }
+
     private var group: Int { heads / keyValueHeads }
     private var queryColumns: Int { heads * headDimension }
     private var keyColumns: Int { keyValueHeads * headDimension }
-    private var scale: Float { Float(1 / Double(headDimension).squareRoot()) }
+    private var valueColumns: Int { keyValueHeads * valueDimension }
+    private var outputColumns: Int { heads * valueDimension }
 
     /// Floats that `attend` needs for scores when there are at most `keys` keys.
     func scoreCount(keys: Int) -> Int { max(Self.queriesAtOnce, group) * keys }
 
-    /// Replaces `count` rows of queries by the attention's output.
-    ///
-    /// - Parameters:
-    ///   - queries: `[count, heads · headDimension]`, turned.
-    ///   - keys: `[past + count, keyValueHeads · headDimension]`, turned; `values` likewise.
-    ///   - past: the keys before that of the first query.
+    /// One text's queries, keys and values.
+    struct Operands {
+        /// `[count, heads · headDimension]`, turned.
+        var queries: UnsafePointer<Float>
+        var count: Int
+        /// `[past + count, keyValueHeads · headDimension]`, turned.
+        var keys: UnsafePointer<Float>
+        /// `[past + count, keyValueHeads · valueDimension]`
+        var values: UnsafePointer<Float>
+        /// The keys before that of the first query.
+        var past: Int
+        /// Tokens a query may look back on, itself included; nil for all.
+        var window: Int?
+
+        /// The keys that a query sees.
+        func visible(_ query: Int) -> Range<Int> {
+            let position = past + query
+            return (window.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
+        }
+    }
+
+    /// Writes `[count, heads · valueDimension]`, which may take the place of the queries where these are as wide.
     func attend(
-        queries: UnsafeMutablePointer<Float>, count: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
-        past: Int, scores: UnsafeMutablePointer<Float>
+        _ operands: Operands, into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>
     ) {
-        if count == 1 {
-            attendOne(queries: queries, keys: keys, values: values, keyCount: past + 1, scores: scores)
+        if operands.count == 1 {
+            attendOne(operands, into: output, scores: scores)
             return
         }
         for head in 0..<heads {
-            let offset = head / group * headDimension
-            for first in stride(from: 0, to: count, by: Self.queriesAtOnce) {
-                let rows = min(Self.queriesAtOnce, count - first)
-                let width = past + first + rows
-                let block = queries + first * queryColumns + head * headDimension
+            let (keyOffset, valueOffset) = (head / group * headDimension, head / group * valueDimension)
+            for first in stride(from: 0, to: operands.count, by: Self.queriesAtOnce) {
+                let rows = min(Self.queriesAtOnce, operands.count - first)
+                let keys = operands.visible(first).lowerBound..<operands.visible(first + rows - 1).upperBound
                 multiply(
-                    rows, width, queries: block, queryStride: queryColumns, keys: keys + offset, into: scores)
+                    rows, keys.count, queries: operands.queries + first * queryColumns + head * headDimension,
+                    queryStride: queryColumns, keys: operands.keys + keys.lowerBound * keyColumns + keyOffset,
+                    into: scores)
                 for row in 0..<rows {
-                    Softmax.normalize(scores + row * width, count: past + first + row + 1, width: width)
+                    normalize(
+                        scores + row * keys.count, head: head, operands.visible(first + row), of: keys)
                 }
                 combine(
-                    rows, width, scores, values: values + offset, into: block, outputStride: queryColumns)
+                    rows, keys.count, scores, values: operands.values + keys.lowerBound * valueColumns + valueOffset,
+                    into: output + first * outputColumns + head * valueDimension, outputStride: outputColumns)
             }
         }
     }
 
     /// The heads of a group are the rows of one matrix when there is a single query.
     private func attendOne(
-        queries: UnsafeMutablePointer<Float>, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, keyCount: Int,
-        scores: UnsafeMutablePointer<Float>
+        _ operands: Operands, into output: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>
     ) {
+        let keys = operands.visible(0)
         for keyValueHead in 0..<keyValueHeads {
-            let offset = keyValueHead * headDimension
-            let block = queries + offset * group
-            multiply(group, keyCount, queries: block, queryStride: headDimension, keys: keys + offset, into: scores)
-            for row in 0..<group { Softmax.normalize(scores + row * keyCount, count: keyCount, width: keyCount) }
-            combine(group, keyCount, scores, values: values + offset, into: block, outputStride: headDimension)
+            multiply(
+                group, keys.count, queries: operands.queries + keyValueHead * group * headDimension,
+                queryStride: headDimension,
+                keys: operands.keys + keys.lowerBound * keyColumns + keyValueHead * headDimension, into: scores)
+            for row in 0..<group {
+                normalize(scores + row * keys.count, head: keyValueHead * group + row, keys, of: keys)
+            }
+            combine(
+                group, keys.count, scores,
+                values: operands.values + keys.lowerBound * valueColumns + keyValueHead * valueDimension,
+                into: output + keyValueHead * group * valueDimension, outputStride: valueDimension)
         }
+    }
+
+    /// Probabilities from the scores of one query with some keys.
+    private func normalize(
+        _ scores: UnsafeMutablePointer<Float>, head: Int, _ visible: Range<Int>, of keys: Range<Int>
+    ) {
+        let range = visible.lowerBound - keys.lowerBound..<visible.upperBound - keys.lowerBound
+        if let softCap { for i in range { scores[i] = softCap * tanhf(scores[i] / softCap) } }
+        if !slopes.isEmpty {
+            let slope = slopes[head]
+            for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
+        }
+        Softmax.normalize(scores, range, width: keys.count)
     }
 
     /// `scores[rows, width] = scale · queries · keysᵀ`
@@ -71,13 +154,13 @@ struct Attention {
             CInt(headDimension), scale, queries, CInt(queryStride), keys, CInt(keyColumns), 0, scores, CInt(width))
     }
 
-    /// `output[rows, headDimension] = probabilities · values`
+    /// `output[rows, valueDimension] = probabilities · values`
     private func combine(
         _ rows: Int, _ width: Int, _ probabilities: UnsafePointer<Float>, values: UnsafePointer<Float>,
         into output: UnsafeMutablePointer<Float>, outputStride: Int
     ) {
         MatrixLibrary.current.sgemm(
-            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(headDimension),
-            CInt(width), 1, probabilities, CInt(width), values, CInt(keyColumns), 0, output, CInt(outputStride))
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(valueDimension),
+            CInt(width), 1, probabilities, CInt(width), values, CInt(valueColumns), 0, output, CInt(outputStride))
     }
 }

@@ -1,17 +1,22 @@
 import Recast
 
-/// The mathematics of one layer of the llama kind: attention and feed-forward, each normalised before and added after.
+/// The mathematics of one layer: attention and feed-forward, whose results are added to the hidden state.
 struct DecoderLayer: Sendable {
     let configuration: ModelConfiguration
-    let activation: Activation
-    let rotary: RotaryEmbedding
+    private let norm: Norm
+    private let attention: Attention
+    private let feedForward: FeedForward
+    private let positions: Positions
 
-    /// - Parameter positions: the length of the longest text.
+    /// - Parameter lengths: of the texts, in tokens.
     /// - Throws: `unsupported` for an activation or a rotary scaling that cannot be computed.
-    init(_ configuration: ModelConfiguration, positions: Int) throws(RecastError) {
+    init(_ configuration: ModelConfiguration, lengths: [Int]) throws(RecastError) {
         self.configuration = configuration
-        activation = try Activation(named: configuration.activation)
-        rotary = try RotaryEmbedding(configuration.rope, positions: positions)
+        norm = Norm(configuration)
+        attention = Attention(configuration)
+        feedForward = FeedForward(
+            configuration: configuration, activation: try Activation(named: configuration.activation))
+        positions = try Positions(configuration, lengths: lengths)
     }
 
     /// Consecutive rows that belong to one text.
@@ -20,9 +25,11 @@ struct DecoderLayer: Sendable {
         var rows: Range<Int>
         /// Tokens of the same text before these, whose keys and values stand before theirs.
         var past = 0
+        /// Tokens of the whole text, as far as it is known.
+        var length: Int
     }
 
-    /// Where the keys and values of a block's first row go: `[rows, keyValueRows]` each.
+    /// Where the keys and values of a block's first row go: `[rows, keyRows]` and `[rows, valueRows]`.
     struct KeysAndValues {
         var keys: UnsafeMutablePointer<Float>
         var values: UnsafeMutablePointer<Float>
@@ -34,97 +41,149 @@ struct DecoderLayer: Sendable {
         buffers: LayerBuffers, multiplier: some Multiplier
     ) throws(RecastError) {
         let rows = sequences.last?.rows.upperBound ?? 0
-        let norm = RMSNorm(epsilon: configuration.normEpsilon)
-        let normed = buffers.normed.base
-
-        norm.apply(
-            hidden, weight: multiplier.norm(Slot(.attentionNorm, layer: index)), rows: rows,
-            columns: configuration.hiddenSize, into: normed)
-        let queries = buffers.queries.base
-        let (keys, values) = (keysAndValues.keys, keysAndValues.values)
-        try multiplier.multiply(Slot(.query, layer: index), normed, rows: rows, into: queries, accumulating: false)
-        try multiplier.multiply(Slot(.key, layer: index), normed, rows: rows, into: keys, accumulating: false)
-        try multiplier.multiply(Slot(.value, layer: index), normed, rows: rows, into: values, accumulating: false)
-        if configuration.norms.heads != .none {
-            norm.apply(
-                queries, weight: multiplier.norm(Slot(.queryNorm, layer: index)), rows: rows * configuration.headCount,
-                columns: configuration.headDimension, into: queries)
-            norm.apply(
-                keys, weight: multiplier.norm(Slot(.keyNorm, layer: index)),
-                rows: rows * configuration.keyValueHeadCount, columns: configuration.headDimension, into: keys)
+        let attended = try attend(
+            index, normed(hidden, .attentionNorm, index, rows: rows, buffers, multiplier), rows: rows, sequences,
+            keysAndValues, buffers, multiplier)
+        try addBranch(of: .attentionPostNorm, index, rows: rows, to: hidden, buffers, multiplier) {
+            (target) throws(RecastError) in
+            try multiplier.multiply(
+                Slot(.attentionOutput, layer: index), attended, rows: rows, into: target, accumulating: true,
+                worker: buffers.worker)
         }
-        for sequence in sequences {
-            attend(sequence, queries: queries, keysAndValues: keysAndValues, scores: buffers.scores.base)
-        }
-        try multiplier.multiply(
-            Slot(.attentionOutput, layer: index), queries, rows: rows, into: hidden, accumulating: true)
-
-        let feedForward = FeedForward(activation: activation, columns: configuration.feedForwardSize)
         for part in LayerBuffers.parts(of: rows) {
             let hidden = hidden + part.lowerBound * configuration.hiddenSize
+            let input = normed(hidden, .feedForwardNorm, index, rows: part.count, buffers, multiplier)
+            try addBranch(of: .feedForwardPostNorm, index, rows: part.count, to: hidden, buffers, multiplier) {
+                (target) throws(RecastError) in
+                try feedForward.apply(
+                    input, layer: index, rows: part.count, addingTo: target, buffers: buffers, multiplier: multiplier)
+            }
+        }
+    }
+
+    // MARK: Branches
+
+    /// What goes into a branch.
+    private func normed(
+        _ hidden: UnsafeMutablePointer<Float>, _ role: Role, _ layer: Int, rows: Int, _ buffers: LayerBuffers,
+        _ multiplier: some Multiplier
+    ) -> UnsafePointer<Float> {
+        let columns = configuration.hiddenSize
+        guard configuration.norms.beforeBranches else {
+            // A copy, as what is added to may be read.
+            buffers.normed.base.update(from: hidden, count: rows * columns)
+            return UnsafePointer(buffers.normed.base)
+        }
+        norm.apply(
+            hidden, multiplier.norm(role, layer: layer), rows: rows, columns: columns, into: buffers.normed.base)
+        return UnsafePointer(buffers.normed.base)
+    }
+
+    /// Adds what a branch gives to the hidden states, normalised and multiplied where the model does so.
+    private func addBranch(
+        of role: Role, _ layer: Int, rows: Int, to hidden: UnsafeMutablePointer<Float>, _ buffers: LayerBuffers,
+        _ multiplier: some Multiplier, _ add: (UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        let factor = Float(configuration.multipliers.branches)
+        guard configuration.norms.afterBranches || factor != 1 else { return try add(hidden) }
+        let count = rows * configuration.hiddenSize
+        let branch = buffers.branch.base
+        branch.update(repeating: 0, count: count)
+        try add(branch)
+        if configuration.norms.afterBranches {
             norm.apply(
-                hidden, weight: multiplier.norm(Slot(.feedForwardNorm, layer: index)), rows: part.count,
-                columns: configuration.hiddenSize, into: normed)
-            try feedForward.apply(
-                normed, layer: index, rows: part.count, addingTo: hidden, buffers: buffers, multiplier: multiplier)
+                branch, multiplier.norm(role, layer: layer), rows: rows, columns: configuration.hiddenSize, into: branch
+            )
+        }
+        for i in 0..<count { hidden[i] += factor * branch[i] }
+    }
+
+    // MARK: Attention
+
+    /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
+    private func attend(
+        _ layer: Int, _ input: UnsafePointer<Float>, rows: Int, _ sequences: [Sequence], _ keysAndValues: KeysAndValues,
+        _ buffers: LayerBuffers, _ multiplier: some Multiplier
+    ) throws(RecastError) -> UnsafePointer<Float> {
+        let queries = buffers.queries.base
+        if let latent = configuration.latentAttention {
+            try LatentProjections(latent: latent, heads: configuration.headCount).apply(
+                input, layer: layer, rows: rows, queries: queries, keys: keysAndValues.keys,
+                values: keysAndValues.values, buffers: buffers, multiplier: multiplier)
+        } else {
+            try project(input, layer, rows: rows, keysAndValues, buffers, multiplier)
+        }
+        let output = configuration.latentAttention == nil ? queries : buffers.attended.base
+        for sequence in sequences { attend(sequence, layer, keysAndValues, buffers, into: output) }
+        return UnsafePointer(output)
+    }
+
+    private func project(
+        _ input: UnsafePointer<Float>, _ layer: Int, rows: Int, _ keysAndValues: KeysAndValues, _ buffers: LayerBuffers,
+        _ multiplier: some Multiplier
+    ) throws(RecastError) {
+        let (queryRows, keyRows) = (configuration.queryRows, configuration.keyValueRows)
+        // swift-format-ignore
+        let projections: [(role: Role, target: UnsafeMutablePointer<Float>, columns: Int)] = [
+            (.query, buffers.queries.base,  queryRows),
+            (.key,   keysAndValues.keys,    keyRows),
+            (.value, keysAndValues.values,  keyRows),
+        ]
+        for (role, target, columns) in projections {
+            try multiplier.multiply(
+                Slot(role, layer: layer), input, rows: rows, into: target, accumulating: false, worker: buffers.worker)
+            guard let limit = configuration.projectionLimit.map({ Float($0) }) else { continue }
+            for i in 0..<rows * columns { target[i] = min(max(target[i], -limit), limit) }
+        }
+        for (role, target, columns) in [
+            (Role.queryNorm, buffers.queries.base, queryRows), (.keyNorm, keysAndValues.keys, keyRows),
+        ] where configuration.norms.heads != .none {
+            let dimension = configuration.norms.heads == .each ? configuration.headDimension : columns
+            norm.apply(
+                target, multiplier.norm(role, layer: layer), rows: rows * columns / dimension, columns: dimension,
+                into: target)
         }
     }
 
     private func attend(
-        _ sequence: Sequence, queries: UnsafeMutablePointer<Float>, keysAndValues: KeysAndValues,
-        scores: UnsafeMutablePointer<Float>
+        _ sequence: Sequence, _ layer: Int, _ keysAndValues: KeysAndValues, _ buffers: LayerBuffers,
+        into output: UnsafeMutablePointer<Float>
     ) {
-        let attention = Attention(configuration)
-        let (first, count) = (sequence.rows.lowerBound, sequence.rows.count)
-        let queries = queries + first * configuration.queryRows
+        let (first, count, past) = (sequence.rows.lowerBound, sequence.rows.count, sequence.past)
+        let queries = buffers.queries.base + first * configuration.queryRows
         let keys = keysAndValues.keys + first * configuration.keyValueRows
-        rotary.rotate(
-            queries, rows: count, heads: configuration.headCount, headDimension: configuration.headDimension,
-            position: sequence.past)
-        rotary.rotate(
-            keys, rows: count, heads: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
-            position: sequence.past)
-        let before = sequence.past * configuration.keyValueRows
+        if let rotary = positions.rotary(inLayer: layer, length: sequence.length) {
+            rotate(queries, rows: count, heads: configuration.headCount, rotary, position: past)
+            rotate(keys, rows: count, heads: configuration.keyValueHeadCount, rotary, position: past)
+        }
+        if positions.scalesQueries(length: sequence.length) {
+            for row in 0..<count {
+                let factor = positions.queryFactor(at: past + row, length: sequence.length)
+                for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
+            }
+        }
+        let window = configuration.slidingWindow.flatMap { $0.limits(layer: layer) ? $0.size : nil }
         attention.attend(
-            queries: queries, count: count, keys: keys - before,
-            values: keysAndValues.values + first * configuration.keyValueRows - before, past: sequence.past,
-            scores: scores)
+            Attention.Operands(
+                queries: queries, count: count, keys: keys - past * configuration.keyValueRows,
+                values: keysAndValues.values + (first - past) * configuration.valueRows, past: past, window: window),
+            into: output + first * configuration.headCount * attention.valueDimension, scores: buffers.scores.base)
+    }
+
+    private func rotate(
+        _ x: UnsafeMutablePointer<Float>, rows: Int, heads: Int, _ rotary: RotaryEmbedding, position: Int
+    ) {
+        if let latent = configuration.latentAttention {
+            LatentProjections(latent: latent, heads: heads).rotate(x, rows: rows, rotary, position: position)
+        } else {
+            rotary.rotate(x, rows: rows, heads: heads, headDimension: configuration.headDimension, position: position)
+        }
     }
 }
 
-extension Attention {
-    init(_ configuration: ModelConfiguration) {
-        self.init(
-            heads: configuration.headCount, keyValueHeads: configuration.keyValueHeadCount,
-            headDimension: configuration.headDimension)
-    }
-}
-
-/// The intermediate results of one block of rows; used again for every block and layer.
-final class LayerBuffers: Sendable {
-    let normed: FloatBuffer
-    /// The queries, whose place their attention's output takes.
-    let queries: FloatBuffer
-    let gate: FloatBuffer
-    let up: FloatBuffer
-    let scores: FloatBuffer
-
-    /// The feed-forward network sees each row by itself, and a long text in parts of
-    /// nearly the same size, which bounds its large buffers.
-    static func parts(of rows: Int) -> [Range<Int>] {
-        let count = rows.dividedRoundingUp(by: ForwardPass.rowsAtOnce)
-        return (0..<count).map { $0 * rows / count..<($0 + 1) * rows / count }
-    }
-
-    /// - Parameters:
-    ///   - rows: the most rows of a block.
-    ///   - keys: the most tokens of a text.
-    init(_ configuration: ModelConfiguration, rows: Int, keys: Int) {
-        normed = FloatBuffer(count: rows * configuration.hiddenSize)
-        queries = FloatBuffer(count: rows * configuration.queryRows)
-        let part = min(rows, ForwardPass.rowsAtOnce)
-        gate = FloatBuffer(count: part * configuration.feedForwardSize)
-        up = FloatBuffer(count: part * configuration.feedForwardSize)
-        scores = FloatBuffer(count: Attention(configuration).scoreCount(keys: keys))
+extension Multiplier {
+    func norm(_ role: Role, layer: Int? = nil) -> Norm.Parameters {
+        Norm.Parameters(
+            weight: vector(Slot(role, layer: layer)), bias: vector(Slot(role, layer: layer, .bias)))
     }
 }

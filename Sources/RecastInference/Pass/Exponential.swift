@@ -70,8 +70,8 @@ enum Reduction {
         }
     }
 
-    /// The sum of the squares, in double precision.
-    static func sumOfSquares(_ x: UnsafePointer<Float>, _ count: Int) -> Double {
+    /// The sum of the squared distances from a number, in double precision.
+    static func sumOfSquares(_ x: UnsafePointer<Float>, _ count: Int, around center: Double = 0) -> Double {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: lanes) { buffer in
             let sums = buffer.baseAddress!
             for lane in 0..<lanes { sums[lane] = 0 }
@@ -79,13 +79,14 @@ enum Reduction {
             var i = 0
             while i < whole {
                 for lane in 0..<lanes {
-                    let value = Double(x[i &+ lane])
+                    let value = Double(x[i &+ lane]) - center
                     sums[lane] += value * value
                 }
                 i = i &+ lanes
             }
             while i < count {
-                sums[0] += Double(x[i]) * Double(x[i])
+                let value = Double(x[i]) - center
+                sums[0] += value * value
                 i = i &+ 1
             }
             return total(sums)

@@ -1,5 +1,11 @@
 import Recast
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 extension ForwardPass.Run {
     /// Vocabulary rows whose weights are in memory at once.
     private var tileRows: Int {
@@ -30,6 +36,7 @@ extension ForwardPass.Run {
                     multiply(
                         states, rows: rows.count, by: weights + start * hidden.columns, columns: columns,
                         depth: hidden.columns, into: buffer, stride: columns)
+                    finish(buffer, rows.count * columns)
                     for row in rows {
                         let piece = buffer + (row - rows.lowerBound) * columns
                         let place = targets[row] - first - start
@@ -53,14 +60,20 @@ extension ForwardPass.Run {
                     into: result.base + rows.lowerBound * vocabulary + first, stride: vocabulary)
             }
         }
+        finish(result.base, result.count)
         return result
+    }
+
+    /// Products with the head into logits.
+    private func finish(_ logits: UnsafeMutablePointer<Float>, _ count: Int) {
+        graph.configuration.finish(logits, count)
     }
 
     /// Calls `body` with the first vocabulary row of each tile, its weights, and how many rows it has.
     private func forEachTile(
         _ body: (Int, UnsafeMutablePointer<Float>, Int) throws(RecastError) -> Void
     ) throws(RecastError) {
-        let head = graph.head!
+        let head = graph.computedHead!
         let weights = FloatBuffer(count: tileRows * configuration.hiddenSize)
         for first in stride(from: 0, to: configuration.vocabularySize, by: tileRows) {
             let rows = first..<min(configuration.vocabularySize, first + tileRows)
@@ -83,5 +96,25 @@ extension ForwardPass.Run {
             }
             work.add(rows.count * share * hidden.columns, .head)
         }
+    }
+}
+
+extension ModelConfiguration {
+    /// Products with the head into logits: divided, and limited, where the model does so.
+    func finish(_ logits: UnsafeMutablePointer<Float>, _ count: Int) {
+        if multipliers.logitDivisor != 1 {
+            let factor = Float(1 / multipliers.logitDivisor)
+            for i in 0..<count { logits[i] *= factor }
+        }
+        if let cap = softCaps.logits.map({ Float($0) }) {
+            for i in 0..<count { logits[i] = cap * tanhf(logits[i] / cap) }
+        }
+    }
+}
+
+extension Graph {
+    /// The head as it is multiplied with.
+    var computedHead: LazyTensor? {
+        configuration.normalizesOutputHead ? head?.converted(to: .f32, [.normalizingRows]) : head
     }
 }

@@ -23,7 +23,7 @@ extension ForwardPass {
             let files = pass.files
             workers = try Workers(options)
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
-            layer = try DecoderLayer(graph.configuration, positions: texts.map(\.tokens.count).max() ?? 0)
+            layer = try DecoderLayer(graph.configuration, lengths: texts.map(\.tokens.count))
             work = Work(graph, blocks: blocks, report: options.progress)
             try checkTexts()
         }
@@ -31,10 +31,6 @@ extension ForwardPass {
         private func checkTexts() throws(RecastError) {
             let vocabulary = configuration.vocabularySize
             for text in texts {
-                if let limit = graph.slidingLimit, text.tokens.count > limit {
-                    throw .unsupported(
-                        "cannot compute attention limited to \(limit) tokens for texts of \(text.tokens.count)")
-                }
                 for token in text.tokens where token < 0 || Int(token) >= vocabulary {
                     throw RecastError(.usage, "token \(token) is not among the \(vocabulary) of the model's vocabulary")
                 }
@@ -57,6 +53,7 @@ extension ForwardPass {
         private func embed(into hidden: HiddenStates) throws(RecastError) {
             let embedding = graph[.tokenEmbedding]!.converted(to: .f32)
             let columns = configuration.hiddenSize
+            let factor = Float(configuration.multipliers.embedding)
             try forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
                 try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
                     var target = rows
@@ -66,6 +63,7 @@ extension ForwardPass {
                                 Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
                                 into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
                                 using: &resources.reader)
+                            if factor != 1 { for i in 0..<columns { target[i] *= factor } }
                             target += columns
                         }
                     }
@@ -74,14 +72,14 @@ extension ForwardPass {
         }
 
         private func applyLayers(to hidden: HiddenStates) throws(RecastError) {
-            let weights = ResidentLayer(of: graph)
+            let weights = ResidentLayer(of: graph, resources)
             let rows = blocks.map(\.rows.count).max() ?? 0
             let keys = texts.map(\.tokens.count).max() ?? 0
-            let buffers = (0..<min(workers.count, blocks.count)).map { _ in
-                BlockBuffers(configuration, rows: rows, keys: keys)
+            let buffers = (0..<min(workers.count, blocks.count)).map { worker in
+                BlockBuffers(configuration, rows: rows, keys: keys, worker: worker)
             }
             for index in 0..<configuration.layerCount {
-                try weights.load(index, by: workers, resources)
+                try weights.load(index, by: workers)
                 let phase = PassOptions.Progress.Phase.layer(index, of: configuration.layerCount)
                 try workers.run(blocks.count) { (worker, job) throws(RecastError) in
                     let (block, buffers) = (blocks[job], buffers[worker])
@@ -100,18 +98,18 @@ extension ForwardPass {
             var first = 0
             return texts[block.texts].map { text in
                 defer { first += text.tokens.count }
-                return DecoderLayer.Sequence(rows: first..<first + text.tokens.count)
+                return DecoderLayer.Sequence(rows: first..<first + text.tokens.count, length: text.tokens.count)
             }
         }
 
         /// Only the asked positions go on, one after the other.
         private func normalizedPredictions(of hidden: HiddenStates) throws(RecastError) -> HiddenStates {
             let columns = configuration.hiddenSize
-            let norm = RMSNorm(epsilon: configuration.normEpsilon)
-            let weight = FloatBuffer(count: columns)
-            let loads = TensorLoad.loads(
-                of: graph[.outputNorm]!, rows: 0..<columns, into: weight.base, name: "outputNorm")
-            try TensorLoad.run(loads, by: workers, resources)
+            let norm = Norm(configuration)
+            let (weight, bias) = (try vector(Slot(.outputNorm)), try vector(Slot(.outputNorm, .bias)))
+            let parameters = Norm.Parameters(
+                weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
+            defer { withExtendedLifetime((weight, bias)) {} }
             let result = try HiddenStates(
                 rows: blocks.last?.predictions.upperBound ?? 0, columns: columns,
                 maximumMemory: options.maximumMemory - hidden.memoryByteCount, directory: options.temporaryDirectory)
@@ -122,7 +120,7 @@ extension ForwardPass {
                         var (source, target) = (rows, target)
                         for text in texts[block.texts] {
                             norm.apply(
-                                source + text.predictions.lowerBound * columns, weight: weight.base,
+                                source + text.predictions.lowerBound * columns, parameters,
                                 rows: text.predictions.count, columns: columns, into: target)
                             source += text.tokens.count * columns
                             target += text.predictions.count * columns
@@ -131,6 +129,14 @@ extension ForwardPass {
                 }
             }
             return result
+        }
+
+        private func vector(_ slot: Slot) throws(RecastError) -> FloatBuffer? {
+            guard let tensor = graph[slot] else { return nil }
+            let buffer = FloatBuffer(count: tensor.elementCount)
+            let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: "\(slot)")
+            try TensorLoad.run(loads, by: workers, resources)
+            return buffer
         }
 
         private func forEachBlock(
@@ -152,10 +158,10 @@ extension ForwardPass {
 
         var keysAndValues: DecoderLayer.KeysAndValues { .init(keys: keys.base, values: values.base) }
 
-        init(_ configuration: ModelConfiguration, rows: Int, keys: Int) {
-            layer = LayerBuffers(configuration, rows: rows, keys: keys)
+        init(_ configuration: ModelConfiguration, rows: Int, keys: Int, worker: Int) {
+            layer = LayerBuffers(configuration, rows: rows, keys: keys, worker: worker)
             self.keys = FloatBuffer(count: rows * configuration.keyValueRows)
-            values = FloatBuffer(count: rows * configuration.keyValueRows)
+            values = FloatBuffer(count: rows * configuration.valueRows)
         }
     }
 
@@ -169,8 +175,7 @@ extension ForwardPass {
 
         init(_ graph: Graph, blocks: [Block], report: (@Sendable (PassOptions.Progress) -> Void)?) {
             let configuration = graph.configuration
-            layerCost = Role.allCases.filter(\.isLinear)
-                .reduce(0) { $0 + configuration.shape(of: $1).reduce(1, *) }
+            layerCost = configuration.multiplicationsPerLayer
             headCost = configuration.vocabularySize * configuration.hiddenSize
             let rows = blocks.last?.rows.upperBound ?? 0
             let predictions = blocks.last?.predictions.upperBound ?? 0
@@ -185,5 +190,15 @@ extension ForwardPass {
                 report(PassOptions.Progress(phase: phase, fraction: total > 0 ? Double(done) / total : 1))
             }
         }
+    }
+}
+
+extension ModelConfiguration {
+    /// For one token, in a layer with experts where there are any.
+    fileprivate var multiplicationsPerLayer: Int {
+        var configuration = self
+        if let experts { configuration.feedForwardSize = experts.feedForwardSize * experts.usedCount }
+        return Role.allCases.filter { $0.isLinear && has($0) }
+            .reduce(0) { $0 + configuration.shape(of: $1).reduce(1, *) }
     }
 }

@@ -6,28 +6,28 @@ extension Graph {
     ///
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
-        guard configuration.latentAttention == nil else {
-            throw .unsupported("cannot compute multi-head latent attention yet")
-        }
-        guard configuration.experts == nil else { throw .unsupported("cannot compute a mixture of experts yet") }
         for role in Role.allCases where role != .outputHead && configuration.has(role) {
-            for layer in role.isPerLayer ? (0..<configuration.layerCount).map({ $0 }) : [nil] {
-                let slot = Slot(role, layer: layer)
-                if self[slot] == nil { throw RecastError(.malformedInput, "the model lacks \(slot)") }
+            for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil] {
+                for slot in configuration.slots(of: role, inLayer: layer) where self[slot] == nil {
+                    throw RecastError(.malformedInput, "the model lacks \(slot)")
+                }
             }
         }
-        guard configuration.headCount.isMultiple(of: configuration.keyValueHeadCount),
-            configuration.rope.dimensions <= configuration.headDimension
-        else { throw RecastError(.malformedInput, "the numbers of heads and their dimensions do not fit together") }
+        let fits = configuration.headCount.isMultiple(of: configuration.keyValueHeadCount)
+        guard fits, configuration.rope.dimensions <= configuration.headDimension else {
+            throw RecastError(.malformedInput, "the numbers of heads and their dimensions do not fit together")
+        }
         for entry in entries { try checkComputable(entry) }
     }
 
     private func checkComputable(_ entry: Entry) throws(RecastError) {
         let (slot, tensor) = (entry.slot, entry.tensor)
-        guard slot.expert == nil, configuration.has(slot.role) else {
+        guard configuration.has(slot.role), slot.expert == nil || configuration.experts != nil else {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
-        if slot.part == .bias, slot.role.isNorm || !slot.role.isPerLayer {
+        let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
+        let isOfEnd = !slot.role.isPerLayer && !slot.role.isNorm
+        if slot.part == .bias, isBiasOfRMS || isOfEnd || slot.expert != nil {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }
         let expected = configuration.shape(of: slot)
@@ -38,12 +38,14 @@ extension Graph {
             throw .unsupported("cannot compute with numbers stored as \(tensor.dtype) (\(slot))")
         }
     }
+}
 
-    /// The longest text for which a sliding window changes nothing; nil where there is none.
-    var slidingLimit: Int? {
-        guard let window = configuration.slidingWindow, window.fullLayers.count < configuration.layerCount else {
-            return nil
-        }
-        return window.size
+extension ModelConfiguration {
+    /// The weights of a role in a layer: one, or one for each expert; none where the layer has no such thing.
+    fileprivate func slots(of role: Role, inLayer layer: Int?) -> [Slot] {
+        guard let layer, role.isFeedForward else { return [Slot(role, layer: layer)] }
+        guard hasExperts(inLayer: layer) else { return role.isOfExperts ? [] : [Slot(role, layer: layer)] }
+        if role.isOfExperts { return [Slot(role, layer: layer)] }
+        return (0..<experts!.count).map { Slot(role, layer: layer, expert: $0) }
     }
 }

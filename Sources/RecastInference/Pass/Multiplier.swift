@@ -5,13 +5,15 @@ import Recast
 /// A site is the slot of a weight. Matrices are row-major without gaps.
 protocol Multiplier {
     /// `output[rows, out] = input[rows, in] · weightᵀ + bias`, or that added to what `output` holds.
+    ///
+    /// - Parameter worker: who asks.
     func multiply(
         _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
-        accumulating: Bool
+        accumulating: Bool, worker: Int
     ) throws(RecastError)
 
-    /// The weight of a norm.
-    func norm(_ slot: Slot) -> UnsafePointer<Float>
+    /// The weight or bias of a norm, or the bias of a router; nil where there is none.
+    func vector(_ slot: Slot) -> UnsafePointer<Float>?
 }
 
 /// `output[rows, columns] (+)= input[rows, depth] · weight[columns, depth]ᵀ`, where rows of the output are `stride` apart.

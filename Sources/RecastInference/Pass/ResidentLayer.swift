@@ -1,6 +1,8 @@
 import Recast
 
 /// The weights of one layer in float32; the memory is used again for the next one.
+///
+/// Experts are not among them: each is read whenever tokens go through it, so that memory is bounded by the largest one.
 final class ResidentLayer: Multiplier {
     private struct Linear {
         var weight: UnsafeMutablePointer<Float>
@@ -9,46 +11,52 @@ final class ResidentLayer: Multiplier {
         var columns: Int
     }
 
-    private static let roles: [Role] = [.query, .key, .value, .attentionOutput, .gate, .up, .down]
-
     private let graph: Graph
+    private let slots: [[Slot]]
+    private let resources: [WorkerResources]
     private let arena: FloatBuffer
+    /// Room for one weight of an expert, for each worker.
+    private let expertWeights: [FloatBuffer]
     private var linears: [Slot: Linear] = [:]
-    private var norms: [Slot: UnsafeMutablePointer<Float>] = [:]
+    private var vectors: [Slot: UnsafeMutablePointer<Float>] = [:]
 
-    init(of graph: Graph) {
+    init(of graph: Graph, _ resources: [WorkerResources]) {
         self.graph = graph
-        let sizes = (0..<graph.configuration.layerCount).map { layer in
-            Self.slots(of: layer, in: graph).reduce(0) { $0 + graph[$1]!.elementCount.aligned(to: 16) }
+        self.resources = resources
+        var slots = [[Slot]](repeating: [], count: graph.configuration.layerCount)
+        var largestExpert = 0
+        for entry in graph.entries {
+            guard let layer = entry.slot.layer else { continue }
+            if entry.slot.expert == nil {
+                slots[layer].append(entry.slot)
+            } else {
+                largestExpert = max(largestExpert, entry.tensor.elementCount)
+            }
         }
+        self.slots = slots
+        let sizes = slots.map { $0.reduce(0) { $0 + graph[$1]!.elementCount.aligned(to: 16) } }
         arena = FloatBuffer(count: sizes.max() ?? 0)
-    }
-
-    private static func slots(of layer: Int, in graph: Graph) -> [Slot] {
-        let headNorms: [Role] = graph.configuration.norms.heads != .none ? [.queryNorm, .keyNorm] : []
-        let weights = roles + [.attentionNorm, .feedForwardNorm] + headNorms
-        let biases = roles.map { Slot($0, layer: layer, .bias) }.filter { graph[$0] != nil }
-        return weights.map { Slot($0, layer: layer) } + biases
+        expertWeights = resources.map { _ in FloatBuffer(count: largestExpert) }
     }
 
     /// Puts another layer in the place of the one before.
-    func load(_ layer: Int, by workers: Workers, _ resources: [WorkerResources]) throws(RecastError) {
+    func load(_ layer: Int, by workers: Workers) throws(RecastError) {
         linears = [:]
-        norms = [:]
+        vectors = [:]
         var loads: [TensorLoad] = []
         var next = arena.base
         var places: [Slot: UnsafeMutablePointer<Float>] = [:]
-        for slot in Self.slots(of: layer, in: graph) {
+        for slot in slots[layer] {
             let tensor = graph[slot]!
             places[slot] = next
             loads += TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: next, name: slot.description)
             next += tensor.elementCount.aligned(to: 16)
         }
-        for (slot, place) in places where slot.part == .weight {
-            if slot.role.isNorm {
-                norms[slot] = place
+        for (slot, place) in places {
+            let tensor = graph[slot]!
+            if tensor.shape.count == 1 {
+                vectors[slot] = place
             } else {
-                let tensor = graph[slot]!
                 linears[slot] = Linear(
                     weight: place, bias: places[Slot(slot.role, layer: layer, .bias)], rows: tensor.rowCount,
                     columns: tensor.columnCount)
@@ -59,9 +67,17 @@ final class ResidentLayer: Multiplier {
 
     func multiply(
         _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
+        accumulating: Bool, worker: Int
+    ) throws(RecastError) {
+        var linear = linears[site]
+        if linear == nil { linear = try expert(site, worker: worker) }
+        try multiply(linear!, input, rows: rows, into: output, accumulating: accumulating)
+    }
+
+    private func multiply(
+        _ linear: Linear, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
         accumulating: Bool
     ) throws(RecastError) {
-        let linear = linears[site]!
         RecastInference.multiply(
             input, rows: rows, by: linear.weight, columns: linear.rows, depth: linear.columns, into: output,
             stride: linear.rows, accumulating: accumulating)
@@ -70,53 +86,14 @@ final class ResidentLayer: Multiplier {
         }
     }
 
-    func norm(_ slot: Slot) -> UnsafePointer<Float> { UnsafePointer(norms[slot]!) }
-}
-
-/// Some rows of a tensor that are to be brought into memory as float32.
-struct TensorLoad {
-    var tensor: LazyTensor
-    var rows: Range<Int>
-    var target: UnsafeMutablePointer<Float>
-    var name: String
-
-    private static let elementsAtOnce = 1 << 20
-
-    /// The rows of a tensor in pieces of a few megabytes.
-    static func loads(
-        of tensor: LazyTensor, rows: Range<Int>, into target: UnsafeMutablePointer<Float>, name: String
-    ) -> [TensorLoad] {
-        let columns = tensor.columnCount
-        let tensor = tensor.converted(to: .f32)
-        return stride(from: rows.lowerBound, to: rows.upperBound, by: max(1, elementsAtOnce / columns)).map { first in
-            TensorLoad(
-                tensor: tensor, rows: first..<min(rows.upperBound, first + max(1, elementsAtOnce / columns)),
-                target: target + (first - rows.lowerBound) * columns, name: name)
+    private func expert(_ site: Slot, worker: Int) throws(RecastError) -> Linear {
+        let tensor = graph[site]!
+        let weight = expertWeights[worker].base
+        for load in TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: weight, name: site.description) {
+            try load.run(using: &resources[worker].reader)
         }
+        return Linear(weight: weight, rows: tensor.rowCount, columns: tensor.columnCount)
     }
 
-    static func run(
-        _ loads: [TensorLoad], by workers: Workers, _ resources: [WorkerResources]
-    ) throws(RecastError) {
-        try workers.run(loads.count) { (worker, job) throws(RecastError) in
-            try loads[job].run(using: &resources[worker].reader)
-        }
-    }
-
-    func run(using reader: inout Reader) throws(RecastError) {
-        let window = Window(rows: rows, columns: 0..<tensor.columnCount)
-        let bytes = UnsafeMutableRawBufferPointer(start: target, count: tensor.byteCount(of: window))
-        do throws(RecastError) { try tensor.read(window, into: bytes, using: &reader) } catch {
-            throw error.within(name)
-        }
-    }
-}
-
-/// What belongs to one worker for the length of a pass.
-final class WorkerResources {
-    var reader: Reader
-    /// Rows that are otherwise in a file.
-    var staging: FloatBuffer?
-
-    init(files: FilePool) { reader = Reader(files: files) }
+    func vector(_ slot: Slot) -> UnsafePointer<Float>? { vectors[slot].map { UnsafePointer($0) } }
 }

@@ -6,42 +6,50 @@ import Recast
     import Darwin
 #endif
 
-/// The cosines and sines by which the pairs (`j`, `j + dimensions / 2`) of a head turn at each position, computed in
-/// double precision and rounded once.
+/// The cosines and sines by which the pairs of a head turn at each position, computed in double precision and rounded
+/// once.
 struct RotaryEmbedding: Sendable {
     private let pairs: Int
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
 
-    /// - Throws: `unsupported` for a scaling that cannot be computed.
-    init(_ rope: Rope, positions: Int) throws(RecastError) {
-        guard let factors = rope.frequencyFactors else {
-            throw .unsupported("cannot compute rotary embeddings of the type \(rope.scaling.name)")
-        }
-        pairs = rope.pairCount
+    init(_ turning: Rope.Turning, positions: Int) {
+        pairs = turning.frequencies.count
         cosines = FloatBuffer(count: positions * pairs)
         sines = FloatBuffer(count: positions * pairs)
-        let frequencies = zip(rope.baseFrequencies, factors).map { $0 / $1 }
         for position in 0..<positions {
             for pair in 0..<pairs {
-                let angle = Double(position) * frequencies[pair]
-                cosines.base[position * pairs + pair] = Float(cos(angle))
-                sines.base[position * pairs + pair] = Float(sin(angle))
+                let angle = Double(position) * turning.frequencies[pair]
+                cosines.base[position * pairs + pair] = Float(cos(angle) * turning.attentionFactor)
+                sines.base[position * pairs + pair] = Float(sin(angle) * turning.attentionFactor)
             }
         }
     }
 
-    /// Turns every head of consecutive rows in place; the first row stands at `position`.
+    /// Turns the first elements of every head of consecutive rows in place, `j` with `j + pairs`; the first row stands at
+    /// `position`.
     func rotate(_ x: UnsafeMutablePointer<Float>, rows: Int, heads: Int, headDimension: Int, position: Int) {
         for row in 0..<rows {
-            let cosines = UnsafePointer(cosines.base) + (position + row) * pairs
-            let sines = UnsafePointer(sines.base) + (position + row) * pairs
+            let (cosines, sines) = (cosines(at: position + row), sines(at: position + row))
             for head in 0..<heads {
                 let a = x + (row * heads + head) * headDimension
                 Self.rotate(a, a + pairs, cosines, sines, pairs)
             }
         }
     }
+
+    /// Turns one vector in place, `2j` with `2j + 1`.
+    func rotateNeighbours(_ x: UnsafeMutablePointer<Float>, position: Int) {
+        let (cosines, sines) = (cosines(at: position), sines(at: position))
+        for i in 0..<pairs {
+            let (a, b) = (x[2 * i], x[2 * i + 1])
+            x[2 * i] = a * cosines[i] - b * sines[i]
+            x[2 * i + 1] = b * cosines[i] + a * sines[i]
+        }
+    }
+
+    private func cosines(at position: Int) -> UnsafePointer<Float> { UnsafePointer(cosines.base) + position * pairs }
+    private func sines(at position: Int) -> UnsafePointer<Float> { UnsafePointer(sines.base) + position * pairs }
 
     private static func rotate(
         _ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>,

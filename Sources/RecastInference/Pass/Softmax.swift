@@ -6,12 +6,17 @@
 
 /// Turns scores into probabilities.
 enum Softmax {
-    /// Normalises the first `count` numbers of a row in place, and zeroes the rest of its `width`.
-    static func normalize(_ row: UnsafeMutablePointer<Float>, count: Int, width: Int) {
-        let sum = exponentials(row, count, minus: Reduction.maximum(row, count))
+    /// Normalises some of the numbers of a row in place, and zeroes the rest of its `width`.
+    static func normalize(_ row: UnsafeMutablePointer<Float>, _ range: Range<Int>, width: Int) {
+        let first = row + range.lowerBound
+        let sum = exponentials(first, range.count, minus: Reduction.maximum(first, range.count))
         let scale = Float(1 / sum)
         var i = 0
-        while i < count {
+        while i < range.lowerBound {
+            row[i] = 0
+            i = i &+ 1
+        }
+        while i < range.upperBound {
             row[i] *= scale
             i = i &+ 1
         }

@@ -31,7 +31,7 @@ import Testing
 
     @Test func softmaxOfPartOfARow() {
         var row: [Float] = [1, 2, 3, 1000, 1000]
-        Softmax.normalize(&row, count: 3, width: 5)
+        Softmax.normalize(&row, 0..<3, width: 5)
         let sum = exp(1.0) + exp(2) + exp(3)
         for index in 0..<3 { #expect(abs(Double(row[index]) - exp(Double(index + 1)) / sum) < 1e-6) }
         #expect(row[3...] == [0, 0])

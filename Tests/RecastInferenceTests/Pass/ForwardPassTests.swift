@@ -57,6 +57,27 @@ import Testing
         #expect(zip(long, short).allSatisfy { abs($0 - $1) < 1e-4 })
     }
 
+    /// In a model of one layer, a token sees what a text of the window's length would show it; rotary positions are
+    /// relative.
+    @Test(arguments: [1, 7, 130, 200]) func slidingWindow(_ size: Int) throws {
+        var configuration = RandomModel.tinyConfiguration()
+        configuration.layerCount = 1
+        let model = try RandomModel(configuration)
+        var graph = model.graph
+        graph.configuration.slidingWindow = SlidingWindow(size: size)
+        let tokens = (0..<300).map { Int32($0 * 29 % 96) }
+        let windowed = try ForwardPass(graph, files: model.files).logits(of: [tokens])[0]
+        for last in [0, 6, 131, 299] {
+            let part = Array(tokens[max(0, last + 1 - size)...last])
+            let alone = try ForwardPass(model.graph, files: model.files).logits(of: [part])[0].last!
+            #expect(zip(windowed[last], alone).allSatisfy { abs($0 - $1) < 1e-4 }, "\(last)")
+        }
+        // In some layers only.
+        graph.configuration.slidingWindow = SlidingWindow(size: size, fullLayers: [0])
+        let full = try ForwardPass(graph, files: model.files).logits(of: [tokens])
+        #expect(try full == ForwardPass(model.graph, files: model.files).logits(of: [tokens]))
+    }
+
     @Test func textsDoNotSeeEachOther() throws {
         let texts = texts(5, length: 40)
         let together = try likelihoods(PassOptions(), texts)
@@ -206,12 +227,6 @@ import Testing
     @Test func unknownRope() throws {
         let error = try refusal { $0.configuration.rope.scaling = .other("yarn") }
         #expect(error == .unsupported("cannot compute rotary embeddings of the type yarn"))
-    }
-
-    @Test func slidingWindow() throws {
-        #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 2) }?.code == .unsupported)
-        #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 3) } == nil)
-        #expect(try refusal { $0.configuration.slidingWindow = SlidingWindow(size: 2, fullLayers: [0, 1]) } == nil)
     }
 
     @Test(arguments: [-1, 96]) func tokenOutsideTheVocabulary(_ token: Int32) throws {

@@ -6,19 +6,72 @@ import Testing
 
 /// The pass against logits and likelihoods that transformers computed from the same files.
 @Suite struct ReferenceTests {
-    @Test(
-        .enabled(if: Fixtures.hasGolden),
-        arguments: [
-            "llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "qwen2_untied", "qwen3_tied",
-        ])
+    static var families: [String] {
+        guard let golden = Fixtures.golden else { return [] }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: golden + "/families")) ?? []
+        return names.filter { FileManager.default.fileExists(atPath: golden + "/families/\($0)/reference.safetensors") }
+            .sorted()
+    }
+
+    /// The reference's own tolerance: twice that where logits are large.
+    private func expectClose(_ mine: [[[Float]]], _ reference: [[[Float]]], _ comment: Comment? = nil) {
+        let largest = reference.joined().joined().reduce(0) { max($0, abs($1)) }
+        #expect(mine.map(\.count) == reference.map(\.count))
+        #expect(distance(mine, reference) < (largest > 10 ? 1e-4 : 5e-5), comment)
+    }
+
+    @Test(.enabled(if: Fixtures.hasGolden), arguments: families)
     func logitsOfFamily(_ family: String) throws {
         let directory = Fixtures.golden("families/" + family)
         let checkpoint = try ReferenceCheckpoint(directory)
         let reference = try ReferenceLogits(directory)
-        let pass = try ForwardPass(checkpoint.graph, files: checkpoint.files)
-        let logits = try pass.logits(of: reference.tokens)
-        #expect(logits.count == 2 && logits[0].count == 24 && logits[0][0].count == 256)
-        #expect(distance(logits, reference.logits) < 5e-5)
+        #expect(reference.logits.count == 2 && reference.logits[0].count == 24 && reference.logits[0][0].count == 256)
+        let logits = try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+        expectClose(logits, reference.logits)
+        // One token after the other.
+        let text = Array(reference.tokens[0][..<6])
+        let generator = try Generator(checkpoint.graph, files: checkpoint.files)
+        let next = try generator.generate(after: text, Generator.Settings(maximumTokens: 1, stopTokens: [])).tokens
+        #expect(
+            next[0]
+                == Int32(
+                    reference.logits[0][5].indices.max { reference.logits[0][5][$0] < reference.logits[0][5][$1] }!))
+    }
+
+    @Test(.enabled(if: Fixtures.hasGolden), arguments: families)
+    func logitsOfLlamaLayout(_ family: String) throws {
+        let directory = Fixtures.golden("families/" + family)
+        guard FileManager.default.fileExists(atPath: directory + "/llama/config.json") else { return }
+        let checkpoint = try ReferenceCheckpoint(directory + "/llama")
+        let reference = try ReferenceLogits(directory)
+        let logits = try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+        // Llama attends to everything, the model itself to the last ten tokens.
+        let count = family == "mistral_swa" ? 10 : 24
+        expectClose(logits.map { Array($0.prefix(count)) }, reference.logits.map { Array($0.prefix(count)) })
+        if count < 24 { #expect(distance(logits, reference.logits) > 1) }
+    }
+
+    /// Longrope turns a long text otherwise than a short one.
+    @Test(.enabled(if: Fixtures.hasGolden)) func logitsOfLongText() throws {
+        let directory = Fixtures.golden("families/phi3_longrope")
+        let reference = try ReferenceLogits(directory, ids: "input_ids_long", logits: "logits_long")
+        #expect(reference.tokens[0].count == 80)
+        for path in [directory, directory + "/llama"] {
+            let checkpoint = try ReferenceCheckpoint(path)
+            let logits = try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+            expectClose(logits, reference.logits)
+        }
+    }
+
+    /// Qwen 1 does something else beyond the length it was trained with.
+    @Test(.enabled(if: Fixtures.hasGolden)) func logitsBeyondTheTrainedLength() throws {
+        let directory = Fixtures.golden("families/qwen1")
+        let checkpoint = try ReferenceCheckpoint(directory)
+        let reference = try ReferenceLogits(directory, logits: "logits_if_seq_length_16")
+        var graph = checkpoint.graph
+        graph.configuration.stretch?.context = 16
+        expectClose(
+            try ForwardPass(graph, files: checkpoint.files).logits(of: reference.tokens), reference.logits)
     }
 
     @Test func logitsOfTinyModel() throws {

@@ -256,7 +256,7 @@ struct ExpertFamilyTests {
         #expect(try scaling { $0["mscale_all_dim"] = 0 } == .yarn(yarn))
         #expect(try scaling { $0["mscale"] = nil } == .other("yarn"))
         #expect(try scaling { $0["factor"] = .null } == .other("yarn"))
-        var stated = yarn
+        var stated = Rope.Yarn(factor: 40, originalContext: 64, mscale: 0.707, mscaleAllDimensions: 0.707)
         stated.statedAttentionFactor = 1.5
         #expect(try scaling { $0["attention_factor"] = 1.5 } == .yarn(stated))
         #expect(try scaling { $0["truncate"] = false } == .other("yarn"))

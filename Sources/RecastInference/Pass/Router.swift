@@ -1,0 +1,55 @@
+import Recast
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Which experts a token goes through, and what each counts.
+struct Router: Sendable {
+    let experts: ExpertConfiguration
+
+    struct Choice {
+        var expert: Int
+        var weight: Float
+    }
+
+    /// - Parameters:
+    ///   - logits: the router's products with one token: `[experts]`; they are lost.
+    ///   - bias: added to scores while experts are picked.
+    func choices(_ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) -> [Choice] {
+        let count = experts.count
+        switch experts.routing.score {
+        case .softmax: Softmax.normalize(logits, 0..<count, width: count)
+        case .sigmoid: for i in 0..<count { logits[i] = 1 / (1 + expf(-logits[i])) }
+        }
+        let ranked = bias.map { bias in (0..<count).map { logits[$0] + bias[$0] } } ?? (0..<count).map { logits[$0] }
+        var picked = Self.best(experts.usedCount, of: candidates(ranked), by: ranked)
+            .map { Choice(expert: $0, weight: logits[$0]) }
+        if experts.normalizesWeights {
+            let sum = picked.reduce(Float(0)) { $0 + $1.weight } + (experts.routing.score == .sigmoid ? 1e-20 : 0)
+            for index in picked.indices { picked[index].weight /= sum }
+        }
+        if experts.routing.factor != 1 {
+            for index in picked.indices { picked[index].weight *= Float(experts.routing.factor) }
+        }
+        return picked
+    }
+
+    /// The experts of the best groups; all where there are no groups.
+    private func candidates(_ scores: [Float]) -> [Int] {
+        guard let groups = experts.routing.groups else { return Array(scores.indices) }
+        let size = experts.count / groups.count
+        let totals = (0..<groups.count).map { group in
+            scores[group * size..<(group + 1) * size].sorted(by: >).prefix(groups.scoreCount).reduce(0, +)
+        }
+        return Self.best(groups.usedCount, of: Array(totals.indices), by: totals).sorted()
+            .flatMap { $0 * size..<($0 + 1) * size }
+    }
+
+    /// Of equals the first.
+    private static func best(_ count: Int, of candidates: [Int], by scores: [Float]) -> [Int] {
+        Array(candidates.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(count))
+    }
+}
