@@ -211,7 +211,8 @@ public struct HuggingFaceFiles: Sendable {
     ) throws(RecastError) {
         self.folder = folder
         self.metadata = metadata
-        self.tensors = Self.inReadingOrder(tensors)
+        areTorch = weightFiles.contains { $0.hasSuffix(".bin") }
+        self.tensors = Self.inReadingOrder(tensors, areTorch: areTorch)
         var companions: [String] = []
         var ignored: [String] = []
         for name in names where name != "config.json" && !name.hasPrefix(".") && !weightFiles.contains(name) {
@@ -228,7 +229,6 @@ public struct HuggingFaceFiles: Sendable {
         self.companions = companions
         self.ignored = ignored
         self.warnings = warnings
-        areTorch = weightFiles.contains { $0.hasSuffix(".bin") }
         let path = folder.path(of: "config.json")
         if names.contains("config.json") {
             guard let object = try JSON(parsing: folder.contents(of: "config.json"), file: path).object else {
@@ -240,10 +240,14 @@ public struct HuggingFaceFiles: Sendable {
         }
     }
 
-    /// By file, and within a file by name: the order in which llama.cpp's converter visits them.
-    private static func inReadingOrder(_ tensors: [NamedTensor]) -> [NamedTensor] {
-        tensors.map { ($0.tensor.firstFile?.index ?? 0, $0) }
-            .sorted { $0.0 != $1.0 ? $0.0 < $1.0 : $0.1.name.utf8.lexicographicallyPrecedes($1.1.name.utf8) }
-            .map(\.1)
+    /// By file, and within a file by name, or as a pickle has them: the order in which llama.cpp's converter visits them.
+    private static func inReadingOrder(_ tensors: [NamedTensor], areTorch: Bool) -> [NamedTensor] {
+        tensors.enumerated().map { (file: $1.tensor.firstFile?.index ?? 0, place: $0, tensor: $1) }
+            .sorted { a, b in
+                if a.file != b.file { return a.file < b.file }
+                if areTorch { return a.place < b.place }
+                return a.tensor.name.utf8.lexicographicallyPrecedes(b.tensor.name.utf8)
+            }
+            .map(\.tensor)
     }
 }

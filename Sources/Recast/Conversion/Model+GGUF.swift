@@ -4,20 +4,23 @@ extension Model {
         guard let name = set.metadata["general.architecture"]?.string else {
             throw .malformed(path, "general.architecture is missing")
         }
-        let architecture = try GGUFArchitecture.named(name, file: path)
+        let architecture = try GGUFArchitecture.named(name, tensors: set.tensors.map(\.name), file: path)
         let byName = { (name: String) in set.tensors.first { $0.name == name }?.tensor }
-        var factors: [Float]?
         var evidence: [Evidence] = []
-        if let tensor = byName(GGUFArchitecture.rotaryFactorsName) {
-            factors = try readVector(tensor, files: checkpoint.files, file: path)
+        func factors(_ name: String) throws(RecastError) -> [Float]? {
+            guard let tensor = byName(name) else { return nil }
             evidence.append(
                 Evidence(
-                    question: "which scaling do the rotary factors stand for?", answer: "read",
+                    question: "which scaling do the rotary factors \(name) stand for?", answer: "read",
                     byteCount: tensor.byteCount))
+            return try readVector(tensor, files: checkpoint.files, file: path)
         }
+        let rotary = GGUFConfiguration.RotaryFactors(
+            all: try factors(GGUFArchitecture.rotaryFactorsName), short: try factors(GGUFArchitecture.shortFactorsName),
+            long: try factors(GGUFArchitecture.longFactorsName))
         let reader = GGUFConfiguration(architecture: architecture, metadata: set.metadata, file: path)
         var configuration = try reader.configuration(
-            embedding: byName("token_embd.weight")?.shape, rotaryFactors: factors)
+            embedding: byName("token_embd.weight")?.shape, factors: rotary)
 
         // What the file says about itself comes first; the travelling original must agree, and then knows more.
         var original: JSON.Object?
@@ -25,11 +28,15 @@ extension Model {
         if let text = set.metadata[GGUFCompanions.configurationKey]?.string {
             let file = "\(path): \(GGUFCompanions.configurationKey)"
             let object = try JSON(parsing: Array(text.utf8), file: file).object ?? JSON.Object()
-            let travelling = try? HuggingFaceConfiguration(object: object, file: file).configuration(
-                of: Family.named(architecture.family))
-            if let travelling, configuration.agrees(with: travelling) {
+            let family = try? Family.of(object, file: file)
+            let travelling = family.flatMap {
+                try? HuggingFaceConfiguration(object: object, file: file).configuration(of: $0)
+            }
+            if let travelling, architecture.families.contains(travelling.family),
+                let known = configuration.completed(by: travelling)
+            {
                 original = object
-                configuration = travelling
+                configuration = known
             } else {
                 warnings.append(
                     "\(path): the original configuration in \(GGUFCompanions.configurationKey) contradicts the file's "
@@ -37,7 +44,10 @@ extension Model {
             }
         }
 
-        let tensors = set.tensors.filter { $0.name != GGUFArchitecture.rotaryFactorsName }
+        let rotaryNames = [
+            GGUFArchitecture.rotaryFactorsName, GGUFArchitecture.shortFactorsName, GGUFArchitecture.longFactorsName,
+        ]
+        let tensors = try GGUFStacks.unpacked(set.tensors.filter { !rotaryNames.contains($0.name) }, file: path)
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
             biases: biases(in: tensors, architecture), optional: [.outputHead], ignored: { _ in false }
@@ -53,9 +63,9 @@ extension Model {
     /// GGUF states no rule for biases: those that are there in the first layer must be there in all.
     private static func biases(in tensors: [NamedTensor], _ architecture: GGUFArchitecture) -> Set<Role> {
         Set(
-            tensors.compactMap { tensor in
-                guard let match = architecture.table.match(tensor.name), match.part == .bias else { return nil }
-                return match.row.roles[0]
+            tensors.flatMap { tensor -> [Role] in
+                guard let match = architecture.table.match(tensor.name), match.part == .bias else { return [] }
+                return match.row.roles
             })
     }
 
@@ -75,18 +85,34 @@ extension Model {
 }
 
 extension ModelConfiguration {
-    /// Whether a configuration says the same about everything that GGUF states.
-    fileprivate func agrees(with other: ModelConfiguration) -> Bool {
+    /// This, as GGUF's keys have it, with what only the original configuration knows; nil where the two contradict each
+    /// other.
+    fileprivate func completed(by original: ModelConfiguration) -> ModelConfiguration? {
+        // What llama.cpp takes for granted, or has no key for.
         var mine = self
-        var theirs = other
-        for path in [\ModelConfiguration.activation] { theirs[keyPath: path] = mine[keyPath: path] }
-        theirs.slidingWindow = nil
+        mine.family = original.family
+        mine.activation = original.activation
+        mine.slidingWindow = original.slidingWindow
+        mine.slidingRope = original.slidingRope
+        mine.unturnedLayers = original.unturnedLayers
+        mine.stretch = original.stretch
+        mine.multipliers.attention = original.multipliers.attention
+        mine.contextLength = original.contextLength
+        if Float(mine.multipliers.branches) == Float(original.multipliers.branches) {
+            mine.multipliers.branches = original.multipliers.branches
+        }
+        // What is in the weights already.
+        var theirs = original
+        theirs.norms.offset = mine.norms.offset
+        theirs.normalizesOutputHead = mine.normalizesOutputHead
         // Rotary factors are compared as numbers: they can be explained in more than one way.
-        let (a, b) = (mine.rope.frequencyFactors ?? [], theirs.rope.frequencyFactors ?? [])
-        let sameFactors = a.count == b.count && zip(a, b).allSatisfy { abs($0 / $1 - 1) < 1e-5 }
-        guard sameFactors else { return false }
-        mine.rope.scaling = .none
-        theirs.rope.scaling = .none
-        return mine.isEquivalent(to: theirs)
+        guard mine.rope.isEquivalent(to: theirs.rope, upTo: theirs.contextLength) || theirs.rope.scaling.isLostInGGUF
+        else { return nil }
+        mine.rope = theirs.rope
+        return mine.isEquivalent(to: theirs) ? theirs : nil
     }
+}
+
+extension Rope.Scaling {
+    fileprivate var isLostInGGUF: Bool { if case .dynamic = self { true } else { false } }
 }

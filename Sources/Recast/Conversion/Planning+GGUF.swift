@@ -8,43 +8,27 @@ extension Planning {
         let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
         var model = model
         var plan = basis(model, form: .file)
-        let fitting = try Fitting(
-            model.graph, to: "llama.cpp's \(architecture.name)", saying: model.graph.configuration.likeLlama)
-        plan.notes += fitting.notes
-        plan.warnings += fitting.warnings
-        model.graph = fitting.graph
+        let originalTypes = try fit(&model, to: architecture, plan: &plan)
         let configuration = model.graph.configuration
-        guard configuration.activation == "silu" else {
-            throw .unsupported(
-                "llama.cpp computes \(architecture.name) with silu, not with \(configuration.activation)")
-        }
-        if let window = configuration.slidingWindow {
-            plan.warnings.append(
-                "llama.cpp ignores the sliding window of \(window.size) tokens that \(window.text(layerCount: configuration.layerCount)) have"
-            )
-        }
-
-        var tensors: [NamedTensor] = []
-        if let factors = configuration.rope.ggufFactors {
-            guard architecture.name == "llama" else {
-                throw .unsupported("llama.cpp knows llama3 rotary scaling for the llama architecture only")
-            }
-            tensors.append(NamedTensor(GGUFArchitecture.rotaryFactorsName, .vector(factors)))
-        }
+        var tensors = try architecture.rotaryTensors(of: configuration.rope)
         for entry in model.graph.entries {
             guard let row = architecture.table.row(of: entry.slot), row.parts.contains(entry.slot.part) else {
                 throw .unsupported("the GGUF architecture \(architecture.name) has no \(entry.slot)")
             }
             // A row of several roles is written where its first one stands.
             guard entry.slot.role == row.roles[0] else { continue }
-            let parts = row.roles.compactMap { model.graph[$0, layer: entry.slot.layer, part: entry.slot.part] }
+            let parts = row.roles.compactMap {
+                model.graph[Slot($0, layer: entry.slot.layer, expert: entry.slot.expert, entry.slot.part)]
+            }
             guard parts.count == row.roles.count else {
                 throw .unsupported("the GGUF architecture \(architecture.name) needs all of \(row.roles)")
             }
             tensors.append(
                 NamedTensor(
-                    row.name(layer: entry.slot.layer, entry.slot.part), row.fuse(parts, configuration)))
+                    row.name(layer: entry.slot.layer, expert: entry.slot.expert, entry.slot.part),
+                    row.fuse(parts, configuration)))
         }
+        tensors = GGUFStacks.packed(tensors, latent: configuration.latentAttention)
 
         guard !options.quantization.keepsSplit else {
             throw .usage("--keep-split is for split GGUF files; --max-shard-size splits what is not")
@@ -54,11 +38,93 @@ extension Planning {
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
         // In the order of the source, whichever order the quantizer gives the file.
         let single = Set(typed.filter { $0.dtype == .f32 }.map(\.name))
-        let changed = tensors.filter { $0.tensor.dtype != .f32 && single.contains($0.name) }
-            .map { (name: $0.name, dtype: $0.tensor.dtype) }
+        let changed = tensors.map { (name: $0.name, dtype: originalTypes[$0.name] ?? $0.tensor.dtype) }
+            .filter { $0.dtype != .f32 && single.contains($0.name) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         record(typed, in: &metadata)
         return GGUFDraft(plan: plan, metadata: metadata, tensors: typed)
+    }
+
+    /// The graph as llama.cpp's architecture can say it, which is what is read of the keys that would be written.
+    ///
+    /// - Returns: by name, the types of tensors before they were computed with.
+    private func fit(
+        _ model: inout Model, to architecture: GGUFArchitecture, plan: inout Plan
+    ) throws(RecastError) -> [String: DType] {
+        var configuration = model.graph.configuration
+        let name = "llama.cpp's \(architecture.name)"
+        if case .dynamic(let factor, let context) = configuration.rope.scaling {
+            plan.warnings.append(
+                "llama.cpp ignores dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens nothing changes"
+            )
+            configuration.rope.scaling = .none
+            model.graph.configuration.rope.scaling = .none
+        }
+        var metadata = GGUFMetadata()
+        try architecture.write(configuration, hasHeadDimension: true, fileType: 0, into: &metadata)
+        let factors = Dictionary(
+            uniqueKeysWithValues: try architecture.rotaryTensors(of: configuration.rope).map { ($0.name, $0.tensor) })
+        func numbers(_ name: String) -> [Float]? {
+            guard case .literal(let bytes)? = factors[name]?.recipe else { return nil }
+            return bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        }
+        let reader = GGUFConfiguration(architecture: architecture, metadata: metadata, file: name)
+        var said = try reader.configuration(
+            embedding: [configuration.vocabularySize, configuration.hiddenSize],
+            factors: .init(
+                all: numbers(GGUFArchitecture.rotaryFactorsName), short: numbers(GGUFArchitecture.shortFactorsName),
+                long: numbers(GGUFArchitecture.longFactorsName)))
+        takeForGranted(configuration, &said, name, plan: &plan)
+        let fitting = try Fitting(model.graph, to: name, saying: said)
+        plan.notes += fitting.notes
+        plan.warnings += fitting.warnings
+        model.graph = fitting.graph
+        var types: [String: DType] = [:]
+        for (slot, dtype) in fitting.types {
+            guard let row = architecture.table.row(of: slot) else { continue }
+            types[row.name(layer: slot.layer, expert: slot.expert, slot.part)] = dtype
+        }
+        return types
+    }
+
+    /// What llama.cpp has no key for and computes in a way of its own: the file holds the model's weights as they are, and
+    /// the user is told.
+    private func takeForGranted(
+        _ configuration: ModelConfiguration, _ said: inout ModelConfiguration, _ name: String, plan: inout Plan
+    ) {
+        said.contextLength = configuration.contextLength
+        if let stretch = configuration.stretch {
+            plan.warnings.append(
+                "beyond \(stretch.context) tokens this model turns and scales otherwise, which \(name) does not: up to there the "
+                    + "results are the same")
+        }
+        said.stretch = configuration.stretch
+        if let window = configuration.slidingWindow, said.slidingWindow != configuration.slidingWindow {
+            let layers = window.text(layerCount: configuration.layerCount)
+            plan.warnings.append(
+                said.slidingWindow == nil
+                    ? "llama.cpp ignores the sliding window of \(window.size) tokens that \(layers) have"
+                    : "\(name) has windows in other layers than this model (\(layers))")
+        }
+        said.slidingWindow = configuration.slidingWindow
+        if Float(said.attentionScale) != Float(configuration.attentionScale), configuration.latentAttention == nil {
+            plan.warnings.append(
+                "\(name) scales attention by \(Float(said.attentionScale)), this model by "
+                    + "\(Float(configuration.attentionScale)), which GGUF has no key for: llama.cpp computes something else"
+            )
+        }
+        said.multipliers.attention = configuration.multipliers.attention
+        if said.unturnedLayers != configuration.unturnedLayers {
+            plan.warnings.append(
+                "\(name) has rotary positions in other layers than this model, which GGUF has no key for: llama.cpp computes "
+                    + "something else")
+        }
+        said.unturnedLayers = configuration.unturnedLayers
+        if said.slidingRope != configuration.slidingRope {
+            plan.warnings.append(
+                "\(name) has a rotary of its own in layers with windows: llama.cpp computes something else")
+        }
+        said.slidingRope = configuration.slidingRope
     }
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.

@@ -108,18 +108,19 @@ extension Planning {
     ///
     /// - Parameter original: the type it had before it was computed with; nil where it was not.
     func writtenType(of tensor: LazyTensor, slot: Slot, in model: Model, original: DType? = nil) -> DType {
-        let kept = original ?? keptType(of: tensor, slot: slot, in: model)
+        let kept = keptType(of: tensor, original ?? tensor.dtype, slot: slot, in: model)
         return slot.role == .routerBias ? kept : options.dtype ?? options.encoding?.dtype ?? kept
     }
 
     /// The stored type; what GGUF has widened goes back to what it was.
-    func keptType(of tensor: LazyTensor, slot: Slot, in model: Model) -> DType {
+    func keptType(of tensor: LazyTensor, _ dtype: DType, slot: Slot, in model: Model) -> DType {
         if tensor.isQuantized { return .f32 }
-        guard tensor.dtype == .f32, let types = model.sourceTypes,
+        guard dtype == .f32, let types = model.sourceTypes,
             let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family),
             let row = architecture.table.row(of: slot)
-        else { return tensor.dtype }
-        return types.types[row.name(layer: slot.layer, slot.part)] ?? tensor.dtype
+        else { return dtype }
+        let name = row.name(layer: slot.layer, expert: slot.expert, slot.part)
+        return types.types[GGUFStacks.storedName(of: name)] ?? dtype
     }
 
     /// The type of most numbers.

@@ -171,7 +171,7 @@ extension Planning {
     private func modelType(_ lowered: HuggingFaceLowering.Outcome, in model: Model) -> DType {
         var counts: [DType: Int] = [:]
         for (tensor, slot) in zip(lowered.tensors, lowered.slots) where !tensor.tensor.isQuantized {
-            let dtype = keptType(of: tensor.tensor, slot: slot, in: model)
+            let dtype = keptType(of: tensor.tensor, tensor.tensor.dtype, slot: slot, in: model)
             if [.f16, .bf16, .f32].contains(dtype) { counts[dtype, default: 0] += tensor.tensor.elementCount }
         }
         return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .bf16

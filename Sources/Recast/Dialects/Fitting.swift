@@ -227,21 +227,22 @@ struct Fitting {
 
     private mutating func foldMultipliers() {
         let (mine, theirs) = (own.multipliers, said.multipliers)
+        func differ(_ a: Double, _ b: Double) -> Bool { Float(a) != Float(b) }
         // The fourth.
-        if mine.embedding != theirs.embedding {
+        if differ(mine.embedding, theirs.embedding) {
             untie()
             let factor = mine.embedding / theirs.embedding
             computeAll(.tokenEmbedding, .scaling(Float(factor)))
             notes.append("the embedding is multiplied by \(factor.plain)")
         }
-        if mine.branches != theirs.branches {
+        if differ(mine.branches, theirs.branches) {
             let factor = mine.branches / theirs.branches
             for role in [Role.attentionOutput, .down, .sharedDown] {
                 computeAll(role, parts: [.weight, .bias], .scaling(Float(factor)))
             }
             notes.append("attention outputs and down projections are multiplied by \(factor.plain)")
         }
-        if mine.logitDivisor != theirs.logitDivisor {
+        if differ(mine.logitDivisor, theirs.logitDivisor) {
             untie()
             let factor = theirs.logitDivisor / mine.logitDivisor
             computeAll(.outputHead, .scaling(Float(factor)))

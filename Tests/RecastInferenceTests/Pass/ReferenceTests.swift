@@ -51,6 +51,23 @@ import Testing
         if count < 24 { #expect(distance(logits, reference.logits) > 1) }
     }
 
+    /// What llama.cpp has no key for comes from the configuration that travels in the file.
+    @Test(.enabled(if: Fixtures.hasGolden), arguments: families)
+    func logitsOfGGUF(_ family: String) throws {
+        // Which llama.cpp does not know.
+        if ["internlm1", "baichuan1_13b"].contains(family) { return }
+        let folder = TemporaryDirectory()
+        let directory = Fixtures.golden("families/" + family)
+        var options = ConversionOptions(target: .gguf)
+        options.dtype = .f32
+        let path = folder.file("model.gguf")
+        _ = try Conversion(Planning(Checkpoint(path: directory), options).plan(destination: path), to: path).run()
+        let checkpoint = try ReferenceCheckpoint(path)
+        let reference = try ReferenceLogits(directory)
+        expectClose(
+            try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens), reference.logits)
+    }
+
     /// Longrope turns a long text otherwise than a short one.
     @Test(.enabled(if: Fixtures.hasGolden)) func logitsOfLongText() throws {
         let directory = Fixtures.golden("families/phi3_longrope")

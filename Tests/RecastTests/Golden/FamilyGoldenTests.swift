@@ -108,6 +108,39 @@ import Testing
         #expect(error?.message.contains("divides the rows of its head by their length") == true)
     }
 
+    /// Families that llama.cpp does not know.
+    private static let foreignToGGUF = ["internlm", "helium"]
+
+    /// To GGUF and back: what GGUF computes with (Gemma's norms, Baichuan 2's head) within the last bits.
+    @Test(arguments: names, [nil, DType.f32])
+    func throughGGUF(name: String, dtype: DType?) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/\(name)")
+        let family = try configuration(path).family
+        var options = ConversionOptions(target: .gguf)
+        options.dtype = dtype
+        let file = directory.file("model.gguf")
+        guard !Self.foreignToGGUF.contains(family), name != "baichuan1_13b" else {
+            let error = #expect(throws: RecastError.self) {
+                try Planning(Checkpoint(path: path), options).plan(destination: file)
+            }
+            #expect(error?.code == .unsupported)
+            return
+        }
+        let plan = try Planning(Checkpoint(path: path), options).plan(destination: file)
+        let report = try Conversion(plan, to: file).run()
+        let isComputed = ["gemma", "gemma2", "gemma3_text", "baichuan2"].contains(family)
+        #expect(report.exactness == (isComputed ? .rounded : .bit))
+        if family == "baichuan2" { return }
+        try convert(file, to: directory.file("back"), family: nil)
+        #expect(try configuration(directory.file("back")) == configuration(path))
+        if isComputed {
+            try expectClose(directory.file("back"), path, tolerance: 1e-6)
+        } else {
+            #expect(try contents(directory.file("back")) == contents(path))
+        }
+    }
+
     /// The reference's words, and ours for the same thing.
     private static let words = [
         ("ALiBi", "ALiBi"), ("latent", "latent attention"), ("mixture of experts", "mixture of experts"),

@@ -77,7 +77,10 @@ struct GGUFGoldenTests {
     }
 
     static let families = [
-        "llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi", "qwen2_untied", "qwen3_tied",
+        "llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "llama_mha_bin", "yi", "qwen2_untied",
+        "qwen3_tied", "qwen1", "qwen2_moe", "qwen3_moe", "mixtral", "mistral_swa", "deepseek_v3", "chatglm3", "glm",
+        "glm4_0414", "gemma1", "gemma2", "granite", "internlm2", "minicpm", "olmo1", "olmo2", "phi3", "phi3_longrope",
+        "smollm3", "stablelm2",
     ]
 
     static let tiny = files(in: "gguf/qwen2-tiny.tsv")
@@ -100,7 +103,7 @@ struct GGUFGoldenTests {
         + families.flatMap { family in
             ["f32", "bf16", "q8_0", "q4_0", "q4_k_m", "q2_k"].map {
                 Case(model: family, mix: $0, isConverted: $0 == "f32")
-            }
+            }.filter { !$0.rows.isEmpty }
         }
 
     /// Whether the types can be written or not.
@@ -154,7 +157,9 @@ struct GGUFGoldenTests {
             let tail = parts[1].components(separatedBy: "   (type ")
             let value = try #require(metadata[parts[0].trimmingCharacters(in: .whitespaces)], "\(line)")
             #expect("\(value.typeNumber))" == tail[1], "\(line)")
-            if let expected = Double(tail[0]) {
+            if case .bool(let flag) = value {
+                #expect(tail[0] == (flag ? "True" : "False"), "\(line)")
+            } else if let expected = Double(tail[0]) {
                 #expect(value.double.map(Float.init) == Float(expected), "\(line)")
             } else {
                 #expect(value.string.map { "'\($0)'" } == tail[0], "\(line)")

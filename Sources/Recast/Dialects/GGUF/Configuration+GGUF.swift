@@ -15,33 +15,42 @@ struct GGUFConfiguration {
     private static let maximumLayerCount = 512
     private static let maximumSize = 1 << 31
 
-    /// - Parameters:
-    ///   - embedding: the shape of the token embedding, which knows the vocabulary's true size.
-    ///   - rotaryFactors: the values of `rope_freqs.weight`, if there is one.
-    func configuration(embedding: [Int]?, rotaryFactors: [Float]?) throws(RecastError) -> ModelConfiguration {
+    /// What the file says of how heads turn besides its keys.
+    struct RotaryFactors {
+        /// `rope_freqs.weight`
+        var all: [Float]?
+        /// `rope_factors_short.weight` and `rope_factors_long.weight`
+        var short: [Float]?
+        var long: [Float]?
+    }
+
+    /// - Parameter embedding: the shape of the token embedding, which knows the vocabulary's true size.
+    func configuration(embedding: [Int]?, factors: RotaryFactors) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("embedding_length")
         let headCount = try size("attention.head_count")
-        let keyLength = try optionalSize(
-            "attention.key_length", limit: HuggingFaceConfiguration.maximumHeadDimension)
-        guard keyLength != nil || hiddenSize.isMultiple(of: headCount) else {
+        let isLatent = architecture.table.row(of: Slot(.keyValueDown)) != nil
+        let keyLength =
+            isLatent
+            ? nil : try optionalSize("attention.key_length", limit: HuggingFaceConfiguration.maximumHeadDimension)
+        guard keyLength != nil || isLatent || hiddenSize.isMultiple(of: headCount) else {
             throw failure(
                 "\(key("embedding_length")) \(hiddenSize) is not a multiple of \(headCount) heads, and there is no "
                     + key("attention.key_length"))
         }
         let headDimension = keyLength ?? min(hiddenSize / headCount, HuggingFaceConfiguration.maximumHeadDimension)
-        guard try optionalSize("attention.value_length") ?? headDimension == headDimension else {
+        let valueLength = isLatent ? nil : try optionalSize("attention.value_length")
+        guard valueLength ?? headDimension == headDimension else {
             throw .unsupported("\(file): values of another length than keys are not supported")
         }
         guard let vocabularySize = embedding?.first else { throw failure("there is no token_embd.weight") }
-        let keyValueHeadCount = try optionalSize("attention.head_count_kv") ?? headCount
-        guard headCount.isMultiple(of: keyValueHeadCount), headDimension > 0, headDimension.isMultiple(of: 2) else {
+        let keyValueHeadCount = isLatent ? headCount : try optionalSize("attention.head_count_kv") ?? headCount
+        guard headCount.isMultiple(of: keyValueHeadCount), headDimension > 0,
+            isLatent || headDimension.isMultiple(of: 2)
+        else {
             throw failure("\(headCount) heads of \(headDimension) elements with \(keyValueHeadCount) key/value heads")
         }
-        guard let epsilon = value("attention.layer_norm_rms_epsilon")?.double, epsilon > 0, epsilon < 1 else {
-            throw failure("\(key("attention.layer_norm_rms_epsilon")) is missing or no small positive number")
-        }
         var configuration = ModelConfiguration(
-            family: architecture.family,
+            family: architecture.families[0],
             vocabularySize: vocabularySize,
             hiddenSize: hiddenSize,
             feedForwardSize: try size("feed_forward_length"),
@@ -50,30 +59,60 @@ struct GGUFConfiguration {
             keyValueHeadCount: keyValueHeadCount,
             headDimension: headDimension,
             contextLength: try size("context_length"),
-            normEpsilon: epsilon.shortened,
-            activation: "silu",
-            rope: try rope(dimensions: headDimension, factors: rotaryFactors))
+            normEpsilon: try epsilon(),
+            activation: architecture.activation,
+            rope: try rope(headDimension: headDimension, factors: factors))
         if architecture.normalizesHeads { configuration.norms.heads = .each }
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
-        guard try optionalSize("expert_count") == nil else {
-            throw .unsupported("\(file): mixtures of experts are not supported yet")
+        try architecture.reads(self, &configuration)
+        if configuration.experts == nil, try optionalSize("expert_count") != nil {
+            throw .unsupported("\(file): a mixture of experts in the architecture \(architecture.name)")
         }
         return configuration
     }
 
+    private func epsilon() throws(RecastError) -> Double {
+        let names = ["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"]
+        guard let epsilon = names.lazy.compactMap({ value($0)?.double }).first, epsilon > 0, epsilon < 1 else {
+            throw failure("\(key(names[0])) is missing or no small positive number")
+        }
+        return epsilon.shortened
+    }
+
+    /// The keys that all architectures with experts have.
+    func readExperts(into configuration: inout ModelConfiguration, normalizes: Bool) throws(RecastError) {
+        guard let count = try optionalSize("expert_count", limit: 1 << 16) else { return }
+        let used = try size("expert_used_count", limit: 1 << 16)
+        guard used <= count, count <= ExpertConfiguration.maximumCount / configuration.layerCount else {
+            throw failure("a token cannot go through \(used) of \(count) experts")
+        }
+        let size = try optionalSize("expert_feed_forward_length") ?? configuration.feedForwardSize
+        var experts = ExpertConfiguration(
+            count: count, usedCount: used, feedForwardSize: size, normalizesWeights: normalizes)
+        if let length = try optionalSize("expert_shared_feed_forward_length") {
+            experts.shared = SharedExpert(feedForwardSize: length, isWeighed: true)
+        } else if let shared = try optionalSize("expert_shared_count", limit: 1 << 10) {
+            experts.shared = SharedExpert(feedForwardSize: shared * size, isWeighed: false)
+        }
+        experts.denseLayers = Array(0..<min(configuration.layerCount, number("leading_dense_block_count") ?? 0))
+        configuration.experts = experts
+    }
+
     private func key(_ name: String) -> String { architecture.name + "." + name }
     private func value(_ name: String) -> GGUFValue? { metadata[key(name)] }
+    func flag(_ name: String) -> Bool? { if case .bool(let value)? = value(name) { value } else { nil } }
+    func number(_ name: String) -> Int? { value(name)?.int }
     private func failure(_ message: String) -> RecastError { .malformed(file, message) }
 
-    private func size(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int {
+    func size(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int {
         guard let size = try optionalSize(name, limit: limit) else { throw failure("\(key(name)) is missing") }
         return size
     }
 
     /// A size, which may also be written as a list with the same value for every layer.
-    private func optionalSize(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
+    func optionalSize(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
         guard let value = value(name) else { return nil }
         if let sizes = value.ints, let first = sizes.first {
             guard sizes.allSatisfy({ $0 == first }) else {
@@ -88,7 +127,7 @@ struct GGUFConfiguration {
         return size == 0 ? nil : size
     }
 
-    private func positive(_ name: String) throws(RecastError) -> Double? {
+    func positive(_ name: String) throws(RecastError) -> Double? {
         guard let value = value(name) else { return nil }
         guard let number = value.double, number.isFinite, number > 0 else {
             throw failure("\(key(name)) is no positive number")
@@ -96,10 +135,11 @@ struct GGUFConfiguration {
         return number.shortened
     }
 
-    private func rope(dimensions: Int, factors: [Float]?) throws(RecastError) -> Rope {
+    private func rope(headDimension: Int, factors: RotaryFactors) throws(RecastError) -> Rope {
         let theta = try positive("rope.freq_base") ?? 10_000
-        if let turned = try optionalSize("rope.dimension_count"), turned != dimensions {
-            throw .unsupported("\(file): only \(turned) of \(dimensions) elements of a head are rotated")
+        let dimensions = try optionalSize("rope.dimension_count") ?? headDimension
+        guard dimensions <= headDimension, dimensions.isMultiple(of: 2) else {
+            throw failure("of \(headDimension) elements of a head \(dimensions) cannot turn")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)
         // llama.cpp takes a missing type for linear, and knows the factor under an older name too.
@@ -114,16 +154,32 @@ struct GGUFConfiguration {
             if type == "yarn", let factor = try positive("rope.scaling.factor"),
                 let context = try optionalSize("rope.scaling.original_context_length")
             {
-                rope.scaling = .yarn(Rope.Yarn(factor: factor, originalContext: context))
+                var yarn = Rope.Yarn(factor: factor, originalContext: context)
+                yarn.betaFast = try positive("rope.scaling.yarn_beta_fast") ?? yarn.betaFast
+                yarn.betaSlow = try positive("rope.scaling.yarn_beta_slow") ?? yarn.betaSlow
+                rope.scaling = .yarn(yarn)
             }
         }
-        guard let factors else { return rope }
-        guard factors.count == rope.pairCount else {
-            throw failure("rope_freqs.weight has \(factors.count) factors for \(rope.pairCount) pairs")
+        if let short = factors.short, let long = factors.long {
+            try check(short, of: rope, GGUFArchitecture.shortFactorsName)
+            try check(long, of: rope, GGUFArchitecture.longFactorsName)
+            rope.scaling = .longrope(
+                Rope.Longrope(
+                    short: short.map { Double($0).shortened }, long: long.map { Double($0).shortened },
+                    originalContext: try size("rope.scaling.original_context_length"),
+                    attentionFactor: try positive("rope.scaling.attn_factor") ?? 1))
         }
-        guard factors.allSatisfy({ $0.isFinite && $0 > 0 }) else { throw failure("rope_freqs.weight is not positive") }
-        rope.scaling = rope.recognized(factors)
+        guard let all = factors.all else { return rope }
+        try check(all, of: rope, GGUFArchitecture.rotaryFactorsName)
+        rope.scaling = rope.recognized(all)
         return rope
+    }
+
+    private func check(_ factors: [Float], of rope: Rope, _ name: String) throws(RecastError) {
+        guard factors.count == rope.pairCount else {
+            throw failure("\(name) has \(factors.count) factors for \(rope.pairCount) pairs")
+        }
+        guard factors.allSatisfy({ $0.isFinite && $0 > 0 }) else { throw failure("\(name) is not positive") }
     }
 }
 
@@ -170,6 +226,7 @@ extension Rope {
 
     /// The factors as the reference converter computes them: in float32 throughout.
     var ggufFactors: [Float]? {
+        if case .factors(let factors) = scaling { return factors.map { Float($0) } }
         guard case .llama3(let factor, let low, let high, let original) = scaling else { return nil }
         let lowWavelength = Double(original) / low
         let highWavelength = Double(original) / high
@@ -197,37 +254,76 @@ extension GGUFArchitecture {
     func write(
         _ configuration: ModelConfiguration, hasHeadDimension: Bool, fileType: UInt32, into metadata: inout GGUFMetadata
     ) throws(RecastError) {
-        func set(_ key: String, _ value: GGUFValue) { metadata[name + "." + key] = value }
-        func u32(_ value: Int) throws(RecastError) -> GGUFValue {
-            guard let value = UInt32(exactly: value) else { throw .unsupported("\(value) does not fit GGUF's 32 bits") }
-            return .u32(value)
-        }
-        set("block_count", try u32(configuration.layerCount))
-        set("context_length", try u32(configuration.contextLength))
-        set("embedding_length", try u32(configuration.hiddenSize))
-        set("feed_forward_length", try u32(configuration.feedForwardSize))
-        set("attention.head_count", try u32(configuration.headCount))
-        set("attention.head_count_kv", try u32(configuration.keyValueHeadCount))
-        switch configuration.rope.scaling {
-        case .none, .llama3, .factors: break
-        case .linear(let factor):
-            set("rope.scaling.type", .string("linear"))
-            set("rope.scaling.factor", .f32(Float(factor)))
-        case .yarn, .dynamic, .longrope, .other:
-            throw .unsupported(
-                "rotary scaling of the type \(configuration.rope.scaling.name) cannot be written to GGUF")
-        }
-        set("rope.freq_base", .f32(Float(configuration.rope.theta)))
-        set("attention.layer_norm_rms_epsilon", .f32(Float(configuration.normEpsilon)))
+        var keys = GGUFKeys(architecture: name, metadata: metadata)
+        try keys.set("block_count", configuration.layerCount)
+        try keys.set("context_length", configuration.contextLength)
+        try keys.set("embedding_length", configuration.hiddenSize)
+        try keys.set("feed_forward_length", configuration.feedForwardSize)
+        try keys.set("attention.head_count", configuration.headCount)
+        try keys.set("attention.head_count_kv", configuration.keyValueHeadCount)
+        try keys.writeScaling(configuration.rope.scaling, rotaryFactors)
+        keys.set("rope.freq_base", configuration.rope.theta)
+        let isRMS = configuration.norms.kind == .rms
+        keys.set(isRMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", configuration.normEpsilon)
         let isUsual = configuration.headDimension * configuration.headCount == configuration.hiddenSize
-        if writesRopeDimensions || hasHeadDimension || !isUsual {
-            set("attention.key_length", try u32(configuration.headDimension))
-            set("attention.value_length", try u32(configuration.headDimension))
-        }
-        metadata["general.file_type"] = .u32(fileType)
+        if writesRopeDimensions || hasHeadDimension || !isUsual { try keys.writeHeadDimension(configuration) }
+        keys.metadata["general.file_type"] = .u32(fileType)
         if writesRopeDimensions {
-            set("vocab_size", try u32(configuration.vocabularySize))
-            set("rope.dimension_count", try u32(configuration.rope.dimensions))
+            try keys.set("vocab_size", configuration.vocabularySize)
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
         }
+        try writes(configuration, &keys)
+        metadata = keys.metadata
+    }
+
+    /// Divisors of rotary frequencies that lie beside the weights.
+    func rotaryTensors(of rope: Rope) throws(RecastError) -> [NamedTensor] {
+        switch rope.scaling {
+        case .llama3, .factors:
+            guard rotaryFactors == .one, let factors = rope.ggufFactors else {
+                throw .unsupported(
+                    "llama.cpp knows no \(rope.scaling.name) rotary scaling for the architecture \(name)")
+            }
+            return [NamedTensor(Self.rotaryFactorsName, .vector(factors))]
+        case .longrope(let longrope):
+            guard rotaryFactors == .two else {
+                throw .unsupported("llama.cpp knows no longrope scaling for the architecture \(name)")
+            }
+            return [
+                NamedTensor(Self.longFactorsName, .vector(longrope.long.map { Float($0) })),
+                NamedTensor(Self.shortFactorsName, .vector(longrope.short.map { Float($0) })),
+            ]
+        default: return []
+        }
+    }
+}
+
+extension GGUFKeys {
+    fileprivate mutating func writeScaling(
+        _ scaling: Rope.Scaling, _ factors: GGUFArchitecture.RotaryFactors
+    ) throws(RecastError) {
+        switch scaling {
+        case .none, .llama3, .factors, .longrope: break
+        case .linear(let factor):
+            self["rope.scaling.type"] = .string("linear")
+            set("rope.scaling.factor", factor)
+        case .yarn(let yarn):
+            guard yarn.statedAttentionFactor == nil, yarn.mscale == 1 || yarn.mscale == yarn.mscaleAllDimensions else {
+                throw .unsupported("llama.cpp cannot be told by what this model's yarn scaling multiplies attention")
+            }
+            self["rope.scaling.type"] = .string("yarn")
+            set("rope.scaling.factor", yarn.factor)
+            try set("rope.scaling.original_context_length", yarn.originalContext)
+            if yarn.betaFast != Rope.Yarn.usualBetaFast { set("rope.scaling.yarn_beta_fast", yarn.betaFast) }
+            if yarn.betaSlow != Rope.Yarn.usualBetaSlow { set("rope.scaling.yarn_beta_slow", yarn.betaSlow) }
+        case .dynamic, .other:
+            throw .unsupported("rotary scaling of the type \(scaling.name) cannot be written to GGUF")
+        }
+    }
+
+    mutating func writeExperts(_ experts: ExpertConfiguration) throws(RecastError) {
+        try set("expert_count", experts.count)
+        try set("expert_used_count", experts.usedCount)
+        try set("expert_feed_forward_length", experts.feedForwardSize)
     }
 }

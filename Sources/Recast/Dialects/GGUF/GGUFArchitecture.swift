@@ -1,98 +1,89 @@
 /// A model architecture as GGUF stores it: names, layouts, and the metadata that describes it.
 ///
-/// Source: Specs/gguf.md §d.
+/// Source: Specs/gguf.md §d, and llama.cpp's converter and loader.
 public struct GGUFArchitecture: Sendable {
     /// `general.architecture`, which also begins the keys.
     public let name: String
-    /// The Hugging Face family that a file of this architecture goes back to.
-    public let family: String
+    /// The Hugging Face families whose files are of this architecture; the first is where one goes that says no more.
+    public let families: [String]
     public let table: MappingTable
-    /// Whether `vocab_size` and `rope.dimension_count` are written.
+    /// What llama.cpp computes between gate and up.
+    let activation: String
+    /// Whether `vocab_size` and `rope.dimension_count` are written, as for everything its converter takes for a llama.
     let writesRopeDimensions: Bool
+    /// Whether divisors of rotary frequencies may lie beside the weights, and where a long text has others.
+    let rotaryFactors: RotaryFactors
+    let reads: Reading
+    let writes: Writing
+    /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
+    let landmark: String?
 
-    init(_ name: String, family: String, writesRopeDimensions: Bool, @RowBuilder rows: () -> [Row]) {
+    enum RotaryFactors: Sendable, Hashable {
+        case none
+        /// `rope_freqs.weight`
+        case one
+        /// `rope_factors_long.weight` and `rope_factors_short.weight`
+        case two
+    }
+
+    /// Adds to a configuration what the usual keys do not say.
+    typealias Reading = @Sendable (GGUFConfiguration, inout ModelConfiguration) throws(RecastError) -> Void
+    /// Adds the keys that only this architecture has.
+    typealias Writing = @Sendable (ModelConfiguration, inout GGUFKeys) throws(RecastError) -> Void
+
+    init(
+        _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
+        rotaryFactors: RotaryFactors = .none, landmark: String? = nil, reads: @escaping Reading = { _, _ in },
+        writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
+    ) {
         self.name = name
-        self.family = family
+        self.families = families
+        self.activation = activation
         self.writesRopeDimensions = writesRopeDimensions
+        self.rotaryFactors = rotaryFactors
+        self.landmark = landmark
+        self.reads = reads
+        self.writes = writes
         table = MappingTable(rows())
     }
 
-    public static let all: [GGUFArchitecture] = [.llama, .qwen2, .qwen3]
+    /// Every architecture that is known. A new one is a table in `Architectures/` and a place in this list.
+    public static let all: [GGUFArchitecture] = [
+        .llama, .qwen, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeek2, .baichuan, .internLM2, .chatGLM, .glm, .glm4,
+        .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
+        .ernie45,
+    ]
 
-    /// Whether each query and key head is normalised before it turns.
+    /// Whether queries and keys are normalised before they turn.
     var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 
     /// The architecture of a family's models.
     ///
     /// - Throws: `unsupported`; names are never invented.
     static func of(family: String) throws(RecastError) -> GGUFArchitecture {
-        guard let architecture = all.first(where: { $0.family == family }) else {
-            throw .unsupported("GGUF has no architecture for the family \(family)")
+        guard let architecture = all.first(where: { $0.families.contains(family) }) else {
+            throw .unsupported("llama.cpp has no architecture for the family \(family), and names are not invented")
         }
         return architecture
     }
 
-    static func named(_ name: String, file: String) throws(RecastError) -> GGUFArchitecture {
-        guard let architecture = all.first(where: { $0.name == name }) else {
-            let known = all.map(\.name)
+    /// - Parameter tensors: names, by which layouts are told apart.
+    static func named(_ name: String, tensors: [String], file: String) throws(RecastError) -> GGUFArchitecture {
+        let candidates = all.filter { $0.name == name }
+        guard let last = candidates.last else {
+            let known = Set(all.map(\.name)).sorted()
             let nearest = NearestName.of(name, among: known).map { "; the nearest is \($0)" } ?? ""
             throw RecastError(
                 .unsupported, "unknown architecture \"\(name)\"\(nearest); known are \(known.joined(separator: ", "))",
                 trail: [file])
         }
-        return architecture
+        return candidates.first { candidate in
+            candidate.landmark.map { mark in tensors.contains { $0.contains(mark) } } ?? false
+        } ?? last
     }
 
-    /// Factors of the rotary frequencies, which belong to no role.
+    /// Divisors of the rotary frequencies, which belong to no role: of all texts, of short ones, of long ones.
     static let rotaryFactorsName = "rope_freqs.weight"
-}
-
-// swift-format-ignore
-extension GGUFArchitecture {
-    static let llama = GGUFArchitecture("llama", family: "llama", writesRopeDimensions: true) {
-        Row(.tokenEmbedding,  "token_embd.weight")
-        Row(.attentionNorm,   "blk.{layer}.attn_norm.weight")
-        Row(.query,           "blk.{layer}.attn_q.{weight,bias}", pairs: .neighbours)
-        Row(.key,             "blk.{layer}.attn_k.{weight,bias}", pairs: .neighbours)
-        Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
-        Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}")
-        Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")
-        Row(.gate,            "blk.{layer}.ffn_gate.{weight,bias}")
-        Row(.up,              "blk.{layer}.ffn_up.{weight,bias}")
-        Row(.down,            "blk.{layer}.ffn_down.{weight,bias}")
-        Row(.outputNorm,      "output_norm.weight")
-        Row(.outputHead,      "output.weight")
-    }
-
-    static let qwen2 = GGUFArchitecture("qwen2", family: "qwen2", writesRopeDimensions: false) {
-        Row(.tokenEmbedding,  "token_embd.weight")
-        Row(.attentionNorm,   "blk.{layer}.attn_norm.weight")
-        Row(.query,           "blk.{layer}.attn_q.{weight,bias}")
-        Row(.key,             "blk.{layer}.attn_k.{weight,bias}")
-        Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
-        Row(.attentionOutput, "blk.{layer}.attn_output.weight")
-        Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")
-        Row(.gate,            "blk.{layer}.ffn_gate.weight")
-        Row(.up,              "blk.{layer}.ffn_up.weight")
-        Row(.down,            "blk.{layer}.ffn_down.weight")
-        Row(.outputNorm,      "output_norm.weight")
-        Row(.outputHead,      "output.weight")
-    }
-
-    static let qwen3 = GGUFArchitecture("qwen3", family: "qwen3", writesRopeDimensions: false) {
-        Row(.tokenEmbedding,  "token_embd.weight")
-        Row(.attentionNorm,   "blk.{layer}.attn_norm.weight")
-        Row(.query,           "blk.{layer}.attn_q.{weight,bias}")
-        Row(.key,             "blk.{layer}.attn_k.{weight,bias}")
-        Row(.value,           "blk.{layer}.attn_v.{weight,bias}")
-        Row(.queryNorm,       "blk.{layer}.attn_q_norm.weight")
-        Row(.keyNorm,         "blk.{layer}.attn_k_norm.weight")
-        Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}")
-        Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight")
-        Row(.gate,            "blk.{layer}.ffn_gate.weight")
-        Row(.up,              "blk.{layer}.ffn_up.weight")
-        Row(.down,            "blk.{layer}.ffn_down.weight")
-        Row(.outputNorm,      "output_norm.weight")
-        Row(.outputHead,      "output.weight")
-    }
+    static let shortFactorsName = "rope_factors_short.weight"
+    static let longFactorsName = "rope_factors_long.weight"
 }

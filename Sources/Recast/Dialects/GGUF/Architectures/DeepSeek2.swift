@@ -1,0 +1,88 @@
+// DeepSeek-V2 and V3: latent attention as one key/value head of compressed numbers. Source: Specs/gguf.md §d.3 and §d.4.
+extension GGUFArchitecture {
+    // swift-format-ignore
+    static let deepSeek2 = GGUFArchitecture(
+        "deepseek2", families: ["deepseek_v3", "deepseek_v2"],
+        reads: { (reader, configuration) throws(RecastError) in try read(reader, &configuration) },
+        writes: { (configuration, keys) throws(RecastError) in try write(configuration, &keys) }
+    ) {
+        Row(.tokenEmbedding,   "token_embd.weight")
+        Row(.attentionNorm,    "blk.{layer}.attn_norm.weight")
+        Row(.query,            "blk.{layer}.attn_q.weight")
+        Row(.queryDown,        "blk.{layer}.attn_q_a.weight")
+        Row(.queryDownNorm,    "blk.{layer}.attn_q_a_norm.weight")
+        Row(.queryUp,          "blk.{layer}.attn_q_b.weight")
+        Row(.keyValueDown,     "blk.{layer}.attn_kv_a_mqa.weight")
+        Row(.keyValueDownNorm, "blk.{layer}.attn_kv_a_norm.weight")
+        Row(.keyValueUp,       "blk.{layer}.attn_kv_b.weight")
+        Row(.attentionOutput,  "blk.{layer}.attn_output.weight")
+        Row(.feedForwardNorm,  "blk.{layer}.ffn_norm.weight")
+        Row(.gate,             "blk.{layer}.ffn_gate.weight")
+        Row(.up,               "blk.{layer}.ffn_up.weight")
+        Row(.down,             "blk.{layer}.ffn_down.weight")
+        Row.ggufExperts
+        Row(.outputNorm,       "output_norm.weight")
+        Row(.outputHead,       "output.weight")
+    }
+
+    private static func read(
+        _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
+    ) throws(RecastError) {
+        let turning = try reader.size("rope.dimension_count", limit: 1 << 16)
+        let head = try reader.size("attention.key_length_mla", limit: 1 << 16)
+        guard turning.isMultiple(of: 2), turning < head else {
+            throw .malformed(reader.file, "of \(head) elements of a head \(turning) cannot turn")
+        }
+        configuration.latentAttention = LatentAttention(
+            queryRank: try reader.optionalSize("attention.q_lora_rank", limit: 1 << 24),
+            keyValueRank: try reader.size("attention.kv_lora_rank", limit: 1 << 24), restingDimension: head - turning,
+            turningDimension: turning, valueDimension: try reader.size("attention.value_length_mla", limit: 1 << 16))
+        configuration.headDimension = head
+        configuration.keyValueHeadCount = configuration.headCount
+        configuration.rope.dimensions = turning
+        if case .yarn(var yarn) = configuration.rope.scaling {
+            // 0.1 times the second number. Programs say both, and DeepSeek's models have them equal.
+            yarn.mscaleAllDimensions = (try reader.positive("rope.scaling.yarn_log_multiplier") ?? 0) * 10
+            if yarn.mscaleAllDimensions != 0 { yarn.mscale = yarn.mscaleAllDimensions }
+            configuration.rope.scaling = .yarn(yarn)
+        }
+        try reader.readExperts(into: &configuration, normalizes: reader.flag("expert_weights_norm") ?? false)
+        let isSigmoid = reader.number("expert_gating_func") == 2
+        configuration.experts?.routing.score = isSigmoid ? .sigmoid : .softmax
+        configuration.experts?.routing.hasBias = isSigmoid
+        configuration.experts?.routing.factor = try reader.positive("expert_weights_scale") ?? 1
+        if let count = reader.number("expert_group_count"), let used = reader.number("expert_group_used_count"),
+            count > 1, used < count, let experts = configuration.experts, experts.count.isMultiple(of: count)
+        {
+            configuration.experts?.routing.groups = Routing.Groups(
+                count: count, usedCount: used, scoreCount: isSigmoid ? 2 : 1)
+        }
+        configuration.family = isSigmoid ? "deepseek_v3" : "deepseek_v2"
+    }
+
+    private static func write(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) throws(RecastError) {
+        guard let latent = configuration.latentAttention, let experts = configuration.experts else { return }
+        try keys.set("attention.head_count_kv", 1)
+        try keys.set("attention.key_length", latent.keyValueRank + latent.turningDimension)
+        try keys.set("attention.value_length", latent.keyValueRank)
+        try keys.set("attention.key_length_mla", configuration.headDimension)
+        try keys.set("attention.value_length_mla", latent.valueDimension)
+        if let rank = latent.queryRank { try keys.set("attention.q_lora_rank", rank) }
+        try keys.set("attention.kv_lora_rank", latent.keyValueRank)
+        try keys.set("rope.dimension_count", latent.turningDimension)
+        try keys.set("vocab_size", configuration.vocabularySize)
+        try keys.set("leading_dense_block_count", experts.denseLayers.count)
+        try keys.writeExperts(experts)
+        try keys.set("expert_shared_count", (experts.shared?.feedForwardSize ?? 0) / experts.feedForwardSize)
+        keys.set("expert_weights_scale", experts.routing.factor)
+        keys["expert_weights_norm"] = .bool(experts.normalizesWeights)
+        try keys.set("expert_gating_func", experts.routing.score == .sigmoid ? 2 : 1)
+        if let groups = experts.routing.groups {
+            try keys.set("expert_group_count", groups.count)
+            try keys.set("expert_group_used_count", groups.usedCount)
+        }
+        if case .yarn(let yarn) = configuration.rope.scaling, yarn.mscaleAllDimensions != 0 {
+            keys.set("rope.scaling.yarn_log_multiplier", 0.1 * yarn.mscaleAllDimensions)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// Architectures with fused projections. Source: Specs/gguf.md §d.3 and §d.4; llama.cpp's converter.
+extension GGUFArchitecture {
+    // swift-format-ignore
+    private static func fusedRows(pairs: RotaryPairs, isFused: Bool = true, postNorms: Bool = false) -> [Row] {
+        let projections = isFused
+            ? [Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .stacked, pairs: pairs)]
+            : [
+                Row(.query, "blk.{layer}.attn_q.{weight,bias}", pairs: pairs),
+                Row(.key,   "blk.{layer}.attn_k.{weight,bias}", pairs: pairs),
+                Row(.value, "blk.{layer}.attn_v.{weight,bias}"),
+            ]
+        return [
+            Row(.tokenEmbedding,  "token_embd.weight"),
+            Row(.attentionNorm,   "blk.{layer}.attn_norm.weight"),
+            Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}"),
+            Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight"),
+            Row([.gate, .up],     "blk.{layer}.ffn_up.{weight,bias}", layout: .stacked),
+            Row(.down,            "blk.{layer}.ffn_down.{weight,bias}"),
+            Row(.outputNorm,      "output_norm.weight"),
+            Row(.outputHead,      "output.weight"),
+        ] + projections + (postNorms ? Row.ggufPostNorms : [])
+    }
+
+    /// Qwen 1, whose feed-forward length counts gate and up together.
+    // swift-format-ignore
+    static let qwen = GGUFArchitecture(
+        "qwen", families: ["qwen1"],
+        reads: { (reader, configuration) throws(RecastError) in
+            guard configuration.feedForwardSize.isMultiple(of: 2) else {
+                throw .malformed(reader.file, "qwen.feed_forward_length \(configuration.feedForwardSize) is not even")
+            }
+            configuration.feedForwardSize /= 2
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.set("feed_forward_length", 2 * configuration.feedForwardSize)
+            // llama.cpp's converter writes the one, its loader reads the other.
+            keys.set("attention.layer_norm_epsilon", configuration.normEpsilon)
+        }
+    ) {
+        Row(.tokenEmbedding,        "token_embd.weight")
+        Row(.attentionNorm,         "blk.{layer}.attn_norm.weight")
+        Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .stacked)
+        Row(.attentionOutput,       "blk.{layer}.attn_output.weight")
+        Row(.feedForwardNorm,       "blk.{layer}.ffn_norm.weight")
+        Row(.up,                    "blk.{layer}.ffn_up.weight")
+        Row(.gate,                  "blk.{layer}.ffn_gate.weight")
+        Row(.down,                  "blk.{layer}.ffn_down.weight")
+        Row(.outputNorm,            "output_norm.weight")
+        Row(.outputHead,            "output.weight")
+    }
+
+    static let chatGLM = GGUFArchitecture(
+        "chatglm", families: ["chatglm"], landmark: "attn_qkv", reads: readHalfRotary, writes: writeChatGLM
+    ) {
+        fusedRows(pairs: .neighbours)
+    }
+
+    static let glm = GGUFArchitecture(
+        "chatglm", families: ["glm"], reads: readHalfRotary,
+        writes: { (configuration, keys) throws(RecastError) in
+            try writeChatGLM(configuration, &keys)
+            // What llama.cpp's converter makes of a configuration without ChatGLM's own key.
+            try keys.set("context_length", configuration.hiddenSize)
+        }
+    ) {
+        fusedRows(pairs: .neighbours, isFused: false)
+    }
+
+    static let glm4 = GGUFArchitecture(
+        "glm4", families: ["glm4"],
+        reads: { (_, configuration) throws(RecastError) in configuration.norms.afterBranches = true },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
+        }
+    ) {
+        fusedRows(pairs: .neighbours, isFused: false, postNorms: true)
+    }
+
+    static let phi3 = GGUFArchitecture(
+        "phi3", families: ["phi3"], rotaryFactors: .two,
+        reads: { (reader, configuration) throws(RecastError) in
+            if let size = reader.number("attention.sliding_window"), size > 0 {
+                configuration.slidingWindow = SlidingWindow(size: size)
+            }
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            var original = configuration.contextLength
+            if case .longrope(let longrope) = configuration.rope.scaling {
+                original = longrope.originalContext
+                keys.set("rope.scaling.attn_factor", longrope.attentionFactor)
+            }
+            try keys.set("rope.scaling.original_context_length", original)
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
+            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+        }
+    ) {
+        fusedRows(pairs: .halves)
+    }
+
+    @Sendable private static func readHalfRotary(
+        _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
+    ) throws(RecastError) {
+        // The key counts elements of the head that llama.cpp's converter takes for granted.
+        configuration.rope.dimensions = configuration.headDimension / 2
+    }
+
+    /// - Note: llama.cpp's converter takes heads to be as long as the hidden size allows; the length that a model with
+    ///   others has is written beside.
+    @Sendable private static func writeChatGLM(
+        _ configuration: ModelConfiguration, _ keys: inout GGUFKeys
+    ) throws(RecastError) {
+        let usual = configuration.hiddenSize / configuration.headCount
+        try keys.set("rope.dimension_count", usual / 2)
+        if usual != configuration.headDimension { try keys.writeHeadDimension(configuration) }
+        keys.metadata["tokenizer.ggml.add_bos_token"] = .bool(false)
+    }
+}

@@ -1,0 +1,184 @@
+// Architectures of llama's names. Source: Specs/gguf.md §d.3; llama.cpp's converter for which heads it permutes.
+
+extension Row {
+    /// - Parameter pairs: `neighbours` where llama.cpp turns them so and its converter permutes what transformers has in
+    ///   halves.
+    // swift-format-ignore
+    static func ggufNames(pairs: RotaryPairs = .halves) -> [Row] {
+        [
+            Row(.tokenEmbedding,  "token_embd.weight"),
+            Row(.attentionNorm,   "blk.{layer}.attn_norm.{weight,bias}"),
+            Row(.query,           "blk.{layer}.attn_q.{weight,bias}", pairs: pairs),
+            Row(.key,             "blk.{layer}.attn_k.{weight,bias}", pairs: pairs),
+            Row(.value,           "blk.{layer}.attn_v.{weight,bias}"),
+            Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}"),
+            Row(.feedForwardNorm, "blk.{layer}.ffn_norm.{weight,bias}"),
+            Row(.gate,            "blk.{layer}.ffn_gate.{weight,bias}"),
+            Row(.up,              "blk.{layer}.ffn_up.{weight,bias}"),
+            Row(.down,            "blk.{layer}.ffn_down.{weight,bias}"),
+            Row(.outputNorm,      "output_norm.{weight,bias}"),
+            Row(.outputHead,      "output.weight"),
+        ]
+    }
+
+    static let ggufHeadNorms = [
+        Row(.queryNorm, "blk.{layer}.attn_q_norm.weight"), Row(.keyNorm, "blk.{layer}.attn_k_norm.weight"),
+    ]
+
+    static let ggufPostNorms = [
+        Row(.attentionPostNorm, "blk.{layer}.post_attention_norm.weight"),
+        Row(.feedForwardPostNorm, "blk.{layer}.post_ffw_norm.weight"),
+    ]
+
+    // swift-format-ignore
+    static let ggufExperts = [
+        Row(.router,       "blk.{layer}.ffn_gate_inp.weight"),
+        Row(.routerBias,   "blk.{layer}.exp_probs_b.bias"),
+        Row(.gate,         "blk.{layer}.ffn_gate_exps.{expert}.weight"),
+        Row(.up,           "blk.{layer}.ffn_up_exps.{expert}.weight"),
+        Row(.down,         "blk.{layer}.ffn_down_exps.{expert}.weight"),
+        Row(.sharedRouter, "blk.{layer}.ffn_gate_inp_shexp.weight"),
+        Row(.sharedGate,   "blk.{layer}.ffn_gate_shexp.weight"),
+        Row(.sharedUp,     "blk.{layer}.ffn_up_shexp.weight"),
+        Row(.sharedDown,   "blk.{layer}.ffn_down_shexp.weight"),
+    ]
+}
+
+extension GGUFArchitecture {
+    static let llama = GGUFArchitecture(
+        "llama", families: ["llama", "yi", "mistral", "mixtral", "internlm3"], writesRopeDimensions: true,
+        rotaryFactors: .one,
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readExperts(into: &configuration, normalizes: true)
+            if configuration.experts != nil { configuration.family = "mixtral" }
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            guard let experts = configuration.experts else { return }
+            try keys.writeExperts(experts)
+            // All feed-forward parts are experts' here.
+            try keys.set("feed_forward_length", experts.feedForwardSize)
+            keys["expert_feed_forward_length"] = nil
+        }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+        Row.ggufExperts
+    }
+
+    static let qwen2 = GGUFArchitecture("qwen2", families: ["qwen2"]) { Row.ggufNames() }
+
+    static let qwen3 = GGUFArchitecture("qwen3", families: ["qwen3"]) {
+        Row.ggufNames()
+        Row.ggufHeadNorms
+    }
+
+    static let qwen2MoE = GGUFArchitecture(
+        "qwen2moe", families: ["qwen2_moe"],
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readExperts(into: &configuration, normalizes: false)
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            guard let experts = configuration.experts else { return }
+            try keys.writeExperts(experts)
+            if let shared = experts.shared { try keys.set("expert_shared_feed_forward_length", shared.feedForwardSize) }
+        }
+    ) {
+        Row.ggufNames()
+        Row.ggufExperts
+    }
+
+    static let qwen3MoE = GGUFArchitecture(
+        "qwen3moe", families: ["qwen3_moe"],
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readExperts(into: &configuration, normalizes: true)
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            if let experts = configuration.experts { try keys.writeExperts(experts) }
+        }
+    ) {
+        Row.ggufNames()
+        Row.ggufHeadNorms
+        Row.ggufExperts
+    }
+
+    static let internLM2 = GGUFArchitecture("internlm2", families: ["internlm2"]) { Row.ggufNames(pairs: .neighbours) }
+
+    /// Rows of 13B have biases by distance, which llama.cpp tells by the number of layers; it knows no normalised head.
+    static let baichuan = GGUFArchitecture(
+        "baichuan", families: ["baichuan", "baichuan2"],
+        reads: { (_, configuration) throws(RecastError) in configuration.hasALiBi = configuration.layerCount == 40 },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
+            keys["tensor_data_layout"] = .string("Meta AI original pth")
+        }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+    }
+
+    static let smolLM3 = GGUFArchitecture(
+        "smollm3", families: ["smollm3"], writesRopeDimensions: true,
+        reads: { (_, configuration) throws(RecastError) in
+            configuration.unturnedLayers = (0..<configuration.layerCount).filter { ($0 + 1).isMultiple(of: 4) }
+        }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+    }
+
+    static let exaone = GGUFArchitecture(
+        "exaone", families: ["exaone"], rotaryFactors: .one,
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
+        }
+    ) {
+        Row.ggufNames()
+    }
+
+    static let seedOSS = GGUFArchitecture("seed_oss", families: ["seed_oss"]) {
+        Row.ggufNames().filter { $0.roles != [.feedForwardNorm] }
+        Row(.feedForwardNorm, "blk.{layer}.post_attention_norm.weight")
+    }
+
+    static let ernie45 = GGUFArchitecture("ernie4_5", families: ["ernie4_5"]) { Row.ggufNames(pairs: .neighbours) }
+
+    static let olmo = GGUFArchitecture(
+        "olmo", families: ["olmo"],
+        reads: { (reader, configuration) throws(RecastError) in
+            configuration.norms.kind = .layer
+            configuration.norms.hasWeights = false
+            configuration.projectionLimit = try reader.positive("attention.clamp_kqv")
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            if let limit = configuration.projectionLimit { keys.set("attention.clamp_kqv", limit) }
+        }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+    }
+
+    static let olmo2 = GGUFArchitecture(
+        "olmo2", families: ["olmo2"],
+        reads: { (_, configuration) throws(RecastError) in
+            configuration.norms.beforeBranches = false
+            configuration.norms.afterBranches = true
+            configuration.norms.heads = .together
+        }
+    ) {
+        Row.ggufNames()
+        Row.ggufHeadNorms
+        Row.ggufPostNorms
+    }
+
+    static let stableLM = GGUFArchitecture(
+        "stablelm", families: ["stablelm"],
+        reads: { (reader, configuration) throws(RecastError) in
+            if reader.flag("use_parallel_residual") == true {
+                throw .unsupported("\(reader.file): parallel residuals are not supported")
+            }
+            configuration.norms.kind = .layer
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.set("rope.dimension_count", configuration.rope.dimensions)
+            keys["use_parallel_residual"] = .bool(false)
+        }
+    ) {
+        Row.ggufNames()
+    }
+}

@@ -1,0 +1,131 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+// Architectures that multiply on the way, or limit what they compute. Source: Specs/gguf.md §d.3 and §d.4.
+extension GGUFArchitecture {
+    static let granite = GGUFArchitecture(
+        "granite", families: ["granite"], writesRopeDimensions: true,
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readMultipliers(into: &configuration)
+            configuration.multipliers.attention = try reader.positive("attention.scale")
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            keys.writeMultipliers(configuration.multipliers)
+            keys.set("attention.scale", configuration.attentionScale)
+        }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+    }
+
+    static let miniCPM = GGUFArchitecture(
+        "minicpm", families: ["minicpm"],
+        reads: { (reader, configuration) throws(RecastError) in
+            // What older files mean that do not say it.
+            configuration.multipliers.embedding = 12
+            configuration.multipliers.branches = 1.4 / Double(configuration.layerCount).squareRoot()
+            configuration.multipliers.logitDivisor = Double(configuration.hiddenSize) / 256
+            try reader.readMultipliers(into: &configuration)
+        },
+        writes: { (configuration, keys) throws(RecastError) in keys.writeMultipliers(configuration.multipliers) }
+    ) {
+        Row.ggufNames(pairs: .neighbours)
+    }
+
+    static let gemma = GGUFArchitecture(
+        "gemma", families: ["gemma"], activation: "gelu_pytorch_tanh",
+        reads: { (_, configuration) throws(RecastError) in multiplyEmbedding(&configuration) },
+        writes: { (configuration, keys) throws(RecastError) in try keys.writeHeadDimension(configuration) }
+    ) {
+        Row.ggufNames()
+    }
+
+    static let gemma2 = GGUFArchitecture(
+        "gemma2", families: ["gemma2"], activation: "gelu_pytorch_tanh",
+        reads: { (reader, configuration) throws(RecastError) in
+            multiplyEmbedding(&configuration)
+            configuration.norms.afterBranches = true
+            configuration.softCaps.attention = try reader.positive("attn_logit_softcapping")
+            configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
+            try readWindow(reader, fullEach: 2, &configuration)
+            // llama.cpp takes a model of 46 layers for the one of 27B.
+            if configuration.layerCount == 46 {
+                configuration.multipliers.attention =
+                    1 / (Double(configuration.hiddenSize) / Double(configuration.headCount)).squareRoot()
+            }
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.writeHeadDimension(configuration)
+            if let cap = configuration.softCaps.attention { keys.set("attn_logit_softcapping", cap) }
+            if let cap = configuration.softCaps.logits { keys.set("final_logit_softcapping", cap) }
+            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+        }
+    ) {
+        Row.ggufNames()
+        Row.ggufPostNorms
+    }
+
+    static let gemma3 = GGUFArchitecture(
+        "gemma3", families: ["gemma3_text"], activation: "gelu_pytorch_tanh",
+        reads: { (reader, configuration) throws(RecastError) in
+            multiplyEmbedding(&configuration)
+            configuration.norms.afterBranches = true
+            configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
+            try readWindow(reader, fullEach: 6, &configuration)
+            // llama.cpp takes a model of 62 layers for the one of 27B.
+            if configuration.layerCount == 62 {
+                configuration.multipliers.attention =
+                    1 / (Double(configuration.hiddenSize) / Double(configuration.headCount)).squareRoot()
+            }
+            if configuration.slidingWindow != nil {
+                configuration.slidingRope = Rope(theta: 10_000, dimensions: configuration.rope.dimensions)
+            }
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            try keys.writeHeadDimension(configuration)
+            if let cap = configuration.softCaps.logits { keys.set("final_logit_softcapping", cap) }
+            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+        }
+    ) {
+        Row.ggufNames()
+        Row.ggufHeadNorms
+        Row.ggufPostNorms
+    }
+
+    /// llama.cpp multiplies by the root itself; the one that norms add is in the weights.
+    @Sendable private static func multiplyEmbedding(_ configuration: inout ModelConfiguration) {
+        configuration.multipliers.embedding = Double(configuration.hiddenSize).squareRoot()
+    }
+
+    @Sendable private static func readWindow(
+        _ reader: GGUFConfiguration, fullEach count: Int, _ configuration: inout ModelConfiguration
+    ) throws(RecastError) {
+        guard let size = reader.number("attention.sliding_window"), size > 0 else { return }
+        let full = (0..<configuration.layerCount).filter { ($0 + 1).isMultiple(of: count) }
+        guard full.count < configuration.layerCount else { return }
+        configuration.slidingWindow = SlidingWindow(size: size, fullLayers: full)
+    }
+}
+
+extension GGUFConfiguration {
+    fileprivate func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
+        if let factor = try positive("embedding_scale") { configuration.multipliers.embedding = factor }
+        if let factor = try positive("residual_scale") { configuration.multipliers.branches = factor }
+        if let divisor = try positive("logit_scale") { configuration.multipliers.logitDivisor = divisor }
+    }
+}
+
+extension GGUFKeys {
+    fileprivate mutating func writeMultipliers(_ multipliers: Multipliers) {
+        set("embedding_scale", multipliers.embedding)
+        set("residual_scale", multipliers.branches)
+        set("logit_scale", multipliers.logitDivisor)
+    }
+
+    mutating func writeHeadDimension(_ configuration: ModelConfiguration) throws(RecastError) {
+        try set("attention.key_length", configuration.headDimension)
+        try set("attention.value_length", configuration.headDimension)
+    }
+}

@@ -1,0 +1,110 @@
+/// Weights that GGUF stores otherwise than as one matrix each: the experts of a layer in one tensor, and the up
+/// projection of latent attention in two, of which one is transposed. Source: Specs/gguf.md §d.3.
+enum GGUFStacks {
+    private static let marks = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"]
+    private static let (keys, values, both) = ("attn_k_b", "attn_v_b", "attn_kv_b")
+
+    // MARK: Reading
+
+    /// A matrix for each expert, named `blk.3.ffn_up_exps.17.weight`, and keys and values of latent attention together.
+    static func unpacked(_ tensors: [NamedTensor], file: String) throws(RecastError) -> [NamedTensor] {
+        var result: [NamedTensor] = []
+        var places: [String: LazyTensor] = [:]
+        for tensor in tensors where tensor.name.contains("." + values + ".") { places[tensor.name] = tensor.tensor }
+        for tensor in tensors {
+            let parts = tensor.name.split(separator: ".").map(String.init)
+            guard parts.count == 4, parts[3] == "weight" else {
+                result.append(tensor)
+                continue
+            }
+            if marks.contains(parts[2]) {
+                try check(tensor, file: file)
+                for expert in 0..<tensor.tensor.batchCount {
+                    result.append(
+                        NamedTensor("blk.\(parts[1]).\(parts[2]).\(expert).weight", tensor.tensor.matrix(expert)))
+                }
+            } else if parts[2] == keys {
+                try check(tensor, file: file)
+                guard let value = places["blk.\(parts[1]).\(values).weight"], value.shape.count == 3,
+                    value.batchCount == tensor.tensor.batchCount, value.columnCount == tensor.tensor.rowCount,
+                    tensor.tensor.dtype.blockElements == 1, value.dtype.blockElements == 1
+                else {
+                    throw .malformed(
+                        file,
+                        "\(tensor.name) and blk.\(parts[1]).\(values).weight are no keys and values of the same heads, "
+                            + "or in blocks, which cannot be transposed")
+                }
+                let dtype = tensor.tensor.dtype == value.dtype ? value.dtype : .f32
+                result.append(
+                    NamedTensor(
+                        "blk.\(parts[1]).\(both).weight",
+                        .stacked(
+                            (0..<value.batchCount).flatMap { head in
+                                [
+                                    tensor.tensor.matrix(head).transposed().converted(to: dtype),
+                                    value.matrix(head).converted(to: dtype),
+                                ]
+                            })))
+            } else if parts[2] != values {
+                result.append(tensor)
+            }
+        }
+        return result
+    }
+
+    private static func check(_ tensor: NamedTensor, file: String) throws(RecastError) {
+        guard tensor.tensor.shape.count == 3, tensor.tensor.batchCount <= ExpertConfiguration.maximumCount else {
+            throw .malformed(file, "\(tensor.name) has the shape \(tensor.tensor.shape), not three dimensions")
+        }
+    }
+
+    // MARK: Writing
+
+    /// What `unpacked` makes of it, again: a stack stands where its first part stood.
+    static func packed(_ tensors: [NamedTensor], latent: LatentAttention?) -> [NamedTensor] {
+        var result: [NamedTensor] = []
+        var stacks: [String: [LazyTensor]] = [:]
+        for tensor in tensors {
+            guard let name = stackName(of: tensor.name) else { continue }
+            stacks[name, default: []].append(tensor.tensor)
+        }
+        for tensor in tensors {
+            if let name = stackName(of: tensor.name) {
+                if let parts = stacks.removeValue(forKey: name) { result.append(NamedTensor(name, batched(parts))) }
+            } else if let latent, tensor.name.contains("." + both + ".") {
+                let (resting, value) = (latent.restingDimension, latent.valueDimension)
+                let heads = stride(from: 0, to: tensor.tensor.rowCount, by: resting + value)
+                // A block that lies along a row does not survive being transposed.
+                let base = tensor.tensor.dtype.blockElements == 1 ? tensor.tensor : tensor.tensor.converted(to: .f32)
+                result.append(
+                    NamedTensor(
+                        tensor.name.replacing(both, with: keys),
+                        batched(heads.map { base.rows($0..<$0 + resting).transposed() })))
+                result.append(
+                    NamedTensor(
+                        tensor.name.replacing(both, with: values),
+                        batched(heads.map { base.rows($0 + resting..<$0 + resting + value) })))
+            } else {
+                result.append(tensor)
+            }
+        }
+        return result
+    }
+
+    private static func batched(_ parts: [LazyTensor]) -> LazyTensor {
+        let dtype = parts[0].dtype
+        return .batched(parts.allSatisfy { $0.dtype == dtype } ? parts : parts.map { $0.converted(to: .f32) })
+    }
+
+    /// The name of the stored tensor, or of one of two, that holds a weight of this name.
+    static func storedName(of name: String) -> String {
+        stackName(of: name) ?? name.replacing("." + both + ".", with: "." + keys + ".")
+    }
+
+    /// `blk.3.ffn_up_exps.weight` of `blk.3.ffn_up_exps.17.weight`; nil for what is no part of a stack.
+    static func stackName(of name: String) -> String? {
+        let parts = name.split(separator: ".").map(String.init)
+        guard parts.count == 5, marks.contains(parts[2]) else { return nil }
+        return "blk.\(parts[1]).\(parts[2]).weight"
+    }
+}
