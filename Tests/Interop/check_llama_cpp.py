@@ -7,6 +7,7 @@ import llama_cpp
 import numpy
 import torch
 from gguf import GGUFReader
+from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
 from referee import TINY, WORK, check, convert, family, golden_or_skip, recast, report
@@ -106,6 +107,56 @@ def undo_rotary_order(path):
     reader.data.flush()
 
 
+# What GGUF has no key for, and llama.cpp computes otherwise than these models do; their heads or layers are no real model's.
+OTHERWISE = {
+    "baichuan1_7b": "a model of 32 layers has rotary positions, one of 40 biases, others neither",
+    "baichuan2_7b": "likewise",
+    "chatglm3": "the heads of this architecture are as long as the hidden size allows",
+    "glm": "likewise",
+    "gemma1": "gelu comes from a table of half precision",
+    "gemma2": "attention is scaled by the length of heads, not by query_pre_attn_scalar",
+    "smollm3": "every fourth layer does not turn, whatever no_rope_layers says",
+    "mistral_swa": "sliding windows of the llama architecture are ignored",
+}
+
+
+def bytes_tokenizer():
+    """A vocabulary of the 256 bytes: most architectures are not loaded without one."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    folder = WORK / "bytes-tokenizer"
+    folder.mkdir(exist_ok=True)
+    vocabulary = {character: byte for byte, character in bytes_to_unicode().items()}
+    pattern = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": None, "byte_fallback": False}
+    tokenizer = {"version": "1.0", "model": model, "pre_tokenizer": pattern, "decoder": pattern, "added_tokens": []}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return folder
+
+
+def compare_family(name, tokenizer):
+    """An architecture's file against the reference's logits."""
+    with check(f"llama.cpp-{name}"):
+        # Whatever llama.cpp is told of the pre-tokenizer, it is given ids.
+        # A file that is called phi3 must have Phi-3's tokens.
+        source = WORK / f"case{len(list(WORK.glob('case*')))}"
+        source.symlink_to(family(name))
+        path = convert(source, f"{name}.gguf", "--dtype", "f32", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2")
+        found = load_file(family(name) / "reference.safetensors")
+        try:
+            # Longrope turns by the length of the context, at least 256 tokens, not by that of the text.
+            length = "_long" if "input_ids_long" in found else ""
+            off = distance(path, found[f"input_ids{length}"][0].tolist(), found[f"logits{length}"][0])
+        except RuntimeError as error:
+            off = error
+            if name not in OTHERWISE:
+                raise
+        if name in OTHERWISE:
+            print("skip", f"llama.cpp-{name}: {OTHERWISE[name]} ({off})", flush=True)
+        else:
+            report(f"llama.cpp-{name}-architecture", off <= 1e-3, f"{off:.1e} (at most 1e-03)")
+
+
 llama_cpp.llama_log_set(quiet, None)
 llama_cpp.llama_backend_init()
 text = (TINY / "text/prose.txt").read_bytes()
@@ -117,6 +168,10 @@ if golden_or_skip("llama.cpp-families"):
     for each in ("llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi"):
         sample = json.loads((family(each) / "reference.json").read_text())["input_ids"][0]
         compare_logits(f"llama.cpp-{each}", family(each), sample)
+    tokenizer = bytes_tokenizer()
+    for path in sorted(family("").glob("*/reference.json")):
+        if path.parent.name not in ("baichuan1_13b", "internlm1"):  # refused: llama.cpp has no such architecture
+            compare_family(path.parent.name, tokenizer)
 for channel in ("prose", "code", "poetry"):
     with check(f"perplexity-{channel}"):
         path = TINY / "text" / f"{channel}.txt"
