@@ -3,7 +3,7 @@ public struct Model: Sendable {
     public var graph: Graph
     public let checkpoint: Checkpoint
     /// The original `config.json`: the checkpoint's own, or the one that travels in a GGUF file.
-    public let original: JSON.Object?
+    public internal(set) var original: JSON.Object?
     /// The types that tensors had before GGUF widened them to float32.
     public let sourceTypes: SourceTypes?
     public var notes: [String]

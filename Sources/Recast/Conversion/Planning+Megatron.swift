@@ -8,6 +8,7 @@ extension Planning {
         plan.notes += fitting.notes
         plan.warnings += fitting.warnings
         model.graph = fitting.graph
+        if !fitting.types.isEmpty { takeForLlama(&model, types: fitting.types, plan: &plan) }
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
@@ -119,6 +120,21 @@ extension Planning {
                 "--etp \(sizes.expertTensor) does not divide --tp \(sizes.tensor): two ranks would have the same folder"
             )
         }
+    }
+
+    /// What was folded into weights is no longer what the original configuration says: another one travels along, of a
+    /// family that computes just what Megatron does.
+    private func takeForLlama(_ model: inout Model, types: [Slot: DType], plan: inout Plan) {
+        let family: Family = model.graph.hasBias([.query]) && !model.graph.hasBias([.attentionOutput]) ? .qwen2 : .llama
+        let biases = Set(model.graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
+        plan.notes.append(
+            "the weights are no longer those of a \(model.graph.configuration.family): they come back as a \(family.name)"
+        )
+        model.graph.configuration.family = family.name
+        model.original = HuggingFaceConfiguration.write(
+            HuggingFaceConfiguration.Draft(
+                family: family, configuration: model.graph.configuration, isTied: model.graph.isTied, biases: biases,
+                dtype: options.dtype ?? types.values.first ?? .f32, original: nil, ropeScaling: nil))
     }
 
     private var isMegatron: Bool { megatronFiles != nil }
