@@ -45,8 +45,8 @@ struct TokenizerFileRejectionTests {
 
     static let cases: [(String, JSON?, RecastError.Code, String)] = [
         ("model", nil, .malformedInput, "has no \"model\""), ("model", [], .malformedInput, "has no \"model\""),
-        ("model.type", "Unigram", .unsupported, "Unigram"),
-        ("model.byte_fallback", true, .unsupported, "byte_fallback"),
+        ("model.type", "WordPiece", .unsupported, "WordPiece"),
+        ("model.byte_fallback", true, .unsupported, "the normalizer {\"type\":\"NFC\"} is not supported with"),
         ("model.vocab", nil, .malformedInput, "has no \"vocab\""),
         ("model.vocab", [["a", 0]], .malformedInput, "has no \"vocab\""),
         ("model.vocab", ["a": 0, "b": -1], .malformedInput, "\"b\" has no id of its own"),
