@@ -1,0 +1,175 @@
+"""sentencepiece, tokenizers, tiktoken and llama.cpp give the ids that Recast gives, for texts that are meant to differ."""
+
+import base64
+import json
+import shutil
+import subprocess
+
+import llama_cpp
+import sentencepiece
+import tiktoken
+from tokenizers import Tokenizer
+
+from referee import GOLDEN, RECAST, TINY, WORK, check, convert, golden_or_skip, report, small_model
+from tokenizer_samples import SAMPLES, hostile, long_texts
+
+FIXTURES = TINY.parent / "tokenizers"
+QWEN = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+TEXTS = SAMPLES + list(hostile(seed=1, count=600))
+LONG = list(long_texts())
+
+
+def ours(tokenizer, texts, *options):
+    folder = WORK / "texts"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{index}.txt" for index in range(len(texts))]
+    for path, text in zip(paths, texts):
+        path.write_bytes(text.encode())
+    done = subprocess.run(
+        [RECAST, "tokenize", tokenizer, *paths, "--json", *options], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-300:])
+    return [entry["ids"] for entry in json.loads(done.stdout)["texts"]]
+
+
+def compare(name, tokenizer, encode, texts=TEXTS, options=()):
+    with check(name):
+        found = ours(tokenizer, texts, *options)
+        wrong = [text for text, ids in zip(texts, found) if ids != encode(text)]
+        report(name, not wrong, f"{len(wrong)} of {len(texts)} differ" + "".join(f" {text[:60]!a}" for text in wrong[:3]))
+
+
+def folder(name, *files, **contents):
+    path = WORK / name
+    path.mkdir(exist_ok=True)
+    for source, target in files:
+        shutil.copy(source, path / target)
+    for target, value in contents.items():
+        (path / f"{target}.json").write_text(json.dumps(value))
+    return path
+
+
+class LlamaCpp:
+    """The vocabulary of a GGUF file, with spelled-out special tokens as text."""
+
+    def __init__(self, path):
+        self.model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
+
+    def __call__(self, text):
+        return self.model.tokenize(text.encode(), add_bos=False, special=False)
+
+
+def like_library(tokenizer):
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def through_gguf(name, source, rows, texts):
+    """Model to GGUF, from there to a tokenizer.json, each asked by the program it is for."""
+    small_model(name, vocab_size=rows)
+    for path in source.iterdir():
+        shutil.copy(path, WORK / name)
+    made = convert(WORK / name, f"{name}.gguf")
+    encode = LlamaCpp(made)
+    # llama.cpp makes special tokens of text that happens to be merged into one, and Recast does not.
+    texts = [text for text in texts if "<" not in text]
+    compare(f"{name}-gguf-like-llama.cpp", made, encode, texts)
+    bare = folder(f"{name}-bare")
+    strip(made, bare / "bare.gguf")
+    compare(f"{name}-bare-gguf-like-llama.cpp", bare / "bare.gguf", encode, texts)
+    back = convert(bare / "bare.gguf", f"{name}-back")
+    library = Tokenizer.from_file(str(back / "tokenizer.json"))
+    compare(f"{name}-back-like-tokenizers", back, like_library(library), texts)
+    # Of two ways to make a piece tokenizers knows one as the first, where llama.cpp takes the one on the left.
+    with check(f"{name}-back-like-llama.cpp"):
+        wrong = [text for text in texts if library.encode(text, add_special_tokens=False).ids != encode(text)]
+        report(f"{name}-back-like-llama.cpp", not wrong, f"{len(wrong)} of {len(texts)} differ {str(wrong[:2])[:200]!a}")
+
+
+def strip(source, target):
+    """A GGUF file without the files that travel in it."""
+    import gguf
+
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, reader.get_field("general.architecture").contents())
+    for field in reader.fields.values():
+        ours = field.name.startswith(("GGUF.", "recast.", "tokenizer.huggingface")) or field.name == "general.architecture"
+        if not ours:
+            kind = field.types[0]
+            writer.add_key_value(field.name, field.contents(), kind, field.types[-1] if len(field.types) > 1 else None)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def check_tiktoken():
+    """The vocabulary of the small model as the file of Qwen 1: ids in the order of merges are ranks."""
+    original = json.loads((TINY / "tokenizer.json").read_text())
+    alphabet = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    byte = {chr(code): code for code in alphabet}
+    byte |= {chr(256 + place): code for place, code in enumerate(code for code in range(256) if code not in alphabet)}
+    words = {bytes(byte[c] for c in word): rank for word, rank in original["model"]["vocab"].items()}
+    name = "qwen1"
+    path = folder(name, tokenizer_config={"tokenizer_class": "QWenTokenizer"})
+    ranks = dict(sorted(words.items(), key=lambda item: item[1]))
+    (path / "qwen.tiktoken").write_bytes(
+        b"".join(base64.b64encode(word) + b" %d\n" % rank for word, rank in ranks.items()))
+    encoding = tiktoken.Encoding("qwen1", pat_str=QWEN, mergeable_ranks=ranks, special_tokens={})
+    import unicodedata
+
+    compare("tiktoken-qwen", path, lambda text: encoding.encode_ordinary(unicodedata.normalize("NFC", text)))
+    long = [text for text in LONG if len(text) < 700_000]
+    compare("tiktoken-qwen-long", path, lambda text: encoding.encode_ordinary(unicodedata.normalize("NFC", text)), long)
+
+
+def check_sentencepiece():
+    for path in sorted(FIXTURES.glob("*.model")):
+        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        place = folder(f"sp-{path.stem}", (path, "tokenizer.model"), tokenizer_config={"legacy": False})
+        compare(f"sentencepiece-{path.stem}", place, model.encode)
+        # Sums of single precision: sentencepiece itself has changed what it makes of millions.
+        long = [text[:100_000] for text in LONG] if "unigram" in path.stem else LONG
+        compare(f"sentencepiece-{path.stem}-long", place, model.encode, long)
+
+
+def check_llama2():
+    model = GOLDEN / "tokenizers/llama2.tokenizer.model"
+    place = folder("llama2-sp", (model, "tokenizer.model"))
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    compare("llama2-like-sentencepiece", place, processor.encode)
+    compare("llama2-like-sentencepiece-long", place, processor.encode, LONG)
+    through_gguf("llama2", place, 32000, TEXTS)
+    # The styles of tokenizer.json that there are for it.
+    original = json.loads((WORK / "llama2-back/tokenizer.json").read_text())
+    for name, normalizer, before in (
+        ("first", None, metaspace("first", False)),
+        ("always", None, metaspace("always", False)),
+        ("never", None, metaspace("never", False)),
+        ("split", None, metaspace("always", True)),
+        ("old", None, {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}),
+        (
+            "gemma", {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+            {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+        ),
+    ):
+        made = original | {"normalizer": normalizer, "pre_tokenizer": before}
+        made["added_tokens"] = made["added_tokens"] + [
+            {"id": 32000, "content": "<own>", "single_word": False, "lstrip": False, "rstrip": True, "normalized": True, "special": False},
+            {"id": made["model"]["vocab"]["the"], "content": "the", "single_word": True, "lstrip": True, "rstrip": False, "normalized": False, "special": False},
+        ]
+        path = folder(f"llama2-{name}", tokenizer=made)
+        library = Tokenizer.from_file(str(path / "tokenizer.json"))
+        compare(f"llama2-json-{name}", path, like_library(library), options=["--special"])
+
+
+def metaspace(scheme, split):
+    return {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": scheme, "split": split}
+
+
+check_sentencepiece()
+check_tiktoken()
+through_gguf("bpe", folder("bpe-files", (FIXTURES / "bpe.model", "tokenizer.model")), 1300, TEXTS)
+if golden_or_skip("tokenizers-llama2"):
+    check_llama2()
