@@ -34,6 +34,15 @@ enum TiktokenFlavor {
         }
     }
 
+    /// What llama.cpp's converter calls it.
+    var preTokenizerName: String {
+        switch self {
+        case .qwen: "qwen2"
+        case .glm4: "chatglm-bpe"
+        case .named(let known): known.name
+        }
+    }
+
     var normalizer: Vocabulary.Normalizer { if case .qwen = self { .nfc } else { .none } }
 
     /// Qwen's special tokens follow its other tokens; GLM-4's are in `tokenizer_config.json`.

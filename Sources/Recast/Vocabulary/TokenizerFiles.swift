@@ -84,6 +84,7 @@ struct TokenizerFiles {
         let flavor = try TiktokenFlavor(file: tokens.file, configuration, preTokenizer: named)
         var vocabulary = try tokens.vocabulary(preTokenizer: flavor.preTokenizer)
         vocabulary.normalizer = flavor.normalizer
+        vocabulary.sourcePreTokenizer = flavor.preTokenizerName
         var added = flavor.specialTokens(from: tokens.tokens.count)
         let declared = try configuration.readAddedTokens()
         added.removeAll { token in declared.contains { $0.id == token.id } }

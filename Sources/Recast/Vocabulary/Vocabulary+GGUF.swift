@@ -77,6 +77,7 @@ extension Vocabulary {
                     + PreTokenizer.known.map(\.name).joined(separator: ", "))
         }
         preTokenizer = known.preTokenizer
+        sourcePreTokenizer = name
         ignoresMerges = known.ignoresMerges
         addsBOS = known.addsBOS
         merges = try Self.merges(metadata, file: file)
@@ -85,8 +86,8 @@ extension Vocabulary {
             let json = try? JSON(parsing: Array(text.utf8), file: file)
         {
             normalizer = json["normalizer"]?["type"]?.string == "NFC" ? .nfc : .none
-        } else if name == "qwen2" {
-            normalizer = .nfc
+        } else {
+            normalizer = known.normalizer
         }
     }
 

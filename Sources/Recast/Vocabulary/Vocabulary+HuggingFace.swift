@@ -55,6 +55,7 @@ struct HuggingFaceTokenizer {
         } else if let named {
             vocabulary.normalizer = try readNormalizer()
             vocabulary.preTokenizer = PreTokenizer.known(named)?.preTokenizer ?? PreTokenizer(steps: [])
+            vocabulary.sourcePreTokenizer = named
         } else {
             vocabulary.normalizer = try readNormalizer()
             var reader = PreTokenizerReader(file: file)
@@ -176,13 +177,26 @@ private struct PreTokenizerReader {
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }
-            steps.append(.split(pattern: pattern))
+            steps.append(.split(pattern: Self.escaped(pattern)))
         case "Digits": steps.append(.digits(individual: value["individual_digits"]?.bool ?? false))
         case "ByteLevel":
             if value["use_regex"]?.bool ?? true { steps.append(.split(pattern: PreTokenizer.gpt2Pattern)) }
             if value["add_prefix_space"]?.bool ?? true { addsPrefixSpace = true }
         default: throw unknown(value)
         }
+    }
+
+    /// The expression with line breaks spelled as expressions spell them: some files have them as they are.
+    private static func escaped(_ pattern: String) -> String {
+        var text = ""
+        for scalar in pattern.unicodeScalars {
+            switch scalar {
+            case "\r": text += #"\r"#
+            case "\n": text += #"\n"#
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
     }
 
     private func unknown(_ value: JSON) -> RecastError {

@@ -125,6 +125,8 @@ public struct Vocabulary: Sendable, Equatable {
     public var addedTokens: [AddedToken] = []
     public var normalizer: Normalizer = .none
     public var preTokenizer: PreTokenizer
+    /// The name that the source has for the pre-tokenizer; nil where it has none.
+    public var sourcePreTokenizer: String?
     /// Whether a piece that is a token as it stands is taken without applying merges (Llama 3).
     public var ignoresMerges = false
     /// Whether a space is put before the text; of byte-level vocabularies.
