@@ -2,8 +2,7 @@ import Recast
 
 /// SentencePiece's unigram model: of all ways to cut a text into pieces, the one whose scores add up to most.
 ///
-/// Source: sentencepiece's `unigram_model.cc`, `EncodeOptimized`, whose rounding decides between ways that are as good.
-/// (Beyond some fifty thousand pieces without end, its version 0.2.3 decides otherwise, in a way that is not known.)
+/// Source: sentencepiece's `unigram_model.cc` of version 0.2.3, whose rounding decides between ways that are as good.
 struct PieceLattice: Sendable {
     private var pieces = ByteTrie()
     private var scores: [Double]
@@ -20,13 +19,11 @@ struct PieceLattice: Sendable {
         scores = vocabulary.scores.map(Double.init)
         let normal = tokens.indices.filter { vocabulary.kinds[$0] == .normal }.map { vocabulary.scores[$0] }
         unknownScore = Double((normal.min() ?? 0) - 10)
-        // The highest score is never taken to be below the smallest positive number.
-        let highest = max(normal.max() ?? 0, Float.leastNormalMagnitude)
         for id in tokens.indices where vocabulary.isMerged(id) && vocabulary.kinds[id] != .unused {
             pieces.insert(tokens[id], Int32(id))
             if isSingle, vocabulary.kinds[id] == .userDefined {
-                // A bonus, so that it is always chosen; its length is that of its spelling.
-                scores[id] = Double(Float(vocabulary.tokens[id].utf8.count) * highest) - 0.1
+                // So much that it is always chosen; its length is that of its spelling.
+                scores[id] = rounded(0.1 * Double(vocabulary.tokens[id].utf8.count - 1))
             }
         }
     }
@@ -47,15 +44,21 @@ struct PieceLattice: Sendable {
         var steps = [Step](repeating: Step(), count: text.count + 1)
         steps[0].score = 0
         var start = 0
+        var last = 0
         while start < text.count {
             let next = text.scalar(at: start).next
+            if isSingle, abs(steps[start].score) > Self.farthestSum { moveOrigin(to: start, in: &steps[...last]) }
             let score = steps[start].score
             var isSpelled = false
             pieces.forEachMatch(at: start, in: text) { id, end in
+                last = max(last, end)
                 take(rounded(score + scores[Int(id)]), id, from: start, at: &steps[end])
                 if end == next { isSpelled = true }
             }
-            if !isSpelled { take(rounded(unknownScore + score), -1, from: start, at: &steps[next]) }
+            if !isSpelled {
+                last = max(last, next)
+                take(rounded(unknownScore + score), -1, from: start, at: &steps[next])
+            }
             start = next
         }
         var path: [Int] = []
@@ -71,6 +74,16 @@ struct PieceLattice: Sendable {
             } else {
                 unknown.encode(text.part(Int(step.start)..<end), into: &output)
             }
+        }
+    }
+
+    /// Sums of single precision say less the farther from 0 they are: those beyond this are counted anew.
+    private static let farthestSum = 100_000.0
+
+    private func moveOrigin(to start: Int, in steps: inout ArraySlice<Step>) {
+        let origin = steps[start].score
+        for place in start..<steps.endIndex where place == start || steps[place].start >= 0 {
+            steps[place].score = rounded(steps[place].score - origin)
         }
     }
 
