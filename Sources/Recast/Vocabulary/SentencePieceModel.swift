@@ -156,11 +156,18 @@ struct SentencePieceModel {
 }
 
 extension Vocabulary {
-    /// The byte that a token of the kind `byte` stands for: `<0x0A>`.
+    /// The byte that a token of the kind `byte` stands for: `<0x0A>`, in capitals.
     public static func byte(spelledBy token: String) -> UInt8? {
         let text = Array(token.utf8)
-        guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">"), text[3] != UInt8(ascii: "+")
-        else { return nil }
-        return UInt8(token.dropFirst(3).dropLast(), radix: 16)
+        guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">") else { return nil }
+        var byte: UInt8 = 0
+        for digit in text[3..<5] {
+            switch digit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): byte = byte << 4 | (digit - UInt8(ascii: "0"))
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): byte = byte << 4 | (digit - UInt8(ascii: "A") + 10)
+            default: return nil
+            }
+        }
+        return byte
     }
 }

@@ -108,14 +108,16 @@ extension Vocabulary {
         "token \(id) is longer than \(longestPiece) bytes, which no known one is"
     }
 
-    /// Bytes in the alphabet of GPT-2: printable ones of Latin-1 stand for themselves, the others for U+0100 and on.
+    /// Bytes in the alphabet of byte-level vocabularies.
     static func byteLevelSpelling(_ bytes: [UInt8]) -> String {
         var text = String.UnicodeScalarView()
         for byte in bytes { text.append(byteLevelAlphabet[Int(byte)]) }
         return String(text)
     }
 
-    private static let byteLevelAlphabet: [Unicode.Scalar] = {
+    /// The scalars that bytes are spelled with: printable bytes of Latin-1 stand for themselves, the other 68 are numbered
+    /// from U+0100 on (GPT-2, `bytes_to_unicode`).
+    public static let byteLevelAlphabet: [Unicode.Scalar] = {
         var other: UInt32 = 256
         return (UInt32(0)..<256).map { byte in
             switch byte {

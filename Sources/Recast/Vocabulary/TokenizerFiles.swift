@@ -28,8 +28,8 @@ struct TokenizerFiles {
 
     /// The vocabulary; nil where there is no tokenizer.
     ///
-    /// `tokenizer.json` is what transformers reads, and comes first. A model of sentencepiece beside it adds the scores
-    /// that GGUF wants.
+    /// `tokenizer.json` is what transformers reads, and comes first. A model of sentencepiece beside it that has the same
+    /// tokens adds the scores that GGUF wants.
     ///
     /// - Parameters:
     ///   - size: rows of the embedding; ids beyond the tokenizer's are named `[PAD…]`.
@@ -39,9 +39,10 @@ struct TokenizerFiles {
             let reader = HuggingFaceTokenizer(
                 tokenizer: tokenizer, file: path("tokenizer.json"), configuration: configuration)
             var vocabulary = try reader.vocabulary(size: size, preTokenizer: preTokenizer)
-            if vocabulary.model == .sentencePieceBPE, names.contains("tokenizer.model") {
-                try vocabulary.takeScores(
-                    of: SentencePieceModel(contents("tokenizer.model"), file: path("tokenizer.model")))
+            if vocabulary.model == .sentencePieceBPE, names.contains("tokenizer.model"),
+                let model = try? SentencePieceModel(contents("tokenizer.model"), file: path("tokenizer.model"))
+            {
+                vocabulary.takeScores(of: model)
             }
             return vocabulary
         }
@@ -74,7 +75,21 @@ struct TokenizerFiles {
         // What LlamaTokenizer does when nothing is said, and llama.cpp too.
         vocabulary.addsBOS = true
         vocabulary.addsEOS = false
-        try finish(&vocabulary, adding: configuration.readAddedTokens(), size: size, file: model.file)
+        var added = try configuration.readAddedTokens()
+        if configuration.tokenizerClass == "ChatGLMTokenizer" {
+            // Source: tokenization_chatglm.py of chatglm3-6b, where they follow the model's pieces.
+            vocabulary.addsBOS = false
+            vocabulary.sourcePreTokenizer = "chatglm-spm"
+            let names = [
+                "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>",
+                "<|observation|>",
+            ]
+            let declared = Set(added.map(\.id))
+            for (id, name) in zip(model.pieces.count..., names) where !declared.contains(id) {
+                added.append(.init(id: id, content: name, isSpecial: true))
+            }
+        }
+        try finish(&vocabulary, adding: added, size: size, file: model.file)
         return vocabulary
     }
 
@@ -150,23 +165,16 @@ extension Vocabulary {
         if !scores.isEmpty { scores[token.id] = Self.addedScore }
     }
 
-    /// Takes over what a model of sentencepiece says of the tokens that it has too.
-    fileprivate mutating func takeScores(of model: SentencePieceModel) throws(RecastError) {
-        guard model.vocabulary.model == .sentencePieceBPE else {
-            throw .unsupported("\(model.file): is no BPE model, but the tokenizer.json beside it is")
-        }
+    /// Takes over what a model of sentencepiece says of the tokens, if it has the same.
+    fileprivate mutating func takeScores(of model: SentencePieceModel) {
         let added = Set(addedTokens.map(\.id))
-        var scores = [Float](repeating: Self.paddingScore, count: tokens.count)
-        for id in added { scores[id] = Self.addedScore }
-        for (id, piece) in model.pieces.enumerated() where !added.contains(id) {
-            guard id < tokens.count, ByteString(tokens[id]) == ByteString(piece.text) else {
-                throw .malformed(
-                    model.file,
-                    "piece \(id) is \"\(piece.text)\", which the tokenizer.json beside it does not have there")
-            }
-            scores[id] = piece.score
-            kinds[id] = piece.kind
+        let isSame = model.pieces.indices.allSatisfy { id in
+            added.contains(id) || id < tokens.count && ByteString(tokens[id]) == ByteString(model.pieces[id].text)
         }
-        self.scores = scores
+        guard isSame, model.vocabulary.model == .sentencePieceBPE else { return }
+        scores = tokens.indices.map { added.contains($0) ? Self.addedScore : Self.paddingScore }
+        for (id, piece) in model.pieces.enumerated() where !added.contains(id) {
+            (scores[id], kinds[id]) = (piece.score, piece.kind)
+        }
     }
 }

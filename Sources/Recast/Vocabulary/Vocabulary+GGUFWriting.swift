@@ -52,7 +52,17 @@ extension Vocabulary {
         if let id = tokens.firstIndex(of: "\0") {
             warnings.append("token \(id), a NUL, is written as 🐉, as llama.cpp's converter does: llama.cpp has no NUL")
         }
-        guard model == .sentencePieceBPE else { return warnings }
+        guard model == .sentencePieceBPE else {
+            if kinds.contains(.byte) {
+                warnings.append(
+                    "the tokenizer spells unknown text in bytes, which llama.cpp will not do with a unigram model")
+            }
+            return warnings
+        }
+        if scores.isEmpty {
+            warnings.append(
+                "no tokenizer.model has the tokenizer's scores: they are made from its merges, in the same order")
+        }
         if !spaces.characterMap.isEmpty {
             warnings.append("the tokenizer replaces characters before it cuts text, which llama.cpp will not do")
         }
@@ -95,7 +105,7 @@ extension Vocabulary {
 
     private func writePieces(_ tokens: [String], into metadata: inout GGUFMetadata) throws(RecastError) {
         metadata[prefix + "model"] = .string(model == .unigram ? "t5" : "llama")
-        metadata[prefix + "pre"] = .string("default")
+        metadata[prefix + "pre"] = .string(sourcePreTokenizer ?? "default")
         metadata[prefix + "tokens"] = .array(.string(tokens))
         metadata[prefix + "scores"] = .array(.f32(scores.isEmpty ? try scoresOfMerges() : scores))
         let added = Set(addedTokens.map(\.id))
@@ -116,8 +126,9 @@ extension Vocabulary {
             if addsPrefixSpace { metadata[prefix + "add_space_prefix"] = .bool(true) }
             return
         }
-        if let addsBOS { metadata[prefix + "add_bos_token"] = .bool(addsBOS) }
-        if let addsEOS { metadata[prefix + "add_eos_token"] = .bool(addsEOS) }
+        // llama.cpp has other defaults.
+        metadata[prefix + "add_bos_token"] = .bool(addsBOS ?? false)
+        metadata[prefix + "add_eos_token"] = .bool(addsEOS ?? false)
         if model == .unigram || spaces.prefix == .none {
             metadata[prefix + "add_space_prefix"] = .bool(spaces.prefix != .none)
         }

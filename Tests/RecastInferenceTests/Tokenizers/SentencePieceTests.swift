@@ -104,7 +104,12 @@ import Testing
             try #require(try source.vocabulary(size: 1210)), try #require(try gguf.vocabulary(size: nil)), foreign,
             try #require(try Checkpoint.vocabulary(in: Folder(path: directory.file("back")))),
         ]
-        let tokenizers = try forms.map { try Tokenizer($0) }
+        // What is left are merges, of which scores can be made again.
+        var metadata = GGUFMetadata()
+        let warnings = try forms[3].write(into: &metadata, preTokenizer: nil)
+        #expect(warnings.count == 1 && warnings[0].contains("they are made from its merges"))
+        let scored = try #require(try Vocabulary(metadata, file: "b.gguf"))
+        let tokenizers = try (forms + [scored]).map { try Tokenizer($0) }
         for (text, _) in try Self.reference("bpe") {
             let ids = try tokenizers.map { try $0.encode(text, addingSpecial: true) }
             #expect(ids.allSatisfy { $0 == ids[0] }, "\(text.debugDescription)")
@@ -115,6 +120,28 @@ import Testing
             try FileSource.contents(of: directory.file("again/tokenizer.model"))
                 == FileSource.contents(of: Self.folder + "/bpe.model"))
         #expect(try back.vocabulary(size: 1210) == forms[0])
+    }
+
+    @Test func mergesThatScoresCannotSay() throws {
+        var vocabulary = try vocabulary("bpe", beside: [])
+        vocabulary.merges = try vocabulary.mergesOfScores()
+        vocabulary.scores = []
+        vocabulary.merges.removeLast()
+        var metadata = GGUFMetadata()
+        let error = #expect(throws: RecastError.self) { try vocabulary.write(into: &metadata, preTokenizer: nil) }
+        #expect(
+            error?.code == .unsupported && error?.message.contains("make a piece, but the tokenizer's merges") == true)
+    }
+
+    /// `tokenizer.json` is believed; a model beside it that is another one is left alone.
+    @Test func modelBesideTokenizerJSON() throws {
+        var vocabulary = try vocabulary("bpe", beside: [])
+        let files = try vocabulary.huggingFaceFiles().map { ($0.name, $0.json) }
+        // The first three are added tokens there.
+        #expect(try self.vocabulary("bpe", beside: files).scores[3...] == vocabulary.scores[3...])
+        #expect(try self.vocabulary("own", beside: files).scores.isEmpty)
+        vocabulary.merges = try self.vocabulary("own", beside: files).merges
+        #expect(try Tokenizer(vocabulary).encode("the end") == tokenizer("bpe").encode("the end"))
     }
 
     /// What the keys of a GGUF file say, without the files that travel in it.

@@ -54,6 +54,7 @@ struct SentencePieceRejectionTests {
         Case("1 pieces stand for bytes, where none may") { $0.pieces.append(.init("<0x41>", type: 6)) },
         Case("0 pieces stand for bytes, where 256 must") { $0.trainer.append((35, 1)) },
         Case("\"<0x4>\" is said to stand for a byte") { $0.pieces.append(.init("<0x4>", type: 6)) },
+        Case("\"<0x0a>\" is said to stand for a byte") { $0.pieces.append(.init("<0x0a>", type: 6)) },
         Case("\"<0x+4>\" is said to stand for a byte") { $0.pieces.append(.init("<0x+4>", type: 6)) },
         Case("of words", .unsupported) { $0.trainer = [(3, 3)] },
         Case("of characters", .unsupported) { $0.trainer = [(3, 4)] },
@@ -138,6 +139,20 @@ struct SentencePieceRejectionTests {
         #expect(vocabulary.tokens.suffix(3) == ["<y>", "[PAD8]", "<x>"])
         #expect(vocabulary.kinds.suffix(3) == [.userDefined, .unused, .control])
         #expect(vocabulary.scores.suffix(3) == [-1000, -10_000, -1000])
+    }
+
+    /// What Python code beside a model says.
+    @Test func chatGLM() throws {
+        let vocabulary = try #require(
+            try read(
+                SentencePieceBuilder().bytes,
+                beside: [("tokenizer_config.json", ["tokenizer_class": "ChatGLMTokenizer"])]))
+        #expect(
+            vocabulary.tokens[7...] == [
+                "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>",
+                "<|observation|>",
+            ])
+        #expect(vocabulary.kinds[7...].allSatisfy { $0 == .control } && vocabulary.addsBOS == false)
     }
 
     @Test func idsWithoutARow() {
