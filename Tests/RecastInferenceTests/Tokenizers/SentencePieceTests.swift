@@ -122,6 +122,52 @@ import Testing
         #expect(try back.vocabulary(size: 1210) == forms[0])
     }
 
+    /// sentencepiece takes pieces that are not to be used apart again, in one of several ways.
+    @Test func unusedPieces() throws {
+        var vocabulary = try vocabulary("bpe", beside: [])
+        let id = try #require(vocabulary.tokens.firstIndex(of: "\u{2581}the"))
+        vocabulary.kinds[id] = .unused
+        let error = #expect(throws: RecastError.self) { try Tokenizer(vocabulary) }
+        #expect(error?.code == .unsupported && error?.message.contains("piece \(id)") == true)
+    }
+
+    /// Whatever a vocabulary is, there are ids or there is an error.
+    @Test(arguments: [Vocabulary.Model.sentencePieceBPE, .unigram])
+    func oddVocabularies(model: Vocabulary.Model) throws {
+        var random = SeededGenerator(seed: 17)
+        let parts = ["", " ", "\u{2581}", "a", "b", "ab", "é", "字", "🙂", "<0x41>", "<0xC3>", "\0", "[PAD1]"]
+        let kinds: [Vocabulary.Kind] = [.normal, .normal, .normal, .userDefined, .byte, .control, .unknown, .unused]
+        var encoded = 0
+        for _ in 0..<400 {
+            let count = Int.random(in: 0...12, using: &random)
+            let tokens = (0..<count).map { _ in
+                (0..<Int.random(in: 0...2, using: &random)).map { _ in parts.randomElement(using: &random)! }.joined()
+            }
+            var vocabulary = Vocabulary(
+                model: model, tokens: tokens, kinds: tokens.map { _ in kinds.randomElement(using: &random)! },
+                preTokenizer: PreTokenizer(steps: []))
+            vocabulary.scores = tokens.map { _ in Float(Int.random(in: -3...0, using: &random)) }
+            vocabulary.spaces.removesExtra = .random(using: &random)
+            vocabulary.spaces.prefix = .random(using: &random) ? .first : .everySegment
+            vocabulary.spaces.splits = .random(using: &random)
+            vocabulary.spaces.isMetaspace = .random(using: &random)
+            vocabulary.spaces.characterMap = .random(using: &random) ? [] : [4, 0, 0, 0, 255, 255, 255, 255]
+            vocabulary.special.unknown = .random(using: &random) ? nil : tokens.indices.randomElement(using: &random)
+            if let id = tokens.indices.randomElement(using: &random) {
+                vocabulary.addedTokens = [.init(id: id, content: tokens[id], isSpecial: .random(using: &random))]
+                vocabulary.addedTokens[0].isNormalized = .random(using: &random)
+            }
+            guard let tokenizer = try? Tokenizer(vocabulary) else { continue }
+            for text in ["", "a", "  ab  é字🙂\0 ", "\u{2581}aab bab"] {
+                guard let ids = try? tokenizer.encode(text) else { continue }
+                #expect(ids.allSatisfy { tokens.indices.contains(Int($0)) })
+                _ = tokenizer.decode(ids)
+                encoded += 1
+            }
+        }
+        #expect(encoded > 200)
+    }
+
     @Test func mergesThatScoresCannotSay() throws {
         var vocabulary = try vocabulary("bpe", beside: [])
         vocabulary.merges = try vocabulary.mergesOfScores()
