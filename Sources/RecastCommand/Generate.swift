@@ -63,7 +63,10 @@ struct Generate: ParsableCommand {
         if output.json {
             Console.result([
                 "model": .string(checkpoint), "prompt": .string(prompt),
-                "text": .string(loaded.tokenizer.decode(continuation.tokens, skippingSpecial: true)),
+                "text": .string(
+                    String(
+                        decoding: loaded.tokenizer.decodedBytes(continuation.tokens, skippingSpecial: true),
+                        as: UTF8.self)),
                 "prompt_ids": .array(ids.map { .int(Int($0)) }),
                 "ids": .array(continuation.tokens.map { .int(Int($0)) }),
                 "stopped_by": .string(continuation.reason.rawValue), "seconds": .double(seconds),

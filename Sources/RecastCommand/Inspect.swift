@@ -192,8 +192,13 @@ private struct Summary {
         switch vocabulary {
         case .success(nil): "none"
         case .success(let vocabulary?):
-            "byte-level BPE, \(vocabulary.tokens.count) tokens, \(vocabulary.merges.count) merges, pre-tokenizer "
-                + (vocabulary.preTokenizerName ?? "without a GGUF name")
+            switch vocabulary.model {
+            case .byteLevelBPE:
+                "byte-level BPE, \(vocabulary.tokens.count) tokens, \(vocabulary.merges.count) merges, pre-tokenizer "
+                    + (vocabulary.preTokenizerName ?? "without a GGUF name")
+            case .sentencePieceBPE: "SentencePiece BPE, \(vocabulary.tokens.count) tokens"
+            case .unigram: "SentencePiece unigram, \(vocabulary.tokens.count) tokens"
+            }
         case .failure(let error): "unreadable: \(error)"
         }
     }

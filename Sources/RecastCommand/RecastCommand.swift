@@ -18,8 +18,8 @@ struct RecastCommand: ParsableCommand {
             """,
         version: Versions.text,
         subcommands: [
-            Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Diff.self, Pack.self,
-            Unpack.self,
+            Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Tokenize.self, Diff.self,
+            Pack.self, Unpack.self,
         ])
 
     static func main() {

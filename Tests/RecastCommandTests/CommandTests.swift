@@ -35,7 +35,9 @@ struct CommandTests {
             errors: try String(contentsOfFile: files[1], encoding: .utf8))
     }
 
-    static let commands = ["inspect", "convert", "quantize", "perplexity", "generate", "diff", "pack", "unpack"]
+    static let commands = [
+        "inspect", "convert", "quantize", "perplexity", "generate", "tokenize", "diff", "pack", "unpack",
+    ]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 
     @Test(arguments: commands)
@@ -45,6 +47,26 @@ struct CommandTests {
         #expect(help.output.contains("EXAMPLES:\n"))
         #expect(help.output.contains("recast \(command) "))
         for option in ["--json", "--quiet"] { #expect(help.output.contains(option)) }
+    }
+
+    /// Ids of texts, by a checkpoint and by a directory that holds nothing but a tokenizer.
+    @Test func tokenizing() throws {
+        let directory = TemporaryDirectory()
+        let text = directory.write("a.txt", Array("In the beginning<|im_end|>".utf8))
+        let plain = try Self.recast("tokenize", Fixtures.tinyModel, text, text)
+        let lines = plain.output.split(separator: "\n")
+        #expect(plain.status == 0 && lines.count == 2 && lines[0] == lines[1])
+        let special = try Self.recast("tokenize", Fixtures.tinyModel, text, "--special", "--json")
+        let ids = try JSON(parsing: Array(special.output.utf8), file: "")["texts"]?.array?.first?["ids"]?.array
+        #expect(ids?.last?.int == 2047 && ids!.count < lines[0].split(separator: " ").count)
+
+        directory.write("t/tokenizer.model", try FileSource.contents(of: Fixtures.tokenizers + "/bpe.model"))
+        #expect(try Self.recast("tokenize", directory.file("t"), text).status == 0)
+        directory.write("t/tokenizer.model", [0x0A, 200])
+        let damaged = try Self.recast("tokenize", directory.file("t"), text)
+        #expect(damaged.status == 65 && damaged.errors.contains("tokenizer.model at byte 1"), "\(damaged.errors)")
+        #expect(try Self.recast("tokenize", Fixtures.tinyModel, directory.file("none.txt")).status == 66)
+        #expect(try Self.recast("tokenize", Fixtures.tinyModel, directory.write("b.txt", [0xFF])).status == 65)
     }
 
     @Test func versionAndCompletions() throws {

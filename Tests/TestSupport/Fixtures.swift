@@ -9,6 +9,9 @@ public enum Fixtures {
     /// The trained model of the repository.
     public static let tinyModel = root + "/Fixtures/qwen2-tiny"
 
+    /// Small models of sentencepiece, and ids that it gives.
+    public static let tokenizers = root + "/Fixtures/tokenizers"
+
     /// Which types the specification's script gives to the tensors of invented models.
     public static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
 

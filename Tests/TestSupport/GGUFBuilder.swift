@@ -69,6 +69,10 @@ public struct GGUFBuilder: Sendable {
         array(type: 5, count: UInt64(numbers.count), numbers.flatMap { bytes($0) })
     }
 
+    public static func floats(_ numbers: [Float]) -> [UInt8] {
+        array(type: 6, count: UInt64(numbers.count), numbers.flatMap { bytes($0.bitPattern) })
+    }
+
     // MARK: Tensors
 
     /// Adds a tensor after the others; `dimensions` begin with the length of a row.

@@ -2,7 +2,7 @@ extension Checkpoint {
     /// The vocabulary that belongs to the checkpoint; nil where it has none.
     ///
     /// - Parameters:
-    ///   - directory: a directory, or an archive of one, to read `tokenizer.json` from instead.
+    ///   - directory: a directory, or an archive of one, to read the tokenizer from instead.
     ///   - preTokenizer: a GGUF name to use in place of what the tokenizer says.
     ///   - size: rows of the embedding.
     public func vocabulary(
@@ -27,40 +27,22 @@ extension Checkpoint {
         }
     }
 
-    private static func vocabulary(
-        in folder: Folder, configuration: JSON?, size: Int?, preTokenizer: String?
+    /// The vocabulary of the tokenizer files in a directory or an archive, which need be no checkpoint; nil where there
+    /// are none.
+    ///
+    /// - Parameter configuration: `config.json`, which names special tokens.
+    public static func vocabulary(
+        in folder: Folder, configuration: JSON? = nil, size: Int? = nil, preTokenizer: String? = nil
     ) throws(RecastError) -> Vocabulary? {
-        let names = try folder.names()
-        func json(_ name: String) throws(RecastError) -> JSON? {
-            names.contains(name) ? try JSON(parsing: folder.contents(of: name), file: folder.path(of: name)) : nil
-        }
-        func text(_ name: String) throws(RecastError) -> String {
-            guard let text = String(validating: try folder.contents(of: name), as: UTF8.self) else {
-                throw .malformed(folder.path(of: name), "is not UTF-8")
-            }
-            return text
-        }
-        guard let tokenizer = try json("tokenizer.json") else {
-            if let other = names.first(where: { $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }) {
-                throw .unsupported(
-                    "\(folder.path(of: other)): only tokenizers with a tokenizer.json can be read yet")
-            }
-            return nil
-        }
-        var reader = HuggingFaceTokenizer(tokenizer: tokenizer, file: folder.path(of: "tokenizer.json"))
-        reader.tokenizerConfig = try json("tokenizer_config.json")
-        reader.configuration = configuration
-        if names.contains("chat_template.jinja") {
-            reader.chatTemplates.append(.init(text: try text("chat_template.jinja")))
-        }
+        var names = try folder.names()
         let additional = "additional_chat_templates"
         if names.contains(additional) {
-            for name in try folder.names(in: additional) where name.hasSuffix(".jinja") {
-                reader.chatTemplates.append(
-                    .init(name: String(name.dropLast(6)), text: try text(Path.join(additional, name))))
-            }
+            names += try folder.names(in: additional).map { Path.join(additional, $0) }
         }
-        return try reader.vocabulary(size: size, preTokenizer: preTokenizer)
+        return try TokenizerFiles(
+            names: names, model: configuration, path: { folder.path(of: $0) },
+            contents: { (name) throws(RecastError) in try folder.contents(of: name) }
+        ).vocabulary(size: size, preTokenizer: preTokenizer)
     }
 }
 

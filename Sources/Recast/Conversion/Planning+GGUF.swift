@@ -210,7 +210,7 @@ extension Planning {
             {
                 vocabulary.special.bos = id
             }
-            try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
+            plan.warnings += try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")
             plan.warnings.append("the source has no tokenizer: the file has none either; --tokenizer DIR adds one")

@@ -156,7 +156,7 @@ extension Planning {
                 plan.outputs.append(OutputFile(name: name, bytes: bytes))
             }
             if let tokenizer, isReplaced || !embedded.contains(where: { Self.isTokenizerFile($0.name) }) {
-                addTokenizer(tokenizer, to: &plan)
+                try addTokenizer(tokenizer, to: &plan)
             }
         case .megatron(let files):
             if let path = files.companions {
@@ -197,12 +197,12 @@ extension Planning {
     }
 
     /// Tokenizer files made from the keys of a GGUF file.
-    private func addTokenizer(_ tokenizer: TravellingTokenizer, to plan: inout Plan) {
+    private func addTokenizer(_ tokenizer: TravellingTokenizer, to plan: inout Plan) throws(RecastError) {
         guard let vocabulary = tokenizer.keys else {
             plan.warnings.append("the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
             return
         }
-        for (name, json) in vocabulary.huggingFaceFiles {
+        for (name, json) in try vocabulary.huggingFaceFiles() {
             plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
         }
         if tokenizer.contradictsOriginal {

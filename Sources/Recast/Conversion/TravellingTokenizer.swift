@@ -17,23 +17,22 @@ struct TravellingTokenizer {
         let file = set.paths[0]
         keys = try Vocabulary(set.metadata, file: file, preTokenizer: preTokenizer)
         let files = GGUFCompanions.files(in: set.metadata)
-        guard let keys, let tokenizer = files.first(where: { $0.name == "tokenizer.json" }) else {
+        guard let keys, files.contains(where: { TokenizerFiles.areTokenizers([$0.name]) }) else {
             original = .none
             return
         }
-        func json(_ name: String) -> JSON? {
-            files.first { $0.name == name }.flatMap { try? JSON(parsing: $0.bytes, file: name) }
-        }
         do throws(RecastError) {
-            var reader = HuggingFaceTokenizer(tokenizer: try JSON(parsing: tokenizer.bytes, file: file), file: file)
-            reader.tokenizerConfig = json("tokenizer_config.json")
-            if let text = set.metadata[GGUFCompanions.configurationKey]?.string {
-                reader.configuration = try JSON(parsing: Array(text.utf8), file: file)
+            let configuration = set.metadata[GGUFCompanions.configurationKey]?.string
+            let found = try TokenizerFiles(
+                names: files.map(\.name),
+                model: configuration.map { (text) throws(RecastError) in try JSON(parsing: Array(text.utf8), file: file)
+                },
+                path: { _ in file }, contents: { (name) in files.first { $0.name == name }?.bytes ?? [] }
+            ).vocabulary(size: keys.tokens.count, preTokenizer: preTokenizer)
+            guard var vocabulary = found else {
+                original = .none
+                return
             }
-            if let template = files.first(where: { $0.name == "chat_template.jinja" }) {
-                reader.chatTemplates = [.init(text: String(decoding: template.bytes, as: UTF8.self))]
-            }
-            var vocabulary = try reader.vocabulary(size: keys.tokens.count, preTokenizer: preTokenizer)
             if vocabulary.special.bos == nil { vocabulary.special.bos = keys.special.bos }
             original = vocabulary.agrees(with: keys) ? .agrees(vocabulary) : .contradicts
         } catch {
@@ -52,7 +51,8 @@ struct TravellingTokenizer {
 extension Vocabulary {
     /// Whether the keys of a GGUF file say nothing else about what both can say.
     fileprivate func agrees(with keys: Vocabulary) -> Bool {
-        tokens == keys.tokens && merges == keys.merges
+        ggufTokens == keys.tokens && (model == .byteLevelBPE ? merges : []) == keys.merges && model == keys.model
+            && (model == .byteLevelBPE || scores.isEmpty || scores == keys.scores)
             && [\SpecialTokens.bos, \.eos, \.padding, \.unknown].allSatisfy {
                 special[keyPath: $0] == keys.special[keyPath: $0]
             }

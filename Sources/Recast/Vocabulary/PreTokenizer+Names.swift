@@ -8,21 +8,44 @@ extension PreTokenizer {
         public let preTokenizer: PreTokenizer
         public let ignoresMerges: Bool
         public let addsBOS: Bool
+        /// What the models of this name do to text first, which llama.cpp does not.
+        public let normalizer: Vocabulary.Normalizer
+
+        init(
+            _ name: String, _ preTokenizer: PreTokenizer, ignoresMerges: Bool = false, addsBOS: Bool = false,
+            normalizer: Vocabulary.Normalizer = .none
+        ) {
+            (self.name, self.preTokenizer, self.ignoresMerges) = (name, preTokenizer, ignoresMerges)
+            (self.addsBOS, self.normalizer) = (addsBOS, normalizer)
+        }
     }
 
     // The first name that fits is written.
     // swift-format-ignore
     public static let known: [Known] = [
-        Known(name: "qwen2",             preTokenizer: .qwen2,  ignoresMerges: false, addsBOS: false),
-        Known(name: "llama-bpe",         preTokenizer: .llama3, ignoresMerges: true,  addsBOS: true),
-        Known(name: "llama3",            preTokenizer: .llama3, ignoresMerges: true,  addsBOS: true),
-        Known(name: "llama-v3",          preTokenizer: .llama3, ignoresMerges: true,  addsBOS: true),
-        Known(name: "gpt-2",             preTokenizer: .gpt2,   ignoresMerges: false, addsBOS: false),
-        Known(name: "smaug-bpe",         preTokenizer: .llama3, ignoresMerges: false, addsBOS: false),
-        Known(name: "chatglm-bpe",       preTokenizer: .llama3, ignoresMerges: false, addsBOS: false),
-        Known(name: "glm4",              preTokenizer: .llama3, ignoresMerges: true,  addsBOS: false),
-        Known(name: "deepseek-r1-qwen",  preTokenizer: .qwen2,  ignoresMerges: false, addsBOS: false),
-        Known(name: "stablelm2",         preTokenizer: .qwen2,  ignoresMerges: false, addsBOS: false),
+        Known("qwen2",            .qwen2,         normalizer: .nfc),
+        Known("llama-bpe",        .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("llama3",           .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("llama-v3",         .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("gpt-2",            .gpt2),
+        Known("smaug-bpe",        .llama3),
+        Known("dbrx",             .llama3),
+        Known("chatglm-bpe",      .llama3),
+        Known("glm4",             .llama3,        ignoresMerges: true),
+        Known("deepseek-r1-qwen", .qwen2),
+        Known("stablelm2",        .qwen2),
+        Known("olmo",             .gpt2,          normalizer: .nfc),
+        Known("smollm",           .digitsGPT2),
+        Known("refact",           .digitsGPT2),
+        Known("starcoder",        .digitsGPT2),
+        Known("exaone",           .digitsGPT2),
+        Known("command-r",        .digitsGPT2,    normalizer: .nfc),
+        Known("deepseek-llm",     .deepSeekLLM),
+        Known("deepseek-coder",   .deepSeekCoder),
+        Known("deepseek-v3",      .deepSeekV3),
+        Known("seed-coder",       .seedCoder),
+        Known("tekken",           .tekken,        ignoresMerges: true, addsBOS: true),
+        Known("gpt-4o",           .gpt4o),
     ]
 
     public static func known(_ name: String) -> Known? { known.first { $0.name == name } }
@@ -30,7 +53,15 @@ extension PreTokenizer {
 
 extension Vocabulary {
     /// The GGUF name of the pre-tokenizer; nil where none of the known ones does the same.
+    ///
+    /// A name that the source gave comes first, then one that implies the same normalisation.
     public var preTokenizerName: String? {
-        PreTokenizer.known.first { $0.preTokenizer == preTokenizer && $0.ignoresMerges == ignoresMerges }?.name
+        let fitting = PreTokenizer.known.filter {
+            $0.preTokenizer == preTokenizer && $0.ignoresMerges == ignoresMerges
+        }
+        let best =
+            fitting.first { $0.name == sourcePreTokenizer } ?? fitting.first { $0.normalizer == normalizer }
+            ?? fitting.first
+        return best?.name
     }
 }

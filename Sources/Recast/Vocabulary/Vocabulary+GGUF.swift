@@ -3,7 +3,7 @@
 private let prefix = "tokenizer.ggml."
 
 // swift-format-ignore
-private nonisolated(unsafe) let specialKeys: [(key: String, path: WritableKeyPath<Vocabulary.SpecialTokens, Int?>)] = [
+nonisolated(unsafe) let ggufSpecialKeys: [(key: String, path: WritableKeyPath<Vocabulary.SpecialTokens, Int?>)] = [
     ("eos_token_id",       \.eos),
     ("padding_token_id",   \.padding),
     ("bos_token_id",       \.bos),
@@ -22,10 +22,10 @@ extension Vocabulary {
         guard let kind = metadata[prefix + "model"] else { return nil }
         guard let model = kind.string else { throw .malformed(file, "\(prefix)model is no string") }
         guard model != "no_vocab", model != "none" else { return nil }
-        guard model == "gpt2" else {
+        guard model == "gpt2" || model == "llama" || model == "t5" else {
             throw .unsupported(
-                "\(file): tokenizers of the kind \"\(model)\" are not supported yet; --tokenizer DIR takes one "
-                    + "from elsewhere")
+                "\(file): tokenizers of the kind \"\(model)\" are not supported; --tokenizer DIR takes one from "
+                    + "elsewhere")
         }
         guard let tokens = metadata[prefix + "tokens"]?.strings else {
             throw .malformed(file, "\(prefix)tokens is missing or no list of strings")
@@ -34,45 +34,97 @@ extension Vocabulary {
         if let (first, second) = Self.duplicate(in: tokens) {
             throw .malformed(file, "\(prefix)tokens: \(first) and \(second) are both \"\(tokens[second])\"")
         }
-        let name = named ?? metadata[prefix + "pre"]?.string ?? "gpt-2"
-        guard let known = PreTokenizer.known(name) else {
-            throw .unsupported(
-                "\(file): the pre-tokenizer \"\(name)\" is not supported; known are "
-                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
-        }
-        self.init(model: .byteLevelBPE, tokens: tokens, kinds: kinds, preTokenizer: known.preTokenizer)
-        ignoresMerges = known.ignoresMerges
-        merges = try Self.merges(metadata, file: file)
+        self.init(
+            model: model == "gpt2" ? .byteLevelBPE : model == "llama" ? .sentencePieceBPE : .unigram, tokens: tokens,
+            kinds: kinds, preTokenizer: PreTokenizer(steps: []))
         if let value = metadata[prefix + "scores"] {
             guard let numbers = value.floats, numbers.count == tokens.count else {
                 throw .malformed(file, "\(prefix)scores is no list of \(tokens.count) numbers")
             }
             scores = numbers
         }
-        for (id, kind) in kinds.enumerated() where kind == .control || kind == .userDefined {
+        for (id, kind) in self.kinds.enumerated() where kind == .control || kind == .userDefined {
             addedTokens.append(AddedToken(id: id, content: tokens[id], isSpecial: kind == .control))
         }
-        for (key, path) in specialKeys {
+        if self.model == .byteLevelBPE {
+            try readByteLevel(metadata, file: file, preTokenizer: named)
+        } else {
+            try readPieces(metadata, file: file)
+        }
+        for (key, path) in ggufSpecialKeys {
             guard let value = metadata[prefix + key] else { continue }
             guard let id = value.int, tokens.indices.contains(id) else {
                 throw .malformed(file, "\(prefix)\(key) is no id of one of the \(tokens.count) tokens")
             }
             special[keyPath: path] = id
         }
-        addsBOS = metadata[prefix + "add_bos_token"]?.bool ?? known.addsBOS
-        addsEOS = metadata[prefix + "add_eos_token"]?.bool
-        addsPrefixSpace = metadata[prefix + "add_space_prefix"]?.bool ?? false
+        addsBOS = metadata[prefix + "add_bos_token"]?.bool ?? addsBOS
+        addsEOS = metadata[prefix + "add_eos_token"]?.bool ?? addsEOS
         if let text = metadata["tokenizer.chat_template"]?.string { chatTemplates.append(ChatTemplate(text: text)) }
         for name in metadata["tokenizer.chat_templates"]?.strings ?? [] {
             guard let text = metadata["tokenizer.chat_template.\(name)"]?.string else { continue }
             chatTemplates.append(ChatTemplate(name: name, text: text))
         }
+    }
+
+    private mutating func readByteLevel(
+        _ metadata: GGUFMetadata, file: String, preTokenizer named: String?
+    ) throws(RecastError) {
+        let name = named ?? metadata[prefix + "pre"]?.string ?? "gpt-2"
+        guard let known = PreTokenizer.known(name) else {
+            throw .unsupported(
+                "\(file): the pre-tokenizer \"\(name)\" is not supported; known are "
+                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
+        }
+        preTokenizer = known.preTokenizer
+        sourcePreTokenizer = name
+        ignoresMerges = known.ignoresMerges
+        addsBOS = known.addsBOS
+        merges = try Self.merges(metadata, file: file)
+        addsPrefixSpace = metadata[prefix + "add_space_prefix"]?.bool ?? false
         if let text = metadata["tokenizer.huggingface.json"]?.string,
             let json = try? JSON(parsing: Array(text.utf8), file: file)
         {
             normalizer = json["normalizer"]?["type"]?.string == "NFC" ? .nfc : .none
-        } else if name == "qwen2" {
-            normalizer = .nfc
+        } else {
+            normalizer = known.normalizer
+        }
+    }
+
+    /// What llama.cpp takes for granted of SentencePiece's models where the file says nothing.
+    private mutating func readPieces(_ metadata: GGUFMetadata, file: String) throws(RecastError) {
+        guard !scores.isEmpty else {
+            throw .malformed(
+                file,
+                "\(prefix)scores is missing, without which nobody knows which pieces to join; --tokenizer DIR takes "
+                    + "a tokenizer from elsewhere")
+        }
+        if let id = scores.firstIndex(where: { !$0.isFinite }) {
+            throw .malformed(file, "\(prefix)scores[\(id)], of \"\(tokens[id])\", is \(scores[id])")
+        }
+        if metadata[prefix + "token_type"] == nil {
+            for id in tokens.indices where Self.byte(spelledBy: tokens[id]) != nil { kinds[id] = .byte }
+        }
+        for (id, kind) in kinds.enumerated() where kind == .unknown {
+            addedTokens.append(AddedToken(id: id, content: tokens[id], isSpecial: true))
+        }
+        func known(_ id: Int) -> Int? { tokens.indices.contains(id) ? id : nil }
+        if model == .sentencePieceBPE {
+            (special.unknown, special.bos, special.eos) = (known(0), known(1), known(2))
+        } else {
+            (special.padding, special.eos, special.unknown) = (known(0), known(1), known(2))
+        }
+        (addsBOS, addsEOS) = (model == .sentencePieceBPE, model == .unigram)
+        let addsPrefix = metadata[prefix + "add_space_prefix"]?.bool ?? (model == .sentencePieceBPE)
+        spaces.prefix = addsPrefix ? .everySegment : .none
+        if model == .unigram {
+            spaces.removesExtra = metadata[prefix + "remove_extra_whitespaces"]?.bool ?? false
+            switch metadata[prefix + "precompiled_charsmap"] {
+            case .array(.u8(let bytes))?: spaces.characterMap = bytes
+            case .array(.i8(let bytes))?: spaces.characterMap = bytes.map { UInt8(bitPattern: $0) }
+            case nil: break
+            default: throw .malformed(file, "\(prefix)precompiled_charsmap is no list of bytes")
+            }
         }
     }
 
@@ -100,66 +152,13 @@ extension Vocabulary {
         return merges
     }
 
-    /// Adds the `tokenizer.*` keys in the order of the reference converter.
-    ///
-    /// - Parameter named: the pre-tokenizer's name, where the user says it.
-    /// - Throws: `unsupported` where no known pre-tokenizer name stands for this vocabulary's.
-    func write(into metadata: inout GGUFMetadata, preTokenizer named: String?) throws(RecastError) {
-        guard model == .byteLevelBPE else {
-            throw .unsupported("only byte-level BPE vocabularies can be written to GGUF yet")
-        }
-        guard let name = named ?? preTokenizerName else {
-            let patterns = preTokenizer.steps.map { step in
-                switch step {
-                case .split(let pattern): pattern
-                case .digits(let individual): individual ? "each digit" : "digits"
-                }
-            }
-            throw .unsupported(
-                "GGUF has no known name for this pre-tokenizer:\n  \(patterns.joined(separator: "\n  "))\n"
-                    + "  --pre-tokenizer NAME writes one of "
-                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
-        }
-        if let (first, second) = Self.duplicate(in: tokens) {
-            throw .unsupported(
-                "the tokens \(first) and \(second) are both \"\(tokens[second])\", which llama.cpp refuses")
-        }
-        metadata[prefix + "model"] = .string("gpt2")
-        metadata[prefix + "pre"] = .string(name)
-        metadata[prefix + "tokens"] = .array(.string(tokens))
-        metadata[prefix + "token_type"] = .array(.i32(kinds.map(\.rawValue)))
-        // A merge of a piece that holds a space spells it as the byte-level alphabet does.
-        metadata[prefix + "merges"] = .array(
-            .string(
-                merges.map { Self.spelled($0.left) + " " + Self.spelled($0.right) }))
-        for (key, path) in specialKeys {
-            if let id = special[keyPath: path].flatMap(UInt32.init(exactly:)) { metadata[prefix + key] = .u32(id) }
-        }
-        // A name implies a default; only what differs, or is out of the ordinary, is said.
-        if let addsBOS, addsBOS || PreTokenizer.known(name)?.addsBOS != false {
-            metadata[prefix + "add_bos_token"] = .bool(addsBOS)
-        }
-        if let addsEOS, addsEOS { metadata[prefix + "add_eos_token"] = .bool(addsEOS) }
-        if addsPrefixSpace { metadata[prefix + "add_space_prefix"] = .bool(true) }
-        for template in chatTemplates where template.name == nil {
-            metadata["tokenizer.chat_template"] = .string(template.text)
-        }
-        let named = chatTemplates.filter { $0.name != nil }
-        for template in named { metadata["tokenizer.chat_template.\(template.name!)"] = .string(template.text) }
-        if !named.isEmpty { metadata["tokenizer.chat_templates"] = .array(.string(named.map { $0.name! })) }
-    }
-
     /// The ids of the first token that stands there twice.
-    private static func duplicate(in tokens: [String]) -> (Int, Int)? {
+    static func duplicate(in tokens: [String]) -> (Int, Int)? {
         var ids: [ByteString: Int] = [:]
         ids.reserveCapacity(tokens.count)
         for (id, token) in tokens.enumerated() {
             if let first = ids.updateValue(id, forKey: ByteString(token)) { return (first, id) }
         }
         return nil
-    }
-
-    private static func spelled(_ piece: String) -> String {
-        piece.utf8.contains(UInt8(ascii: " ")) ? piece.replacing(" ", with: "\u{120}") : piece
     }
 }

@@ -1,13 +1,10 @@
-/// Reads the tokenizer files of a Hugging Face checkpoint: `tokenizer.json`, and what `tokenizer_config.json` and
-/// `config.json` say about special tokens.
+/// Reads the `tokenizer.json` of a Hugging Face checkpoint.
 struct HuggingFaceTokenizer {
     let tokenizer: JSON
     /// The path of `tokenizer.json`, for messages.
     let file: String
-    var tokenizerConfig: JSON?
-    var configuration: JSON?
-    /// Chat templates that lie in files of their own.
-    var chatTemplates: [Vocabulary.ChatTemplate] = []
+    /// What lies beside it.
+    var configuration = TokenizerConfiguration()
 
     /// - Parameters:
     ///   - size: rows of the embedding; ids beyond the tokenizer's are named `[PAD…]`.
@@ -15,11 +12,11 @@ struct HuggingFaceTokenizer {
     func vocabulary(size: Int?, preTokenizer named: String?) throws(RecastError) -> Vocabulary {
         guard let model = tokenizer["model"]?.object else { throw .malformed(file, "has no \"model\"") }
         let type = model["type"]?.string ?? "BPE"
-        guard type == "BPE" else { throw .unsupported("\(file): tokenizers of the type \(type) are not supported") }
-        guard model["byte_fallback"]?.bool != true else {
-            throw .unsupported("\(file): SentencePiece tokenizers (byte_fallback) are not supported yet")
+        guard type == "BPE" || type == "Unigram" else {
+            throw .unsupported("\(file): tokenizers of the type \(type) are not supported")
         }
-        let ids = try readIDs(model)
+        let spaces = type == "Unigram" || isSentencePiece ? try readSpaces() : nil
+        let ids = type == "Unigram" ? try readScoredPieces(model) : try readIDs(model)
         let added = try readAddedTokens()
         let count = max((ids.map(\.id).max() ?? -1), (added.map(\.id).max() ?? -1)) + 1
         guard count <= size ?? count else {
@@ -30,47 +27,78 @@ struct HuggingFaceTokenizer {
         }
 
         var vocabulary = Vocabulary(
-            model: .byteLevelBPE, tokens: (0..<(size ?? count)).map { "[PAD\($0)]" },
+            model: type == "Unigram" ? .unigram : spaces == nil ? .byteLevelBPE : .sentencePieceBPE,
+            tokens: (0..<(size ?? count)).map { "[PAD\($0)]" },
             kinds: [Vocabulary.Kind](repeating: .unused, count: size ?? count),
             preTokenizer: PreTokenizer(steps: []))
-        for (text, id) in ids {
+        if type == "Unigram" { vocabulary.scores = [Float](repeating: Vocabulary.paddingScore, count: size ?? count) }
+        let hasByteFallback = spaces != nil && model["byte_fallback"]?.bool == true
+        for (text, id, score) in ids {
             vocabulary.tokens[id] = text
-            vocabulary.kinds[id] = .normal
+            vocabulary.kinds[id] = hasByteFallback && Vocabulary.byte(spelledBy: text) != nil ? .byte : .normal
+            if let score { vocabulary.scores[id] = score }
+        }
+        let unknown = model["unk_id"]?.int ?? ids.first { $0.text == model["unk_token"]?.string }?.id
+        if spaces != nil, let unknown, vocabulary.tokens.indices.contains(unknown) {
+            vocabulary.kinds[unknown] = .unknown
+            vocabulary.special.unknown = unknown
         }
         for token in added {
             vocabulary.tokens[token.id] = token.content
-            vocabulary.kinds[token.id] = token.isSpecial || Self.looksSpecial(token.content) ? .control : .userDefined
+            vocabulary.kinds[token.id] = token.kind
         }
         vocabulary.addedTokens = added
         vocabulary.merges = try readMerges(model)
         vocabulary.ignoresMerges = model["ignore_merges"]?.bool ?? false
-        vocabulary.normalizer = try readNormalizer()
-        if let named {
+        if let spaces {
+            vocabulary.spaces = spaces
+        } else if let named {
+            vocabulary.normalizer = try readNormalizer()
             vocabulary.preTokenizer = PreTokenizer.known(named)?.preTokenizer ?? PreTokenizer(steps: [])
+            vocabulary.sourcePreTokenizer = named
         } else {
+            vocabulary.normalizer = try readNormalizer()
             var reader = PreTokenizerReader(file: file)
             try reader.read(tokenizer["pre_tokenizer"] ?? .null)
             vocabulary.preTokenizer = PreTokenizer(steps: reader.steps)
             vocabulary.addsPrefixSpace = reader.addsPrefixSpace
         }
-        readSpecialTokens(into: &vocabulary)
-        vocabulary.chatTemplates = readChatTemplates()
+        configuration.nameSpecialTokens(in: &vocabulary)
+        if let template = readTemplate() {
+            vocabulary.addsBOS = template.first != nil && template.first == vocabulary.special.bos
+            vocabulary.addsEOS = template.last != nil && template.last == vocabulary.special.eos
+        }
+        vocabulary.chatTemplates = configuration.chatTemplates
         return vocabulary
     }
 
     // MARK: The model
 
-    private func readIDs(_ model: JSON.Object) throws(RecastError) -> [(text: String, id: Int)] {
+    typealias Piece = (text: String, id: Int, score: Float?)
+
+    private func readIDs(_ model: JSON.Object) throws(RecastError) -> [Piece] {
         guard let members = model["vocab"]?.object?.members else { throw .malformed(file, "has no \"vocab\"") }
-        var ids: [(text: String, id: Int)] = []
+        var ids: [Piece] = []
         var seen = Set<Int>()
         for member in members {
             guard let id = member.value.int, id >= 0, id < 1 << 31, seen.insert(id).inserted else {
                 throw .malformed(file, "vocab: \"\(member.key)\" has no id of its own")
             }
-            ids.append((member.key, id))
+            ids.append((member.key, id, nil))
         }
         return ids
+    }
+
+    /// The pieces of a Unigram model, which are numbered by their places.
+    private func readScoredPieces(_ model: JSON.Object) throws(RecastError) -> [Piece] {
+        var pieces: [Piece] = []
+        for (id, entry) in try list("vocab", of: model).enumerated() {
+            guard let pair = entry.array, pair.count == 2, let text = pair[0].string, !text.isEmpty,
+                let score = pair[1].double.map({ Float($0) }), score.isFinite
+            else { throw .malformed(file, "vocab[\(id)] is not a piece and its score: \(entry.text())") }
+            pieces.append((text, id, score))
+        }
+        return pieces
     }
 
     private func readMerges(_ model: JSON.Object) throws(RecastError) -> [Vocabulary.Merge] {
@@ -101,22 +129,9 @@ struct HuggingFaceTokenizer {
     private func readAddedTokens() throws(RecastError) -> [Vocabulary.AddedToken] {
         var added: [Vocabulary.AddedToken] = []
         for entry in try list("added_tokens", of: tokenizer.object) {
-            guard let id = entry["id"]?.int, id >= 0, id < 1 << 31, let content = entry["content"]?.string else {
-                throw .malformed(file, "an added token has no id or no content: \(entry.text())")
-            }
-            var token = Vocabulary.AddedToken(id: id, content: content, isSpecial: entry["special"]?.bool ?? false)
-            token.stripsLeft = entry["lstrip"]?.bool ?? false
-            token.stripsRight = entry["rstrip"]?.bool ?? false
-            token.isSingleWord = entry["single_word"]?.bool ?? false
-            token.isNormalized = entry["normalized"]?.bool ?? false
-            added.append(token)
+            added.append(try Vocabulary.AddedToken(entry, id: nil, file: file))
         }
         return added
-    }
-
-    /// Tokens that llama.cpp's converter takes for control tokens whatever they are declared to be.
-    private static func looksSpecial(_ text: String) -> Bool {
-        ["<|", "<｜"].contains { text.hasPrefix($0) } && ["|>", "｜>"].contains { text.hasSuffix($0) }
     }
 
     private func readNormalizer() throws(RecastError) -> Vocabulary.Normalizer {
@@ -131,38 +146,6 @@ struct HuggingFaceTokenizer {
         throw .unsupported("\(file): the normalizer \(normalizer.text()) is not supported")
     }
 
-    // MARK: Special tokens
-
-    private func readSpecialTokens(into vocabulary: inout Vocabulary) {
-        func id(_ name: String) -> Int? {
-            let entry = tokenizerConfig?[name + "_token"]
-            if let content = entry?.string ?? entry?["content"]?.string {
-                let key = ByteString(content)
-                if let added = vocabulary.addedTokens.first(where: { ByteString($0.content) == key }) {
-                    return added.id
-                }
-                if let index = vocabulary.tokens.firstIndex(where: { ByteString($0) == key }) { return index }
-            }
-            let fallback = configuration?[name + "_token_id"]
-            // -1 stands for none in many configurations.
-            return (fallback?.int ?? fallback?.array?.first?.int)
-                .flatMap { vocabulary.tokens.indices.contains($0) ? $0 : nil }
-        }
-        vocabulary.special.bos = id("bos")
-        vocabulary.special.eos = id("eos")
-        vocabulary.special.unknown = id("unk")
-        vocabulary.special.padding = id("pad")
-        vocabulary.special.separator = id("sep")
-        vocabulary.special.mask = id("mask")
-        let template = readTemplate()
-        vocabulary.addsBOS = template.map { $0.first != nil && $0.first == vocabulary.special.bos }
-        vocabulary.addsEOS = template.map { $0.last != nil && $0.last == vocabulary.special.eos }
-        if template == nil {
-            vocabulary.addsBOS = tokenizerConfig?["add_bos_token"]?.bool
-            vocabulary.addsEOS = tokenizerConfig?["add_eos_token"]?.bool
-        }
-    }
-
     /// The special tokens before and after a single text, by the post-processor; nil where it does not say.
     private func readTemplate() -> (first: Int?, last: Int?)? {
         let processor = tokenizer["post_processor"]
@@ -175,19 +158,6 @@ struct HuggingFaceTokenizer {
             return template["special_tokens"]?[name]?["ids"]?.array?.first?.int
         }
         return (id(single.first), single.count > 1 ? id(single.last) : nil)
-    }
-
-    private func readChatTemplates() -> [Vocabulary.ChatTemplate] {
-        if !chatTemplates.isEmpty { return chatTemplates }
-        switch tokenizerConfig?["chat_template"] {
-        case .string(let text): return [Vocabulary.ChatTemplate(text: text)]
-        case .array(let entries):
-            return entries.compactMap { entry in
-                guard let name = entry["name"]?.string, let text = entry["template"]?.string else { return nil }
-                return Vocabulary.ChatTemplate(name: name == "default" ? nil : name, text: text)
-            }
-        default: return []
-        }
     }
 }
 
@@ -207,13 +177,26 @@ private struct PreTokenizerReader {
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }
-            steps.append(.split(pattern: pattern))
+            steps.append(.split(pattern: Self.escaped(pattern)))
         case "Digits": steps.append(.digits(individual: value["individual_digits"]?.bool ?? false))
         case "ByteLevel":
             if value["use_regex"]?.bool ?? true { steps.append(.split(pattern: PreTokenizer.gpt2Pattern)) }
             if value["add_prefix_space"]?.bool ?? true { addsPrefixSpace = true }
         default: throw unknown(value)
         }
+    }
+
+    /// The expression with line breaks spelled as expressions spell them: some files have them as they are.
+    private static func escaped(_ pattern: String) -> String {
+        var text = ""
+        for scalar in pattern.unicodeScalars {
+            switch scalar {
+            case "\r": text += #"\r"#
+            case "\n": text += #"\n"#
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
     }
 
     private func unknown(_ value: JSON) -> RecastError {

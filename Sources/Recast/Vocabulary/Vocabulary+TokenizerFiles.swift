@@ -1,13 +1,33 @@
 extension Vocabulary {
     /// `tokenizer.json` and `tokenizer_config.json` with the same content, for vocabularies that came without them.
-    var huggingFaceFiles: [(name: String, json: JSON)] {
-        [("tokenizer.json", tokenizerJSON), ("tokenizer_config.json", tokenizerConfiguration)]
+    ///
+    /// - Throws: `unsupported` for what `tokenizer.json` cannot say.
+    func huggingFaceFiles() throws(RecastError) -> [(name: String, json: JSON)] {
+        let parts =
+            switch model {
+            case .byteLevelBPE: byteLevelParts
+            case .sentencePieceBPE, .unigram: try pieceParts()
+            }
+        return [("tokenizer.json", tokenizerJSON(parts)), ("tokenizer_config.json", tokenizerConfiguration)]
     }
 
-    private var tokenizerJSON: JSON {
+    /// What differs between models in `tokenizer.json`.
+    struct TokenizerParts {
+        var normalizer: JSON
+        var preTokenizer: JSON
+        var decoder: JSON
+        var model: JSON
+    }
+
+    /// The tokens of the model itself.
+    var modelVocabulary: JSON {
         let added = Set(addedTokens.map(\.id))
-        let vocab = tokens.indices.filter { !added.contains($0) && kinds[$0] != .unused }
+        let members = tokens.indices.filter { !added.contains($0) && kinds[$0] != .unused }
             .map { JSON.Object.Member(key: tokens[$0], value: .int($0)) }
+        return .object(JSON.Object(uniqueMembers: members))
+    }
+
+    private var byteLevelParts: TokenizerParts {
         let byteLevel: JSON = [
             "type": "ByteLevel", "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": false, "use_regex": false,
         ]
@@ -20,7 +40,20 @@ extension Vocabulary {
             case .digits(let individual): ["type": "Digits", "individual_digits": .bool(individual)]
             }
         }
-        return [
+        return TokenizerParts(
+            normalizer: normalizer == .nfc ? ["type": "NFC"] : .null,
+            preTokenizer: ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel])],
+            decoder: ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
+            model: [
+                "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
+                "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false,
+                "ignore_merges": .bool(ignoresMerges), "vocab": modelVocabulary,
+                "merges": .array(merges.map { [.string($0.left), .string($0.right)] }),
+            ])
+    }
+
+    private func tokenizerJSON(_ parts: TokenizerParts) -> JSON {
+        [
             "version": "1.0", "truncation": .null, "padding": .null,
             "added_tokens": .array(
                 addedTokens.map { token in
@@ -31,16 +64,8 @@ extension Vocabulary {
                         "special": .bool(token.isSpecial),
                     ]
                 }),
-            "normalizer": normalizer == .nfc ? ["type": "NFC"] : .null,
-            "pre_tokenizer": ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel])],
-            "post_processor": postProcessor,
-            "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
-            "model": [
-                "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
-                "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false,
-                "ignore_merges": .bool(ignoresMerges), "vocab": .object(JSON.Object(uniqueMembers: vocab)),
-                "merges": .array(merges.map { [.string($0.left), .string($0.right)] }),
-            ],
+            "normalizer": parts.normalizer, "pre_tokenizer": parts.preTokenizer, "post_processor": postProcessor,
+            "decoder": parts.decoder, "model": parts.model,
         ]
     }
 
@@ -48,7 +73,7 @@ extension Vocabulary {
         let byteLevel: JSON = ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true]
         let before = addsBOS == true ? special.bos : nil
         let after = addsEOS == true ? special.eos : nil
-        guard before != nil || after != nil else { return byteLevel }
+        guard before != nil || after != nil else { return model == .byteLevelBPE ? byteLevel : .null }
         func piece(_ id: Int) -> JSON { ["SpecialToken": ["id": .string(tokens[id]), "type_id": 0]] }
         let single =
             (before.map { [piece($0)] } ?? []) + [["Sequence": ["id": "A", "type_id": 0]]]
@@ -66,7 +91,7 @@ extension Vocabulary {
             "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
             "special_tokens": .object(named),
         ]
-        return ["type": "Sequence", "processors": [byteLevel, template]]
+        return model == .byteLevelBPE ? ["type": "Sequence", "processors": [byteLevel, template]] : template
     }
 
     private var tokenizerConfiguration: JSON {

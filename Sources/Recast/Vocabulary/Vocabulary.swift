@@ -7,8 +7,10 @@ public struct Vocabulary: Sendable, Equatable {
     public enum Model: String, Sendable, Codable, Equatable {
         /// Byte-pair merges over the byte-level alphabet of GPT-2 (GGUF: `gpt2`).
         case byteLevelBPE
-        /// SentencePiece pieces joined by score (GGUF: `llama`).
+        /// SentencePiece's pieces, joined pair by pair: by merges where there are any, otherwise by score (GGUF: `llama`).
         case sentencePieceBPE
+        /// SentencePiece's pieces, chosen so that the sum of their scores is highest (GGUF: `t5`).
+        case unigram
     }
 
     /// What a token is, numbered as in `tokenizer.ggml.token_type`.
@@ -21,7 +23,7 @@ public struct Vocabulary: Sendable, Equatable {
         case byte = 6
     }
 
-    /// The two halves of a byte-pair merge, in the byte-level alphabet.
+    /// The two halves of a byte-pair merge, spelled as tokens are.
     public struct Merge: Sendable, Codable, Equatable, Hashable {
         public var left: String
         public var right: String
@@ -59,6 +61,33 @@ public struct Vocabulary: Sendable, Equatable {
         case nfc
     }
 
+    /// How text becomes the text that SentencePiece's pieces spell, where `\u{2581}` stands for a space.
+    ///
+    /// Source: sentencepiece's `NormalizerSpec`; `tokenizers`: Prepend, Replace and Metaspace.
+    public struct Spaces: Sendable, Codable, Equatable {
+        public enum Prefix: String, Sendable, Codable, Equatable {
+            case none
+            /// Before text that no added token precedes.
+            case first
+            /// Before all text between added tokens.
+            case everySegment
+        }
+
+        /// Where a space is put before text.
+        public var prefix = Prefix.none
+        /// Whether spaces at both ends are dropped, and runs of them become one.
+        public var removesExtra = false
+        /// Whether this is done as Metaspace does it: after all added tokens are found, and without another space before
+        /// text that begins with one.
+        public var isMetaspace = false
+        /// Whether no piece reaches across the beginning of a space, whatever the pieces are (Metaspace with `split`).
+        public var splits = false
+        /// Replacements for sequences of scalars, compiled by sentencepiece; empty for none.
+        public var characterMap: [UInt8] = []
+
+        public init() {}
+    }
+
     /// Token ids with a meaning of their own; nil where the tokenizer has none.
     public struct SpecialTokens: Sendable, Codable, Equatable {
         public var bos: Int?
@@ -84,7 +113,8 @@ public struct Vocabulary: Sendable, Equatable {
     }
 
     public var model: Model
-    /// One entry per id, in the byte-level alphabet for `byteLevelBPE` (added tokens stand as plain text).
+    /// One entry per id: in the byte-level alphabet for `byteLevelBPE`, with `\u{2581}` for spaces for SentencePiece's
+    /// models (added tokens stand as plain text).
     public var tokens: [String]
     /// One entry per id.
     public var kinds: [Kind]
@@ -95,10 +125,16 @@ public struct Vocabulary: Sendable, Equatable {
     public var addedTokens: [AddedToken] = []
     public var normalizer: Normalizer = .none
     public var preTokenizer: PreTokenizer
+    /// The name that the source has for the pre-tokenizer; nil where it has none.
+    public var sourcePreTokenizer: String?
     /// Whether a piece that is a token as it stands is taken without applying merges (Llama 3).
     public var ignoresMerges = false
-    /// Whether a space is put before the text.
+    /// Whether a space is put before the text; of byte-level vocabularies.
     public var addsPrefixSpace = false
+    /// What happens to spaces; of SentencePiece's models.
+    public var spaces = Spaces()
+    /// Whether scores add up in single precision, as sentencepiece has it and nobody else; of `unigram`.
+    public var addsScoresInSinglePrecision = false
     /// Whether a BOS (EOS) token belongs before (after) a text; nil where the source does not say, which means no.
     public var addsBOS: Bool?
     public var addsEOS: Bool?

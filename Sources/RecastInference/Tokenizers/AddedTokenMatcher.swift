@@ -8,29 +8,19 @@ struct AddedTokenMatcher: Sendable {
     }
 
     private let tokens: [Vocabulary.AddedToken]
-    /// A trie: node and byte to node.
-    private var children = PairTable()
-    /// The token that ends at a node, as an index; -1 for none.
-    private var ends: [Int] = [-1]
+    /// Their places in `tokens`.
+    private var trie = ByteTrie()
     /// Whether a token starts with a byte: most bytes of most texts need no more than this.
     private var isFirst = [Bool](repeating: false, count: 256)
 
-    init(_ tokens: [Vocabulary.AddedToken]) {
+    /// Whether U+0020 is white space; in text that is prepared for SentencePiece it stands for a sign that is none.
+    private let stripsSpaces: Bool
+
+    init(_ tokens: [Vocabulary.AddedToken], strippingSpaces: Bool = true) {
         self.tokens = tokens
+        stripsSpaces = strippingSpaces
         for (index, token) in tokens.enumerated() where !token.content.isEmpty {
-            var node = 0
-            for byte in token.content.utf8 {
-                let key = UInt64(node) << 8 | UInt64(byte)
-                let child = children[key]
-                if child != PairTable.missing {
-                    node = Int(child)
-                } else {
-                    children[key] = UInt64(ends.count)
-                    node = ends.count
-                    ends.append(-1)
-                }
-            }
-            if ends[node] < 0 { ends[node] = index }
+            trie.insert(token.content.utf8, Int32(truncatingIfNeeded: index))
             isFirst[Int(token.content.utf8.first!)] = true
         }
     }
@@ -45,7 +35,7 @@ struct AddedTokenMatcher: Sendable {
     ) {
         var done = 0
         var offset = 0
-        while ends.count > 1, offset < text.count {
+        while !trie.isEmpty, offset < text.count {
             guard isFirst[Int(text[offset])], let (token, matchEnd) = match(at: offset, in: text) else {
                 offset += 1
                 continue
@@ -55,13 +45,13 @@ struct AddedTokenMatcher: Sendable {
             if token.isSpecial, !parsingSpecial { continue }
             if token.isSingleWord, Self.isInsideWord(start..<end, of: text) { continue }
             if token.stripsLeft {
-                while start > done, case let (value, before) = text.scalar(before: start), Self.isSpace(value) {
+                while start > done, case let (value, before) = text.scalar(before: start), isSpace(value) {
                     start = before
                 }
                 start = max(start, done)
             }
             if token.stripsRight {
-                while end < text.count, case let (value, after) = text.scalar(at: end), Self.isSpace(value) {
+                while end < text.count, case let (value, after) = text.scalar(at: end), isSpace(value) {
                     end = after
                 }
             }
@@ -76,20 +66,12 @@ struct AddedTokenMatcher: Sendable {
     private func match(
         at start: Int, in text: UnsafeBufferPointer<UInt8>
     ) -> (token: Vocabulary.AddedToken, end: Int)? {
-        var node = 0
-        var offset = start
-        var longest: (index: Int, end: Int)?
-        while offset < text.count {
-            let child = children[UInt64(node) << 8 | UInt64(text[offset])]
-            if child == PairTable.missing { break }
-            node = Int(child)
-            offset += 1
-            if ends[node] >= 0 { longest = (ends[node], offset) }
-        }
-        return longest.map { (tokens[$0.index], $0.end) }
+        trie.longestMatch(at: start, in: text).map { (tokens[Int($0.value)], $0.end) }
     }
 
-    private static func isSpace(_ value: UInt32) -> Bool { ScalarClasses.shared[value].contains(.space) }
+    private func isSpace(_ value: UInt32) -> Bool {
+        ScalarClasses.shared[value].contains(.space) && (stripsSpaces || value != 0x20)
+    }
 
     private static func isInsideWord(_ range: Range<Int>, of text: UnsafeBufferPointer<UInt8>) -> Bool {
         (range.lowerBound > 0 && isWord(text.scalar(before: range.lowerBound).value))

@@ -1,19 +1,11 @@
-/// The alphabet in which byte-level vocabularies spell bytes: printable Latin-1 bytes stand for themselves, the other
-/// 68 are numbered from U+0100 on (GPT-2, `bytes_to_unicode`).
+import Recast
+
+/// The alphabet in which byte-level vocabularies spell bytes, read backwards.
 enum ByteLevelAlphabet {
     /// The byte a scalar stands for, by scalar value; -1 where it stands for none.
     private static let bytes: [Int16] = {
         var bytes = [Int16](repeating: -1, count: 256 + 68)
-        var next = 256
-        for byte in 0..<256 {
-            switch byte {
-            case 33...126, 161...172, 174...255:
-                bytes[byte] = Int16(byte)
-            default:
-                bytes[next] = Int16(byte)
-                next += 1
-            }
-        }
+        for (byte, scalar) in Vocabulary.byteLevelAlphabet.enumerated() { bytes[Int(scalar.value)] = Int16(byte) }
         return bytes
     }()
 

@@ -65,36 +65,18 @@ struct ByteLevelBPE: Sendable {
         if let pattern = splitter.onlyPattern {
             while start < text.count {
                 let end = pattern.pieceEnd(from: start, in: text)
-                encodePiece(text, start..<end, into: &output)
+                output.encodePiece(text, start..<end) { encodeNewPiece($0, into: &$1) }
                 start = end
             }
         } else {
             do {
                 for end in try splitter.pieceEnds(in: text) {
-                    encodePiece(text, start..<end, into: &output)
+                    output.encodePiece(text, start..<end) { encodeNewPiece($0, into: &$1) }
                     start = end
                 }
             } catch {
                 output.failure = error
             }
-        }
-    }
-
-    @inline(__always)
-    private func encodePiece(
-        _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, into output: inout EncodedText
-    ) {
-        if range.count > PieceCache.longestPiece {
-            return encodeNewPiece(text.part(range), into: &output)
-        }
-        let key = PieceCache.Key(text, range)
-        var slot = 0
-        if let place = output.cache.place(of: key, slot: &slot) {
-            for index in place { output.ids.append(output.ids[index]) }
-        } else {
-            let start = output.ids.count
-            encodeNewPiece(text.part(range), into: &output)
-            output.cache.remember(key, in: slot, at: start..<output.ids.count)
         }
     }
 
@@ -117,18 +99,5 @@ struct ByteLevelBPE: Sendable {
             let count = merges.merge(symbols)
             output.ids.append(contentsOf: symbols[..<count])
         }
-    }
-}
-
-/// Ids on their way out, with what has to be remembered on the way.
-struct EncodedText {
-    var ids: [Int32] = []
-    var cache: PieceCache
-    /// Why the ids are not all there: closures of the standard library would let an error out without its type.
-    var failure: RecastError?
-
-    init(byteCount: Int) {
-        ids.reserveCapacity(byteCount / 4 + 2)
-        cache = PieceCache(byteCount: byteCount)
     }
 }

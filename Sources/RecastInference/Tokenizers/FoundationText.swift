@@ -10,10 +10,26 @@ struct ExpressionSplitter: Sendable {
 
     init(pattern: String) throws(RecastError) {
         do {
-            expression = try NSRegularExpression(pattern: pattern)
+            expression = try NSRegularExpression(pattern: Self.withUnicodeSpaces(pattern))
         } catch {
             throw .unsupported("the pre-tokenizer's expression cannot be used: \(pattern)")
         }
+    }
+
+    /// The expression with white space as the engine of `tokenizers` has it: this one leaves U+000B and U+0085 out of `\s`.
+    private static func withUnicodeSpaces(_ pattern: String) -> String {
+        var text = String.UnicodeScalarView()
+        var isEscaped = false
+        for scalar in pattern.unicodeScalars {
+            if isEscaped, scalar == "s" || scalar == "S" {
+                text.removeLast()
+                text.append(contentsOf: (scalar == "s" ? #"\p{White_Space}"# : #"\P{White_Space}"#).unicodeScalars)
+            } else {
+                text.append(scalar)
+            }
+            isEscaped = scalar == "\\" && !isEscaped
+        }
+        return String(text)
     }
 
     /// The offsets where pieces end, given where those of the step before end.

@@ -1,6 +1,7 @@
 /// Byte-pair merges by rank, on ids.
 struct MergeTable: Sendable {
-    /// Pairs of ids to rank (high half) and merged id (low half): the smallest value is the merge to make first.
+    /// Pairs of ids to rank (high half) and merged id (low half): the merge of lowest rank is made first, of equals the
+    /// leftmost.
     private var values: PairTable
 
     init(capacity: Int) { values = PairTable(minimumCapacity: capacity) }
@@ -30,14 +31,14 @@ struct MergeTable: Sendable {
         var pairCount = symbols.count &- 1
         for index in 0..<pairCount { pairs[index] = value(symbols[index], symbols[index &+ 1]) }
         while pairCount > 0 {
-            var best = PairTable.missing
+            var best = PairTable.missing >> 32
             var place = 0
-            for index in 0..<pairCount where pairs[index] < best {
-                best = pairs[index]
+            for index in 0..<pairCount where pairs[index] >> 32 < best {
+                best = pairs[index] >> 32
                 place = index
             }
-            if best == PairTable.missing { break }
-            symbols[place] = Int32(truncatingIfNeeded: best)
+            if best == PairTable.missing >> 32 { break }
+            symbols[place] = Int32(truncatingIfNeeded: pairs[place])
             var index = place &+ 1
             while index < pairCount {
                 symbols[index] = symbols[index &+ 1]

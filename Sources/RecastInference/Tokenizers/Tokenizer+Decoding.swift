@@ -7,9 +7,11 @@ extension Tokenizer {
         isSpecialToken.indices.contains(Int(id)) && isSpecialToken[Int(id)]
     }
 
-    /// The text of tokens; bytes that are not UTF-8 become U+FFFD.
+    /// The text of tokens, without the space that encoding put before it; bytes that are not UTF-8 become U+FFFD.
     public func decode(_ ids: some Sequence<Int32>, skippingSpecial: Bool = false) -> String {
-        String(decoding: decodedBytes(ids, skippingSpecial: skippingSpecial), as: UTF8.self)
+        let bytes = decodedBytes(ids, skippingSpecial: skippingSpecial)
+        let isPrefixed = addsSpace && bytes.first == UInt8(ascii: " ")
+        return String(decoding: isPrefixed ? bytes.dropFirst() : bytes[...], as: UTF8.self)
     }
 
     /// The bytes of tokens, for output that is shown as it comes: a scalar may be spread over several tokens.

@@ -7,6 +7,7 @@ public struct Tokenizer: Sendable {
     /// How text between added tokens becomes ids.
     private enum Model: Sendable {
         case byteLevelBPE(ByteLevelBPE)
+        case sentencePiece(SentencePiece)
     }
 
     private let model: Model
@@ -17,6 +18,8 @@ public struct Tokenizer: Sendable {
     private let addsEOS: Bool
     let tokens: TokenBytes
     let isSpecialToken: [Bool]
+    /// Whether a space is put before text, which goes away on the way back.
+    let addsSpace: Bool
     /// The token ids with a meaning of their own.
     public let special: Vocabulary.SpecialTokens
 
@@ -24,22 +27,29 @@ public struct Tokenizer: Sendable {
     /// of the vocabulary contradict each other.
     public init(_ vocabulary: Vocabulary) throws(RecastError) {
         try Self.check(vocabulary)
-        let (tokens, isAdded) = Self.tokenBytes(of: vocabulary)
+        let normalized = vocabulary.addedTokens.filter(\.isNormalized)
+        let isMatchedBefore: Bool
         switch vocabulary.model {
         case .byteLevelBPE:
+            let (tokens, isAdded) = Self.tokenBytes(of: vocabulary)
+            self.tokens = tokens
             model = .byteLevelBPE(try ByteLevelBPE(vocabulary, tokens: tokens, isAdded: isAdded))
-        case .sentencePieceBPE:
-            throw .unsupported(
-                "SentencePiece vocabularies can be converted but not run: there is no tokenizer for them")
+            isMatchedBefore = true
+            addsSpace = false
+        case .sentencePieceBPE, .unigram:
+            tokens = Self.pieceBytes(of: vocabulary)
+            model = .sentencePiece(
+                try SentencePiece(vocabulary, tokens: tokens, normalizedTokens: normalized))
+            isMatchedBefore = vocabulary.spaces.isMetaspace
+            addsSpace = vocabulary.spaces.prefix != .none
         }
         var isSpecialToken = vocabulary.kinds.map { $0 == .control || $0 == .unknown }
         for token in vocabulary.addedTokens where token.isSpecial { isSpecialToken[token.id] = true }
-        self.tokens = tokens
         self.isSpecialToken = isSpecialToken
         normalizer = vocabulary.normalizer
         rawTokens = AddedTokenMatcher(vocabulary.addedTokens.filter { !$0.isNormalized })
         normalizedTokens = AddedTokenMatcher(
-            vocabulary.addedTokens.filter(\.isNormalized).map { token in
+            (isMatchedBefore ? normalized : []).map { token in
                 var token = token
                 if vocabulary.normalizer == .nfc { token.content = composed(token.content) }
                 return token
@@ -67,7 +77,9 @@ public struct Tokenizer: Sendable {
             rawTokens.forEachSegment(of: utf8, parsingSpecial: parsingSpecial) { segment in
                 switch segment {
                 case .token(let id): output.ids.append(id)
-                case .text(let range): normalize(utf8.part(range), parsingSpecial: parsingSpecial, into: &output)
+                case .text(let range):
+                    normalize(
+                        utf8.part(range), isFirst: range.lowerBound == 0, parsingSpecial: parsingSpecial, into: &output)
                 }
             }
         }
@@ -77,17 +89,20 @@ public struct Tokenizer: Sendable {
     }
 
     private func normalize(
-        _ text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, into output: inout EncodedText
+        _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool, into output: inout EncodedText
     ) {
         if normalizer == .none || Composition.isInert(text) {
-            return encode(normalized: text, parsingSpecial: parsingSpecial, into: &output)
+            return encode(normalized: text, isFirst: isFirst, parsingSpecial: parsingSpecial, into: &output)
         }
         var composition = composed(String(decoding: text, as: UTF8.self))
-        composition.withUTF8 { encode(normalized: $0, parsingSpecial: parsingSpecial, into: &output) }
+        composition.withUTF8 {
+            encode(normalized: $0, isFirst: isFirst, parsingSpecial: parsingSpecial, into: &output)
+        }
     }
 
     private func encode(
-        normalized text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, into output: inout EncodedText
+        normalized text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool,
+        into output: inout EncodedText
     ) {
         normalizedTokens.forEachSegment(of: text, parsingSpecial: parsingSpecial) { segment in
             switch segment {
@@ -95,6 +110,10 @@ public struct Tokenizer: Sendable {
             case .text(let range):
                 switch model {
                 case .byteLevelBPE(let model): model.encode(text.part(range), into: &output)
+                case .sentencePiece(let model):
+                    model.encode(
+                        text.part(range), isFirst: isFirst && range.lowerBound == 0, parsingSpecial: parsingSpecial,
+                        into: &output)
                 }
             }
         }
@@ -119,39 +138,5 @@ extension Tokenizer {
             guard let id, !(0..<count).contains(id) else { continue }
             throw RecastError(.malformedInput, "the \(name) token has id \(id) in a vocabulary of \(count) tokens")
         }
-    }
-
-    /// The bytes each token stands for, and which tokens are added ones.
-    private static func tokenBytes(of vocabulary: Vocabulary) -> (TokenBytes, isAdded: [Bool]) {
-        let count = vocabulary.tokens.count
-        var plainTexts: [Int: String] = [:]
-        var isAdded = [Bool](repeating: false, count: count)
-        for token in vocabulary.addedTokens {
-            plainTexts[token.id] = token.content
-            isAdded[token.id] = true
-        }
-        var tokens = TokenBytes(capacity: count)
-        var isSpelled = [Bool](repeating: false, count: count)
-        var spelling: [UInt8] = []
-        for (id, text) in vocabulary.tokens.enumerated() {
-            let plainText = isAdded[id] ? plainTexts[id] : nil
-            tokens.append { bytes in
-                if plainText == nil, ByteLevelAlphabet.appendBytes(spelledBy: text, to: &bytes) {
-                    isSpelled[id] = true
-                } else {
-                    bytes.append(contentsOf: (plainText ?? text).utf8)
-                }
-            }
-            if isAdded[id] {
-                spelling.removeAll(keepingCapacity: true)
-                isSpelled[id] =
-                    ByteLevelAlphabet.appendBytes(spelledBy: text, to: &spelling) && spelling.elementsEqual(tokens[id])
-            }
-        }
-        // Only what is spelled in the alphabet can come out of merges; where an added token has the bytes of a token of
-        // the model, the latter is meant.
-        for id in 0..<count where isSpelled[id] && !isAdded[id] { tokens.index(id) }
-        for id in 0..<count where isSpelled[id] && isAdded[id] { tokens.index(id) }
-        return (tokens, isAdded)
     }
 }

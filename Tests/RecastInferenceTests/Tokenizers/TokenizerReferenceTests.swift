@@ -9,7 +9,7 @@ import Testing
 @Suite struct TokenizerReferenceTests {
     @Test(
         .enabled(if: Fixtures.hasGolden, "RECAST_GOLDEN is not set"),
-        arguments: ["gpt-2", "llama-bpe", "qwen2"])
+        arguments: ["gpt-2", "llama-bpe", "qwen2", "llama-spm"])
     func idsAreThoseOfLlamaCpp(name: String) throws {
         let file = Fixtures.golden("tokenizers/ggml-vocab-\(name).gguf")
         let tokenizer = try tokenizer(of: file)

@@ -201,7 +201,8 @@ import Testing
     }
 
     @Test(arguments: [
-        Rejection("SentencePiece") { $0.model = .sentencePieceBPE },
+        Rejection("not a finite score for each") { $0.model = .sentencePieceBPE },
+        Rejection("not a finite score for each") { $0.model = .unigram },
         Rejection("kinds") { $0.kinds.removeLast() },
         Rejection("added token") { $0.addedTokens = [.init(id: 256, content: "x", isSpecial: false)] },
         Rejection("added token") { $0.addedTokens = [.init(id: -1, content: "x", isSpecial: false)] },

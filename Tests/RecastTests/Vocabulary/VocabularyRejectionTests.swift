@@ -45,9 +45,13 @@ struct TokenizerFileRejectionTests {
 
     static let cases: [(String, JSON?, RecastError.Code, String)] = [
         ("model", nil, .malformedInput, "has no \"model\""), ("model", [], .malformedInput, "has no \"model\""),
-        ("model.type", "Unigram", .unsupported, "Unigram"),
-        ("model.byte_fallback", true, .unsupported, "byte_fallback"),
+        ("model.type", "WordPiece", .unsupported, "WordPiece"),
+        ("model.byte_fallback", true, .unsupported, "the normalizer {\"type\":\"NFC\"} is not supported with"),
         ("model.vocab", nil, .malformedInput, "has no \"vocab\""),
+        (
+            "pre_tokenizer", ["type": "Metaspace", "prepend_scheme": "often"], .unsupported,
+            "the normalizer {\"type\":\"NFC\"} is not supported with SentencePiece's pieces"
+        ),
         ("model.vocab", [["a", 0]], .malformedInput, "has no \"vocab\""),
         ("model.vocab", ["a": 0, "b": -1], .malformedInput, "\"b\" has no id of its own"),
         ("model.vocab", ["a": 0, "b": 0], .malformedInput, "\"b\" has no id of its own"),
@@ -181,6 +185,35 @@ struct GGUFVocabularyRejectionTests {
             _ = try read { pairs in
                 pairs.removeAll { $0.0 == key }
                 if let value { pairs.append((key, value)) }
+            }
+        }
+    }
+
+    /// What only SentencePiece's models need.
+    @Test(arguments: ["llama", "t5"])
+    func pieces(model: String) throws {
+        let sound: [(String, [UInt8])] = [
+            ("model", GGUFBuilder.string(model)), ("tokens", GGUFBuilder.strings(["<unk>", "a", "<0x41>"])),
+            ("scores", GGUFBuilder.floats([0, -1, -2])), ("token_type", GGUFBuilder.numbers([2, 1, 6])),
+        ]
+        let vocabulary = try #require(try read { $0 = sound })
+        #expect(vocabulary.kinds == [.unknown, .normal, .byte] && vocabulary.scores == [0, -1, -2])
+        #expect(vocabulary.spaces.prefix == (model == "llama" ? .everySegment : .none))
+        #expect(try read { $0 = Array(sound.dropLast()) }?.kinds == [.normal, .normal, .byte])
+        let cases: [(String, [UInt8]?, String)] = [
+            ("scores", nil, "scores is missing, without which nobody knows which pieces to join"),
+            ("scores", GGUFBuilder.floats([0, -1]), "scores is no list of 3 numbers"),
+            ("scores", GGUFBuilder.floats([0, .nan, 0]), "scores[1], of \"a\", is nan"),
+            ("tokens", GGUFBuilder.strings(["<unk>", "a", "a"]), "1 and 2 are both \"a\""),
+        ]
+        for (key, value, message) in cases {
+            expectRejection(message, file: ".gguf") {
+                _ = try read { $0 = sound.filter { $0.0 != key } + (value.map { [(key, $0)] } ?? []) }
+            }
+        }
+        if model == "t5" {
+            expectRejection("precompiled_charsmap is no list of bytes", file: ".gguf") {
+                _ = try read { $0 = sound + [("precompiled_charsmap", GGUFBuilder.string("x"))] }
             }
         }
     }

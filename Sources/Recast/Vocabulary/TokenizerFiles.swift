@@ -1,0 +1,180 @@
+/// The tokenizer files of a checkpoint, wherever they lie: in a directory, in an archive, or travelling in a GGUF file.
+struct TokenizerFiles {
+    let names: [String]
+    /// The path that stands for a file, for messages.
+    let path: (String) -> String
+    let contents: (String) throws(RecastError) -> [UInt8]
+    var configuration = TokenizerConfiguration()
+
+    /// Reads what lies beside the tokenizer.
+    init(
+        names: [String], model: JSON?, path: @escaping (String) -> String,
+        contents: @escaping (String) throws(RecastError) -> [UInt8]
+    ) throws(RecastError) {
+        (self.names, self.path, self.contents) = (names, path, contents)
+        configuration.model = model
+        configuration.file = path("tokenizer_config.json")
+        configuration.tokenizer = try json("tokenizer_config.json")
+        configuration.addedTokens = try json("added_tokens.json")
+        if names.contains("chat_template.jinja") {
+            configuration.chatTemplateFiles.append(.init(text: try text("chat_template.jinja")))
+        }
+        let folder = "additional_chat_templates/"
+        for name in names where name.hasPrefix(folder) && name.hasSuffix(".jinja") {
+            configuration.chatTemplateFiles.append(
+                .init(name: String(name.dropFirst(folder.count).dropLast(6)), text: try text(name)))
+        }
+    }
+
+    /// The vocabulary; nil where there is no tokenizer.
+    ///
+    /// `tokenizer.json` is what transformers reads, and comes first. A model of sentencepiece beside it that has the same
+    /// tokens adds the scores that GGUF wants.
+    ///
+    /// - Parameters:
+    ///   - size: rows of the embedding; ids beyond the tokenizer's are named `[PAD…]`.
+    ///   - preTokenizer: a GGUF name to use in place of what the tokenizer says.
+    func vocabulary(size: Int?, preTokenizer: String?) throws(RecastError) -> Vocabulary? {
+        if let tokenizer = try json("tokenizer.json") {
+            let reader = HuggingFaceTokenizer(
+                tokenizer: tokenizer, file: path("tokenizer.json"), configuration: configuration)
+            var vocabulary = try reader.vocabulary(size: size, preTokenizer: preTokenizer)
+            if vocabulary.model == .sentencePieceBPE, names.contains("tokenizer.model"),
+                let model = try? SentencePieceModel(contents("tokenizer.model"), file: path("tokenizer.model"))
+            {
+                vocabulary.takeScores(of: model)
+            }
+            return vocabulary
+        }
+        if names.contains("tokenizer.model") {
+            let (bytes, file) = (try contents("tokenizer.model"), path("tokenizer.model"))
+            return TiktokenFile.recognizes(bytes)
+                ? try vocabulary(of: TiktokenFile(bytes, file: file), size: size, preTokenizer: preTokenizer)
+                : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
+        }
+        guard let name = names.first(where: { $0.hasSuffix(".tiktoken") }) else { return nil }
+        return try vocabulary(
+            of: TiktokenFile(contents(name), file: path(name)), size: size, preTokenizer: preTokenizer)
+    }
+
+    private func vocabulary(of model: SentencePieceModel, size: Int?) throws(RecastError) -> Vocabulary {
+        var vocabulary = model.vocabulary
+        // transformers puts a space before all text between added tokens, unless it is told not to (`legacy`).
+        if vocabulary.spaces.prefix != .none, configuration.tokenizer?["legacy"]?.bool ?? true {
+            vocabulary.spaces.prefix = .everySegment
+        }
+        switch configuration.tokenizer?["add_prefix_space"]?.bool {
+        case false?: vocabulary.spaces.prefix = .none
+        case true? where vocabulary.spaces.prefix == .none: vocabulary.spaces.prefix = .everySegment
+        default: break
+        }
+        // Control pieces are for callers that ask for them, in text as everywhere else.
+        for id in vocabulary.tokens.indices where vocabulary.kinds[id] == .control || vocabulary.kinds[id] == .unknown {
+            vocabulary.addedTokens.append(.init(id: id, content: vocabulary.tokens[id], isSpecial: true))
+        }
+        // What LlamaTokenizer does when nothing is said, and llama.cpp too.
+        vocabulary.addsBOS = true
+        vocabulary.addsEOS = false
+        var added = try configuration.readAddedTokens()
+        if configuration.tokenizerClass == "ChatGLMTokenizer" {
+            // Source: tokenization_chatglm.py of chatglm3-6b, where they follow the model's pieces.
+            vocabulary.addsBOS = false
+            vocabulary.sourcePreTokenizer = "chatglm-spm"
+            let names = [
+                "[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>",
+                "<|observation|>",
+            ]
+            let declared = Set(added.map(\.id))
+            for (id, name) in zip(model.pieces.count..., names) where !declared.contains(id) {
+                added.append(.init(id: id, content: name, isSpecial: true))
+            }
+        }
+        try finish(&vocabulary, adding: added, size: size, file: model.file)
+        return vocabulary
+    }
+
+    private func vocabulary(
+        of tokens: TiktokenFile, size: Int?, preTokenizer named: String?
+    ) throws(RecastError) -> Vocabulary {
+        let flavor = try TiktokenFlavor(file: tokens.file, configuration, preTokenizer: named)
+        var vocabulary = try tokens.vocabulary(preTokenizer: flavor.preTokenizer)
+        vocabulary.normalizer = flavor.normalizer
+        vocabulary.sourcePreTokenizer = flavor.preTokenizerName
+        var added = flavor.specialTokens(from: tokens.tokens.count)
+        let declared = try configuration.readAddedTokens()
+        added.removeAll { token in declared.contains { $0.id == token.id } }
+        try finish(&vocabulary, adding: added + declared, size: size, file: tokens.file)
+        flavor.nameSpecialTokens(in: &vocabulary)
+        return vocabulary
+    }
+
+    /// Adds tokens and what is said about special ones.
+    private func finish(
+        _ vocabulary: inout Vocabulary, adding added: [Vocabulary.AddedToken], size: Int?, file: String
+    ) throws(RecastError) {
+        let count = max(vocabulary.tokens.count, (added.map(\.id).max() ?? -1) + 1)
+        guard count <= size ?? count else {
+            throw .malformed(file, "token id \(count - 1) has no row in an embedding of \(size ?? 0)")
+        }
+        guard count <= 2 * (vocabulary.tokens.count + added.count) + 65_536 else {
+            throw .malformed(file, "token id \(count - 1) is out of proportion to \(vocabulary.tokens.count) tokens")
+        }
+        vocabulary.pad(to: size ?? count)
+        for token in added { vocabulary.add(token) }
+        configuration.nameSpecialTokens(in: &vocabulary)
+        vocabulary.chatTemplates = configuration.chatTemplates
+    }
+
+    /// Whether one of these files holds a tokenizer.
+    static func areTokenizers(_ names: [String]) -> Bool {
+        names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }
+    }
+
+    private func json(_ name: String) throws(RecastError) -> JSON? {
+        names.contains(name) ? try JSON(parsing: contents(name), file: path(name)) : nil
+    }
+
+    private func text(_ name: String) throws(RecastError) -> String {
+        guard let text = String(validating: try contents(name), as: UTF8.self) else {
+            throw .malformed(path(name), "is not UTF-8")
+        }
+        return text
+    }
+}
+
+extension Vocabulary {
+    // The scores llama.cpp's converter gives to what no model of sentencepiece has a score for.
+    static let paddingScore: Float = -10_000
+    static let addedScore: Float = -1000
+
+    /// Names the ids up to `count` that have no token.
+    fileprivate mutating func pad(to count: Int) {
+        for id in tokens.count..<max(count, tokens.count) {
+            tokens.append("[PAD\(id)]")
+            kinds.append(.unused)
+            if !scores.isEmpty { scores.append(Self.paddingScore) }
+        }
+    }
+
+    /// Puts an added token in the place of whatever has its id.
+    fileprivate mutating func add(_ token: AddedToken) {
+        addedTokens.removeAll { $0.id == token.id }
+        addedTokens.append(token)
+        tokens[token.id] = token.content
+        kinds[token.id] = token.kind
+        if !scores.isEmpty { scores[token.id] = Self.addedScore }
+    }
+
+    /// Takes over what a model of sentencepiece says of the tokens, if it has the same.
+    fileprivate mutating func takeScores(of model: SentencePieceModel) {
+        let added = Set(addedTokens.map(\.id))
+        let isSame = model.pieces.indices.allSatisfy { id in
+            added.contains(id) || id < tokens.count && ByteString(tokens[id]) == ByteString(model.pieces[id].text)
+        }
+        guard isSame, model.vocabulary.model == .sentencePieceBPE else { return }
+        scores = tokens.indices.map { added.contains($0) ? Self.addedScore : Self.paddingScore }
+        for (id, piece) in model.pieces.enumerated() where !added.contains(id) {
+            (scores[id], kinds[id]) = (piece.score, piece.kind)
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// The `tokenizer.*` keys of GGUF, as llama.cpp's converter writes them. Source: Specs/gguf.md §a.5, §d.4 and §d.5.
+
+private let prefix = "tokenizer.ggml."
+
+extension Vocabulary {
+    /// The tokens as GGUF spells them: a NUL would end a token in llama.cpp, which puts a dragon in its place, and added
+    /// tokens are looked for in text, where spaces are spaces.
+    var ggufTokens: [String] {
+        guard model != .byteLevelBPE else { return tokens }
+        var tokens = tokens
+        if let id = tokens.firstIndex(of: "\0") { tokens[id] = "🐉" }
+        for token in addedTokens where kinds[token.id] == .userDefined {
+            tokens[token.id] = token.content.replacing("\u{2581}", with: " ")
+        }
+        return tokens
+    }
+
+    /// Adds the `tokenizer.*` keys in the order of the reference converter.
+    ///
+    /// - Parameter named: the pre-tokenizer's name, where the user says it.
+    /// - Returns: what the keys do not say of this tokenizer, as warnings.
+    /// - Throws: `unsupported` where no known pre-tokenizer name stands for this vocabulary's, and for merges that scores
+    ///   cannot say.
+    @discardableResult
+    func write(into metadata: inout GGUFMetadata, preTokenizer named: String?) throws(RecastError) -> [String] {
+        let tokens = ggufTokens
+        if let (first, second) = Self.duplicate(in: tokens) {
+            throw .unsupported(
+                "the tokens \(first) and \(second) are both \"\(tokens[second])\", which llama.cpp refuses")
+        }
+        switch model {
+        case .byteLevelBPE: try writeByteLevel(into: &metadata, preTokenizer: named)
+        case .sentencePieceBPE, .unigram: try writePieces(tokens, into: &metadata)
+        }
+        for (key, path) in ggufSpecialKeys {
+            if let id = special[keyPath: path].flatMap(UInt32.init(exactly:)) { metadata[prefix + key] = .u32(id) }
+        }
+        writeAdditions(into: &metadata)
+        for template in chatTemplates where template.name == nil {
+            metadata["tokenizer.chat_template"] = .string(template.text)
+        }
+        let named = chatTemplates.filter { $0.name != nil }
+        for template in named { metadata["tokenizer.chat_template.\(template.name!)"] = .string(template.text) }
+        if !named.isEmpty { metadata["tokenizer.chat_templates"] = .array(.string(named.map { $0.name! })) }
+        return unsaid
+    }
+
+    /// What llama.cpp does otherwise than this tokenizer, whatever the keys are.
+    private var unsaid: [String] {
+        guard model != .byteLevelBPE else { return [] }
+        var warnings: [String] = []
+        if let id = tokens.firstIndex(of: "\0") {
+            warnings.append("token \(id), a NUL, is written as 🐉, as llama.cpp's converter does: llama.cpp has no NUL")
+        }
+        guard model == .sentencePieceBPE else {
+            if kinds.contains(.byte) {
+                warnings.append(
+                    "the tokenizer spells unknown text in bytes, which llama.cpp will not do with a unigram model")
+            }
+            return warnings
+        }
+        if scores.isEmpty {
+            warnings.append(
+                "no tokenizer.model has the tokenizer's scores: they are made from its merges, in the same order")
+        }
+        if !spaces.characterMap.isEmpty {
+            warnings.append("the tokenizer replaces characters before it cuts text, which llama.cpp will not do")
+        }
+        if spaces.removesExtra {
+            warnings.append("the tokenizer drops extra spaces, which llama.cpp will not do")
+        }
+        if spaces.splits {
+            warnings.append("the tokenizer cuts text at every space, which llama.cpp will not do")
+        }
+        return warnings
+    }
+
+    private func writeByteLevel(into metadata: inout GGUFMetadata, preTokenizer named: String?) throws(RecastError) {
+        let name = if let named { named } else { try knownPreTokenizerName }
+        metadata[prefix + "model"] = .string("gpt2")
+        metadata[prefix + "pre"] = .string(name)
+        metadata[prefix + "tokens"] = .array(.string(tokens))
+        metadata[prefix + "token_type"] = .array(.i32(kinds.map(\.rawValue)))
+        // A merge of a piece that holds a space spells it as the byte-level alphabet does.
+        metadata[prefix + "merges"] = .array(
+            .string(
+                merges.map { Self.spelled($0.left) + " " + Self.spelled($0.right) }))
+    }
+
+    private var knownPreTokenizerName: String {
+        get throws(RecastError) {
+            if let preTokenizerName { return preTokenizerName }
+            let patterns = preTokenizer.steps.map { step in
+                switch step {
+                case .split(let pattern): pattern
+                case .digits(let individual): individual ? "each digit" : "digits"
+                }
+            }
+            throw .unsupported(
+                "GGUF has no known name for this pre-tokenizer:\n  \(patterns.joined(separator: "\n  "))\n"
+                    + "  --pre-tokenizer NAME writes one of "
+                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
+        }
+    }
+
+    private func writePieces(_ tokens: [String], into metadata: inout GGUFMetadata) throws(RecastError) {
+        metadata[prefix + "model"] = .string(model == .unigram ? "t5" : "llama")
+        metadata[prefix + "pre"] = .string(sourcePreTokenizer ?? "default")
+        metadata[prefix + "tokens"] = .array(.string(tokens))
+        metadata[prefix + "scores"] = .array(.f32(scores.isEmpty ? try scoresOfMerges() : scores))
+        let added = Set(addedTokens.map(\.id))
+        metadata[prefix + "token_type"] = .array(
+            .i32(
+                kinds.enumerated().map { id, kind in
+                    // The converter does not ask which pieces of the model are the user's own.
+                    (kind == .userDefined && !added.contains(id) ? .normal : kind).rawValue
+                }))
+    }
+
+    /// What a name or a model implies for a loader is only said where it is otherwise, or out of the ordinary.
+    private func writeAdditions(into metadata: inout GGUFMetadata) {
+        if model == .byteLevelBPE {
+            let known = metadata[prefix + "pre"]?.string.flatMap { PreTokenizer.known($0) }
+            if let addsBOS, addsBOS || known?.addsBOS != false { metadata[prefix + "add_bos_token"] = .bool(addsBOS) }
+            if let addsEOS, addsEOS { metadata[prefix + "add_eos_token"] = .bool(addsEOS) }
+            if addsPrefixSpace { metadata[prefix + "add_space_prefix"] = .bool(true) }
+            return
+        }
+        // llama.cpp has other defaults.
+        metadata[prefix + "add_bos_token"] = .bool(addsBOS ?? false)
+        metadata[prefix + "add_eos_token"] = .bool(addsEOS ?? false)
+        if model == .unigram || spaces.prefix == .none {
+            metadata[prefix + "add_space_prefix"] = .bool(spaces.prefix != .none)
+        }
+        guard model == .unigram else { return }
+        metadata[prefix + "remove_extra_whitespaces"] = .bool(spaces.removesExtra)
+        if !spaces.characterMap.isEmpty {
+            metadata[prefix + "precompiled_charsmap"] = .array(.u8(spaces.characterMap))
+        }
+    }
+
+    private static func spelled(_ piece: String) -> String {
+        piece.utf8.contains(UInt8(ascii: " ")) ? piece.replacing(" ", with: "\u{120}") : piece
+    }
+}
