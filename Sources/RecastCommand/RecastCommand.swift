@@ -19,7 +19,7 @@ struct RecastCommand: ParsableCommand {
         version: Versions.text,
         subcommands: [
             Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Tokenize.self, Diff.self,
-            Pack.self, Unpack.self,
+            Families.self, Pack.self, Unpack.self,
         ])
 
     static func main() {

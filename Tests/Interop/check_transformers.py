@@ -3,6 +3,7 @@
 import json
 
 import torch
+import transformers
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -60,7 +61,23 @@ def check_family(name):
         report_logits(f"{name}-logits", found, expected, 1e-4 if expected.abs().max() > 10 else 5e-5)
 
 
+# What a llama can be written as, and transformers has a class for.
+OTHERS = ["mistral", "qwen2", "phi3", "glm", "granite", "smollm3", "mixtral", "gemma", "seed_oss", "ernie4_5", "helium"]
+
+
+def check_reverse(name, other):
+    with check(f"{name}-as-{other}"):
+        written = convert(family(name), f"{name}-as-{other}", "--family", other)
+        ids, expected = reference(family(name))
+        kind, found = logits(written, ids)
+        report_logits(f"{name}-as-{other}-logits", found, expected, 5e-5)
+        report(f"{name}-as-{other}-class", kind.lower().replace("_", "").startswith(other.replace("_", "")), kind)
+
+
 check_tiny()
 if golden_or_skip("families"):
     for each in sorted(path.parent.name for path in family("").glob("*/llama")):
         check_family(each)
+    for other in OTHERS:
+        if hasattr(transformers, "GlmForCausalLM") or other != "glm":
+            check_reverse("llama_mha", other)

@@ -36,7 +36,7 @@ struct CommandTests {
     }
 
     static let commands = [
-        "inspect", "convert", "quantize", "perplexity", "generate", "tokenize", "diff", "pack", "unpack",
+        "inspect", "convert", "quantize", "perplexity", "generate", "tokenize", "diff", "families", "pack", "unpack",
     ]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 

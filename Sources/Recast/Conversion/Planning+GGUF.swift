@@ -8,7 +8,11 @@ extension Planning {
         let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
         var model = model
         var plan = basis(model, form: .file)
-        let originalTypes = try fit(&model, to: architecture, plan: &plan)
+        let fitting = try GGUFFitting(model.graph, to: architecture)
+        plan.notes += fitting.notes
+        plan.warnings += fitting.warnings
+        model.graph = fitting.graph
+        let originalTypes = fitting.types
         let configuration = model.graph.configuration
         var tensors = try architecture.rotaryTensors(of: configuration.rope)
         for entry in model.graph.entries {
@@ -43,88 +47,6 @@ extension Planning {
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         record(typed, in: &metadata)
         return GGUFDraft(plan: plan, metadata: metadata, tensors: typed)
-    }
-
-    /// The graph as llama.cpp's architecture can say it, which is what is read of the keys that would be written.
-    ///
-    /// - Returns: by name, the types of tensors before they were computed with.
-    private func fit(
-        _ model: inout Model, to architecture: GGUFArchitecture, plan: inout Plan
-    ) throws(RecastError) -> [String: DType] {
-        var configuration = model.graph.configuration
-        let name = "llama.cpp's \(architecture.name)"
-        if case .dynamic(let factor, let context) = configuration.rope.scaling {
-            plan.warnings.append(
-                "llama.cpp ignores dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens nothing changes"
-            )
-            configuration.rope.scaling = .none
-            model.graph.configuration.rope.scaling = .none
-        }
-        var metadata = GGUFMetadata()
-        try architecture.write(configuration, hasHeadDimension: true, fileType: 0, into: &metadata)
-        let factors = Dictionary(
-            uniqueKeysWithValues: try architecture.rotaryTensors(of: configuration.rope).map { ($0.name, $0.tensor) })
-        func numbers(_ name: String) -> [Float]? {
-            guard case .literal(let bytes)? = factors[name]?.recipe else { return nil }
-            return bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-        }
-        let reader = GGUFConfiguration(architecture: architecture, metadata: metadata, file: name)
-        var said = try reader.configuration(
-            embedding: [configuration.vocabularySize, configuration.hiddenSize],
-            factors: .init(
-                all: numbers(GGUFArchitecture.rotaryFactorsName), short: numbers(GGUFArchitecture.shortFactorsName),
-                long: numbers(GGUFArchitecture.longFactorsName)))
-        takeForGranted(configuration, &said, name, plan: &plan)
-        let fitting = try Fitting(model.graph, to: name, saying: said)
-        plan.notes += fitting.notes
-        plan.warnings += fitting.warnings
-        model.graph = fitting.graph
-        var types: [String: DType] = [:]
-        for (slot, dtype) in fitting.types {
-            guard let row = architecture.table.row(of: slot) else { continue }
-            types[row.name(layer: slot.layer, expert: slot.expert, slot.part)] = dtype
-        }
-        return types
-    }
-
-    /// What llama.cpp has no key for and computes in a way of its own: the file holds the model's weights as they are, and
-    /// the user is told.
-    private func takeForGranted(
-        _ configuration: ModelConfiguration, _ said: inout ModelConfiguration, _ name: String, plan: inout Plan
-    ) {
-        said.contextLength = configuration.contextLength
-        if let stretch = configuration.stretch {
-            plan.warnings.append(
-                "beyond \(stretch.context) tokens this model turns and scales otherwise, which \(name) does not: up to there the "
-                    + "results are the same")
-        }
-        said.stretch = configuration.stretch
-        if let window = configuration.slidingWindow, said.slidingWindow != configuration.slidingWindow {
-            let layers = window.text(layerCount: configuration.layerCount)
-            plan.warnings.append(
-                said.slidingWindow == nil
-                    ? "llama.cpp ignores the sliding window of \(window.size) tokens that \(layers) have"
-                    : "\(name) has windows in other layers than this model (\(layers))")
-        }
-        said.slidingWindow = configuration.slidingWindow
-        if Float(said.attentionScale) != Float(configuration.attentionScale), configuration.latentAttention == nil {
-            plan.warnings.append(
-                "\(name) scales attention by \(Float(said.attentionScale)), this model by "
-                    + "\(Float(configuration.attentionScale)), which GGUF has no key for: llama.cpp computes something else"
-            )
-        }
-        said.multipliers.attention = configuration.multipliers.attention
-        if said.unturnedLayers != configuration.unturnedLayers {
-            plan.warnings.append(
-                "\(name) has rotary positions in other layers than this model, which GGUF has no key for: llama.cpp computes "
-                    + "something else")
-        }
-        said.unturnedLayers = configuration.unturnedLayers
-        if said.slidingRope != configuration.slidingRope {
-            plan.warnings.append(
-                "\(name) has a rotary of its own in layers with windows: llama.cpp computes something else")
-        }
-        said.slidingRope = configuration.slidingRope
     }
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.

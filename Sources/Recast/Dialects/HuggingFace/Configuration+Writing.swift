@@ -68,10 +68,14 @@ extension HuggingFaceConfiguration {
             var old = object
             old["rope_parameters"] = nil
             let reader = HuggingFaceConfiguration(object: old, file: "config.json")
-            let agrees = (try? reader.configuration(of: draft.family).rope) == draft.configuration.rope
-            let (theta, scaling, _) = rope(draft)
-            if !agrees || old["rope_theta"]?.isNull ?? true { object["rope_theta"] = theta }
-            if !agrees || old["rope_scaling"] == nil { object["rope_scaling"] = scaling }
+            let read = try? reader.configuration(of: draft.family)
+            let agrees =
+                read?.rope == draft.configuration.rope && read?.slidingRope == draft.configuration.slidingRope
+            let fresh = fresh(draft)
+            for key in ["rope_theta", "rope_scaling", "rope_local_base_freq", "partial_rotary_factor"] {
+                guard let value = fresh[key] else { continue }
+                if !agrees || object[key] == nil || key == "rope_theta" && object[key]!.isNull { object[key] = value }
+            }
         }
         // transformers 4 does not know the spelling of 5, and takes its default for the number of experts.
         if let keys = draft.family.experts, let count = draft.configuration.experts?.count {

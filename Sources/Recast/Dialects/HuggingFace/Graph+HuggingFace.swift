@@ -59,12 +59,18 @@ struct HuggingFaceLowering {
     private func fitted(
         _ graph: Graph, _ outcome: inout Outcome, hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Graph {
+        var graph = graph
+        if let experts = family.identicalExperts(for: graph.configuration) {
+            outcome.notes.append(
+                "each of \(experts.count) experts is the feed-forward part of the model, so that any \(experts.usedCount) of them "
+                    + "together are it, too; the router is zero")
+            graph = graph.repeated(in: experts)
+        }
         let configuration = graph.configuration
         try checkSayable(configuration)
         let said = try HuggingFaceConfiguration.said(
             of: graph.configuration(for: family), by: family, original: original,
             ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
-        var graph = graph
         if said.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head, try hasUnitRows(head)
         {
             // Normalising again changes nothing.
@@ -163,7 +169,47 @@ struct HuggingFaceLowering {
     }
 }
 
+extension Family {
+    /// The experts that a dense model can be, all alike: where nothing but their weights, which add up to one, decides. The
+    /// fifteenth trick of Specs/families.md §1.
+    fileprivate func identicalExperts(for configuration: ModelConfiguration) -> ExpertConfiguration? {
+        guard configuration.experts == nil, let experts, experts.normalization == .always, experts.shared == .none,
+            experts.routing == .plain, let used = experts.defaultUsedCount
+        else { return nil }
+        return ExpertConfiguration(
+            count: experts.defaultCount, usedCount: used, feedForwardSize: configuration.feedForwardSize,
+            normalizesWeights: true)
+    }
+}
+
 extension Graph {
+    /// Every layer's feed-forward part as so many experts.
+    fileprivate func repeated(in experts: ExpertConfiguration) -> Graph {
+        var result = Graph(configuration: configuration)
+        result.configuration.experts = experts
+        for entry in entries {
+            guard [.gate, .up, .down].contains(entry.slot.role) else {
+                result[entry.slot] = entry.tensor
+                continue
+            }
+            // Biases would be added once for each expert, with weights that add up to one; but no family has them.
+            var slot = entry.slot
+            guard slot.part == .weight else {
+                result[slot] = entry.tensor
+                continue
+            }
+            for expert in 0..<experts.count {
+                slot.expert = expert
+                result[slot] = entry.tensor
+            }
+            if slot.role == .gate {
+                let dtype = entry.tensor.dtype.isQuantized ? DType.f32 : entry.tensor.dtype
+                result[Slot(.router, layer: slot.layer)] = .zeros(dtype, result.configuration.shape(of: Slot(.router)))
+            }
+        }
+        return result
+    }
+
     /// Whether any of these roles has a bias in any layer.
     func hasBias(_ roles: [Role]) -> Bool {
         entries.contains { $0.slot.part == .bias && roles.contains($0.slot.role) }

@@ -8,6 +8,11 @@ extension Family {
             // Where transformers 4 looks for it.
             if case .longrope(let longrope) = configuration.rope.scaling {
                 object["original_max_position_embeddings"] = .int(longrope.originalContext)
+                // transformers 4 refuses any further key.
+                object["rope_scaling"] = [
+                    "type": "longrope", "short_factor": .array(longrope.short.map(JSON.double)),
+                    "long_factor": .array(longrope.long.map(JSON.double)),
+                ]
             } else {
                 object["original_max_position_embeddings"] = .int(configuration.contextLength)
             }

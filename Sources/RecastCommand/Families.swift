@@ -1,0 +1,80 @@
+import ArgumentParser
+import Recast
+import RecastInference
+
+struct Families: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the families of models, and where each can go.",
+        discussion: """
+            bit: every number is kept; rounded: some are computed, in float32, and rounded once; -: refused, for the reason
+            that --reasons shows. What a particular checkpoint can do, inspect says.
+
+            EXAMPLES:
+              recast families
+              recast families --reasons
+              recast families --json
+            """)
+
+    @Flag(help: "Say why something is refused.")
+    var reasons = false
+
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() throws {
+        let all = try FamilySupport.all
+        if output.json {
+            Console.result(["families": .array(all.map(\.json))])
+            return
+        }
+        let rows = all.map { [$0.family.name, $0.family.architectures[0]] + $0.answers.map { $0.1.word } }
+        let names = all[0].answers.map(\.0)
+        Console.result(Format.table([["family", "architecture"] + names] + rows))
+        guard reasons else { return }
+        let lines = all.flatMap { support in
+            support.answers.compactMap { name, answer -> [String]? in
+                guard case .refused(let reason) = answer else { return nil }
+                return [support.family.name, name, reason]
+            }
+        }
+        Console.result("\n" + Format.table(lines))
+    }
+}
+
+extension FamilySupport {
+    /// The columns of the table.
+    fileprivate var answers: [(String, Answer)] {
+        [("own", own), ("llama", llama), ("from llama", fromLlama), ("GGUF", gguf), ("Megatron", megatron), ("runs", runs)]
+    }
+
+    /// Whether the pass computes it.
+    private var runs: Answer {
+        do throws(RecastError) {
+            _ = try ForwardPass(sample, files: FilePool([]))
+            return .bit
+        } catch { return .refused(reason: error.message) }
+    }
+
+    fileprivate var json: JSON {
+        var object = JSON.Object([
+            ("family", .string(family.name)), ("architectures", .array(family.architectures.map(JSON.string))),
+        ])
+        for (name, answer) in answers {
+            var entry = JSON.Object([("outcome", .string(answer.word == "-" ? "refused" : answer.word))])
+            if case .refused(let reason) = answer { entry["reason"] = .string(reason) }
+            if name == "GGUF", let architecture { entry["architecture"] = .string(architecture) }
+            object[name.replacing(" ", with: "_").lowercased()] = .object(entry)
+        }
+        return .object(object)
+    }
+}
+
+extension FamilySupport.Answer {
+    /// `bit`, `rounded` or `-`.
+    fileprivate var word: String {
+        switch self {
+        case .bit: "bit"
+        case .rounded: "rounded"
+        case .refused: "-"
+        }
+    }
+}
