@@ -43,7 +43,10 @@ struct Families: ParsableCommand {
 extension FamilySupport {
     /// The columns of the table.
     fileprivate var answers: [(String, Answer)] {
-        [("own", own), ("llama", llama), ("from llama", fromLlama), ("GGUF", gguf), ("Megatron", megatron), ("runs", runs)]
+        [
+            ("own", own), ("llama", llama), ("from llama", fromLlama), ("GGUF", gguf), ("Megatron", megatron),
+            ("runs", runs),
+        ]
     }
 
     /// Whether the pass computes it.

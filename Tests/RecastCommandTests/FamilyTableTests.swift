@@ -25,7 +25,8 @@ struct FamilyTableTests {
     }
 
     private static func table() throws -> String {
-        let header = "| family | own layout | to llama | from llama | GGUF | Megatron | runs |\n|---|---|---|---|---|---|---|\n"
+        let header =
+            "| family | own layout | to llama | from llama | GGUF | Megatron | runs |\n|---|---|---|---|---|---|---|\n"
         return try header
             + FamilySupport.all.map { support in
                 let gguf = support.architecture.map { "\(cell(support.gguf)) `\($0)`" } ?? "–"
@@ -57,7 +58,9 @@ struct FamilyTableTests {
             #expect(support.own == .bit, "\(support.family.name)")
             #expect(Self.runs(support) == "✓", "\(support.family.name)")
             for answer in [support.llama, support.fromLlama, support.gguf, support.megatron] {
-                if case .refused(let reason) = answer { #expect(reason.count > 20, "\(support.family.name): \(reason)") }
+                if case .refused(let reason) = answer {
+                    #expect(reason.count > 20, "\(support.family.name): \(reason)")
+                }
             }
         }
     }

@@ -56,7 +56,11 @@ public struct FamilySupport: Sendable {
     private static func answer(lowering graph: Graph, to family: Family) -> Answer {
         answer { () throws(RecastError) in
             // Zeros cannot be normalised; whether rows have length one depends on the model.
-            let outcome = try HuggingFaceLowering(family: family).lower(graph) { _ in true } hasUnitRows: { _ in false }
+            let outcome = try HuggingFaceLowering(family: family).lower(graph) { _ in
+                true
+            } hasUnitRows: { _ in
+                false
+            }
             return !outcome.types.isEmpty
         }
     }
@@ -78,9 +82,14 @@ public struct FamilySupport: Sendable {
             ("num_experts", 8), ("num_local_experts", 8), ("n_routed_experts", 8), ("num_experts_per_tok", 2),
             ("n_group", 4), ("topk_group", 2), ("q_lora_rank", 32), ("kv_lora_rank", 16), ("qk_nope_head_dim", 8),
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
-            ("bias", false), ("norm_topk_prob", .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)),
+            ("bias", false),
+            (
+                "norm_topk_prob",
+                .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)
+            ),
         ]
-        let reader = HuggingFaceConfiguration(object: JSON.Object(members), file: "a model of the family \(family.name)")
+        let reader = HuggingFaceConfiguration(
+            object: JSON.Object(members), file: "a model of the family \(family.name)")
         var graph = Graph(configuration: try reader.configuration(of: family))
         let configuration = graph.configuration
         let biases = try reader.biases(of: family)

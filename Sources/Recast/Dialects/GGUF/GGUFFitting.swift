@@ -12,7 +12,8 @@ struct GGUFFitting {
         let target = "llama.cpp's \(architecture.name)"
         if case .dynamic(let factor, let context) = graph.configuration.rope.scaling {
             warnings.append(
-                "llama.cpp ignores dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens nothing changes")
+                "llama.cpp ignores dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens nothing changes"
+            )
             self.graph.configuration.rope.scaling = .none
         }
         var said = try Self.said(of: self.graph.configuration, by: architecture, target)
@@ -67,7 +68,8 @@ struct GGUFFitting {
         if Float(said.attentionScale) != Float(configuration.attentionScale), configuration.latentAttention == nil {
             warnings.append(
                 "\(target) scales attention by \(Float(said.attentionScale)), this model by "
-                    + "\(Float(configuration.attentionScale)), which GGUF has no key for: llama.cpp computes something else")
+                    + "\(Float(configuration.attentionScale)), which GGUF has no key for: llama.cpp computes something else"
+            )
         }
         said.multipliers.attention = configuration.multipliers.attention
         if said.unturnedLayers != configuration.unturnedLayers {
