@@ -120,6 +120,7 @@ for name, kind, unusual, is_llama in CASES:
             llama = convert(source, f"{name}-llama")
             loaded = transformers.AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
             compare(f"random-{name}-llama", likelihood(loaded, list(TEXT)), expected)
-        if name.split("-")[0] != "helium":
+        # llama.cpp has no Helium, and no biases of feed-forward parts in these two architectures.
+        if name not in ("helium", "ernie4_5-biases", "seed_oss-out-bias"):
             gguf = convert(source, f"{name}.gguf", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2")
             compare(f"random-{name}-gguf", measured(gguf), expected)

@@ -75,7 +75,8 @@ extension Model {
         let configuration = try reader.configuration(of: family)
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try checkpoint.quantizedModules()
-        let tensors = Self.withPrefix(quantized?.tensors ?? checkpoint.tensors)
+        let tensors = try FusedExperts.separated(
+            Self.withPrefix(quantized?.tensors ?? checkpoint.tensors), family, configuration, file: checkpoint.path)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],

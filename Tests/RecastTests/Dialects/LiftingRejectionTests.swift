@@ -197,8 +197,10 @@ struct GGUFModelRejectionTests {
         ),
         ("llama.rope.freq_base", GGUFBuilder.f32(-1), .malformedInput, "no positive number"),
         ("llama.rope.scale_linear", GGUFBuilder.f32(0), .malformedInput, "no positive number"),
-        ("llama.rope.dimension_count", GGUFBuilder.u32(4), .unsupported, "only 4 of 8 elements"),
-        ("llama.expert_count", GGUFBuilder.u32(8), .unsupported, "experts"),
+        ("llama.rope.dimension_count", GGUFBuilder.u32(16), .malformedInput, "of 8 elements of a head 16 cannot turn"),
+        ("llama.rope.dimension_count", GGUFBuilder.u32(3), .malformedInput, "of 8 elements of a head 3 cannot turn"),
+        ("llama.expert_count", GGUFBuilder.u32(8), .malformedInput, "llama.expert_used_count is missing"),
+        ("llama.expert_count", GGUFBuilder.u32(1 << 20), .malformedInput, "no integer from 1 to 65536"),
     ]
 
     @Test(arguments: keys.indices)

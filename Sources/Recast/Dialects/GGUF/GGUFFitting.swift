@@ -57,6 +57,11 @@ struct GGUFFitting {
                     + "the results are the same")
         }
         said.stretch = configuration.stretch
+        if let groups = configuration.experts?.routing.groups, groups.scoreCount != 2 {
+            warnings.append(
+                "\(target) ranks groups of experts by the two best of each, this model by the \(groups.scoreCount) best, which GGUF "
+                    + "has no key for: llama.cpp computes something else")
+        }
         if let window = configuration.slidingWindow, said.slidingWindow != configuration.slidingWindow {
             let layers = window.text(layerCount: configuration.layerCount)
             warnings.append(

@@ -1,23 +1,26 @@
 // Architectures of llama's names. Source: Specs/gguf.md §d.3; llama.cpp's converter for which heads it permutes.
 
 extension Row {
-    /// - Parameter pairs: `neighbours` where llama.cpp turns them so and its converter permutes what transformers has in
-    ///   halves.
+    /// - Parameters:
+    ///   - pairs: `neighbours` where llama.cpp turns them so and its converter permutes what transformers has in halves.
+    ///   - biases: where llama.cpp's loader looks for them; files with others are not loaded.
     // swift-format-ignore
-    static func ggufNames(pairs: RotaryPairs = .halves) -> [Row] {
-        [
-            Row(.tokenEmbedding,  "token_embd.weight"),
-            Row(.attentionNorm,   "blk.{layer}.attn_norm.{weight,bias}"),
-            Row(.query,           "blk.{layer}.attn_q.{weight,bias}", pairs: pairs),
-            Row(.key,             "blk.{layer}.attn_k.{weight,bias}", pairs: pairs),
-            Row(.value,           "blk.{layer}.attn_v.{weight,bias}"),
-            Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}"),
-            Row(.feedForwardNorm, "blk.{layer}.ffn_norm.{weight,bias}"),
-            Row(.gate,            "blk.{layer}.ffn_gate.{weight,bias}"),
-            Row(.up,              "blk.{layer}.ffn_up.{weight,bias}"),
-            Row(.down,            "blk.{layer}.ffn_down.{weight,bias}"),
-            Row(.outputNorm,      "output_norm.{weight,bias}"),
-            Row(.outputHead,      "output.weight"),
+    static func ggufNames(pairs: RotaryPairs = .halves, biases: Set<Role> = []) -> [Row] {
+        func name(_ role: Role, _ stem: String) -> String { stem + (biases.contains(role) ? ".{weight,bias}" : ".weight") }
+        func row(_ role: Role, _ stem: String, pairs: RotaryPairs = .halves) -> Row { Row(role, name(role, stem), pairs: pairs) }
+        return [
+            row(.tokenEmbedding,  "token_embd"),
+            row(.attentionNorm,   "blk.{layer}.attn_norm"),
+            row(.query,           "blk.{layer}.attn_q", pairs: pairs),
+            row(.key,             "blk.{layer}.attn_k", pairs: pairs),
+            row(.value,           "blk.{layer}.attn_v"),
+            row(.attentionOutput, "blk.{layer}.attn_output"),
+            row(.feedForwardNorm, "blk.{layer}.ffn_norm"),
+            row(.gate,            "blk.{layer}.ffn_gate"),
+            row(.up,              "blk.{layer}.ffn_up"),
+            row(.down,            "blk.{layer}.ffn_down"),
+            row(.outputNorm,      "output_norm"),
+            row(.outputHead,      "output"),
         ]
     }
 
@@ -44,6 +47,13 @@ extension Row {
     ]
 }
 
+extension Set<Role> {
+    /// Biases of queries, keys and values.
+    static let projections: Set = [.query, .key, .value]
+    static let attention = projections.union([.attentionOutput])
+    static let linear = attention.union([.gate, .up, .down])
+}
+
 extension GGUFArchitecture {
     static let llama = GGUFArchitecture(
         "llama", families: ["llama", "yi", "mistral", "mixtral", "internlm3"], writesRopeDimensions: true,
@@ -60,14 +70,14 @@ extension GGUFArchitecture {
             keys["expert_feed_forward_length"] = nil
         }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(pairs: .neighbours, biases: .linear)
         Row.ggufExperts
     }
 
-    static let qwen2 = GGUFArchitecture("qwen2", families: ["qwen2"]) { Row.ggufNames() }
+    static let qwen2 = GGUFArchitecture("qwen2", families: ["qwen2"]) { Row.ggufNames(biases: .projections) }
 
     static let qwen3 = GGUFArchitecture("qwen3", families: ["qwen3"]) {
-        Row.ggufNames()
+        Row.ggufNames(biases: .attention)
         Row.ggufHeadNorms
     }
 
@@ -82,7 +92,7 @@ extension GGUFArchitecture {
             if let shared = experts.shared { try keys.set("expert_shared_feed_forward_length", shared.feedForwardSize) }
         }
     ) {
-        Row.ggufNames()
+        Row.ggufNames(biases: .projections)
         Row.ggufExperts
     }
 
@@ -133,11 +143,13 @@ extension GGUFArchitecture {
     }
 
     static let seedOSS = GGUFArchitecture("seed_oss", families: ["seed_oss"]) {
-        Row.ggufNames().filter { $0.roles != [.feedForwardNorm] }
+        Row.ggufNames(biases: .projections).filter { $0.roles != [.feedForwardNorm] }
         Row(.feedForwardNorm, "blk.{layer}.post_attention_norm.weight")
     }
 
-    static let ernie45 = GGUFArchitecture("ernie4_5", families: ["ernie4_5"]) { Row.ggufNames(pairs: .neighbours) }
+    static let ernie45 = GGUFArchitecture("ernie4_5", families: ["ernie4_5"]) {
+        Row.ggufNames(pairs: .neighbours, biases: .attention)
+    }
 
     static let olmo = GGUFArchitecture(
         "olmo", families: ["olmo"],
@@ -179,6 +191,6 @@ extension GGUFArchitecture {
             keys["use_parallel_residual"] = .bool(false)
         }
     ) {
-        Row.ggufNames()
+        Row.ggufNames(biases: .projections.union([.attentionNorm, .feedForwardNorm, .outputNorm]))
     }
 }

@@ -17,7 +17,7 @@ extension GGUFArchitecture {
             keys.set("attention.scale", configuration.attentionScale)
         }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(pairs: .neighbours, biases: .linear)
     }
 
     static let miniCPM = GGUFArchitecture(
@@ -31,7 +31,7 @@ extension GGUFArchitecture {
         },
         writes: { (configuration, keys) throws(RecastError) in keys.writeMultipliers(configuration.multipliers) }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(pairs: .neighbours, biases: .linear)
     }
 
     static let gemma = GGUFArchitecture(
