@@ -82,7 +82,7 @@ public struct FamilySupport: Sendable {
             ("num_experts", 8), ("num_local_experts", 8), ("n_routed_experts", 8), ("num_experts_per_tok", 2),
             ("n_group", 4), ("topk_group", 2), ("q_lora_rank", 32), ("kv_lora_rank", 16), ("qk_nope_head_dim", 8),
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
-            ("bias", false),
+            ("bias", false), ("multi_query_attention", true),
             (
                 "norm_topk_prob",
                 .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)

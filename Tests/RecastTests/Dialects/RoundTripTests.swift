@@ -103,7 +103,7 @@ struct RoundTripTests {
 
     @Test(
         .enabled(if: Fixtures.hasGolden), arguments: ["config.v441.json", "config.v457.json"],
-        families + ExpertFamilyTests.goldenFamilies)
+        FamilyGoldenTests.names)
     func dialectsOfTheConfigurationMeanTheSame(file: String, family: String) throws {
         let folder = Fixtures.golden("families/\(family)")
         guard POSIX.exists("\(folder)/\(file)") else { return }

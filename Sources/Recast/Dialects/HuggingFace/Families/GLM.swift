@@ -8,6 +8,7 @@ extension Family {
             BiasGroup(roles: [.query, .key, .value],               presence: .configured("add_qkv_bias")),
             BiasGroup(roles: [.attentionOutput, .gate, .up, .down], presence: .configured("add_bias_linear")),
         ],
+        defaults: Defaults(contextLength: 2048, keyValueHeadCount: 1, normEpsilon: 1e-5),
         spellings: [
             ("num_layers", "num_hidden_layers"), ("ffn_hidden_size", "intermediate_size"), ("kv_channels", "head_dim"),
             ("multi_query_group_num", "num_key_value_heads"), ("padded_vocab_size", "vocab_size"),
@@ -16,10 +17,13 @@ extension Family {
         partialRotary: 0.5,
         reads: { (reader, configuration) throws(RecastError) in
             for (key, usual) in [
-                ("multi_query_attention", true), ("rmsnorm", true), ("post_layer_norm", true),
-                ("apply_residual_connection_post_layernorm", false),
+                ("rmsnorm", true), ("post_layer_norm", true), ("apply_residual_connection_post_layernorm", false),
             ] where try reader.flag(key) ?? usual != usual {
                 throw .unsupported("\(reader.file): a \"\(key)\" of \(!usual) is not supported")
+            }
+            // Which an absent key means: fused by heads, and in no released model of this layout.
+            if try reader.flag("multi_query_attention") != true {
+                throw .unsupported("\(reader.file): ChatGLM without \"multi_query_attention\" is not supported")
             }
             if reader.object["position_encoding_2d"]?.bool == true {
                 throw .unsupported("\(reader.file): ChatGLM-1, whose positions have two dimensions, is not supported")

@@ -4,6 +4,7 @@ extension Family {
     static let qwen1 = Family(
         "qwen1", architectures: ["QWenLMHeadModel"], modelType: "qwen",
         biases: [BiasGroup(roles: [.query, .key, .value], presence: .always)],
+        defaults: Defaults(contextLength: 8192),
         spellings: [
             ("n_embd", "hidden_size"), ("n_layer", "num_hidden_layers"), ("n_head", "num_attention_heads"),
             ("ffn_hidden_size", "intermediate_size"), ("n_positions", "max_position_embeddings"),
@@ -20,7 +21,7 @@ extension Family {
                 throw reader.failure("\"intermediate_size\" \(configuration.feedForwardSize) is not even")
             }
             configuration.feedForwardSize /= 2
-            let context = try reader.optionalSize("seq_length") ?? configuration.contextLength
+            let context = try reader.optionalSize("seq_length") ?? 2048
             let growsBase = try reader.flag("use_dynamic_ntk") ?? true
             let scalesQueries = try reader.flag("use_logn_attn") ?? true
             if growsBase || scalesQueries {

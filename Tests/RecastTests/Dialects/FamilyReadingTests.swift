@@ -1,0 +1,161 @@
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// What the configurations of families mean: absent keys, keys of their own, and what is refused.
+struct FamilyReadingTests {
+    private static let usual: [(String, JSON)] = [
+        ("vocab_size", 256), ("hidden_size", 64), ("intermediate_size", 128), ("num_hidden_layers", 8),
+        ("num_attention_heads", 4), ("num_key_value_heads", 4), ("max_position_embeddings", 128),
+    ]
+
+    private func object(_ architecture: String, _ members: [(String, JSON)], without keys: [String] = []) -> JSON.Object
+    {
+        var object = JSON.Object(Self.usual)
+        object["architectures"] = .array([.string(architecture)])
+        for key in keys { object[key] = nil }
+        for (key, value) in members { object[key] = value }
+        return object
+    }
+
+    private func read(
+        _ architecture: String, _ members: [(String, JSON)] = [], without keys: [String] = []
+    ) throws(RecastError) -> ModelConfiguration {
+        let object = object(architecture, members, without: keys)
+        return try HuggingFaceConfiguration(object: object, file: "config.json").configuration(
+            of: Family.of(object, file: "config.json"))
+    }
+
+    // MARK: What is told apart, and what absence means
+
+    @Test func generationsOfBaichuan() throws {
+        let first = try read("BaiChuanForCausalLM")
+        #expect(first.family == "baichuan" && !first.hasALiBi && !first.normalizesOutputHead)
+        let second = try read("BaichuanForCausalLM")
+        #expect(second.family == "baichuan2" && !second.hasALiBi && second.normalizesOutputHead)
+        let large = try read(
+            "BaichuanForCausalLM", [("model_max_length", 4096)], without: ["max_position_embeddings"])
+        #expect(large.family == "baichuan" && large.hasALiBi && large.contextLength == 4096)
+        for told in [("vocab_size", 125_696), ("z_loss_weight", 0)] as [(String, JSON)] {
+            let large = try read("BaichuanForCausalLM", [told], without: ["max_position_embeddings"])
+            #expect(large.family == "baichuan2" && large.hasALiBi && large.normalizesOutputHead)
+        }
+    }
+
+    @Test func slidingWindows() throws {
+        #expect(try read("MistralForCausalLM").slidingWindow == SlidingWindow(size: 4096))
+        #expect(try read("MistralForCausalLM", [("sliding_window", .null)]).slidingWindow == nil)
+        #expect(try read("Phi3ForCausalLM").slidingWindow == nil)
+        // Every second layer, every sixth.
+        #expect(try read("Gemma2ForCausalLM").slidingWindow == SlidingWindow(size: 4096, fullLayers: [1, 3, 5, 7]))
+        #expect(try read("Gemma3ForCausalLM").slidingWindow == SlidingWindow(size: 4096, fullLayers: [5]))
+        let named = [JSON](repeating: "sliding_attention", count: 7) + ["full_attention"]
+        let told = try read("Gemma2ForCausalLM", [("layer_types", .array(named)), ("sliding_window", 7)])
+        #expect(told.slidingWindow == SlidingWindow(size: 7, fullLayers: [7]))
+        #expect(try read("Qwen2ForCausalLM", [("sliding_window", 7)]).slidingWindow == nil)
+        let switched = try read(
+            "Qwen2ForCausalLM", [("sliding_window", 7), ("use_sliding_window", true), ("max_window_layers", 3)])
+        #expect(switched.slidingWindow == SlidingWindow(size: 7, fullLayers: [0, 1, 2]))
+    }
+
+    @Test func ropes() throws {
+        #expect(try read("SmolLM3ForCausalLM").unturnedLayers == [3, 7])
+        #expect(try read("SmolLM3ForCausalLM").rope.theta == 2_000_000)
+        #expect(try read("StableLmForCausalLM").rope.dimensions == 4)
+        #expect(try read("GlmForCausalLM", [("head_dim", 16)]).rope.dimensions == 8)
+        let gemma = try read("Gemma3ForCausalLM")
+        #expect(gemma.rope.theta == 1_000_000 && gemma.slidingRope?.theta == 10_000)
+        let older = try read("Gemma3ForCausalLM", [("rope_theta", 5000), ("rope_local_base_freq", 300)])
+        #expect(older.rope.theta == 5000 && older.slidingRope?.theta == 300)
+        #expect(
+            try read("ChatGLMModel", [("multi_query_attention", true), ("rope_ratio", 500)]).rope.theta == 5_000_000)
+    }
+
+    /// Two ways to say of a llama that half of each head turns.
+    @Test func partsOfHeads() throws {
+        let proportional = try read(
+            "LlamaForCausalLM",
+            [("rope_parameters", ["rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 1e8])])
+        #expect(proportional.rope == Rope(theta: 1e4, dimensions: 8))
+        let spread = try #require(proportional.rope.spread(over: 16, contextLength: 128)?.rope)
+        guard case .longrope(let longrope) = spread.scaling else {
+            Issue.record("not a longrope")
+            return
+        }
+        #expect(longrope.short.suffix(4).allSatisfy { $0 == 1e30 })
+        #expect(spread.gathered == proportional.rope)
+        // And with factors of its own.
+        var own = proportional.rope
+        own.scaling = .longrope(
+            Rope.Longrope(short: [1, 2, 3, 4], long: [5, 6, 7, 8], originalContext: 32, attentionFactor: 1))
+        let back = try #require(own.spread(over: 16, contextLength: 128)?.rope.gathered)
+        #expect(back.isEquivalent(to: own, upTo: 128) && back.dimensions == 8)
+    }
+
+    @Test func dialectsOfQwen() throws {
+        let newer = try read(
+            "QWenLMHeadModel", [("kv_channels", 16), ("seq_length", 64), ("layer_norm_epsilon", 1e-6)])
+        #expect(newer.feedForwardSize == 64)
+        #expect(newer.stretch == Stretch(context: 64, growsBase: true, scalesQueries: true))
+        let older = try read(
+            "QWenLMHeadModel",
+            [
+                ("n_embd", 64), ("n_layer", 8), ("n_head", 4), ("ffn_hidden_size", 128), ("n_positions", 128),
+                ("padded_vocab_size", 256), ("kv_channels", 16), ("seq_length", 64), ("layer_norm_epsilon", 1e-6),
+            ], without: Self.usual.map(\.0))
+        #expect(older == newer)
+        let plain = try read("QWenLMHeadModel", [("use_dynamic_ntk", false), ("use_logn_attn", false)])
+        #expect(plain.stretch == nil)
+    }
+
+    @Test func activationsOfGemma() throws {
+        #expect(try read("GemmaForCausalLM", [("hidden_act", "gelu")]).activation == "gelu_pytorch_tanh")
+        let told = try read("GemmaForCausalLM", [("hidden_act", "gelu"), ("hidden_activation", "silu")])
+        #expect(told.activation == "silu")
+        #expect(try read("Gemma2ForCausalLM").softCaps.attention == 50)
+        #expect(try read("Gemma2ForCausalLM", [("attn_logit_softcapping", .null)]).softCaps.attention == nil)
+    }
+
+    // MARK: What is refused
+
+    static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
+        ("FalconForCausalLM", [], .unsupported, "in parallel; the nearest family is stablelm"),
+        ("MiniCPM3ForCausalLM", [], .unsupported, "the nearest family is minicpm"),
+        ("LlamoForCausalLM", [], .unsupported, "the nearest is LlamaForCausalLM"),
+        ("StableLmForCausalLM", [("use_parallel_residual", true)], .unsupported, "use_parallel_residual"),
+        ("StableLmForCausalLM", [("qk_layernorm", true)], .unsupported, "qk_layernorm"),
+        ("StableLmForCausalLM", [("partial_rotary_factor", 0)], .malformedInput, "partial_rotary_factor"),
+        ("Phi3ForCausalLM", [("partial_rotary_factor", 1.5)], .malformedInput, "partial_rotary_factor"),
+        ("ChatGLMModel", [], .unsupported, "multi_query_attention"),
+        ("ChatGLMModel", [("multi_query_attention", true), ("rmsnorm", false)], .unsupported, "rmsnorm"),
+        ("QWenLMHeadModel", [("no_bias", false)], .unsupported, "no_bias"),
+        ("QWenLMHeadModel", [("intermediate_size", 127)], .malformedInput, "127 is not even"),
+        ("OlmoForCausalLM", [("clip_qkv", -1)], .malformedInput, "clip_qkv"),
+        ("GraniteForCausalLM", [("residual_multiplier", 0)], .malformedInput, "residual_multiplier"),
+        ("GemmaForCausalLM", [("use_bidirectional_attention", true)], .unsupported, "both directions"),
+        ("Gemma2ForCausalLM", [("layer_types", ["full_attention"])], .malformedInput, "layer_types"),
+        ("Gemma2ForCausalLM", [("query_pre_attn_scalar", 0)], .malformedInput, "query_pre_attn_scalar"),
+        ("SmolLM3ForCausalLM", [("no_rope_layers", [1, 0])], .malformedInput, "no_rope_layers"),
+        ("SmolLM3ForCausalLM", [("use_sliding_window", true)], .unsupported, "sliding window"),
+        ("InternLMForCausalLM", [("rotary", ["type": "odd"])], .unsupported, "odd"),
+        (
+            "Phi3ForCausalLM", [("rope_scaling", ["type": "su", "short_factor": [1, 2], "long_factor": [1, 2]])],
+            .malformedInput, "no list of 8 positive numbers"
+        ),
+        ("LlamaForCausalLM", [("rope_scaling", ["type": "dynamic", "factor": 0.5])], .malformedInput, "factor of 0.5"),
+    ]
+
+    @Test(arguments: refused.indices)
+    func refusal(_ index: Int) {
+        let (architecture, members, code, message) = Self.refused[index]
+        do throws(RecastError) {
+            _ = try read(architecture, members)
+            Issue.record("\(architecture) was read")
+        } catch {
+            #expect(error.code == code)
+            #expect(error.description.contains(message), "\(error)")
+            #expect(error.description.contains("config.json"))
+        }
+    }
+}
