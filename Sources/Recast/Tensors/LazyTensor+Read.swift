@@ -315,8 +315,10 @@ extension LazyTensor {
         _ base: LazyTensor, _ arithmetic: [Arithmetic], _ importance: UnsafePointer<Float>?, _ window: Window,
         into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
-        // A row reduction needs whole rows, whatever part of them is wanted.
-        if arithmetic.contains(where: \.looksAtRows), window.columns.count < columnCount {
+        // A row reduction needs whole rows, whatever part of them is wanted, and so does a part that cuts blocks.
+        let block = base.dtype.blockElements
+        let cutsBlocks = window.columns.lowerBound % block != 0 || window.columns.upperBound % block != 0
+        if cutsBlocks || arithmetic.contains(where: \.looksAtRows), window.columns.count < columnCount {
             let whole = Window(batch: window.batch, rows: window.rows, columns: 0..<columnCount)
             let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
             let wanted = rowByteCount(of: window)

@@ -61,7 +61,9 @@ struct GGUFConfiguration {
             contextLength: try size("context_length"),
             normEpsilon: try epsilon(),
             activation: architecture.activation,
-            rope: try rope(headDimension: headDimension, factors: factors))
+            rope: try rope(
+                headDimension: isLatent ? try size("attention.key_length_mla", limit: 1 << 16) : headDimension,
+                factors: factors))
         if architecture.normalizesHeads { configuration.norms.heads = .each }
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }

@@ -26,22 +26,22 @@ enum GGUFStacks {
             } else if parts[2] == keys {
                 try check(tensor, file: file)
                 guard let value = places["blk.\(parts[1]).\(values).weight"], value.shape.count == 3,
-                    value.batchCount == tensor.tensor.batchCount, value.columnCount == tensor.tensor.rowCount,
-                    tensor.tensor.dtype.blockElements == 1, value.dtype.blockElements == 1
+                    value.batchCount == tensor.tensor.batchCount, value.columnCount == tensor.tensor.rowCount
                 else {
                     throw .malformed(
                         file,
-                        "\(tensor.name) and blk.\(parts[1]).\(values).weight are no keys and values of the same heads, "
-                            + "or in blocks, which cannot be transposed")
+                        "\(tensor.name) and blk.\(parts[1]).\(values).weight are no keys and values of the same heads")
                 }
-                let dtype = tensor.tensor.dtype == value.dtype ? value.dtype : .f32
+                // Blocks lie along rows, and do not survive being transposed.
+                let isPlain = tensor.tensor.dtype == value.dtype && value.dtype.blockElements == 1
+                let dtype = isPlain ? value.dtype : .f32
                 result.append(
                     NamedTensor(
                         "blk.\(parts[1]).\(both).weight",
                         .stacked(
                             (0..<value.batchCount).flatMap { head in
                                 [
-                                    tensor.tensor.matrix(head).transposed().converted(to: dtype),
+                                    tensor.tensor.matrix(head).converted(to: dtype).transposed(),
                                     value.matrix(head).converted(to: dtype),
                                 ]
                             })))
