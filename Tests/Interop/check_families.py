@@ -50,7 +50,7 @@ CASES = [
      {"rope_parameters": LONGROPE | {"partial_rotary_factor": 0.75}, "original_max_position_embeddings": 32,
       "tie_word_embeddings": True, "hidden_size": 64, "num_attention_heads": 8}, True),
     ("qwen3_moe", "Qwen3MoeConfig",
-     {"num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "head_dim": 16, "norm_topk_prob": True},
+     {"num_experts": 12, "num_experts_per_tok": 3, "moe_intermediate_size": 24, "head_dim": 16, "norm_topk_prob": True},
      False),
     ("olmo-clip", "OlmoConfig", {"clip_qkv": 0.4}, False),
     ("olmo2", "Olmo2Config", {}, False),
@@ -120,6 +120,11 @@ for name, kind, unusual, is_llama in CASES:
             llama = convert(source, f"{name}-llama")
             loaded = transformers.AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
             compare(f"random-{name}-llama", likelihood(loaded, list(TEXT)), expected)
+        if name == "phi4-mini":
+            for other in ("qwen2", "seed_oss", "mistral", "ernie4_5"):
+                loaded = transformers.AutoModelForCausalLM.from_pretrained(
+                    convert(source, f"{name}-as-{other}", "--family", other), dtype=torch.float32)
+                compare(f"random-{name}-as-{other}", likelihood(loaded, list(TEXT)), expected)
         # llama.cpp has no Helium, and no biases of feed-forward parts in these two architectures.
         if name not in ("helium", "ernie4_5-biases", "seed_oss-out-bias"):
             gguf = convert(source, f"{name}.gguf", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2")

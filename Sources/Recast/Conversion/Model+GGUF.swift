@@ -57,7 +57,32 @@ extension Model {
             sourceTypes: SourceTypes(set.metadata), outcome: outcome)
         model.warnings += warnings
         model.evidence += evidence
+        if architecture.name == GGUFArchitecture.baichuan.name { try model.settleHead() }
         return model
+    }
+
+    /// llama.cpp multiplies with Baichuan 2's head as it is stored, and its converter does not divide the rows by their
+    /// length, as the model does: files of both kinds are about. Source: Specs/families.md §3.6.
+    private mutating func settleHead() throws(RecastError) {
+        guard let head = graph.head else { return }
+        var reader = Reader(files: FilePool(files))
+        let isNormalized = try head.hasUnitRows(&reader)
+        evidence.append(
+            Evidence(
+                question: "have the rows of the head length one?", answer: isNormalized ? "yes" : "no",
+                byteCount: head.byteCount))
+        guard !isNormalized else { return }
+        if graph.configuration.family == "baichuan2" || graph.configuration.vocabularySize == 125_696 {
+            graph.configuration.family = "baichuan2"
+            graph.configuration.normalizesOutputHead = true
+            warnings.append(
+                "the rows of this Baichuan 2 head are not divided by their length, as the model does: it is taken to, which "
+                    + "llama.cpp does not")
+        } else {
+            warnings.append(
+                "the rows of the head have not length one: right for Baichuan 1; in a file of Baichuan 2 it would be a mistake "
+                    + "of the converter")
+        }
     }
 
     /// GGUF states no rule for biases: those that are there in the first layer must be there in all.

@@ -170,6 +170,13 @@ struct Fitting {
         graph[slot] = tensor.converted(to: .f32, [operation])
     }
 
+    /// Whether a number is one that float32 can multiply by; otherwise it is refused.
+    private mutating func isFactor(_ factor: Double, of what: String) -> Bool {
+        if Float(factor).isNormal { return true }
+        refuse("\(what) would be multiplied by \(factor), which float32 cannot hold")
+        return false
+    }
+
     private mutating func computeAll(_ role: Role, parts: [Slot.Part] = [.weight], _ operation: Arithmetic) {
         for entry in graph.entries where entry.slot.role == role && parts.contains(entry.slot.part) {
             compute(entry.slot, operation)
@@ -230,21 +237,24 @@ struct Fitting {
         func differ(_ a: Double, _ b: Double) -> Bool { Float(a) != Float(b) }
         // The fourth.
         if differ(mine.embedding, theirs.embedding) {
-            untie()
             let factor = mine.embedding / theirs.embedding
+            guard isFactor(factor, of: "the embedding") else { return }
+            untie()
             computeAll(.tokenEmbedding, .scaling(Float(factor)))
             notes.append("the embedding is multiplied by \(factor.plain)")
         }
         if differ(mine.branches, theirs.branches) {
             let factor = mine.branches / theirs.branches
+            guard isFactor(factor, of: "what branches give") else { return }
             for role in [Role.attentionOutput, .down, .sharedDown] {
                 computeAll(role, parts: [.weight, .bias], .scaling(Float(factor)))
             }
             notes.append("attention outputs and down projections are multiplied by \(factor.plain)")
         }
         if differ(mine.logitDivisor, theirs.logitDivisor) {
-            untie()
             let factor = theirs.logitDivisor / mine.logitDivisor
+            guard isFactor(factor, of: "the head") else { return }
+            untie()
             computeAll(.outputHead, .scaling(Float(factor)))
             notes.append("the head is multiplied by \(factor.plain)")
         }
@@ -255,6 +265,7 @@ struct Fitting {
                 refuse("attention scores are scaled by \(scales.0.plain), \(target)'s by \(scales.1.plain)")
             } else {
                 let factor = scales.0 / scales.1
+                guard isFactor(factor, of: "the query projection") else { return }
                 computeAll(.query, parts: [.weight, .bias], .scaling(Float(factor)))
                 notes.append("query projections are multiplied by \(factor.plain)")
             }

@@ -6,7 +6,7 @@ public struct Row: Sendable, Hashable {
     public let parts: [Slot.Part]
     public let layout: Layout
     /// Which rows of queries and keys turn together.
-    public let pairs: RotaryPairs
+    public private(set) var pairs: RotaryPairs
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
 
@@ -36,6 +36,13 @@ public struct Row: Sendable, Hashable {
             }
         }
         return stem.joined(separator: ".") + suffix(part)
+    }
+
+    /// The same row where halves are those of the whole head.
+    var turningWholeHeads: Row {
+        var row = self
+        if pairs == .halves { row.pairs = .halvesOfHead }
+        return row
     }
 
     /// What the name of a part has behind the stem.

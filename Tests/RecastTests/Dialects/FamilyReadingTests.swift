@@ -119,6 +119,20 @@ struct FamilyReadingTests {
 
     // MARK: What is refused
 
+    /// A factor that float32 cannot hold would make infinities, or zeros, of a whole model.
+    @Test(arguments: [1e41, 1e-60])
+    func factorsBeyondFloats(_ factor: Double) throws {
+        for key in ["scale_emb", "scale_depth", "dim_model_base"] {
+            let configuration = try read("MiniCPMForCausalLM", [(key, .double(factor))])
+            var graph = Graph(configuration: configuration)
+            graph[Slot(.tokenEmbedding)] = LazyTensor.zeros(.bf16, [256, 64])
+            let error = #expect(throws: RecastError.self) {
+                try Fitting(graph, to: "llama", saying: configuration.likeLlama)
+            }
+            #expect(error?.message.contains("which float32 cannot hold") == true, "\(key)")
+        }
+    }
+
     static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
         ("FalconForCausalLM", [], .unsupported, "in parallel; the nearest family is stablelm"),
         ("MiniCPM3ForCausalLM", [], .unsupported, "the nearest family is minicpm"),
@@ -143,6 +157,11 @@ struct FamilyReadingTests {
             "Phi3ForCausalLM", [("rope_scaling", ["type": "su", "short_factor": [1, 2], "long_factor": [1, 2]])],
             .malformedInput, "no list of 8 positive numbers"
         ),
+        ("Phi3ForCausalLM", [("rope_scaling", ["type": "linear", "factor": 2])], .unsupported, "or by longrope"),
+        ("HeliumForCausalLM", [("head_dim", 32)], .malformedInput, "as Helium's must"),
+        ("MiniCPMForCausalLM", [("sparse_config", ["topk": 64])], .unsupported, "sparse_config"),
+        ("ChatGLMModel", [("inner_hidden_size", 256)], .unsupported, "two dimensions"),
+        ("Gemma3ForConditionalGeneration", [], .unsupported, "a tower for images"),
         ("LlamaForCausalLM", [("rope_scaling", ["type": "dynamic", "factor": 0.5])], .malformedInput, "factor of 0.5"),
     ]
 

@@ -203,6 +203,27 @@ struct GGUFModelRejectionTests {
         ("llama.expert_count", GGUFBuilder.u32(1 << 20), .malformedInput, "no integer from 1 to 65536"),
     ]
 
+    /// Numbers of experts that would count backwards.
+    @Test func experts() {
+        let cases = [
+            ("llama.leading_dense_block_count", GGUFBuilder.i32(-3), "leading_dense_block_count is -3"),
+            ("llama.leading_dense_block_count", GGUFBuilder.u32(2), "leading_dense_block_count is 2 of 1"),
+            ("llama.expert_used_count", GGUFBuilder.u32(3), "3 of 2 experts"),
+            ("llama.expert_used_count", GGUFBuilder.i32(-1), "llama.expert_used_count is no integer"),
+        ]
+        for (key, value, message) in cases {
+            expectRejection(.malformedInput, message, file: "a.gguf") {
+                _ = try lifted { pairs, _ in
+                    pairs.append(("llama.expert_count", GGUFBuilder.u32(2)))
+                    if key != "llama.expert_used_count" {
+                        pairs.append(("llama.expert_used_count", GGUFBuilder.u32(1)))
+                    }
+                    pairs.append((key, value))
+                }
+            }
+        }
+    }
+
     @Test(arguments: keys.indices)
     func key(_ index: Int) {
         let (key, value, code, message) = Self.keys[index]

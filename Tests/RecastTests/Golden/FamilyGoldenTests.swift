@@ -94,6 +94,48 @@ import Testing
         }
     }
 
+    /// Every family that turns whole heads has what rests behind each half, as llama does.
+    @Test(arguments: ["qwen2", "internlm3", "seed_oss"])
+    func headsThatTurnInPart(family: String) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/chatglm3")
+        try convert(path, to: directory.file("other"), family: family)
+        let mine = try values(directory.file("other")), llama = try values(path + "/llama")
+        for (name, numbers) in llama where name.contains("_proj") && !name.hasSuffix("o_proj.bias") {
+            #expect(mine[name] == numbers, "\(name)")
+        }
+    }
+
+    /// Whether the rows of a head have been divided by their length is looked at.
+    @Test func headsOfBaichuanInGGUF() throws {
+        let directory = TemporaryDirectory()
+        func model(_ name: String) throws -> Model {
+            let file = directory.file(name + ".gguf")
+            let plan = try Planning(
+                Checkpoint(path: Fixtures.golden("families/\(name)")), ConversionOptions(target: .gguf)
+            ).plan(destination: file)
+            _ = try Conversion(plan, to: file).run()
+            return try Model(Checkpoint(path: file))
+        }
+        let first = try model("baichuan1_7b"), second = try model("baichuan2_7b")
+        #expect(first.warnings.contains { $0.contains("the rows of the head have not length one") })
+        #expect(!second.warnings.contains { $0.contains("length") })
+        #expect(second.graph.configuration.family == "baichuan2")
+        #expect(!second.graph.configuration.normalizesOutputHead)
+    }
+
+    /// A key that the family does not look at is no number of the model.
+    @Test func strayEpsilon() throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.golden("families/olmo1")
+        var object = try #require(Checkpoint(path: path).huggingFaceFiles?.configuration)
+        object["rms_norm_eps"] = 0.01
+        directory.write("olmo/config.json", JSON.object(object).serialized(.indented))
+        directory.write("olmo/model.safetensors", try FileSource.contents(of: path + "/model.safetensors"))
+        try convert(directory.file("olmo"), to: directory.file("llama"), family: "llama")
+        #expect(try configuration(directory.file("llama")).normEpsilon == 1e-5)
+    }
+
     /// A head whose rows have been divided by their length may be divided again.
     @Test func normalizedHeadGoesBack() throws {
         let directory = TemporaryDirectory()

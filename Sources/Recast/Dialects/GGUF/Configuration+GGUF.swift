@@ -98,7 +98,11 @@ struct GGUFConfiguration {
         } else if let shared = try optionalSize("expert_shared_count", limit: 1 << 10) {
             experts.shared = SharedExpert(feedForwardSize: shared * size, isWeighed: false)
         }
-        experts.denseLayers = Array(0..<min(configuration.layerCount, number("leading_dense_block_count") ?? 0))
+        let dense = number("leading_dense_block_count") ?? 0
+        guard (0...configuration.layerCount).contains(dense) else {
+            throw failure("\(key("leading_dense_block_count")) is \(dense) of \(configuration.layerCount) layers")
+        }
+        experts.denseLayers = Array(0..<dense)
         configuration.experts = experts
     }
 

@@ -63,14 +63,17 @@ enum GGUFStacks {
     /// What `unpacked` makes of it, again: a stack stands where its first part stood.
     static func packed(_ tensors: [NamedTensor], latent: LatentAttention?) -> [NamedTensor] {
         var result: [NamedTensor] = []
-        var stacks: [String: [LazyTensor]] = [:]
+        var stacks: [String: [Int: LazyTensor]] = [:]
         for tensor in tensors {
-            guard let name = stackName(of: tensor.name) else { continue }
-            stacks[name, default: []].append(tensor.tensor)
+            guard let (name, expert) = stack(of: tensor.name) else { continue }
+            stacks[name, default: [:]][expert] = tensor.tensor
         }
         for tensor in tensors {
-            if let name = stackName(of: tensor.name) {
-                if let parts = stacks.removeValue(forKey: name) { result.append(NamedTensor(name, batched(parts))) }
+            if let (name, _) = stack(of: tensor.name) {
+                // By number: names may come in another order, `10` before `2`.
+                if let parts = stacks.removeValue(forKey: name) {
+                    result.append(NamedTensor(name, batched(parts.sorted { $0.key < $1.key }.map(\.value))))
+                }
             } else if let latent, tensor.name.contains("." + both + ".") {
                 let (resting, value) = (latent.restingDimension, latent.valueDimension)
                 let heads = stride(from: 0, to: tensor.tensor.rowCount, by: resting + value)
@@ -98,13 +101,13 @@ enum GGUFStacks {
 
     /// The name of the stored tensor, or of one of two, that holds a weight of this name.
     static func storedName(of name: String) -> String {
-        stackName(of: name) ?? name.replacing("." + both + ".", with: "." + keys + ".")
+        stack(of: name)?.name ?? name.replacing("." + both + ".", with: "." + keys + ".")
     }
 
-    /// `blk.3.ffn_up_exps.weight` of `blk.3.ffn_up_exps.17.weight`; nil for what is no part of a stack.
-    static func stackName(of name: String) -> String? {
+    /// `blk.3.ffn_up_exps.weight` and 17 of `blk.3.ffn_up_exps.17.weight`; nil for what is no part of a stack.
+    private static func stack(of name: String) -> (name: String, expert: Int)? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 5, marks.contains(parts[2]) else { return nil }
-        return "blk.\(parts[1]).\(parts[2]).weight"
+        guard parts.count == 5, marks.contains(parts[2]), let expert = Int(parts[3]) else { return nil }
+        return ("blk.\(parts[1]).\(parts[2]).weight", expert)
     }
 }

@@ -108,7 +108,9 @@ extension HuggingFaceConfiguration {
         object["hidden_act"] = .string(configuration.activation)
         object["max_position_embeddings"] = .int(configuration.contextLength)
         object["initializer_range"] = draft.original?["initializer_range"] ?? .double(0.02)
-        object["rms_norm_eps"] = draft.original?["rms_norm_eps"] ?? .double(configuration.normEpsilon)
+        let epsilon = draft.original?["rms_norm_eps"]
+        object["rms_norm_eps"] =
+            epsilon?.double == configuration.normEpsilon ? epsilon : .double(configuration.normEpsilon)
         object["use_cache"] = true
         for group in draft.family.biasGroups {
             guard case .configured(let key, _) = group.presence else { continue }

@@ -104,7 +104,10 @@ public struct Family: Sendable {
         self.recognizes = recognizes
         self.reads = reads
         self.writes = writes
-        table = MappingTable(rows())
+        let rows = rows()
+        // Programs of such families turn whole heads: of heads that turn in part, what rests lies behind each half.
+        let turnsWholeHeads = partialRotary == nil && !rows.contains { $0.roles.contains(.keyValueDown) }
+        table = MappingTable(turnsWholeHeads ? rows.map(\.turningWholeHeads) : rows)
     }
 }
 

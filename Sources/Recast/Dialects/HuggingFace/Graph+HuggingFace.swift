@@ -68,9 +68,14 @@ struct HuggingFaceLowering {
         }
         let configuration = graph.configuration
         try checkSayable(configuration)
-        let said = try HuggingFaceConfiguration.said(
-            of: graph.configuration(for: family), by: family, original: original,
-            ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
+        let said: ModelConfiguration
+        do throws(RecastError) {
+            said = try HuggingFaceConfiguration.said(
+                of: graph.configuration(for: family), by: family, original: original,
+                ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
+        } catch {
+            throw .unsupported("\(family.architectures[0]) cannot say what this model is like: \(error.message)")
+        }
         if said.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head, try hasUnitRows(head)
         {
             // Normalising again changes nothing.

@@ -7,7 +7,7 @@ struct Stranger: Sendable {
 
     // swift-format-ignore
     static let all: [Stranger] = [
-        Stranger(architectures: ["ChatGLMForConditionalGenerationV1", "GLMForConditionalGeneration"], nearest: "chatglm",
+        Stranger(architectures: ["ChatGLMModel", "ChatGLMForConditionalGeneration", "GLMForConditionalGeneration"], nearest: "chatglm",
                  difference: "its positions have two dimensions and its mask has a prefix"),
         Stranger(architectures: ["PhiForCausalLM", "PhiMoEForCausalLM", "Phi3SmallForCausalLM"], nearest: "phi3",
                  difference: "it adds attention and feed-forward in parallel, attends in blocks, or has experts of its own kind"),
@@ -20,6 +20,9 @@ struct Stranger: Sendable {
                  difference: "it has a tower for images beside the language model"),
         Stranger(architectures: ["MiniCPM3ForCausalLM"], nearest: "minicpm", difference: "it has latent attention of its own kind"),
         Stranger(architectures: ["Exaone4ForCausalLM"], nearest: "exaone", difference: "it normalises heads and branches"),
+        Stranger(architectures: ["ArceeForCausalLM"], nearest: "llama", difference: "its feed-forward has no gate"),
+        Stranger(architectures: ["BlueLMForCausalLM"], nearest: "llama", difference: "it normalises its embedding"),
+        Stranger(architectures: ["TelechatForCausalLM"], nearest: "llama", difference: "its keys and values are fused"),
         Stranger(architectures: ["OrionForCausalLM"], nearest: "llama", difference: "its norms subtract means and have biases"),
         Stranger(architectures: ["GptOssForCausalLM"], nearest: "mixtral",
                  difference: "its attention has sinks, and its experts biases and limits"),

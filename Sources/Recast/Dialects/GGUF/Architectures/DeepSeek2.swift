@@ -51,11 +51,19 @@ extension GGUFArchitecture {
         configuration.experts?.routing.score = isSigmoid ? .sigmoid : .softmax
         configuration.experts?.routing.hasBias = isSigmoid
         configuration.experts?.routing.factor = try reader.positive("expert_weights_scale") ?? 1
-        if let count = reader.number("expert_group_count"), let used = reader.number("expert_group_used_count"),
-            count > 1, used < count, let experts = configuration.experts, experts.count.isMultiple(of: count)
+        if let experts = configuration.experts,
+            let count = try reader.optionalSize("expert_group_count", limit: 1 << 16), count > 1
         {
-            configuration.experts?.routing.groups = Routing.Groups(
-                count: count, usedCount: used, scoreCount: isSigmoid ? 2 : 1)
+            let used = try reader.size("expert_group_used_count", limit: 1 << 16)
+            let scores = isSigmoid ? 2 : 1
+            guard used <= count, experts.count.isMultiple(of: count), experts.count / count >= scores else {
+                throw .malformed(
+                    reader.file, "\(experts.count) experts cannot be looked at in \(used) of \(count) groups")
+            }
+            if used < count {
+                configuration.experts?.routing.groups = Routing.Groups(
+                    count: count, usedCount: used, scoreCount: scores)
+            }
         }
         configuration.family = isSigmoid ? "deepseek_v3" : "deepseek_v2"
     }

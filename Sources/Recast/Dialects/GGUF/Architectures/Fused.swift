@@ -100,6 +100,9 @@ extension GGUFArchitecture {
     @Sendable private static func readHalfRotary(
         _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
+        guard configuration.headDimension.isMultiple(of: 4) else {
+            throw .malformed(reader.file, "half of a head of \(configuration.headDimension) elements cannot turn")
+        }
         // The key counts elements of the head that llama.cpp's converter takes for granted.
         configuration.rope.dimensions = configuration.headDimension / 2
     }

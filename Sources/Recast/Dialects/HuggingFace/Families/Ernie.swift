@@ -21,7 +21,15 @@ extension Family {
             BiasGroup(roles: [.gate, .up, .down], presence: .configured("mlp_bias")),
         ],
         defaults: Defaults(
-            contextLength: 4096, keyValueHeadCount: 20, headDimension: 128, normEpsilon: 1e-8, theta: 100_000)
+            contextLength: 4096, keyValueHeadCount: 20, headDimension: 128, normEpsilon: 1e-8, theta: 100_000),
+        reads: { (reader, configuration) throws(RecastError) in
+            // Its output projection is square, whatever heads there are.
+            guard configuration.queryRows == configuration.hiddenSize else {
+                throw reader.failure(
+                    "\(configuration.headCount) heads of \(configuration.headDimension) elements do not make the hidden size "
+                        + "\(configuration.hiddenSize), as Helium's must")
+            }
+        }
     ) {
         Row.llamaNames(pairs: .neighbours)
     }

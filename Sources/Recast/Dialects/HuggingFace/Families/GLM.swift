@@ -15,6 +15,8 @@ extension Family {
             ("layernorm_epsilon", "rms_norm_eps"), ("seq_length", "max_position_embeddings"),
         ],
         partialRotary: 0.5,
+        // ChatGLM-1 says so of itself.
+        recognizes: { $0["position_encoding_2d"]?.bool != true && $0["inner_hidden_size"] == nil },
         reads: { (reader, configuration) throws(RecastError) in
             for (key, usual) in [
                 ("rmsnorm", true), ("post_layer_norm", true), ("apply_residual_connection_post_layernorm", false),
@@ -24,9 +26,6 @@ extension Family {
             // Which an absent key means: fused by heads, and in no released model of this layout.
             if try reader.flag("multi_query_attention") != true {
                 throw .unsupported("\(reader.file): ChatGLM without \"multi_query_attention\" is not supported")
-            }
-            if reader.object["position_encoding_2d"]?.bool == true {
-                throw .unsupported("\(reader.file): ChatGLM-1, whose positions have two dimensions, is not supported")
             }
             configuration.rope = Rope(
                 theta: 10_000 * (try reader.number("rope_ratio") ?? 1), dimensions: configuration.headDimension / 2)

@@ -1,7 +1,11 @@
 // Gemma 1, 2 and 3 (text). Source: Specs/families.md §3.11; transformers 5.23, `configuration_gemma3.py`.
 extension Family {
+    private static let gemmaBiases = [
+        BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))
+    ]
+
     static let gemma = Family(
-        "gemma", architectures: ["GemmaForCausalLM"], modelType: "gemma", tiesByDefault: true,
+        "gemma", architectures: ["GemmaForCausalLM"], modelType: "gemma", biases: gemmaBiases, tiesByDefault: true,
         defaults: Defaults(
             contextLength: 8192, keyValueHeadCount: 16, headDimension: 256, activation: "gelu_pytorch_tanh"),
         reads: { (reader, configuration) throws(RecastError) in
@@ -15,7 +19,8 @@ extension Family {
     }
 
     static let gemma2 = Family(
-        "gemma2", architectures: ["Gemma2ForCausalLM"], modelType: "gemma2", tiesByDefault: true,
+        "gemma2", architectures: ["Gemma2ForCausalLM"], modelType: "gemma2", biases: gemmaBiases,
+        tiesByDefault: true,
         slidingWindow: .patterned(fullEach: 2),
         defaults: Defaults(
             contextLength: 8192, keyValueHeadCount: 4, headDimension: 256, slidingWindow: 4096,
@@ -29,7 +34,8 @@ extension Family {
     }
 
     static let gemma3 = Family(
-        "gemma3_text", architectures: ["Gemma3ForCausalLM"], modelType: "gemma3_text", tiesByDefault: true,
+        "gemma3_text", architectures: ["Gemma3ForCausalLM"], modelType: "gemma3_text", biases: gemmaBiases,
+        tiesByDefault: true,
         slidingWindow: .patterned(fullEach: 6),
         defaults: Defaults(
             contextLength: 131072, keyValueHeadCount: 4, headDimension: 256, slidingWindow: 4096,

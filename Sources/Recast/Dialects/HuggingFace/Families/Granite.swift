@@ -31,6 +31,10 @@ extension Family {
         ],
         tiesByDefault: true,
         reads: { (reader, configuration) throws(RecastError) in
+            if let sparse = reader.object["sparse_config"], !sparse.isNull {
+                throw .unsupported(
+                    "\(reader.file): the sparse attention of MiniCPM4 (\"sparse_config\") is not supported")
+            }
             let depth = try reader.factor("scale_depth")
             let base = try reader.factor("dim_model_base")
             configuration.multipliers.embedding = try reader.factor("scale_emb")

@@ -8,7 +8,7 @@ extension Family {
             BiasGroup(roles: [.gate, .up, .down],                      presence: .configured("mlp_bias")),
         ]
     ) {
-        Row.llamaNames(pairs: .halvesOfHead)
+        Row.llamaNames()
     }
 
     // swift-format-ignore

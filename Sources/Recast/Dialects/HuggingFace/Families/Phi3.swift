@@ -4,6 +4,14 @@ extension Family {
     static let phi3 = Family(
         "phi3", architectures: ["Phi3ForCausalLM"], modelType: "phi3", slidingWindow: .everywhere,
         defaults: Defaults(contextLength: 4096, normEpsilon: 1e-5), partialRotary: 1,
+        reads: { (reader, configuration) throws(RecastError) in
+            switch configuration.rope.scaling {
+            case .none, .longrope, .other: break
+            default:
+                throw .unsupported(
+                    "\(reader.file): Phi-3 turns as it is or by longrope, not by \(configuration.rope.scaling.name)")
+            }
+        },
         writes: { configuration, object in
             // Where transformers 4 looks for it.
             if case .longrope(let longrope) = configuration.rope.scaling {
