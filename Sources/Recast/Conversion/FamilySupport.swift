@@ -55,9 +55,9 @@ public struct FamilySupport: Sendable {
 
     private static func answer(lowering graph: Graph, to family: Family) -> Answer {
         answer { () throws(RecastError) in
-            // Zeros cannot be normalised; whether rows have length one depends on the model.
+            // Zeros stand for numbers of all kinds here.
             let outcome = try HuggingFaceLowering(family: family).lower(graph) { _ in
-                true
+                false
             } hasUnitRows: { _ in
                 false
             }

@@ -245,7 +245,7 @@ extension LazyTensor {
     var changesNumbers: Bool {
         switch recipe {
         case .stored, .literal, .zeros: false
-        case .centered: true
+        case .centered, .product: true
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base):
             base.changesNumbers
         case .stacked(let parts), .beside(let parts), .batched(let parts): parts.contains(where: \.changesNumbers)

@@ -221,7 +221,7 @@ extension LazyTensor {
         if dtype.isQuantized { return true }
         switch recipe {
         case .decoded: return true
-        case .stored, .literal, .zeros: return false
+        case .stored, .literal, .zeros, .product: return false
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
             .converted(let base, _, _), .centered(let base):
             return base.isQuantized
@@ -251,7 +251,7 @@ extension LazyTensor {
             return base.isQuantized ? base.encodingName : dtype.name
         case .stacked(let parts), .beside(let parts), .batched(let parts):
             return parts.first(where: \.isQuantized)?.encodingName ?? dtype.name
-        case .decoded, .stored, .literal, .zeros: return dtype.name
+        case .decoded, .stored, .literal, .zeros, .product: return dtype.name
         }
     }
 }

@@ -13,10 +13,15 @@ struct Fitting {
     private(set) var notes: [String] = []
     private(set) var warnings: [String] = []
     private var obstacles: [String] = []
+    private let lastNormHasBias: Bool
 
+    /// - Parameter lastNormHasBias: whether the bias of the last norm is anything but zero, where there is one.
     /// - Throws: `unsupported` with every reason.
-    init(_ graph: Graph, to target: String, saying said: ModelConfiguration) throws(RecastError) {
+    init(
+        _ graph: Graph, to target: String, saying said: ModelConfiguration, lastNormHasBias: Bool = true
+    ) throws(RecastError) {
         self.target = target
+        self.lastNormHasBias = lastNormHasBias
         self.said = said
         self.graph = graph
         compareParts()
@@ -186,11 +191,13 @@ struct Fitting {
     private mutating func foldNorms() {
         let (mine, theirs) = (own.norms, said.norms)
         if mine.kind != theirs.kind || mine.hasWeights != theirs.hasWeights {
-            guard mine.kind == .layer, !mine.hasWeights, theirs == Norms() else {
+            guard mine.kind == .layer, theirs == Norms(), !mine.hasWeights || !lastNormHasBias else {
                 refuse(normObstacle)
                 return
             }
             removeMeans()
+            if mine.hasWeights { moveNormBiases() } else { addNormWeights() }
+            graph.configuration.norms = Norms()
             return
         }
         guard mine.offset != theirs.offset else { return }
@@ -209,6 +216,31 @@ struct Fitting {
             types[entry.slot] = entry.tensor.isQuantized ? .f32 : entry.tensor.dtype
             graph[entry.slot] = entry.tensor.centered()
         }
+        notes.append("the means that norms subtract are taken out of the weights")
+    }
+
+    /// The ninth: what a norm adds, as the layers after it see it.
+    private mutating func moveNormBiases() {
+        for layer in 0..<own.layerCount {
+            for (norm, roles) in [
+                (Role.attentionNorm, [Role.query, .key, .value]), (.feedForwardNorm, [.gate, .up]),
+            ] {
+                guard let bias = graph[norm, layer: layer, part: .bias] else { continue }
+                for role in roles {
+                    guard let weight = graph[role, layer: layer] else { continue }
+                    let slot = Slot(role, layer: layer, .bias)
+                    types[slot] = weight.isQuantized ? .f32 : weight.dtype
+                    graph[slot] = weight.product(with: bias, plus: graph[slot])
+                }
+                graph[Slot(norm, layer: layer, .bias)] = nil
+            }
+        }
+        graph[Slot(.outputNorm, .bias)] = nil
+        notes.append("the biases of norms are moved to the layers after them")
+    }
+
+    /// Norms without weights multiply by one.
+    private mutating func addNormWeights() {
         let ones = LazyTensor.vector([Float](repeating: 1, count: own.hiddenSize))
         var slots = [Slot(.outputNorm)]
         for layer in 0..<own.layerCount {
@@ -218,8 +250,7 @@ struct Fitting {
             types[slot] = types[Slot(.tokenEmbedding)]
             graph[slot] = ones
         }
-        graph.configuration.norms = Norms()
-        notes.append("the means that norms subtract are taken out of the weights; norms get weights of one")
+        notes.append("norms get weights of one")
     }
 
     private var normObstacle: String {

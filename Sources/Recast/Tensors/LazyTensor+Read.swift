@@ -36,6 +36,8 @@ extension LazyTensor {
             try encoding.decode(parts, shape: shape, window, into: out.bindMemory(to: Float.self), using: &reader)
         case .centered(let base):
             try readCentered(base, window, into: out.bindMemory(to: Float.self), using: &reader)
+        case .product(let matrix, let vector, let bias):
+            try readProduct(matrix, vector, bias, window, into: out.bindMemory(to: Float.self), using: &reader)
         case .converted(let base, let arithmetic, let importance):
             guard let importance else {
                 try readConverted(base, arithmetic, nil, window, into: out, using: &reader)
@@ -279,6 +281,33 @@ extension LazyTensor {
             for column in 0..<columns {
                 let value = Double(out[row * columns + column])
                 out[row * columns + column] = Float(value - means[window.columns.lowerBound + column])
+            }
+        }
+    }
+
+    private func readProduct(
+        _ matrix: LazyTensor, _ vector: LazyTensor, _ bias: LazyTensor?, _ window: Window,
+        into out: UnsafeMutableBufferPointer<Float>, using reader: inout Reader
+    ) throws(RecastError) {
+        if let bias {
+            try bias.read(window, into: UnsafeMutableRawBufferPointer(out), using: &reader)
+        } else {
+            out.initialize(repeating: 0)
+        }
+        let columns = matrix.columnCount
+        try reader.withScratch(8 * columns) { (reader, buffer) throws(RecastError) in
+            let (factors, row) = (
+                UnsafeMutableRawBufferPointer(rebasing: buffer[..<(4 * columns)]),
+                UnsafeMutableRawBufferPointer(rebasing: buffer[(4 * columns)...])
+            )
+            try vector.read(vector.window(), into: factors, using: &reader)
+            for (place, index) in window.rows.enumerated() {
+                try matrix.read(
+                    Window(rows: index..<index + 1, columns: 0..<columns), into: row, using: &reader)
+                let (a, b) = (row.bindMemory(to: Float.self), factors.bindMemory(to: Float.self))
+                var sum = Double(out[place])
+                for column in 0..<columns { sum += Double(a[column]) * Double(b[column]) }
+                out[place] = Float(sum)
             }
         }
     }

@@ -66,7 +66,7 @@ extension LazyTensor {
         case .reshaped(let base):
             guard window.columns.count == columnCount else { return false }
             return appendReshaped(base, window, to: &runs, limit: limit)
-        case .transposed, .decoded, .converted, .centered:
+        case .transposed, .decoded, .converted, .centered, .product:
             return false
         }
     }

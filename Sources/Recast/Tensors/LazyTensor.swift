@@ -34,6 +34,8 @@ public struct LazyTensor: Sendable, Hashable, Codable {
         case converted(LazyTensor, [Arithmetic], importance: LazyTensor?)
         /// Float32 numbers minus the mean of their column, in a single matrix.
         case centered(LazyTensor)
+        /// The product of a float32 matrix and a float32 vector, with another vector added.
+        case product(LazyTensor, LazyTensor, plus: LazyTensor?)
     }
 
     init(dtype: DType, shape: [Int], recipe: Recipe) {
@@ -182,6 +184,14 @@ extension LazyTensor {
         return LazyTensor(dtype: dtype, shape: Array(shape), recipe: .transposed(self))
     }
 
+    /// The product with a vector, taken in float64, and another vector added: `[rows]` in float32.
+    public func product(with vector: LazyTensor, plus bias: LazyTensor?) -> LazyTensor {
+        precondition(shape.count == 2 && vector.shape == [columnCount] && bias.map { $0.shape == [rowCount] } ?? true)
+        return LazyTensor(
+            dtype: .f32, shape: [rowCount],
+            recipe: .product(converted(to: .f32), vector.converted(to: .f32), plus: bias?.converted(to: .f32)))
+    }
+
     /// The numbers in float32 without the mean of their column, which is taken in float64.
     public func centered() -> LazyTensor {
         precondition(batchCount == 1)
@@ -218,6 +228,7 @@ extension LazyTensor {
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
             .converted(let base, _, _), .centered(let base):
             base.firstFile
+        case .product(let matrix, _, _): matrix.firstFile
         case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
             parts.lazy.compactMap(\.firstFile).first
         }

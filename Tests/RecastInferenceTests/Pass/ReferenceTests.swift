@@ -68,6 +68,31 @@ import Testing
             try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens), reference.logits)
     }
 
+    /// Biases of norms that subtract means go into the layers after them, but for the last norm's, which must be zero.
+    @Test(.enabled(if: Fixtures.hasGolden)) func stableLMWithoutTheLastBias() throws {
+        let folder = TemporaryDirectory()
+        let directory = Fixtures.golden("families/stablelm2")
+        let source = try Checkpoint(path: directory)
+        var bytes = try FileSource.contents(of: directory + "/model.safetensors")
+        let header = bytes.withUnsafeBytes { Int($0.loadUnaligned(as: UInt64.self)) }
+        let json = try JSON(parsing: Array(bytes[8..<8 + header]), file: "model.safetensors")
+        let range = try #require(json["model.norm.bias"]?["data_offsets"]?.array).map { 8 + header + $0.int! }
+        for index in range[0]..<range[1] { bytes[index] = 0 }
+        folder.write("source/model.safetensors", bytes)
+        folder.write("source/config.json", try FileSource.contents(of: directory + "/config.json"))
+        var options = ConversionOptions(target: .huggingFace(family: "llama"))
+        options.dtype = .f32
+        let changed = try Checkpoint(path: folder.file("source"))
+        _ = try Conversion(Planning(changed, options).plan(destination: "llama"), to: folder.file("llama")).run()
+        let reference = try ReferenceLogits(directory)
+        func logits(_ path: String) throws -> [[[Float]]] {
+            let checkpoint = try ReferenceCheckpoint(path)
+            return try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+        }
+        expectClose(try logits(folder.file("llama")), try logits(folder.file("source")))
+        #expect(throws: RecastError.self) { try Planning(source, options).plan(destination: "llama") }
+    }
+
     /// Longrope turns a long text otherwise than a short one.
     @Test(.enabled(if: Fixtures.hasGolden)) func logitsOfLongText() throws {
         let directory = Fixtures.golden("families/phi3_longrope")

@@ -28,7 +28,8 @@ struct HuggingFaceLowering {
         hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Outcome {
         var outcome = Outcome(configuration: graph.configuration)
-        let graph = try withBiases(fitted(graph, &outcome, hasUnitRows: hasUnitRows), &outcome, isZero: isZero)
+        let graph = try withBiases(
+            fitted(graph, &outcome, isZero: isZero, hasUnitRows: hasUnitRows), &outcome, isZero: isZero)
         outcome.configuration = graph.configuration
         outcome.isTied = graph.isTied
         for row in family.table.rows {
@@ -57,7 +58,8 @@ struct HuggingFaceLowering {
 
     /// The graph as this family can say it.
     private func fitted(
-        _ graph: Graph, _ outcome: inout Outcome, hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
+        _ graph: Graph, _ outcome: inout Outcome, isZero: (LazyTensor) throws(RecastError) -> Bool,
+        hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Graph {
         var graph = graph
         if let experts = family.identicalExperts(for: graph.configuration) {
@@ -84,7 +86,16 @@ struct HuggingFaceLowering {
             outcome.evidence.append(
                 Evidence(question: "have the rows of the head length one?", answer: "yes", byteCount: head.byteCount))
         }
-        let fitting = try Fitting(graph, to: family.architectures[0], saying: said)
+        var lastNormHasBias = true
+        if configuration.norms.kind != said.norms.kind, let bias = graph[.outputNorm, layer: nil, part: .bias] {
+            lastNormHasBias = try !isZero(bias)
+            outcome.evidence.append(
+                Evidence(
+                    question: "is the bias of the last norm zero?", answer: lastNormHasBias ? "no" : "yes",
+                    byteCount: bias.byteCount))
+        }
+        let fitting = try Fitting(
+            graph, to: family.architectures[0], saying: said, lastNormHasBias: lastNormHasBias)
         outcome.types = fitting.types
         outcome.notes += fitting.notes
         outcome.warnings += fitting.warnings
