@@ -6,9 +6,8 @@ import warnings
 
 import torch
 import transformers
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from referee import WORK, check, convert, recast, report
+from referee import WORK, bytes_tokenizer, check, convert, recast, report
 
 warnings.filterwarnings("ignore")
 TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
@@ -73,17 +72,6 @@ def model_of(kind, unusual):
             if "e_score_correction_bias" in name:
                 buffer.copy_(torch.randn_like(buffer) * 0.1)
     return model
-
-
-def bytes_tokenizer():
-    folder = WORK / "bytes"
-    folder.mkdir(exist_ok=True)
-    vocabulary = {character: byte for byte, character in bytes_to_unicode().items()}
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": None, "byte_fallback": False}
-    tokenizer = {"version": "1.0", "model": model, "pre_tokenizer": level, "decoder": level, "added_tokens": []}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    return folder
 
 
 def likelihood(model, ids):

@@ -10,7 +10,7 @@ from gguf import GGUFReader
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
-from referee import TINY, WORK, check, convert, family, golden_or_skip, recast, report
+from referee import TINY, WORK, bytes_tokenizer, check, convert, family, golden_or_skip, recast, report
 
 CONTEXT = 256
 
@@ -118,20 +118,6 @@ OTHERWISE = {
     "smollm3": "every fourth layer does not turn, whatever no_rope_layers says",
     "mistral_swa": "sliding windows of the llama architecture are ignored",
 }
-
-
-def bytes_tokenizer():
-    """A vocabulary of the 256 bytes: most architectures are not loaded without one."""
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-    folder = WORK / "bytes-tokenizer"
-    folder.mkdir(exist_ok=True)
-    vocabulary = {character: byte for byte, character in bytes_to_unicode().items()}
-    pattern = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": None, "byte_fallback": False}
-    tokenizer = {"version": "1.0", "model": model, "pre_tokenizer": pattern, "decoder": pattern, "added_tokens": []}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    return folder
 
 
 def compare_family(name, tokenizer):

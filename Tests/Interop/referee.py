@@ -63,6 +63,22 @@ def tensors(directory):
     return found
 
 
+def bytes_tokenizer():
+    """A folder with a vocabulary of the 256 bytes: most architectures of llama.cpp are not loaded without one."""
+    import json
+
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    folder = WORK / "bytes-tokenizer"
+    folder.mkdir(exist_ok=True)
+    vocabulary = {character: byte for byte, character in bytes_to_unicode().items()}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": None, "byte_fallback": False}
+    tokenizer = {"version": "1.0", "model": model, "pre_tokenizer": level, "decoder": level, "added_tokens": []}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return folder
+
+
 def different(first, second):
     """The names whose tensors are missing on a side, or differ in type, shape or a bit."""
     import torch
