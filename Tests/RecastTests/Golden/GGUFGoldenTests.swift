@@ -106,6 +106,13 @@ struct GGUFGoldenTests {
             }.filter { !$0.rows.isEmpty }
         }
 
+    /// Every model of the table is among the cases, in each of its types.
+    @Test(.enabled(if: Fixtures.hasGolden)) func nothingOfTheTableIsLeftOut() {
+        let named = Set(Self.cases.filter { $0.model != "qwen2-tiny" }.map { "\($0.model) \($0.mix)" })
+        #expect(named == Set(Self.others.keys))
+        #expect(named.count > 150)
+    }
+
     /// Whether the types can be written or not.
     @Test(.enabled(if: Fixtures.hasGolden), arguments: cases)
     func types(file: Case) throws {
