@@ -69,6 +69,26 @@ struct ArchiveDestinationTests {
         }
     }
 
+    /// Whichever frame cannot be written, and whatever the other workers are doing then.
+    @Test(arguments: [1, 2, 4]) func writesThatFail(workers: Int) throws {
+        var archiving = try archiving(of: Fixtures.tinyModel)
+        archiving.workers = workers
+        archiving.verifies = false
+        let count = Mutex(0)
+        archiving.willWrite = { (_) throws(RecastError) in count.withLock { $0 += 1 } }
+        _ = try archiving.run()
+        directory.remove("packed")
+        let frames = count.withLock { $0 }
+        #expect(frames > 50)
+        for frame in stride(from: 0, to: frames, by: 2) {
+            archiving.willWrite = { (number) throws(RecastError) in
+                if number == frame { throw RecastError(.inputOutput, "no more after \(frame)") }
+            }
+            expectRejection(.inputOutput, "no more after \(frame)") { _ = try archiving.run() }
+            #expect(directory.names.isEmpty)
+        }
+    }
+
     @Test func noSpace() throws {
         var archiving = try archiving(of: model())
         archiving.freeBytes = { _ in 1000 }

@@ -51,8 +51,9 @@ private final class ArchivingLine: Sendable {
     private let state: Mutex<State>
     private let nextFrame = Atomic<Int>(0)
     private let failed = Atomic<Bool>(false)
-    /// How many frames may be on their way at once.
-    private let buffers: DispatchSemaphore
+    /// How many more frames may be on their way. Made with none, as libdispatch traps when a semaphore that holds less than
+    /// it was made with goes away, and after an error some frames keep their buffers, waiting for a turn that never comes.
+    private let buffers = DispatchSemaphore(value: 0)
 
     private struct State: ~Copyable {
         let writer: Writer
@@ -65,6 +66,14 @@ private final class ArchivingLine: Sendable {
         var failure: RecastError?
     }
 
+    /// What a worker that may write is given.
+    private struct Turn {
+        let number: Int
+        let frame: ArchiveFrame
+        let writer: Writer
+        let done: Int
+    }
+
     /// Used by the one worker that has set `isWriting`.
     private struct Writer: @unchecked Sendable { let archive: ArchiveWriter }
 
@@ -74,11 +83,11 @@ private final class ArchivingLine: Sendable {
         firstFrames = archiving.pieces.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.frameCount) }
         let capacity = archiving.pieces.lazy.map { min($0.byteCount, $0.frameByteCount) }.max() ?? 0
         let count = 2 * max(1, archiving.workers) + 2
-        buffers = DispatchSemaphore(value: count)
         state = Mutex(
             State(
                 writer: Writer(archive: writer),
                 free: (0..<count).map { _ in ArchiveFrame(capacity: max(1, capacity)) }))
+        for _ in 0..<count { buffers.signal() }
     }
 
     func run(_ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) -> Archiving.Report {
@@ -155,7 +164,7 @@ private final class ArchivingLine: Sendable {
         state.withLock { $0.waiting[number] = frame }
         var last: ArchiveFrame?
         while true {
-            let turn = state.withLock { state -> (frame: ArchiveFrame, writer: Writer, done: Int)? in
+            let turn = state.withLock { state -> Turn? in
                 if let last {
                     state.free.append(last)
                     state.written += 1
@@ -164,10 +173,11 @@ private final class ArchivingLine: Sendable {
                 }
                 guard !state.isWriting, let next = state.waiting.removeValue(forKey: state.written) else { return nil }
                 state.isWriting = true
-                return (next, state.writer, state.done)
+                return Turn(number: state.written, frame: next, writer: state.writer, done: state.done)
             }
             if last != nil { buffers.signal() }
             guard let turn else { return }
+            try archiving.willWrite(turn.number)
             try turn.writer.archive.append(turn.frame)
             progress?(Progress(done: turn.done + turn.frame.byteCount, total: archiving.originalByteCount))
             last = turn.frame

@@ -11,6 +11,8 @@ public struct Archiving: Sendable {
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
     var freeBytes: @Sendable (String) -> Int? = POSIX.freeBytes
+    /// Called before each frame is written, by its number among all; for tests, which make the write fail.
+    var willWrite: @Sendable (Int) throws(RecastError) -> Void = { (_) throws(RecastError) in }
     /// What the user should know: things left out, or not recognised.
     public private(set) var notes: [String]
 
