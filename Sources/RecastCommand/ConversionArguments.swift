@@ -130,6 +130,6 @@ struct ConversionArguments: ParsableArguments {
         defer { display?.finish() }
         let report = try conversion.run { display?.show($0) }
         display?.finish()
-        show(report, plan, seconds: start.duration(to: .now).seconds)
+        try show(report, plan, seconds: start.duration(to: .now).seconds)
     }
 }

@@ -1,7 +1,7 @@
 import Recast
 
 extension ConversionArguments {
-    func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) {
+    func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) throws(RecastError) {
         let rounded = zip(plan.transfers, report.tallies).filter {
             $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
         }
@@ -10,7 +10,7 @@ extension ConversionArguments {
             Console.warning("\(transfer.name): \(tally.overflowCount) values have become infinite")
         }
         if output.json {
-            Console.result([
+            try Console.document([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(report.byteCount),
                 "bits_per_weight": .double(plan.bitsPerWeight), "seconds": .double(seconds),
                 "exactness": .string(report.exactness.rawValue),
@@ -25,7 +25,7 @@ extension ConversionArguments {
         let name =
             plan.form == .fileSet
             ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
-        var text = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
+        var text: TerminalText = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
         switch report.exactness {
         case .bit: text += "bit-exact"
         case .rounded:
@@ -39,15 +39,15 @@ extension ConversionArguments {
         if moved > 0 { text += ", \(moved) re-packed" }
         let errors = ErrorReport(plan, report)
         if !errors.isEmpty { text += ", \(errors.summary)" }
-        Console.result(text)
-        if showErrors, !errors.isEmpty { Console.result("\n" + errors.table) }
+        try Console.result(text)
+        if showErrors, !errors.isEmpty { try Console.result("\n" + errors.table) }
     }
 
     func show(_ plan: Plan, _ conversion: Conversion) throws {
         var problem: RecastError?
         do throws(RecastError) { try conversion.check() } catch { problem = error }
         if output.json {
-            Console.result([
+            try Console.document([
                 "source": .string(source), "destination": .string(destination), "bytes": .int(plan.byteCount),
                 "bits_per_weight": .double(plan.bitsPerWeight), "exactness": .string(plan.exactness.rawValue),
                 "files": .array(plan.outputs.map { ["name": .string($0.name), "bytes": .int($0.byteCount)] }),
@@ -73,10 +73,10 @@ extension ConversionArguments {
                     Format.fixed(transfer.bitsPerWeight, 2), transfer.treatment, transfer.remark ?? "",
                 ]
             }
-            Console.result(Format.table(rows, rightAligned: [4, 5]))
-            Console.result("")
-            Console.result(Format.table(plan.outputs.map { [$0.name, "\($0.byteCount)"] }, rightAligned: [1]))
-            Console.result(
+            try Console.result(Format.table(rows, rightAligned: [4, 5]))
+            try Console.result("")
+            try Console.result(Format.table(plan.outputs.map { [$0.name, "\($0.byteCount)"] }, rightAligned: [1]))
+            try Console.result(
                 "\(plan.byteCount) bytes in \(plan.outputs.count) files, "
                     + "\(Format.fixed(plan.bitsPerWeight, 2)) bits per weight, \(plan.exactness.rawValue)")
             output.notes(plan.notes, warnings: plan.warnings)

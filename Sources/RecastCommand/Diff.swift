@@ -31,12 +31,12 @@ struct Diff: ParsableCommand {
         let display = output.quiet ? nil : ProgressDisplay("comparing", unit: .fraction)
         let difference = try GraphDifference(first, second) { display?.show($0) }
         display?.finish()
-        if output.json { showJSON(difference) } else { showText(difference) }
+        if output.json { try showJSON(difference) } else { try showText(difference) }
         output.notes([], warnings: first.warnings + second.warnings)
-        if !difference.isEqual { endProcess(RecastError.Code.comparisonFailed.exitStatus) }
+        if !difference.isEqual { throw ExitCode(RecastError.Code.comparisonFailed.exitStatus) }
     }
 
-    private func showText(_ difference: GraphDifference) {
+    private func showText(_ difference: GraphDifference) throws(RecastError) {
         var rows = [["tensor", "A", "B", "", "max |a−b|", "relative"]]
         var equal = 0
         for row in difference.rows {
@@ -55,12 +55,14 @@ struct Diff: ParsableCommand {
             case .onlyInSecond: rows.append(start + ["missing in A"])
             }
         }
-        for setting in difference.settings { Console.result("\(setting.name): \(setting.first) and \(setting.second)") }
-        if rows.count > 1 { Console.result(Format.table(rows, rightAligned: [4, 5])) }
-        Console.result("\(equal) of \(difference.rows.count) tensors are equal")
+        for setting in difference.settings {
+            try Console.result("\(setting.name): \(setting.first) and \(setting.second)")
+        }
+        if rows.count > 1 { try Console.result(Format.table(rows, rightAligned: [4, 5])) }
+        try Console.result("\(equal) of \(difference.rows.count) tensors are equal")
     }
 
-    private func showJSON(_ difference: GraphDifference) {
+    private func showJSON(_ difference: GraphDifference) throws(RecastError) {
         let tensors = difference.rows.map { row -> JSON in
             var object = JSON.Object([
                 ("role", .string(row.slot.description)), ("a", .string(row.types.0)), ("b", .string(row.types.1)),
@@ -77,7 +79,7 @@ struct Diff: ParsableCommand {
             }
             return .object(object)
         }
-        Console.result([
+        try Console.document([
             "a": .string(a), "b": .string(b), "equal": .bool(difference.isEqual),
             "settings": .array(
                 difference.settings.map {

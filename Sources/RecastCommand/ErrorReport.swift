@@ -22,7 +22,7 @@ struct ErrorReport {
     }
 
     /// A line for each tensor.
-    var table: String {
+    var table: TerminalText {
         let header = ["tensor", "encoding", "how", "relative", "rms", "greatest"]
         let lines = rows.map { transfer, error, _ in
             [

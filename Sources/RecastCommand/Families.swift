@@ -23,12 +23,12 @@ struct Families: ParsableCommand {
     func run() throws {
         let all = try FamilySupport.all
         if output.json {
-            Console.result(["families": .array(all.map(\.json))])
+            try Console.document(["families": .array(all.map(\.json))])
             return
         }
         let rows = all.map { [$0.family.name, $0.family.architectures[0]] + $0.answers.map { $0.1.word } }
         let names = all[0].answers.map(\.0)
-        Console.result(Format.table([["family", "architecture"] + names] + rows))
+        try Console.result(Format.table([["family", "architecture"] + names] + rows))
         guard reasons else { return }
         let lines = all.flatMap { support in
             support.answers.compactMap { name, answer -> [String]? in
@@ -36,7 +36,7 @@ struct Families: ParsableCommand {
                 return [support.family.name, name, reason]
             }
         }
-        Console.result("\n" + Format.table(lines))
+        try Console.result("\n" + Format.table(lines))
     }
 }
 

@@ -29,22 +29,27 @@ enum Format {
         return sign + "\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
     }
 
-    /// Columns as wide as their widest cell, numbers to the right.
-    static func table(_ rows: [[String]], rightAligned: Set<Int> = []) -> String {
+    /// Columns as wide as their widest cell, numbers to the right. A cell is one line, whatever is in it.
+    static func table(_ rows: [[String]], rightAligned: Set<Int> = []) -> TerminalText {
+        let rows = rows.map { $0.map { TerminalText(escaping: $0).string } }
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in
-            rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
+            min(widestColumn, rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0)
         }
-        return rows.map { row in
+        let lines = rows.map { row in
             let cells = row.enumerated().map { column, cell in
-                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                let padding = String(repeating: " ", count: max(0, widths[column] - cell.count))
                 return rightAligned.contains(column) ? padding + cell : cell + padding
             }
             var line = cells.joined(separator: "  ")
             while line.last == " " { line.removeLast() }
             return line
-        }.joined(separator: "\n")
+        }
+        return TerminalText(verbatim: lines.joined(separator: "\n"))
     }
+
+    /// One name of a megabyte must not make a megabyte of every line: a cell that is longer sticks out.
+    private static let widestColumn = 160
 }
 
 extension Format {

@@ -7,6 +7,7 @@ struct Generate: ParsableCommand {
         abstract: "Continues a text with a checkpoint.",
         discussion: """
             The likeliest token is taken each time, or one is drawn with --temperature; the same seed draws the same text.
+            On a terminal, control characters that the model writes are shown as \\u001b is; a file or a pipe gets its bytes.
 
             EXAMPLES:
               recast generate Qwen2.5-0.5B --prompt "In the beginning"
@@ -53,15 +54,24 @@ struct Generate: ParsableCommand {
         let settings = Generator.Settings(
             maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed,
             stopTokens: stopTokens)
-        if !output.json { Console.stream(Array(prompt.utf8)) }
+        var text = ModelText()
+        let showsText = !output.json
+        func show(_ bytes: [UInt8]) throws(RecastError) {
+            if Console.outputIsTerminal {
+                try Console.stream(text.append(bytes))
+            } else {
+                try Console.streamToFile(bytes)
+            }
+        }
+        if showsText { try show(Array(prompt.utf8)) }
         let start = ContinuousClock.now
-        let continuation = try generator.generate(after: ids, settings) { token in
-            if !output.json { Console.stream(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)) }
+        let continuation = try generator.generate(after: ids, settings) { (token) throws(RecastError) in
+            if showsText { try show(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)) }
             return !Interruption.hasCome
         }
         let seconds = start.duration(to: .now).seconds
         if output.json {
-            Console.result([
+            try Console.document([
                 "model": .string(checkpoint), "prompt": .string(prompt),
                 "text": .string(
                     String(
@@ -72,7 +82,7 @@ struct Generate: ParsableCommand {
                 "stopped_by": .string(continuation.reason.rawValue), "seconds": .double(seconds),
             ])
         } else {
-            Console.stream([UInt8(ascii: "\n")])
+            try Console.result(text.end())
             let rate = Double(continuation.tokens.count) / max(seconds, 1e-9)
             output.notes(["\(continuation.tokens.count) tokens, \(Format.fixed(rate, 1)) a second"], warnings: [])
         }

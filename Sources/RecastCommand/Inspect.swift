@@ -28,9 +28,9 @@ struct Inspect: ParsableCommand {
     func run() throws {
         let summary = try Summary(Checkpoint(path: checkpoint), checksums: checksums)
         if output.json {
-            Console.result(summary.json(tensors: tensors || checksums, metadata: metadata))
+            try Console.document(summary.json(tensors: tensors || checksums, metadata: metadata))
         } else {
-            Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
+            try Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
         }
         output.notes([], warnings: summary.warnings)
     }
@@ -66,7 +66,7 @@ private struct Summary {
 
     var warnings: [String] {
         let found = (try? model.get())?.warnings ?? checkpoint.warnings
-        return found + (partsProblem.map { ["\($0)"] } ?? [])
+        return found + (partsProblem.map { [$0.summary] } ?? [])
     }
 
     private var parameterCount: Int {
@@ -91,7 +91,7 @@ private struct Summary {
 
     // MARK: For people
 
-    func text(tensors: Bool, metadata: Bool) -> String {
+    func text(tensors: Bool, metadata: Bool) -> TerminalText {
         var rows: [[String]] = [["format", format]]
         if let archive = checkpoint.archive {
             let share = Format.fixed(100 * Double(archive.byteCount) / Double(max(1, archive.originalByteCount)), 1)
@@ -138,7 +138,7 @@ private struct Summary {
             for text in model.unverified { rows.append(["unverified", text]) }
             rows.append(["vocabulary", "\(c.vocabularySize)"])
             rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
-        case .failure(let error): rows.append(["family", "unknown: \(error)"])
+        case .failure(let error): rows.append(["family", "unknown: \(error.summary)"])
         }
         rows.append(["parameters", "\(Format.count(parameterCount)) (\(parameterCount))"])
         rows.append([
@@ -199,7 +199,7 @@ private struct Summary {
             case .sentencePieceBPE: "SentencePiece BPE, \(vocabulary.tokens.count) tokens"
             case .unigram: "SentencePiece unigram, \(vocabulary.tokens.count) tokens"
             }
-        case .failure(let error): "unreadable: \(error)"
+        case .failure(let error): "unreadable: \(error.summary)"
         }
     }
 
@@ -343,7 +343,10 @@ extension GGUFValue {
     /// The value in a line: long ones cut, arrays by their length.
     var summary: String {
         switch self {
-        case .string(let text): text.count > 100 ? "\(text.prefix(100))… (\(text.utf8.count) bytes)" : text
+        case .string(let text):
+            // By scalars: one character may have any number of them.
+            text.unicodeScalars.count > 100
+                ? "\(String(text.unicodeScalars.prefix(100)))… (\(text.utf8.count) bytes)" : text
         case .bool(let value): "\(value)"
         case .array(let array): "array of \(array.count)"
         case .f32(let value): "\(value)"

@@ -65,7 +65,7 @@ struct MeasurePerplexity: ParsableCommand {
         let start = ContinuousClock.now
         let result = try pass.perplexity(of: channels, options)
         display?.finish()
-        show(result, seconds: start.duration(to: .now).seconds)
+        try show(result, seconds: start.duration(to: .now).seconds)
     }
 
     /// `name=file`, or a file that is its own name.
@@ -83,9 +83,9 @@ struct MeasurePerplexity: ParsableCommand {
         return Channel(name: name, tokens: try tokenizer.encode(text))
     }
 
-    private func show(_ result: Perplexity, seconds: Double) {
+    private func show(_ result: Perplexity, seconds: Double) throws(RecastError) {
         if output.json {
-            Console.result([
+            try Console.document([
                 "model": .string(checkpoint), "context": .int(context), "window": .string(window.rawValue),
                 "channels": .array(result.channels.map(\.json)), "total": result.total.json,
                 "seconds": .double(seconds),
@@ -99,7 +99,7 @@ struct MeasurePerplexity: ParsableCommand {
             ]
         }
         let header = ["text", "tokens", "scored", "nll", "perplexity", ""]
-        Console.result(Format.table([header] + rows, rightAligned: [1, 2, 3, 4]))
+        try Console.result(Format.table([header] + rows, rightAligned: [1, 2, 3, 4]))
     }
 }
 

@@ -52,13 +52,13 @@ struct Pack: ParsableCommand {
         let report = try archiving.run(progress: { display?.show($0) }, verification: { check?.show($0) })
         display?.finish()
         check?.finish()
-        show(report, notes: archiving.notes, seconds: start.duration(to: .now).seconds)
+        try show(report, notes: archiving.notes, seconds: start.duration(to: .now).seconds)
     }
 
-    private func show(_ report: Archiving.Report, notes: [String], seconds: Double) {
+    private func show(_ report: Archiving.Report, notes: [String], seconds: Double) throws(RecastError) {
         let ratio = Double(report.byteCount) / Double(max(1, report.originalByteCount))
         if output.json {
-            Console.result([
+            try Console.document([
                 "source": .string(checkpoint), "destination": .string(archive), "bytes": .int(report.byteCount),
                 "original_bytes": .int(report.originalByteCount), "ratio": .double(ratio),
                 "seconds": .double(seconds), "files": .int(report.fileCount), "tensors": .int(report.tensorCount),
@@ -68,7 +68,7 @@ struct Pack: ParsableCommand {
         }
         let raw =
             report.rawTensorCount == 0 ? "" : ", \(report.rawTensorCount) of \(report.tensorCount) tensors as they are"
-        Console.result(
+        try Console.result(
             "\(archive): \(Format.bytes(report.byteCount)) of \(Format.bytes(report.originalByteCount)), "
                 + "\(Format.fixed(100 * ratio, 1)) %, in \(Format.fixed(seconds, 1)) s\(raw)")
     }

@@ -14,7 +14,9 @@ struct RecastCommand: ParsableCommand {
               recast perplexity qwen.gguf --text prose=book.txt --text code=program.py
 
             Exit status: 0 success, 1 a comparison failed, 64 usage, 65 malformed input, 66 input missing, 69 not
-            supported, 73 the destination exists, 74 input/output, 130 interrupted.
+            supported, 73 the destination exists, 74 input/output, or standard output cannot be written (what was
+            converted is there nevertheless), 130 interrupted. Where a pipe's reader has gone, SIGPIPE ends a command
+            without a message: 141 in a shell.
             """,
         version: Versions.text,
         subcommands: [
@@ -23,21 +25,48 @@ struct RecastCommand: ParsableCommand {
         ])
 
     static func main() {
+        Console.prepare()
+        var status: Int32 = 0
         do {
             var command = try parseAsRoot()
             Interruption.catchSignals()
             try command.run()
-        } catch let error as RecastError {
-            Console.error(error.description)
-            if CommandLine.arguments.contains("--json"), !Console.hasDocument.load(ordering: .relaxed) {
-                Console.result(["error": ["code": .string(error.code.rawValue), "message": .string(error.description)]])
-            }
-            endProcess(error.code.exitStatus)
         } catch {
-            if exitCode(for: error) == .validationFailure, CommandLine.arguments.contains("--json") {
-                Console.result(["error": ["code": "usage", "message": .string(message(for: error))]])
-            }
-            exit(withError: error)
+            status = report(error)
         }
+        do throws(RecastError) { try Console.finish() } catch {
+            if status == 0 || status == RecastError.Code.comparisonFailed.exitStatus { status = report(error) }
+        }
+        Console.end(status)
+    }
+
+    /// - Returns: the exit status.
+    private static func report(_ error: any Error) -> Int32 {
+        guard let error = error as? RecastError else { return reportParser(error) }
+        if Console.isSilent(error) { return error.code.exitStatus }
+        Console.error(error)
+        showDocument(code: error.code.rawValue, error.description)
+        return error.code.exitStatus
+    }
+
+    /// What the parser of arguments throws: a complaint, but also help, a version or a script that was asked for.
+    private static func reportParser(_ error: any Error) -> Int32 {
+        let status = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if status == .success {
+            guard !text.isEmpty else { return 0 }
+            do throws(RecastError) { try Console.result(TerminalText(verbatim: text)) } catch { return report(error) }
+            return 0
+        }
+        if status == .validationFailure { showDocument(code: "usage", message(for: error)) }
+        if !text.isEmpty { Console.showError(TerminalText(escapingAllButLineBreaks: text) + "\n") }
+        return status.rawValue
+    }
+
+    /// The error as a document, where one was asked for and standard output is not what failed. That it cannot be written
+    /// changes nothing: the first error is the one to report.
+    private static func showDocument(code: String, _ message: String) {
+        guard CommandLine.arguments.contains("--json"), !Console.hasDocument.load(ordering: .relaxed) else { return }
+        try? Console.document(["error": ["code": .string(code), "message": .string(message)]])
     }
 }

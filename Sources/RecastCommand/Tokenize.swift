@@ -44,10 +44,10 @@ struct Tokenize: ParsableCommand {
             if output.json {
                 results.append(["text": .string(path), "ids": .array(ids.map { .int(Int($0)) })])
             } else {
-                Console.stream(Array((ids.map(String.init).joined(separator: " ") + "\n").utf8))
+                try Console.result("\(ids.map(String.init).joined(separator: " "))")
             }
         }
-        if output.json { Console.result(["tokenizer": .string(self.tokenizer), "texts": .array(results)]) }
+        if output.json { try Console.document(["tokenizer": .string(self.tokenizer), "texts": .array(results)]) }
     }
 
     private func vocabulary() throws -> Vocabulary? {

@@ -45,13 +45,13 @@ struct Unpack: ParsableCommand {
         display?.finish()
         let seconds = start.duration(to: .now).seconds
         if output.json {
-            Console.result([
+            try Console.document([
                 "source": .string(archive), "destination": .string(destination), "bytes": .int(report.byteCount),
                 "packed_bytes": .int(packed.byteCount), "seconds": .double(seconds), "files": .strings(packed.names),
             ])
         } else {
             let files = packed.names.count == 1 ? "" : "\(packed.names.count) files, "
-            Console.result(
+            try Console.result(
                 "\(destination): \(files)\(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
                     + "every checksum right")
         }

@@ -19,10 +19,23 @@ struct CommandTests {
     /// Runs the `recast` that was built beside these tests.
     static func recast(_ arguments: String...) throws -> Outcome { try recast(arguments) }
 
-    static func recast(_ arguments: [String]) throws -> Outcome {
-        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    static func recast(_ arguments: [String]) throws -> Outcome { try run(binary, arguments) }
+
+    /// Runs a line of a shell in which `"$0"` is the binary and `"$@"` its arguments.
+    static func shell(_ script: String, _ arguments: [String]) throws -> Outcome {
+        try run("/bin/sh", ["-c", script, binary] + arguments)
+    }
+
+    static var binary: String {
+        get throws {
+            let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("recast").path
+        }
+    }
+
+    private static func run(_ program: String, _ arguments: [String]) throws -> Outcome {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("recast")
+        process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         let directory = TemporaryDirectory()
         let files = ["out", "err"].map { directory.write($0, []) }

@@ -104,9 +104,8 @@ public struct Conversion: Sendable {
         }
         guard !problems.isEmpty else { return }
         let more = problems.count > 10 ? ["\(problems.count - 10) more tensors"] : []
-        let hint = isOverflow ? "\n  --allow-overflow makes them infinite; --dtype bf16 or f32 holds them" : ""
-        throw .unsupported(
-            "some numbers cannot be stored:\n  " + (problems.prefix(10) + more).joined(separator: "\n  ") + hint)
+        let hint = isOverflow ? ["--allow-overflow makes them infinite; --dtype bf16 or f32 holds them"] : []
+        throw .unsupported("some numbers cannot be stored:", details: problems.prefix(10) + more + hint)
     }
 
     /// Reads back the headers of what was written, as any reader would.

@@ -157,7 +157,7 @@ private struct Foreign {
         let differences = configuration.disagreements(with: said)
         guard differences.sizes.isEmpty else {
             let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
-            throw .malformed(file, "describes another model:\n  " + lines.joined(separator: "\n  "))
+            throw .malformed(file, "describes another model:", details: lines)
         }
         let name = Path.name(file)
         var warnings = differences.others.filter { !unsaid.contains($0.name) }.map {
@@ -201,10 +201,8 @@ extension Model {
         if !differences.isEmpty, !options.allowsRankMismatch {
             let more = differences.count > 5 ? ["\(differences.count - 5) more"] : []
             throw .malformed(
-                checkpoint.path,
-                "ranks that must have the same differ:\n  "
-                    + (differences.prefix(5) + more).joined(separator: "\n  ")
-                    + "\n  --allow-rank-mismatch takes those of the first rank")
+                checkpoint.path, "ranks that must have the same differ:",
+                details: differences.prefix(5) + more + ["--allow-rank-mismatch takes those of the first rank"])
         }
         let evidence = Evidence(
             question: "are the tensors that all tensor-parallel ranks have the same?",

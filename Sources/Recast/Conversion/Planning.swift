@@ -111,9 +111,7 @@ public struct Planning: Sendable {
         func end() throws(RecastError) {
             let lines = reasons.map { "\($0.text): \($0.names.abridged)" }
             guard lines.count != 1 else { throw .unsupported(lines[0]) }
-            if !lines.isEmpty {
-                throw .unsupported("some tensors cannot be written:\n  " + lines.joined(separator: "\n  "))
-            }
+            if !lines.isEmpty { throw .unsupported("some tensors cannot be written:", details: lines) }
         }
     }
 }

@@ -23,7 +23,7 @@ public struct Reach: Sendable, Hashable {
                 let plan = try Planning(model, ConversionOptions(target: target)).plan(destination: "model.gguf")
                 return Reach(target: name, outcome: .possible(plan.exactness))
             } catch {
-                return Reach(target: name, outcome: .refused(reason: error.description))
+                return Reach(target: name, outcome: .refused(reason: error.summary))
             }
         }
     }

@@ -62,11 +62,9 @@ struct Lifting {
             }
         }
         guard problems.isEmpty else {
-            let hint = !allowsUnknown && !unknownNames.isEmpty ? "\n  --allow-unknown leaves unknown tensors out" : ""
+            let hint = !allowsUnknown && !unknownNames.isEmpty ? ["--allow-unknown leaves unknown tensors out"] : []
             throw .malformed(
-                file,
-                "the tensors do not fit a \(configuration.family) model:\n  "
-                    + problems.joined(separator: "\n  ") + hint)
+                file, "the tensors do not fit a \(configuration.family) model:", details: problems + hint)
         }
         return outcome
     }

@@ -7,19 +7,30 @@ extension JSON {
         case indented
     }
 
+    /// Which characters are written as escapes. The document is the same to every reader.
+    public enum Escapes: Sendable {
+        /// Those that JSON does not allow as they are.
+        case required
+        /// Also those that steer a terminal: DEL, C1, and characters that turn the order of what is shown.
+        case terminalControls
+    }
+
     /// The value as UTF-8 text.
-    public func serialized(_ style: Style = .compact) -> [UInt8] {
-        var writer = JSONWriter(style: style)
+    public func serialized(_ style: Style = .compact, escaping escapes: Escapes = .required) -> [UInt8] {
+        var writer = JSONWriter(style: style, escapes: escapes)
         writer.write(self, level: 0)
         return writer.bytes
     }
 
     /// The value as a string.
-    public func text(_ style: Style = .compact) -> String { String(decoding: serialized(style), as: UTF8.self) }
+    public func text(_ style: Style = .compact, escaping escapes: Escapes = .required) -> String {
+        String(decoding: serialized(style, escaping: escapes), as: UTF8.self)
+    }
 }
 
 private struct JSONWriter {
     let style: JSON.Style
+    let escapes: JSON.Escapes
     var bytes: [UInt8] = []
 
     mutating func write(_ value: JSON, level: Int) {
@@ -65,7 +76,22 @@ private struct JSONWriter {
 
     private mutating func write(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
+        switch escapes {
+        case .required: writeEscaped(text.utf8)
+        case .terminalControls:
+            for scalar in text.unicodeScalars {
+                if scalar.value >= 0x20, scalar.steersTerminals {
+                    bytes += scalar.escaped.utf8
+                } else {
+                    writeEscaped(UTF8.encode(scalar)!)
+                }
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func writeEscaped(_ text: some Sequence<UInt8>) {
+        for byte in text {
             switch byte {
             case UInt8(ascii: "\""): bytes += "\\\"".utf8
             case UInt8(ascii: "\\"): bytes += "\\\\".utf8
@@ -80,6 +106,5 @@ private struct JSONWriter {
             default: bytes.append(byte)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 }

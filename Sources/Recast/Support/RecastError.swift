@@ -30,10 +30,14 @@ public struct RecastError: Error, Sendable, Equatable {
     public var message: String
     /// What was being done, outermost first: `["converting blk.3.attn_q.weight", "model-00002-of-00004.safetensors"]`.
     public var trail: [String]
+    /// What belongs on lines of its own below the message: each of several reasons, or what helps. They are apart from the
+    /// message so that whoever shows them can tell a line break of ours from one in a name.
+    public var details: [String]
 
-    public init(_ code: Code, _ message: String, trail: [String] = []) {
+    public init(_ code: Code, _ message: String, details: [String] = [], trail: [String] = []) {
         self.code = code
         self.message = message
+        self.details = details
         self.trail = trail
     }
 
@@ -46,17 +50,28 @@ public struct RecastError: Error, Sendable, Equatable {
 }
 
 extension RecastError: CustomStringConvertible {
-    public var description: String { (trail + [message]).joined(separator: ": ") }
+    public var description: String { ([headline] + details).joined(separator: "\n  ") }
+
+    /// What there is to say without the details.
+    public var headline: String { (trail + [message]).joined(separator: ": ") }
+
+    /// The description in a line.
+    public var summary: String { details.isEmpty ? headline : headline + " " + details.joined(separator: "; ") }
 }
 
 extension RecastError {
     /// Bytes that are not what their format says, with the file and the byte offset of the evidence.
-    public static func malformed(_ file: String, at offset: Int? = nil, _ message: String) -> RecastError {
+    public static func malformed(
+        _ file: String, at offset: Int? = nil, _ message: String, details: [String] = []
+    ) -> RecastError {
         let place = offset.map { "\(file) at byte \($0)" } ?? file
-        return RecastError(.malformedInput, message, trail: [place])
+        return RecastError(.malformedInput, message, details: details, trail: [place])
     }
 
-    public static func unsupported(_ message: String) -> RecastError { RecastError(.unsupported, message) }
+    public static func unsupported(_ message: String, details: [String] = []) -> RecastError {
+        RecastError(.unsupported, message, details: details)
+    }
+
     public static func usage(_ message: String) -> RecastError { RecastError(.usage, message) }
 }
 

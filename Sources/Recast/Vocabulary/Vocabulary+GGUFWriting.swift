@@ -97,9 +97,10 @@ extension Vocabulary {
                 }
             }
             throw .unsupported(
-                "GGUF has no known name for this pre-tokenizer:\n  \(patterns.joined(separator: "\n  "))\n"
-                    + "  --pre-tokenizer NAME writes one of "
-                    + PreTokenizer.known.map(\.name).joined(separator: ", "))
+                "GGUF has no known name for this pre-tokenizer:",
+                details: patterns + [
+                    "--pre-tokenizer NAME writes one of " + PreTokenizer.known.map(\.name).joined(separator: ", ")
+                ])
         }
     }
 

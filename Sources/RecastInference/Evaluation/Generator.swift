@@ -69,9 +69,10 @@ public final class Generator {
     ///
     /// - Parameter receive: gets each token as it is chosen; false ends the text.
     /// - Throws: `usage` for an empty prompt, one longer than the model's context, or settings out of range;
-    ///   `malformedInput` where the model computes nothing but NaNs.
+    ///   `malformedInput` where the model computes nothing but NaNs; what `receive` throws.
     public func generate(
-        after prompt: [Int32], _ settings: Settings = Settings(), receive: (Int32) -> Bool = { _ in true }
+        after prompt: [Int32], _ settings: Settings = Settings(),
+        receive: (Int32) throws(RecastError) -> Bool = { _ in true }
     ) throws(RecastError) -> Continuation {
         try validate(prompt, settings)
         let context = configuration.contextLength
@@ -91,7 +92,7 @@ public final class Generator {
             }
             if stopTokens.contains(token) { return Continuation(tokens: tokens, reason: .stopToken) }
             tokens.append(token)
-            if !receive(token) { return Continuation(tokens: tokens, reason: .receiver) }
+            if try !receive(token) { return Continuation(tokens: tokens, reason: .receiver) }
             if text.count == context { return Continuation(tokens: tokens, reason: .contextFull) }
             pending = [token]
         }
