@@ -6,7 +6,7 @@ RECAST := .build/release/recast
 # The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
 TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-.PHONY: demo test build packages install bench interop fuzz format lint clean
+.PHONY: demo test build packages install bench interop faults fuzz format lint clean
 
 ## What the README promises: everything from nothing, and the main job on the fixture.
 demo: build
@@ -39,6 +39,12 @@ bench: build
 ## Other software reads what Recast writes; slow, and needs Python.
 interop: build
 	@Tests/Interop/run $(RECAST)
+
+## Every system call of whole conversions fails, does half, or is the last; and real kills of a model of 300 MB.
+KILLS ?= 204
+faults: build
+	RECAST_FAULTS=all $(SWIFT) test $(TEST_BUILD) --filter FaultTests
+	Tests/Faults/kills $(RECAST) $(KILLS)
 
 ## Random changes to pickles and zips until one of them is read wrongly, or SECONDS have passed.
 SECONDS ?= 60

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#if defined(__linux__)
 #include <fcntl.h>
 
+#if defined(__linux__)
 ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, int64_t destination_offset,
                            size_t count) {
     off64_t from = source_offset, to = destination_offset;
@@ -35,6 +35,17 @@ int ck_rename_exclusive(const char *from, const char *to) { return renamex_np(fr
 
 int ck_rename_exchange(const char *a, const char *b) { return renamex_np(a, b, RENAME_SWAP); }
 #endif
+
+int ck_lock_range(int file) {
+#ifdef F_OFD_SETLK
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file, F_OFD_SETLK, &range);
+#else
+    (void)file;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
 
 static atomic_int interrupted;
 

@@ -17,8 +17,8 @@ extension ConversionArguments {
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
                 "errors": ErrorReport(plan, report).json,
-                "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes),
-                "warnings": .strings(plan.warnings), "evidence": .array(plan.evidence.map(\.json)),
+                "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes + report.notes),
+                "warnings": .strings(plan.warnings + report.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
             return
         }

@@ -37,8 +37,11 @@ public enum Fixtures {
 public final class TemporaryDirectory: Sendable {
     public let path: String
 
-    public init() {
-        var template = Array((NSTemporaryDirectory() + "/recast-test-XXXXXX").utf8CString)
+    /// - Parameter inMemory: on a file system in memory, where there is one, for what is synchronised thousands of times.
+    public init(inMemory: Bool = false) {
+        let memory = "/dev/shm"
+        let place = inMemory && FileManager.default.isWritableFile(atPath: memory) ? memory : NSTemporaryDirectory()
+        var template = Array((place + "/recast-test-XXXXXX").utf8CString)
         path = String(cString: mkdtemp(&template))
     }
 

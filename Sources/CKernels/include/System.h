@@ -10,6 +10,8 @@ ssize_t ck_copy_file_range(int source, int64_t source_offset, int destination, i
 int ck_rename_exclusive(const char *from, const char *to);
 /// Exchanges two existing paths atomically.
 int ck_rename_exchange(const char *a, const char *b);
+/// Takes the lock of all of an open file that goes with its descriptor, without waiting: EAGAIN or EACCES where another has it.
+int ck_lock_range(int file);
 /// Installs a handler for SIGINT, SIGTERM and SIGHUP that raises a flag, and restores the default so that a second one kills.
 void ck_catch_interrupts(void);
 /// Whether such a signal has come.

@@ -24,6 +24,10 @@ public struct Conversion: Sendable {
         public var byteCount: Int
         /// What happened to the numbers of each transfer, by its index in the plan.
         public var tallies: [Tally]
+        /// What the user should know of this run.
+        public var notes: [String] = []
+        /// What the user should do something about: what was there before and could not be removed.
+        public var warnings: [String] = []
 
         /// What was planned, or worse where numbers turned out to need rounding.
         public var exactness: Exactness
@@ -51,33 +55,72 @@ public struct Conversion: Sendable {
     /// - Throws: any error of reading and writing; the destination is then as it was.
     public func run(progress: (@Sendable (Progress) -> Void)? = nil) throws(RecastError) -> Report {
         let staged = try StagedDestination(
-            destination, form: plan.form, outputs: plan.outputs, replaces: replaces, resumes: resumes,
-            sources: plan.sources, freeBytes: freeBytes)
+            destination, form: plan.form, outputs: plan.outputs, replaces: replaces,
+            beginning: resumes ? .resuming(Journal.Key(plan)) : .anew, sources: plan.sources, freeBytes: freeBytes)
         do throws(RecastError) {
-            let journal =
-                resumes ? try Journal(path: staged.journalPath, plan: plan, isTrue: staged.isWhole) : nil
-            var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.stagedPath), workers: workers)
-            executor.isInterrupted = isInterrupted
-            try executor.prepare()
-            executor.reductions = try executor.reduce()
-            executor.verification = verification
-            var tallies = try executor.run(journal: journal, progress: progress)
-            try check(tallies)
-            try executor.writeChecksums(tallies)
-            if verification != .none { try verify(staged, executor, &tallies) }
-            try staged.commit()
-            return Report(plan, tallies: tallies)
+            return try run(staged, progress)
         } catch {
-            // What another conversion has staged is not ours to remove.
-            if resumes, error.code == .usage { staged.keep() }
-            if resumes, [.interrupted, .inputOutput, .inputMissing].contains(error.code) {
-                staged.keep()
-                throw RecastError(
-                    error.code, error.message + "; what is done is kept in \(staged.stagedRoot), --resume completes it",
-                    trail: error.trail)
-            }
-            throw error
+            // Of sources that have changed, nothing that was done is of use.
+            let isLasting = [.interrupted, .inputOutput, .inputMissing].contains(error.code)
+            guard resumes, isLasting, !plan.haveSourcesChanged else { throw staged.discard(after: error) }
+            throw RecastError(
+                error.code,
+                error.message + "; what is done is kept in \(staged.folder.path), --resume completes it",
+                trail: error.trail)
         }
+    }
+
+    private func run(
+        _ staged: StagedDestination, _ progress: (@Sendable (Progress) -> Void)?
+    ) throws(RecastError) -> Report {
+        if staged.isCommitted {
+            if let tallies = try talliesOfCommitted(staged) { return try finish(staged, tallies) }
+            try staged.restart(plan.sources)
+        }
+        var executor = executor(staged)
+        let permissions = plan.sourcePermissions
+        let kept = try staged.prepare(permissions: permissions)
+        try executor.prepare(keeping: kept, permissions: permissions)
+        let finished = try executor.intact(staged.earlier?.finished ?? [:], in: kept)
+        let journal =
+            resumes
+            ? try Journal(
+                in: staged.folder, Journal.Key(plan), files: try staged.journalFiles(), finished: finished) : nil
+        executor.reductions = try executor.reduce()
+        var tallies = try executor.run(journal: journal, progress: progress)
+        try check(tallies)
+        try executor.writeChecksums(tallies)
+        if verification != .none { try verify(staged, executor, &tallies) }
+        try executor.files.checkUnchanged()
+        return try finish(staged, tallies)
+    }
+
+    private func executor(_ staged: StagedDestination) -> Executor {
+        var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.currentPath), workers: workers)
+        executor.isInterrupted = isInterrupted
+        executor.verification = verification
+        executor.isJournalled = resumes
+        return executor
+    }
+
+    private func finish(_ staged: StagedDestination, _ tallies: [Tally]) throws(RecastError) -> Report {
+        var report = Report(plan, tallies: tallies)
+        report.warnings = try staged.commit()
+        report.notes = staged.notes
+        return report
+    }
+
+    /// The tallies of a run that was killed when the destination had its name; nil where that is not what was written.
+    private func talliesOfCommitted(_ staged: StagedDestination) throws(RecastError) -> [Tally]? {
+        let executor = executor(staged)
+        for output in plan.outputs where POSIX.status(staged.currentPath(output))?.byteCount != output.byteCount {
+            return nil
+        }
+        let finished = try executor.intact(staged.earlier?.finished ?? [:], in: Set(plan.outputs.indices))
+        guard finished.count == executor.jobs.count, try executor.literalsAreIntact() else { return nil }
+        var tallies = [Tally](repeating: Tally(), count: plan.transfers.count)
+        for (index, job) in executor.jobs.enumerated() { tallies[job.transfer] += finished[index] ?? Tally() }
+        return tallies
     }
 
     /// Numbers that were lost are an error that names every tensor.
@@ -117,7 +160,7 @@ public struct Conversion: Sendable {
         try executor.verifyWritten(tallies)
         if verification == .everything { try executor.verifyCopies() }
         guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
-        let checkpoint = try Checkpoint(path: staged.stagedRoot)
+        let checkpoint = try Checkpoint(path: staged.root)
         var decoded: [String: LazyTensor] = [:]
         for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
         try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
@@ -139,7 +182,7 @@ public struct Conversion: Sendable {
         guard plan.form == .directory, plan.outputs.contains(where: { $0.name == MegatronFolder.tracker }) else {
             return
         }
-        let checkpoint = try Checkpoint(path: staged.stagedRoot)
+        let checkpoint = try Checkpoint(path: staged.root)
         guard case .megatron(let files) = checkpoint.content else {
             throw RecastError(.inputOutput, "was not written as planned", trail: [staged.stagedRoot])
         }
@@ -159,7 +202,7 @@ public struct Conversion: Sendable {
         var expected: [String: StoredPart] = [:]
         for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
         for output in plan.outputs {
-            let path = staged.stagedPath(output)
+            let path = staged.currentPath(output)
             guard POSIX.status(path)?.byteCount == output.byteCount else {
                 throw RecastError(.inputOutput, "has not the size it was written with", trail: [path])
             }

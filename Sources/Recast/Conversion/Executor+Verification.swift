@@ -28,7 +28,7 @@ extension Executor {
 
     /// Remembers the checksum of bytes that were written.
     func note(_ bytes: UnsafeRawBufferPointer, _ place: WrittenBytes, _ tally: inout Tally) {
-        guard verification != .none || plan.outputs[place.output].hasChecksums else { return }
+        guard verification != .none || isJournalled || plan.outputs[place.output].hasChecksums else { return }
         var checksum = CRC32()
         checksum.update(bytes)
         var place = place
@@ -47,33 +47,38 @@ extension Executor {
         }
         try inParallel(over: pieces.count) { (index, reader) throws(RecastError) in
             let (transfer, piece) = pieces[index]
-            var checksum = CRC32()
-            let sink = try outputs.sink(piece.output)
-            // Rows close to each other are read together.
-            if piece.rowCount == 1 || piece.stride == piece.rowByteCount {
-                let count = piece.rowCount * piece.rowByteCount
-                // What is read is added up before it leaves the cache.
-                try reader.withScratch(min(count, 128 << 10)) { (_, buffer) throws(RecastError) in
-                    for first in stride(from: 0, to: count, by: 128 << 10) {
-                        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, count - first)])
-                        try sink.read(into: part, at: piece.offset + first)
-                        checksum.update(UnsafeRawBufferPointer(part))
-                    }
-                }
-            } else {
-                try reader.withScratch(piece.rowByteCount) { (_, buffer) throws(RecastError) in
-                    for row in 0..<piece.rowCount {
-                        try sink.read(into: buffer, at: piece.offset + row * piece.stride)
-                        checksum.update(UnsafeRawBufferPointer(buffer))
-                    }
-                }
-            }
-            guard checksum.value == piece.checksum else {
+            guard try isIntact(piece, &reader) else {
                 throw RecastError(
                     .inputOutput, "what is read back from byte \(piece.offset) on is not what was written",
-                    trail: [sink.path, plan.transfers[transfer].name])
+                    trail: [try outputs.sink(piece.output).path, plan.transfers[transfer].name])
             }
         }
+    }
+
+    /// Whether a file holds the bytes that a checksum was taken of.
+    func isIntact(_ piece: WrittenBytes, _ reader: inout Reader) throws(RecastError) -> Bool {
+        var checksum = CRC32()
+        let sink = try outputs.sink(piece.output)
+        // Rows close to each other are read together.
+        if piece.rowCount == 1 || piece.stride == piece.rowByteCount {
+            let count = piece.rowCount * piece.rowByteCount
+            // What is read is added up before it leaves the cache.
+            try reader.withScratch(min(count, 128 << 10)) { (_, buffer) throws(RecastError) in
+                for first in stride(from: 0, to: count, by: 128 << 10) {
+                    let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, count - first)])
+                    try sink.read(into: part, at: piece.offset + first)
+                    checksum.update(UnsafeRawBufferPointer(part))
+                }
+            }
+        } else {
+            try reader.withScratch(piece.rowByteCount) { (_, buffer) throws(RecastError) in
+                for row in 0..<piece.rowCount {
+                    try sink.read(into: buffer, at: piece.offset + row * piece.stride)
+                    checksum.update(UnsafeRawBufferPointer(buffer))
+                }
+            }
+        }
+        return checksum.value == piece.checksum
     }
 
     /// Compares byte ranges that were copied with their source.
@@ -83,28 +88,36 @@ extension Executor {
         }
         try inParallel(over: copies.count) { (index, reader) throws(RecastError) in
             let job = jobs[copies[index]]
-            let transfer = plan.transfers[job.transfer]
-            for target in transfer.targets {
-                var window = Window(batch: job.batch, rows: job.rows, columns: target.columns)
-                guard let piece = piece(of: job, target, rowByteCount: transfer.source.rowByteCount(of: window)) else {
-                    continue
-                }
-                window.rows = piece.rows
-                let count = transfer.source.byteCount(of: window)
-                try reader.withScratch(count) { (reader, expected) throws(RecastError) in
-                    try transfer.source.read(window, into: expected, using: &reader)
-                    try reader.withScratch(count) { (_, found) throws(RecastError) in
-                        let sink = try outputs.sink(target.output)
-                        try sink.read(into: found, at: piece.offset)
-                        guard expected.elementsEqual(found) else {
-                            throw RecastError(
-                                .inputOutput, "the copy from byte \(piece.offset) on is not what its source holds",
-                                trail: [sink.path, transfer.name])
-                        }
-                    }
-                }
+            if let (target, offset) = try differingCopy(job, &reader) {
+                throw RecastError(
+                    .inputOutput, "the copy from byte \(offset) on is not what its source holds",
+                    trail: [try outputs.sink(target.output).path, plan.transfers[job.transfer].name])
             }
         }
+    }
+
+    /// The first target, and the byte where it begins, that does not hold what a job copies to it; nil where all do.
+    func differingCopy(
+        _ job: Job, _ reader: inout Reader
+    ) throws(RecastError) -> (target: Transfer.Target, offset: Int)? {
+        let transfer = plan.transfers[job.transfer]
+        for target in transfer.targets {
+            var window = Window(batch: job.batch, rows: job.rows, columns: target.columns)
+            guard let piece = piece(of: job, target, rowByteCount: transfer.source.rowByteCount(of: window)) else {
+                continue
+            }
+            window.rows = piece.rows
+            let count = transfer.source.byteCount(of: window)
+            let isEqual = try reader.withScratch(count) { (reader, expected) throws(RecastError) in
+                try transfer.source.read(window, into: expected, using: &reader)
+                return try reader.withScratch(count) { (_, found) throws(RecastError) in
+                    try outputs.sink(target.output).read(into: found, at: piece.offset)
+                    return expected.elementsEqual(found)
+                }
+            }
+            if !isEqual { return (target, piece.offset) }
+        }
+        return nil
     }
 
     /// Decodes packed weights from the written files and tallies how far they are from their source.

@@ -1,6 +1,12 @@
 import Dispatch
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Carries out a plan: workers take one job after the other, and write at offsets known beforehand.
 ///
 /// The bytes written, and the tallies, are the same for any number of workers and any schedule.
@@ -10,9 +16,14 @@ struct Executor: Sendable {
     let files: FilePool
     let outputs: OutputPool
     let workers: Int
+    private let stagedPaths: [String]
     /// What some encodings must know of a whole tensor beforehand, by transfer.
     var reductions: [Int: Reduced] = [:]
     var verification = Verification.computed
+    /// Whether checksums of what is written are kept for a later run, whatever this one reads back.
+    var isJournalled = false
+    /// Whether files that were written before are written again, so that even zeros must be.
+    private(set) var rewrites = false
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
 
     /// Byte ranges shorter than this are cheaper to read together and permute in memory.
@@ -23,14 +34,23 @@ struct Executor: Sendable {
         self.workers = max(1, workers)
         jobs = plan.jobs(byteCount: jobByteCount)
         files = FilePool(plan.sources)
+        self.stagedPaths = stagedPaths
         outputs = OutputPool(paths: stagedPaths)
     }
 
     /// Makes the outputs at their full size and writes what is known beforehand.
-    func prepare() throws(RecastError) {
+    ///
+    /// - Parameters:
+    ///   - kept: those that are there, and of which some jobs are done.
+    ///   - permissions: of those that are made.
+    mutating func prepare(keeping kept: Set<Int> = [], permissions: mode_t = 0o666) throws(RecastError) {
+        rewrites = !kept.isEmpty
         for (index, output) in plan.outputs.enumerated() {
+            if !kept.contains(index) {
+                try FileSink(creating: stagedPaths[index], mode: permissions).setSize(output.byteCount)
+            }
             let sink = try outputs.sink(index)
-            try sink.setSize(output.byteCount)
+            if kept.contains(index) { for gap in plan.gaps(of: index) { try sink.writeZeros(gap) } }
             for literal in output.literals {
                 try literal.bytes.withBytes { (bytes) throws(RecastError) in try sink.write(bytes, at: literal.offset) }
             }
@@ -122,7 +142,7 @@ extension Executor {
                     from: try files.source(file), at: start, to: offset, count: run.byteCount, scratch: reader.scratch)
             case .bytes(let bytes):
                 try Array(bytes).withBytes { (buffer) throws(RecastError) in try sink.write(buffer, at: offset) }
-            case .zeros: break
+            case .zeros: if rewrites { try sink.writeZeros(offset..<offset + run.byteCount) }
             }
             offset += run.byteCount
         }

@@ -1,4 +1,3 @@
-internal import CKernels
 import Synchronization
 
 #if canImport(Glibc)
@@ -12,19 +11,34 @@ final class FileSink: Sendable {
     let path: String
     private let file: Int32
 
+    /// Opens a file that is there. No link is followed.
     init(path: String) throws(RecastError) {
-        file = try POSIX.open(path, O_RDWR | O_CREAT)
+        file = try POSIX.open(path, O_RDWR | O_NOFOLLOW)
+        self.path = path
+    }
+
+    /// Makes a file where nothing is.
+    init(creating path: String, mode: mode_t = 0o666) throws(RecastError) {
+        file = try POSIX.open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
         self.path = path
     }
 
     deinit { close(file) }
 
-    func setSize(_ byteCount: Int) throws(RecastError) {
-        guard ftruncate(file, off_t(byteCount)) == 0 else { throw POSIX.failure("set the size of", path) }
-    }
+    func setSize(_ byteCount: Int) throws(RecastError) { try POSIX.setSize(file, byteCount, path: path) }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(RecastError) {
         try POSIX.write(file, bytes, at: offset, path: path)
+    }
+
+    func writeZeros(_ range: Range<Int>) throws(RecastError) {
+        let zeros = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
+        for first in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 20) {
+            try zeros.withBytes { (bytes) throws(RecastError) in
+                let count = min(bytes.count, range.upperBound - first)
+                try write(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: first)
+            }
+        }
     }
 
     /// Reads back what was written.
@@ -32,9 +46,7 @@ final class FileSink: Sendable {
         try POSIX.read(file, into: buffer, at: offset, path: path)
     }
 
-    func synchronize() throws(RecastError) {
-        guard fdatasync(file) == 0 else { throw POSIX.failure("synchronize", path) }
-    }
+    func synchronize() throws(RecastError) { try POSIX.synchronizeData(file, path: path) }
 
     /// Copies bytes of a source inside the kernel where it can, else through the buffer.
     func copy(
@@ -42,14 +54,8 @@ final class FileSink: Sendable {
     ) throws(RecastError) {
         var done = 0
         if let descriptor = source.descriptor {
-            while done < count {
-                let copied = ck_copy_file_range(
-                    descriptor, Int64(sourceOffset + done), file, Int64(offset + done), count - done)
-                if copied < 0, errno == EINTR { continue }
-                // Not between these file systems, or the source has become shorter: reading tells which.
-                guard copied > 0 else { break }
-                done += copied
-            }
+            // Not between these file systems, or the source has become shorter: reading tells which.
+            done = POSIX.copy(from: descriptor, at: sourceOffset, to: file, at: offset, count: count, path: path)
         }
         while done < count {
             let part = min(count - done, 4 << 20)

@@ -49,7 +49,7 @@ public struct Importance: Sendable {
         datasets = content.datasets
         chunkCount = content.chunkCount
         entries = content.entries
-        file = SourceFile(path: path, byteCount: source.byteCount, modified: source.modified)
+        file = source.file
     }
 
     public func entry(for name: String) -> Entry? { places[ByteString(name)].map { entries[$0] } }

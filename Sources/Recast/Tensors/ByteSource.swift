@@ -20,8 +20,7 @@ public protocol ByteSource: AnyObject, Sendable {
 /// A file open for reading; closed with its last reference.
 public final class FileSource: ByteSource {
     public let name: String
-    public let byteCount: Int
-    public let modified: Int
+    public let file: SourceFile
     private let handle: Int32
 
     public init(path: String) throws(RecastError) {
@@ -34,8 +33,7 @@ public final class FileSource: ByteSource {
             guard !status.isPipe else {
                 throw RecastError(.inputMissing, "is a pipe, which cannot be read at will", trail: [path])
             }
-            byteCount = status.byteCount
-            modified = status.modified
+            file = SourceFile(path: path, byteCount: status.byteCount, status: status)
         } catch {
             close(handle)
             throw error
@@ -44,7 +42,7 @@ public final class FileSource: ByteSource {
 
     deinit { close(handle) }
 
-    public var file: SourceFile { SourceFile(path: name, byteCount: byteCount, modified: modified) }
+    public var byteCount: Int { file.byteCount }
 
     public var descriptor: Int32? { handle }
 

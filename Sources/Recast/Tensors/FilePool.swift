@@ -1,5 +1,11 @@
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// A file by its place in a list of files. Tensors hold ids, not descriptors, so that a plan is a value and a thousand
 /// files need no thousand descriptors.
 public struct FileID: Hashable, Sendable, Codable {
@@ -17,16 +23,49 @@ public struct SourceFile: Hashable, Sendable, Codable {
     public var byteCount: Int
     /// Nanoseconds since 1970; a file that has changed since it was examined is refused.
     public var modified: Int
+    /// The same of its status, which no program can set back.
+    public var changed: Int
+    /// What tells it from another file of the same name.
+    var identity: FileIdentity
 
-    public init(path: String, byteCount: Int, modified: Int, archive: String? = nil) {
+    init(path: String, byteCount: Int, status: POSIX.Status, archive: String? = nil) {
         self.path = path
         self.archive = archive
         self.byteCount = byteCount
-        self.modified = modified
+        (modified, changed, identity) = (status.modified, status.changed, status.identity)
+    }
+
+    /// A file that is not on a disk.
+    public init(path: String, byteCount: Int) {
+        self.path = path
+        self.byteCount = byteCount
+        (modified, changed, identity) = (0, 0, FileIdentity(device: 0, inode: 0))
     }
 
     /// The file on the disk that holds the bytes.
     var placePath: String { archive ?? path }
+
+    /// Whether the file on the disk is still the one that was examined.
+    var isUnchanged: Bool {
+        guard let status = POSIX.status(placePath) else { return false }
+        return (archive != nil || status.byteCount == byteCount) && status.modified == modified
+            && status.changed == changed && status.identity == identity
+    }
+}
+
+extension [SourceFile] {
+    /// What copies of the files may be done with, by whom: no more than with any of them, but by the owner.
+    var permissions: mode_t {
+        var shared: mode_t = 0o666
+        for path in Set(map(\.placePath)) { shared &= POSIX.status(path)?.permissions ?? 0 }
+        return shared | 0o600
+    }
+}
+
+extension Plan {
+    var sourcePermissions: mode_t { sources.permissions }
+
+    var haveSourcesChanged: Bool { sources.contains { !$0.isUnchanged } }
 }
 
 /// Opens the files of a list when they are needed, and keeps the most recently used of them open.
@@ -68,6 +107,15 @@ public final class FilePool: Sendable {
             if entries.count > capacity { entries.removeFirst() }
         }
         return source
+    }
+
+    /// Whether all files are still those that were examined, so that what was read of them belongs together.
+    ///
+    /// - Throws: `inputOutput` where one is not.
+    func checkUnchanged() throws(RecastError) {
+        for file in files where !file.isUnchanged {
+            throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.placePath])
+        }
     }
 
     private func open(_ file: SourceFile) throws(RecastError) -> any ByteSource {

@@ -45,7 +45,7 @@ struct RandomModel {
         }
         try file.close()
         let source = try FileSource(path: path)
-        files = FilePool([SourceFile(path: path, byteCount: source.byteCount, modified: source.modified)])
+        files = FilePool([source.file])
         // The pool keeps the file open, so that its name can go at once.
         _ = try files.source(FileID(0))
         unlink(path)

@@ -126,7 +126,7 @@ struct ArchiveDestinationTests {
     @Test(arguments: [true, false]) func readingBack(verifies: Bool) throws {
         var archiving = try archiving(of: Fixtures.tinyModel)
         archiving.verifies = verifies
-        let staged = directory.file("packed.partial")
+        let staged = directory.file("packed.recast-partial/new/packed")
         let hasFailed = Mutex(false)
         let damage: @Sendable (Recast.Progress) -> Void = { progress in
             // Once all is written but for the header: one bit of a tensor.
@@ -138,7 +138,7 @@ struct ArchiveDestinationTests {
             }
         }
         if verifies {
-            expectRejection(.inputOutput, ["reading back", "is damaged"], file: "packed.partial") {
+            expectRejection(.inputOutput, ["reading back", "is damaged"], file: "packed.recast-partial") {
                 _ = try archiving.run(progress: damage)
             }
             #expect(directory.names.isEmpty)
@@ -154,9 +154,10 @@ struct ArchiveDestinationTests {
 
     @Test func twoAtOnce() throws {
         let archiving = try archiving(of: model())
-        let lock = try PathLock(directory.file("packed.partial.lock"))
-        expectRejection(.inputOutput, "another conversion is writing") { _ = try archiving.run() }
-        _ = consume lock
+        let folder = try StagingFolder(for: directory.file("packed"), replaces: false)
+        expectRejection(.inputOutput, "another run of recast is writing") { _ = try archiving.run() }
+        withExtendedLifetime(folder) {}
+        _ = consume folder
         _ = try archiving.run()
     }
 
@@ -169,10 +170,11 @@ struct ArchiveDestinationTests {
         var conversion = try Extraction(archive, to: directory.file("out")).conversion
         expectRejection(.destinationExists, "exists already", file: "out") { _ = try conversion.run() }
         conversion.replaces = true
-        expectRejection(.destinationExists, "holds no checkpoint; it is not replaced", file: "out") {
+        expectRejection(.destinationExists, "belongs to no checkpoint: thesis.txt", file: "out") {
             _ = try conversion.run()
         }
-        directory.write("out/config.json", [1])
+        directory.remove("out/thesis.txt")
+        directory.write("out/config.json", DestinationTests.oldConfiguration)
         _ = try conversion.run()
         #expect(
             ArchiveRoundTripTests.content(directory.file("out"))

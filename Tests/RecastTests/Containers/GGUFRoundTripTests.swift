@@ -78,7 +78,7 @@ struct GGUFRoundTripTests {
     @Test(.enabled(if: POSIX.status("/dev/shm")?.isDirectory == true)) func betweenFileSystems() throws {
         let directory = TemporaryDirectory()
         let copy = "/dev/shm/" + Path.name(directory.path)
-        defer { POSIX.remove(copy) }
+        defer { _ = POSIX.remove(copy) }
         for (source, path) in [(Fixtures.tinyModel, copy), (copy, directory.file("back"))] {
             let options = ConversionOptions(target: .huggingFace(family: nil))
             _ = try Conversion(

@@ -73,7 +73,7 @@ struct ZipLayoutTests {
         let directory = TemporaryDirectory()
         let path = directory.file("large.zip")
         // A sparse file.
-        let sink = try FileSink(path: path)
+        let sink = try FileSink(creating: path)
         try sink.setSize(zip.byteCount)
         for literal in zip.literals {
             try literal.bytes.withBytes { (bytes) throws(RecastError) in try sink.write(bytes, at: literal.offset) }

@@ -55,11 +55,14 @@ struct DestinationTests {
         }
     }
 
+    /// What makes a directory one of a checkpoint.
+    static let oldConfiguration = Array(#"{"model_type": "llama"}"#.utf8)
+
     // MARK: What is there already
 
     @Test func existingDirectory() throws {
         var conversion = try conversion(of: source(), to: "out")
-        directory.write("out/config.json", [1])
+        directory.write("out/config.json", Self.oldConfiguration)
         let before = content()
         expectRejection(.destinationExists, "exists already; --force replaces it", file: "out") {
             try conversion.check()
@@ -80,20 +83,154 @@ struct DestinationTests {
         var conversion = try conversion(of: source(), to: "docs")
         conversion.replaces = true
         directory.write("docs/thesis.txt", [1])
-        expectRejection(.destinationExists, "holds no checkpoint; it is not replaced", file: "docs") {
+        expectRejection(.destinationExists, "belongs to no checkpoint: thesis.txt", file: "docs") {
             _ = try conversion.run()
         }
         #expect(content() == ["docs": [], "docs/thesis.txt": [1]])
     }
 
+    /// A checkpoint with something else in it, each kind of else.
+    @Test(arguments: [
+        ["thesis.txt"], [".git/index"], ["figures/1.png"], ["mp_rank_00/notes.txt"], ["a/config.json"],
+        ["iter_0000001/mp_rank_00/model_optim_rng.pt", "iter_0000001/diary"],
+    ])
+    func directoryWithMore(_ more: [String]) throws {
+        var conversion = try conversion(of: source(), to: "out")
+        _ = try conversion.run()
+        for name in more { directory.write("out/" + name, [1]) }
+        let before = content()
+        conversion.replaces = true
+        expectRejection(.destinationExists, ["is not replaced", "belongs to no checkpoint"], file: "out") {
+            _ = try conversion.run()
+        }
+        #expect(content() == before)
+    }
+
+    /// Programs of every kind have a `config.json`.
+    @Test func configurationOfSomethingElse() throws {
+        var conversion = try conversion(of: source(), to: "app")
+        conversion.replaces = true
+        directory.write("app/config.json", Array(#"{"name": "my web app"}"#.utf8))
+        expectRejection(.destinationExists, "holds no checkpoint", file: "app") { _ = try conversion.run() }
+        #expect(content().count == 2)
+    }
+
+    /// All that this program writes, and what people download with it, can be replaced again.
+    @Test(arguments: Form.allCases)
+    func whatWasWrittenIsReplaced(_ form: Form) throws {
+        var conversion = try conversion(form, of: source(), to: "out")
+        _ = try conversion.run()
+        let expected = content()
+        if form == .directory {
+            for name in [
+                "README.md", "tokenizer.model", ".gitattributes", "LICENSE.txt", "old-00001-of-00002.safetensors",
+            ] {
+                directory.write("out/" + name, [1])
+            }
+        }
+        conversion.replaces = true
+        #expect(try conversion.run().warnings.isEmpty)
+        #expect(content() == expected)
+    }
+
+    @Test(arguments: ["", ".", "..", "/", "x/..", "./"])
+    func destinationWithoutName(_ name: String) throws {
+        let plan = try conversion(of: source(), to: "out").plan
+        var conversion = Conversion(plan, to: name)
+        conversion.replaces = true
+        expectRejection(.usage, "name") { _ = try conversion.run() }
+        expectRejection(.usage, "name") { try conversion.check() }
+    }
+
+    // MARK: What lies where it would be staged
+
+    /// Nothing that no run has staged is touched.
+    @Test func stagingFolderOfTheUser() throws {
+        var conversion = try conversion(of: source(), to: "out")
+        directory.write("out.recast-partial/thesis.txt", [1])
+        let before = content()
+        expectRejection(.destinationExists, ["was not staged by recast", "--force"], file: "out.recast-partial") {
+            _ = try conversion.run()
+        }
+        conversion.replaces = true
+        expectRejection(.destinationExists, ["belongs to no checkpoint: thesis.txt"], file: "out.recast-partial") {
+            _ = try conversion.run()
+        }
+        #expect(content() == before)
+    }
+
+    @Test func stagingFileOfTheUser() throws {
+        var conversion = try conversion(of: source(), to: "a.gguf", target: .gguf)
+        directory.write("a.gguf.recast-partial", [1])
+        expectRejection(.destinationExists, "was not staged by recast") { _ = try conversion.run() }
+        #expect(content() == ["a.gguf.recast-partial": [1]])
+        conversion.replaces = true
+        _ = try conversion.run()
+        #expect(directory.names == ["a.gguf", "model"])
+    }
+
+    /// A link in the place of the staging folder is not followed, with or without `--force`.
+    @Test(arguments: [false, true], Form.allCases)
+    func plantedLink(replaces: Bool, _ form: Form) throws {
+        var conversion = try conversion(form, of: source(), to: "out")
+        directory.write("home/thesis.txt", [1])
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.file("out.recast-partial"), withDestinationPath: "home")
+        conversion.replaces = replaces
+        if replaces {
+            _ = try conversion.run()
+        } else {
+            expectRejection(.destinationExists, "was not staged by recast") { _ = try conversion.run() }
+        }
+        #expect(directory.bytes("home/thesis.txt") == [1])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("home")) == ["thesis.txt"])
+    }
+
+    /// Links inside an abandoned staging folder, and inside what is replaced, are removed, and nothing behind them.
+    @Test func linksInside() throws {
+        var conversion = try conversion(of: source(), to: "out")
+        _ = try conversion.run()
+        directory.write("home/thesis.txt", [1])
+        let manager = FileManager.default
+        for name in ["out/model-00001-of-00001.safetensors", "out/additional_chat_templates"] {
+            try manager.createSymbolicLink(atPath: directory.file(name), withDestinationPath: directory.file("home"))
+        }
+        directory.write("out.recast-partial/recast.lock", [])
+        try manager.createSymbolicLink(
+            atPath: directory.file("out.recast-partial/new"), withDestinationPath: directory.file("home"))
+        directory.remove("out/additional_chat_templates")
+        conversion.replaces = true
+        _ = try conversion.run()
+        #expect(content()["home/thesis.txt"] == [1])
+        #expect(directory.names == ["home", "model", "out"])
+    }
+
     @Test func twoConversionsAtOnce() throws {
         let first = try conversion(of: source(), to: "a.gguf", target: .gguf)
         let second = first
-        let lock = try PathLock(directory.file("a.gguf.partial.lock"))
-        expectRejection(.inputOutput, "another conversion is writing", file: "a.gguf") { _ = try second.run() }
-        _ = consume lock
+        let folder = try StagingFolder(for: directory.file("a.gguf"), replaces: false)
+        expectRejection(.inputOutput, "another run of recast is writing", file: "a.gguf") { _ = try second.run() }
+        withExtendedLifetime(folder) {}
+        _ = consume folder
         _ = try first.run()
         #expect(directory.names == ["a.gguf", "model"])
+    }
+
+    /// No copy is open to more people than its source.
+    @Test(arguments: Form.allCases)
+    func permissions(_ form: Form) throws {
+        let source = source()
+        let manager = FileManager.default
+        try manager.setAttributes([.posixPermissions: 0o600], ofItemAtPath: source + "/model.safetensors")
+        _ = try conversion(form, of: source, to: "out").run()
+        var count = 0
+        for case let path as String in manager.enumerator(atPath: directory.path) ?? .init()
+        where !path.hasPrefix("model") {
+            let mode = try #require(manager.attributesOfItem(atPath: directory.file(path))[.posixPermissions] as? Int)
+            #expect(mode & 0o077 == 0, "\(path) has \(String(mode, radix: 8))")
+            count += 1
+        }
+        #expect(count > 0)
     }
 
     @Test func existingFile() throws {
@@ -174,7 +311,7 @@ struct DestinationTests {
 
     /// A source by the very name under which the destination would be staged.
     @Test func sourceInThePlaceOfTheStagedFiles() throws {
-        let source = SmallModel().write(to: directory, "out.partial")
+        let source = SmallModel().write(to: directory, "out.recast-partial")
         for resumes in [false, true] {
             var conversion = try conversion(of: source, to: "out")
             conversion.resumes = resumes
@@ -183,7 +320,7 @@ struct DestinationTests {
                 _ = try conversion.run()
             }
         }
-        #expect(directory.bytes("out.partial/config.json") != nil)
+        #expect(directory.bytes("out.recast-partial/config.json") != nil)
     }
 
     // MARK: Errors half way
@@ -194,7 +331,7 @@ struct DestinationTests {
         var conversion = try conversion(of: source, to: "out", dtype: .bf16)
         conversion.workers = workers
         conversion.replaces = replaces
-        if replaces { directory.write("out/config.json", [1]) }
+        if replaces { directory.write("out/config.json", Self.oldConfiguration) }
         let before = content()
         conversion.isInterrupted = self.before(job: 3) {
             truncate(source + "/model.safetensors", 5000) == 0 && false
@@ -317,8 +454,8 @@ struct DestinationTests {
         whole.resumes = true
         whole.isInterrupted = before(job: job) { true }
         expectRejection(.interrupted, "--resume completes it") { _ = try whole.run() }
-        let staged = directory.names.filter { $0.contains(".partial") }
-        #expect(staged.contains("out.partial.journal") && staged.count > 1)
+        #expect(directory.names == ["model", "out.recast-partial"])
+        #expect(content(of: "out.recast-partial").keys.contains("journal"))
         #expect(!directory.names.contains("out"))
 
         // A second interruption loses nothing of the first run.
@@ -338,7 +475,7 @@ struct DestinationTests {
         let staged = content()
         var second = try conversion(of: source, to: "out", dtype: .f16)
         second.resumes = true
-        expectRejection(.usage, "belongs to a conversion with other options", file: "out.partial.journal") {
+        expectRejection(.usage, "belongs to a conversion with other options", file: "out.recast-partial") {
             _ = try second.run()
         }
         #expect(content() == staged)
@@ -364,40 +501,134 @@ struct DestinationTests {
         #expect(content() == staged)
     }
 
-    /// Neither a journal without its files nor files without their journal may be believed.
-    @Test(arguments: ["out.partial", "out.partial/config.json", "out.partial.journal"])
-    func resumedWithoutItsHalf(_ lost: String) throws {
+    private static let staged = "out.recast-partial/new/out"
+    private static let journal = "out.recast-partial/journal"
+
+    /// What is right, and a conversion to `out` that was interrupted before a job, to be resumed.
+    private func interrupted(before job: Int = 15) throws -> (conversion: Conversion, expected: [String: [UInt8]]) {
         let source = source()
         _ = try conversion(of: source, to: "whole").run()
         let expected = content(of: "whole")
         directory.remove("whole")
         var conversion = try conversion(of: source, to: "out")
         conversion.resumes = true
-        conversion.isInterrupted = before(job: 15) { true }
+        conversion.isInterrupted = before(job: job) { true }
         expectRejection(.interrupted, "") { _ = try conversion.run() }
-        directory.remove(lost)
-        if lost == "out.partial.journal" { directory.write("out.partial/stray", [1]) }
         conversion.isInterrupted = { false }
-        _ = try conversion.run()
-        #expect(content(of: "out") == expected)
+        return (conversion, expected)
     }
 
-    /// A cut-off last line of a journal is a job that is not done.
-    @Test func damagedJournal() throws {
-        let source = source()
-        _ = try conversion(of: source, to: "whole").run()
-        let expected = content(of: "whole")
-        directory.remove("whole")
-        var conversion = try conversion(of: source, to: "out")
-        conversion.resumes = true
-        conversion.isInterrupted = before(job: 15) { true }
-        expectRejection(.interrupted, "") { _ = try conversion.run() }
-        let journal = try #require(directory.bytes("out.partial.journal"))
-        directory.write("out.partial.journal", journal.dropLast(3) + Array("\n9 9\n-1 0 0 0\n99999999 0 0 0\nx".utf8))
-        conversion.isInterrupted = { false }
+    private func expectWhole(_ conversion: Conversion, _ expected: [String: [UInt8]]) throws {
         _ = try conversion.run()
         #expect(directory.names == ["model", "out"])
         #expect(content(of: "out") == expected)
+    }
+
+    /// Neither a journal without its files nor files without their journal may be believed.
+    @Test(arguments: [
+        "", "/new", "/new/out", "/new/out/config.json", "/new/out/model.safetensors", "/journal", "/recast.lock",
+    ])
+    func resumedWithoutItsHalf(_ lost: String) throws {
+        let (conversion, expected) = try interrupted()
+        directory.remove("out.recast-partial" + lost)
+        if lost == "/journal" { directory.write(Self.staged + "/stray", [1]) }
+        if lost == "/recast.lock" {
+            expectRejection(.destinationExists, "was not staged by recast") { _ = try conversion.run() }
+            directory.remove("out.recast-partial")
+        }
+        try expectWhole(conversion, expected)
+    }
+
+    /// Files that are not those of the journal: others of the same size and name.
+    @Test func resumedWithOtherFiles() throws {
+        let (conversion, expected) = try interrupted()
+        let name = Self.staged + "/model.safetensors"
+        let size = try #require(directory.bytes(name)).count
+        directory.remove(name)
+        directory.write(name, [UInt8](repeating: 0xAA, count: size))
+        try expectWhole(conversion, expected)
+    }
+
+    /// Bytes that have changed since they were written: in a job, a header, a companion, between tensors.
+    @Test(arguments: [0, 9, 500, 20_000, 60_000])
+    func resumedAfterDamage(_ place: Int) throws {
+        let (conversion, expected) = try interrupted(before: 28)
+        for name in ["model.safetensors", "config.json", "LICENSE"] {
+            let file = try #require(FileHandle(forUpdatingAtPath: directory.file(Self.staged + "/" + name)))
+            let size = Int(try file.seekToEnd())
+            try file.seek(toOffset: UInt64(place % size))
+            try file.write(contentsOf: [0x5A])
+            try file.close()
+        }
+        try expectWhole(conversion, expected)
+    }
+
+    /// What stands in a line that is not whole begins anew; whatever else is done to a journal does no harm.
+    @Test func damagedJournal() throws {
+        let (conversion, expected) = try interrupted()
+        let journal = try #require(directory.bytes(Self.journal))
+        directory.write(Self.journal, journal.dropLast(3) + Array("\n9 9\n-1 0 0 0\n99999999 0 0 0\nx".utf8))
+        try expectWhole(conversion, expected)
+    }
+
+    @Test func journalsOfEveryKindOfDamage() throws {
+        let (conversion, expected) = try interrupted()
+        let keep = directory.file("keep")
+        let staging = directory.file("out.recast-partial")
+        let manager = FileManager.default
+        try manager.moveItem(atPath: staging, toPath: keep)
+        let journal = try #require(directory.bytes("keep/journal"))
+        var random = SeededGenerator(seed: 14)
+        var damaged: [[UInt8]] = [
+            [], [10], Array("recast plan 0\n".utf8), journal + journal, Array(journal.reversed()),
+        ]
+        for length in stride(from: 0, to: journal.count, by: 97) { damaged.append(Array(journal.prefix(length))) }
+        for _ in 0..<40 { damaged.append(journal.damaged(&random)) }
+        for bytes in damaged {
+            try manager.copyItem(atPath: keep, toPath: staging)
+            directory.write(Self.journal, bytes)
+            _ = try conversion.run()
+            #expect(content(of: "out") == expected)
+            directory.remove("out")
+        }
+        #expect(directory.names == ["keep", "model"])
+    }
+
+    /// Lines with checksums of their own that say what cannot be.
+    @Test func forgedJournalLines() throws {
+        let (conversion, expected) = try interrupted()
+        let journal = ChecksummedLines.lines(in: try #require(directory.bytes(Self.journal)))
+        let mark = journal[1].split(separator: " ")[1]
+        let largest = Int.max
+        let forged = [
+            "job \(mark) 3 0 0 0 0 0 0 0 0 0 0", "job \(mark) 999999 0 0 0 0 0 0 0 0 0 0",
+            "job \(mark) -1 0 0 0 0 0 0 0 0 0 0",
+            "job \(mark) 20 0 0 0 0 0 0 0 0 0 0 99 0 1 1 1 0",
+            "job \(mark) 21 0 0 0 0 0 0 0 0 0 0 0 \(largest) \(largest) \(largest) \(largest) 0",
+            "job \(mark) 22 0 0 0 0 0 0 0 0 0 0 0 -5 1 1 1 0", "job \(mark) 23 -1 0 0 0 0 0 0 0 0 0",
+            "job \(mark)", "job \(mark) ", "file \(mark) 99 1 1 1", "file \(mark) -1 1 1 1", "file", "job", " ",
+        ]
+        directory.write(Self.journal, ChecksummedLines.bytes(journal + forged))
+        try expectWhole(conversion, expected)
+    }
+
+    /// A source that was replaced by one of the same size and time.
+    @Test func resumedFromAnotherSource() throws {
+        let (_, expected) = try interrupted()
+        let weights = "model/model.safetensors"
+        let path = directory.file(weights)
+        let date = try #require(FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date)
+        var bytes = try #require(directory.bytes(weights))
+        bytes[bytes.count - 1] ^= 1
+        directory.remove(weights)
+        directory.write(weights, bytes)
+        try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: path)
+        var second = try conversion(of: directory.file("model"), to: "out")
+        second.resumes = true
+        #expect(try second.run().notes.contains { $0.contains("the source has changed") })
+        let resumed = content(of: "out")
+        _ = try conversion(of: directory.file("model"), to: "fresh").run()
+        #expect(resumed == content(of: "fresh") && resumed["model.safetensors"] != expected["model.safetensors"])
     }
 
     // MARK: Companions

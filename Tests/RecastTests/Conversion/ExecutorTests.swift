@@ -39,7 +39,7 @@ struct ExecutorTests {
         for workers in [1, 3] {
             for jobByteCount in [1 << 10, 1 << 14, 1 << 22] {
                 let paths = plan.outputs.map { directory.file("\($0.name)-\(workers)-\(jobByteCount)") }
-                let executor = Executor(plan, stagedPaths: paths, workers: workers, jobByteCount: jobByteCount)
+                var executor = Executor(plan, stagedPaths: paths, workers: workers, jobByteCount: jobByteCount)
                 try executor.prepare()
                 _ = try executor.run(journal: nil, progress: nil)
                 for (index, part) in parts.enumerated() {

@@ -18,8 +18,9 @@ import Testing
             let plan = try Planning(Checkpoint(path: Fixtures.tinyModel), options).plan(destination: "model.gguf")
             let paths = plan.outputs.enumerated().map { [directory] in directory.file("\($0.offset)") }
             path = paths.last!
-            executor = Executor(plan, stagedPaths: paths, workers: workers)
+            var executor = Executor(plan, stagedPaths: paths, workers: workers)
             try executor.prepare()
+            self.executor = executor
             tallies = try executor.run(journal: nil, progress: nil)
         }
     }
@@ -57,7 +58,7 @@ import Testing
         options.maximumShardSize = nil
         let plan = try Planning(Checkpoint(path: Fixtures.tinyModel), options).plan(destination: "model")
         let paths = plan.outputs.enumerated().map { directory.file("\($0.offset)") }
-        let executor = Executor(plan, stagedPaths: paths, workers: 2)
+        var executor = Executor(plan, stagedPaths: paths, workers: 2)
         try executor.prepare()
         let tallies = try executor.run(journal: nil, progress: nil)
         #expect(tallies.allSatisfy { $0.written.isEmpty })
@@ -106,12 +107,17 @@ import Testing
         tally.written = [
             WrittenBytes(output: 1, offset: 2, rowByteCount: 3, rowCount: 4, stride: 5, checksum: 0xFFFF_FFFF)
         ]
+        let folder = try StagingFolder(for: directory.file("out"), replaces: false)
+        let identity = FileIdentity(device: 1, inode: .max)
         do {
-            var journal = try Journal(path: directory.file("journal"), plan: plan, isTrue: true)
+            var journal = try Journal(in: folder, Journal.Key(plan), files: [(identity, 12)], finished: [3: Tally()])
             try journal.record([(job: 9, tally: tally), (job: 10, tally: Tally())])
         }
-        let journal = try Journal(path: directory.file("journal"), plan: plan, isTrue: true)
-        let finished = journal.finished
-        #expect(finished == [9: tally, 10: Tally()])
+        let content = try #require(Journal.content(of: folder.lines(of: Journal.name)))
+        #expect(content.key == Journal.Key(plan))
+        #expect(content.files[0]?.identity == identity && content.files[0]?.byteCount == 12)
+        let finished = content.finished
+        #expect(folder.discard().isEmpty)
+        #expect(finished == [3: Tally(), 9: tally, 10: Tally()])
     }
 }

@@ -13,8 +13,9 @@ final class ArchivedFile: ByteSource {
     var byteCount: Int { member.byteCount }
 
     var file: SourceFile {
-        SourceFile(
-            path: name, byteCount: byteCount, modified: archive.source.modified, archive: archive.path)
+        var file = archive.source.file
+        (file.path, file.byteCount, file.archive) = (name, byteCount, archive.path)
+        return file
     }
 
     var descriptor: Int32? { nil }

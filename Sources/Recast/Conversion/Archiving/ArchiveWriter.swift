@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Writes the frames of an archive one after the other, in the order of the pieces, and at last the header before them.
 ///
 /// The sizes of frames are not known beforehand, so the header gets the room that it needs at the most, and is padded with
@@ -17,10 +23,10 @@ final class ArchiveWriter {
     private var checksum: UInt32 = 0
     private var layout: PlaneLayout?
 
-    init(_ archiving: Archiving, files: FilePool, path: String) throws(RecastError) {
+    init(_ archiving: Archiving, files: FilePool, path: String, permissions: mode_t) throws(RecastError) {
         self.archiving = archiving
         self.files = files
-        sink = try FileSink(path: path)
+        sink = try FileSink(creating: path, mode: permissions)
         end = archiving.reservedByteCount
         try sink.setSize(end)
     }

@@ -16,17 +16,31 @@ extension Archiving {
     ) throws(RecastError) -> Report {
         let output = OutputFile(name: Path.name(destination), byteCount: originalByteCount + reservedByteCount)
         let staged = try StagedDestination(
-            destination, form: .file, outputs: [output], replaces: replaces, resumes: false,
-            sources: files.map(\.source), freeBytes: freeBytes)
-        let line = ArchivingLine(self, try ArchiveWriter(self, files: FilePool(sources), path: staged.stagedRoot))
-        let report = try line.run(progress)
+            destination, form: .file, outputs: [output], replaces: replaces, sources: sources, freeBytes: freeBytes)
+        do throws(RecastError) {
+            return try run(staged, progress, verification)
+        } catch {
+            throw staged.discard(after: error)
+        }
+    }
+
+    private func run(
+        _ staged: StagedDestination, _ progress: (@Sendable (Progress) -> Void)?,
+        _ verification: (@Sendable (Progress) -> Void)?
+    ) throws(RecastError) -> Report {
+        let pool = FilePool(sources)
+        let permissions = sources.permissions
+        _ = try staged.prepare(permissions: permissions)
+        let writer = try ArchiveWriter(self, files: pool, path: staged.stagedRoot, permissions: permissions)
+        var report = try ArchivingLine(self, writer).run(progress)
         do throws(RecastError) {
             try verify(Archive(path: staged.stagedRoot), verification)
         } catch {
             guard error.code == .malformedInput else { throw error }
             throw RecastError(.inputOutput, error.message, trail: ["reading back what was written"] + error.trail)
         }
-        try staged.commit()
+        try pool.checkUnchanged()
+        report.warnings = try staged.commit()
         return report
     }
 

@@ -24,7 +24,7 @@ private final class MemorySource: ByteSource {
 
     var name: String { "fuzz" }
     var byteCount: Int { bytes.count }
-    var file: SourceFile { SourceFile(path: "fuzz", byteCount: bytes.count, modified: 0) }
+    var file: SourceFile { SourceFile(path: "fuzz", byteCount: bytes.count) }
     var descriptor: Int32? { nil }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {

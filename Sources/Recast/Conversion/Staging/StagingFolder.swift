@@ -1,0 +1,208 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The folder beside a destination in which it is staged: `DESTINATION.recast-partial`, which nobody else may enter.
+///
+/// What it holds, in the order of its making:
+///
+/// | name | what it is |
+/// |---|---|
+/// | `recast.lock` | marks the folder as one of this program's, and is locked by the run that uses it |
+/// | `new/` | what will be the destination |
+/// | `journal` | which jobs are done (``Journal``) |
+/// | `commit` | which names are about to change hands (``CommitRecord``) |
+/// | `old/` | what had those names before, where it cannot be exchanged in one step |
+///
+/// It is removed in the opposite order, so that at every moment it is empty or marked.
+final class StagingFolder {
+    let path: String
+    private let directory: Int32
+    private let lockFile: Int32
+    /// Whether an earlier run has left it.
+    let isInherited: Bool
+
+    private static let lockName = "recast.lock"
+    private static let title = "recast staging folder"
+
+    static func path(for destination: String) -> String { destination + ".recast-partial" }
+
+    /// Makes the folder, or takes the one that a run that is no more has left.
+    ///
+    /// - Parameter replaces: whether what is in its place, and is not this program's, may be removed.
+    /// - Throws: `inputOutput` where another run uses it; `destinationExists` where something else is in its place.
+    init(for destination: String, replaces: Bool) throws(RecastError) {
+        let path = Self.path(for: destination)
+        var isInherited = false
+        while true {
+            let isNew = try POSIX.makeDirectory(path, mode: 0o700)
+            isInherited = isInherited || !isNew
+            let entered: (directory: Int32, lockFile: Int32)?
+            do throws(RecastError) {
+                entered = try Self.enter(path, isNew: isNew, replaces: replaces)
+            } catch {
+                // Only if it is empty: another run may have come in meanwhile.
+                guard isNew, POSIX.call(.remove, path, { _ in rmdir(path) }) != 0, errno != ENOENT else { throw error }
+                throw RecastError(
+                    error.code, error.message + "; and \(path) could not be removed: \(POSIX.reason)",
+                    trail: error.trail)
+            }
+            guard let (directory, lockFile) = entered else { continue }
+            self.path = path
+            self.directory = directory
+            self.lockFile = lockFile
+            self.isInherited = isInherited
+            return
+        }
+    }
+
+    deinit {
+        close(lockFile)
+        close(directory)
+    }
+
+    /// nil where it has gone, or was cleared away, and is to be made again.
+    private static func enter(
+        _ path: String, isNew: Bool, replaces: Bool
+    ) throws(RecastError) -> (directory: Int32, lockFile: Int32)? {
+        guard let place = try POSIX.place(path) else { return nil }
+        let owner = geteuid()
+        // Where a file system has one owner for all, that of the folder around it is as good.
+        let isOwned = place.owner == owner || POSIX.status(Path.directory(path))?.owner == place.owner
+        guard place.isDirectory, isNew || isOwned else {
+            try clear(path, place, replaces: replaces)
+            return nil
+        }
+        let directory = try POSIX.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        var isEntered = false
+        defer { if !isEntered { close(directory) } }
+
+        let lockPath = Path.join(path, lockName)
+        let isMarked = try POSIX.place(lockPath)?.isRegular == true
+        if !isMarked {
+            // A run that was killed before it had marked its folder has left an empty one.
+            guard try POSIX.names(of: directory, path: path).isEmpty else {
+                try clear(path, place, replaces: replaces)
+                return nil
+            }
+        }
+        let lockFile: Int32
+        // Goes again with an error, as long as nobody else can have it.
+        var isLockOurs = false
+        defer { if !isEntered, isLockOurs { _ = POSIX.call(.remove, lockPath) { _ in unlink(lockPath) } } }
+        do throws(RecastError) {
+            let flags = isMarked ? O_RDWR | O_NOFOLLOW : O_RDWR | O_NOFOLLOW | O_CREAT | O_EXCL
+            lockFile = try POSIX.open(lockPath, flags, mode: 0o600)
+        } catch {
+            // Another run has been here in the meantime.
+            if error.code == .inputMissing { return nil }
+            if !isMarked, try POSIX.exists(lockPath) { return nil }
+            throw error
+        }
+        defer { if !isEntered { close(lockFile) } }
+        switch try POSIX.lock(lockFile, path: lockPath) {
+        case .held: isLockOurs = !isMarked
+        case .heldByAnother:
+            throw RecastError(.inputOutput, "another run of recast is writing to this destination", trail: [path])
+        case .unsupported: if isMarked { try checkUser(of: lockFile, path) }
+        }
+        // Who held it before may have removed it since it was opened.
+        guard let there = try POSIX.place(lockPath),
+            there.isSameFile(as: try POSIX.status(of: lockFile, path: lockPath)),
+            try POSIX.place(path)?.isSameFile(as: place) == true
+        else {
+            isLockOurs = false
+            return nil
+        }
+        try mark(lockFile, lockPath)
+        isEntered = true
+        return (directory, lockFile)
+    }
+
+    /// Removes what is in the folder's place and was not staged by this program, if that is wanted.
+    private static func clear(_ path: String, _ place: POSIX.Status, replaces: Bool) throws(RecastError) {
+        func refusal(_ message: String) -> RecastError { RecastError(.destinationExists, message, trail: [path]) }
+        guard replaces else {
+            throw refusal(
+                "is where the destination would be staged, and was not staged by recast; move it away, or --force "
+                    + "removes it")
+        }
+        if place.isDirectory, let foreign = try ReplacedDirectory.foreignNames(in: path), !foreign.isEmpty {
+            throw refusal(
+                "is where the destination would be staged, and holds what belongs to no checkpoint: "
+                    + "\(foreign.abridged); move it away")
+        }
+        if let problem = POSIX.remove(path).first { throw problem.within("making room for staged files") }
+    }
+
+    // MARK: Who uses it
+
+    private static func mark(_ file: Int32, _ path: String) throws(RecastError) {
+        let text = Array("\(title)\n\(getpid()) \(host)\n".utf8)
+        try POSIX.setSize(file, 0, path: path)
+        try text.withBytes { (bytes) throws(RecastError) in try POSIX.write(file, bytes, at: 0, path: path) }
+    }
+
+    private static var host: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "?" }
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Without locks, what remains is to ask whether the process that has marked the folder lives.
+    private static func checkUser(of file: Int32, _ path: String) throws(RecastError) {
+        var bytes = [UInt8](repeating: 0, count: min(4096, try POSIX.status(of: file, path: path).byteCount))
+        try bytes.withMutableBytes { (buffer) throws(RecastError) in
+            try POSIX.read(file, into: buffer, at: 0, path: path)
+        }
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        let words = lines.dropFirst().first?.split(separator: " ", maxSplits: 1) ?? []
+        guard words.count == 2, let process = pid_t(words[0]), process > 0 else {
+            throw RecastError(
+                .inputOutput,
+                "another run of recast may be writing to this destination, and this file system has no locks to tell; "
+                    + "if none is, remove the folder", trail: [path])
+        }
+        if words[1] == host, kill(process, 0) != 0, errno == ESRCH { return }
+        // This very process may have been here before.
+        if words[1] == host, process == getpid() { return }
+        throw RecastError(
+            .inputOutput,
+            "process \(process) on \(words[1]) may be writing to this destination, and this file system has no locks to "
+                + "tell; if it is not, remove the folder", trail: [path])
+    }
+
+    // MARK: Content
+
+    /// Removes one of the things in the folder. What is not there is no error.
+    @discardableResult
+    func remove(_ name: String) -> [RecastError] { POSIX.remove(name, in: directory, path: Path.join(path, name)) }
+
+    /// Whether nothing is in it but its mark.
+    var isEmpty: Bool { (try? POSIX.names(of: directory, path: path)) == [Self.lockName] }
+
+    /// Removes all that was staged, and keeps the folder.
+    func clear() -> [RecastError] {
+        do throws(RecastError) {
+            // What says most about the rest goes last, and stays where something of the rest does.
+            let last = [Journal.name, CommitRecord.name]
+            let names = try POSIX.names(of: directory, path: path).filter { $0 != Self.lockName && !last.contains($0) }
+            var problems = names.flatMap(remove)
+            for name in last where problems.isEmpty { problems = remove(name) }
+            return problems
+        } catch {
+            return [error]
+        }
+    }
+
+    /// Removes the folder with all that is in it.
+    ///
+    /// - Returns: what could not be removed, and why.
+    func discard() -> [RecastError] {
+        var problems = clear()
+        if problems.isEmpty { problems = remove(Self.lockName) }
+        return problems.isEmpty ? POSIX.remove(path) : problems
+    }
+}

@@ -1,0 +1,33 @@
+/// Parts of paths, by text alone.
+public enum Path {
+    public static func join(_ directory: String, _ name: String) -> String {
+        directory.isEmpty ? name : directory.hasSuffix("/") ? directory + name : directory + "/" + name
+    }
+
+    /// The part after the last slash; a trailing slash does not count.
+    public static func name(_ path: String) -> String {
+        String(trimmed(path).split(separator: "/").last ?? "")
+    }
+
+    /// The part before the last slash: `.` where there is none.
+    public static func directory(_ path: String) -> String {
+        let trimmed = trimmed(path)
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    /// The folders that a relative path leads through, outermost first: `a` and `a/b` for `a/b/c`.
+    static func folders(of path: String) -> [String] {
+        // By bytes: an accent after a slash would make one character of both.
+        let bytes = Array(path.utf8)
+        let slashes = bytes.indices.filter { bytes[$0] == UInt8(ascii: "/") }
+        return slashes.map { String(decoding: bytes[..<$0], as: UTF8.self) }
+    }
+
+    /// Without trailing slashes.
+    public static func trimmed(_ path: String) -> String {
+        var path = Substring(path)
+        while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
+        return String(path)
+    }
+}
