@@ -41,6 +41,7 @@ extension Planning {
                         slot: slot, name: tensor.name, shape: tensor.tensor.shape,
                         encoding: obstacle == nil ? encoding : nil))
                 if obstacle == nil {
+                    problems.check(tensor, as: .f32)
                     var encoding = encoding
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
@@ -153,7 +154,8 @@ extension Planning {
         var encoding = encoding
         encoding.flatShape = tensor.tensor.shape
         let block = PackedEncoding.bitsandbytesBlock
-        let flat = tensor.tensor.reshaped([tensor.tensor.elementCount / block, block])
+        // Runs of 64 numbers end within blocks of 256.
+        let flat = tensor.tensor.converted(to: .f32).reshaped([tensor.tensor.elementCount / block, block])
         return (NamedTensor(tensor.name, flat), encoding)
     }
 
