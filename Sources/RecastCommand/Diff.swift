@@ -92,7 +92,7 @@ struct Diff: ParsableCommand {
 extension Format {
     /// Three digits, in powers of ten where that is shorter.
     static func short(_ value: Double) -> String {
-        guard value.isFinite, value != 0 else { return "\(value)" }
+        guard value.isFinite, value != 0 else { return described(value) }
         var exponent = 0
         var mantissa = abs(value)
         while mantissa >= 9.995 {

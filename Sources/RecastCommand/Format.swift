@@ -19,7 +19,7 @@ enum Format {
 
     /// A number with so many digits after the point.
     static func fixed(_ value: Double, _ digits: Int) -> String {
-        guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
+        guard value.isFinite, abs(value) < 1e12 else { return described(value) }
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
         let whole = Int((abs(value) * scale).rounded())
@@ -55,8 +55,11 @@ enum Format {
 extension Format {
     /// A number without a needless fraction.
     static func plain(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+        value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : described(value)
     }
+
+    /// All digits. The sign of what is no number says nothing.
+    static func described(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 
     static func hexadecimal(_ value: UInt32) -> String {
         let digits = String(value, radix: 16)
@@ -65,7 +68,7 @@ extension Format {
 
     /// Three significant digits: `0.0712`, `1.53e-07`.
     static func significant(_ value: Double) -> String {
-        guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+        guard value.isFinite, value != 0 else { return value == 0 ? "0" : described(value) }
         var exponent = 0
         var mantissa = abs(value)
         while mantissa >= 9.995 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }

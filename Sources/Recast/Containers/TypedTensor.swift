@@ -53,7 +53,7 @@ struct StoredPart: Sendable, Hashable {
     var dtype: DType
     var shape: [Int]
 
-    var byteCount: Int { shape.reduce(1, *) / dtype.blockElements * dtype.blockBytes }
+    var byteCount: Int { dtype.byteCount(ofBlocks: shape.reduce(1, *)) }
 }
 
 extension [TypedTensor] {

@@ -10,7 +10,9 @@ extension Transfer {
 
     /// What must be known of all numbers before the first is encoded.
     var reduction: PackedEncoding? {
-        guard case .packed(let packed) = encoding, packed.reduction != nil else { return nil }
+        guard case .packed(let packed) = encoding, packed.reduction != nil, repacking?.movesParts != true else {
+            return nil
+        }
         return repacking == nil || packed.isNested ? packed : nil
     }
 }
@@ -18,10 +20,14 @@ extension Transfer {
 extension Executor {
     /// Takes some rows apart, or quantizes them, and writes what they become in each part.
     func convertTile(_ job: Job, _ transfer: Transfer, _ reader: inout Reader) throws(RecastError) {
+        if transfer.repacking?.movesParts == true {
+            try moveParts(job, transfer, &reader)
+            return
+        }
         let tile = try tile(of: job, transfer, &reader)
         switch transfer.encoding {
         case .plain(let dtype):
-            let byteCount = tile.rows * tile.columns / dtype.blockElements * dtype.blockBytes
+            let byteCount = dtype.byteCount(ofBlocks: tile.rows * tile.columns)
             try reader.withScratch(byteCount) { (reader, buffer) throws(RecastError) in
                 tile.blocks(of: dtype, into: buffer)
                 for target in transfer.targets {
@@ -45,10 +51,34 @@ extension Executor {
         }
     }
 
+    /// Moves the stored tensors of a weight that is stored so already: each job those of their rows that are as far down as its
+    /// own.
+    private func moveParts(_ job: Job, _ transfer: Transfer, _ reader: inout Reader) throws(RecastError) {
+        guard case .packed(let packed) = transfer.encoding,
+            case .decoded(.packed(let stored), let parts) = transfer.source.recipe
+        else { preconditionFailure("no parts to move") }
+        let (rowCount, columnCount) = (transfer.source.rowCount, transfer.source.columnCount)
+        let layouts = packed.layouts(rows: rowCount, columns: columnCount)
+        for target in transfer.targets {
+            let part = try stored.moved(parts[target.part], to: layouts[target.part], of: packed, using: &reader)
+            let rows =
+                part.rowCount * job.rows.lowerBound / rowCount..<part.rowCount * job.rows.upperBound / rowCount
+            let window = Window(rows: rows, columns: 0..<part.columnCount)
+            let byteCount = part.byteCount(of: window)
+            if byteCount == 0 { continue }
+            try reader.withScratch(byteCount) { (reader, buffer) throws(RecastError) in
+                try part.read(window, into: buffer, using: &reader)
+                try write(
+                    UnsafeRawBufferPointer(buffer), to: target.output,
+                    at: target.offset + rows.lowerBound * part.rowByteCount, &reader.tally)
+            }
+        }
+    }
+
     private func tile(of job: Job, _ transfer: Transfer, _ reader: inout Reader) throws(RecastError) -> Tile {
         let source = transfer.source
         if let repacking = transfer.repacking {
-            let tile = try source.tile(rows: job.rows, using: &reader)
+            let tile = try source.tile(batch: job.batch, rows: job.rows, using: &reader)
             if repacking.needsWholeZeros, !repacking.hasWholeZeros(tile) {
                 throw RecastError(.malformedInput, "its zeros are not whole, though the plan found them so")
             }
@@ -72,6 +102,8 @@ extension Executor {
     }
 
     /// How far re-packed blocks are from the numbers their source stands for.
+    ///
+    /// - Throws: `inputOutput` where they are not those that the plan promised.
     private func measure(
         _ job: Job, _ transfer: Transfer, _ blocks: UnsafeMutableRawBufferPointer, as dtype: DType,
         _ reader: inout Reader
@@ -81,9 +113,13 @@ extension Executor {
         try reader.withScratch(numbers.byteCount(of: window)) { (reader, source) throws(RecastError) in
             try numbers.read(window, into: source, using: &reader)
             try reader.withScratch(4 * Reader.elementsMeasuredAtOnce) { (reader, decoded) throws(RecastError) in
-                _ = try reader.measure(
+                let error = try reader.measure(
                     UnsafeBufferPointer(source.bindMemory(to: Float.self)), encodedBy: dtype.coder,
                     UnsafeRawBufferPointer(blocks), through: decoded.bindMemory(to: Float.self))
+                // Scales that are lost are reported with all that is.
+                if reader.tally.failureCount > 0 { return }
+                if transfer.repacking?.isExact == true, error.squaredError > 0 { throw Repacking.notExact }
+                if !error.isFinite { throw QuantizationError.notFinite }
             }
         }
     }

@@ -214,6 +214,11 @@ extension Encoding {
             guard dtype != source.dtype, let target = CodeForm(blocksOf: dtype) else { return nil }
             return Repacking(from: form, to: target)
         case .packed(let packed):
+            if case .decoded(.packed(let stored), _) = source.recipe,
+                stored.storesAlike(packed, rows: source.rowCount, columns: source.columnCount)
+            {
+                return Repacking(moving: form)
+            }
             // Zeros may be 0, which the first GPTQ format stores badly.
             if packed.format == .gptq, packed.scheme.origin == .zeroPoint, form.scheme.origin != .center,
                 source.storedParts?.0.format != .gptq

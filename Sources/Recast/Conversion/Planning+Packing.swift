@@ -21,6 +21,7 @@ extension Planning {
         var plain: [String] = []
         let modelType = options.dtype ?? modelType(lowered, in: model)
         var roundedNames: [String] = []
+        var widenedNames: [String] = []
         var decodedCount = 0
         var kept: [PackedEncoding] = []
         var linted: [ConsumerLint.Weight] = []
@@ -41,6 +42,7 @@ extension Planning {
                         slot: slot, name: tensor.name, shape: tensor.tensor.shape,
                         encoding: obstacle == nil ? encoding : nil))
                 if obstacle == nil {
+                    problems.check(tensor, as: .f32)
                     var encoding = encoding
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
@@ -59,9 +61,9 @@ extension Planning {
             if slot.part == .weight, isLinear {
                 plain.append(String(tensor.name.dropLast(".weight".count)))
             }
-            if keepsCodes, let parts = Self.storedParts(of: tensor) {
-                outcome.tensors += parts
-                if case .decoded(.packed(let encoding), _) = tensor.tensor.recipe { kept.append(encoding) }
+            if keepsCodes, let (encoding, _) = tensor.tensor.storedParts {
+                outcome.tensors += Self.storedParts(of: tensor)!
+                kept.append(encoding)
                 continue
             }
             var dtype = writtenType(of: tensor.tensor, slot: slot, in: model, original: lowered.types[slot])
@@ -73,10 +75,20 @@ extension Planning {
                     roundedNames.append(tensor.name)
                 }
             }
+            // Beside quantized weights, numbers of a byte would be taken for codes without a scale.
+            if options.packing != nil, dtype.kind == .float, dtype.blockBytes == 1 {
+                dtype = modelType
+                widenedNames.append(tensor.name)
+            }
             problems.check(tensor, as: dtype)
             outcome.tensors.append(TypedTensor(tensor, dtype))
         }
         try problems.end()
+        if !widenedNames.isEmpty {
+            plan.notes.append(
+                "\(widenedNames.abridged) stay plain and are written as \(modelType): beside quantized weights, single bytes "
+                    + "would be taken for codes")
+        }
         if let importance = options.quantization.importance {
             try weigh(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
         }
@@ -153,7 +165,8 @@ extension Planning {
         var encoding = encoding
         encoding.flatShape = tensor.tensor.shape
         let block = PackedEncoding.bitsandbytesBlock
-        let flat = tensor.tensor.reshaped([tensor.tensor.elementCount / block, block])
+        // Runs of 64 numbers end within blocks of 256.
+        let flat = tensor.tensor.converted(to: .f32).reshaped([tensor.tensor.elementCount / block, block])
         return (NamedTensor(tensor.name, flat), encoding)
     }
 

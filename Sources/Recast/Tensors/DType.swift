@@ -107,6 +107,13 @@ extension DType {
         guard count.isMultiple(of: blockElements) else { return nil }
         return (count / blockElements).multiplied(checked: blockBytes)
     }
+
+    /// The bytes of numbers that were checked to fill whole blocks. A part of a block has no size: rounded to nothing, buffers
+    /// would be too small for what decoders write, and offsets would be those of other numbers.
+    func byteCount(ofBlocks count: Int) -> Int {
+        precondition(count.isMultiple(of: blockElements), "a window cuts a block")
+        return count / blockElements * blockBytes
+    }
 }
 
 extension DType: Codable, CustomStringConvertible {

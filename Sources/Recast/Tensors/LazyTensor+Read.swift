@@ -67,7 +67,7 @@ extension LazyTensor {
 
     /// The bytes, within the tensor's own row-major order, of each row of a window.
     private func forEachRow(of window: Window, _ body: (Int, Range<Int>) -> Void) {
-        let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+        let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)
         let count = rowByteCount(of: window)
         for row in 0..<window.rows.count {
             let begin = (window.batch * rowCount + window.rows.lowerBound + row) * rowByteCount + start
@@ -98,7 +98,7 @@ extension LazyTensor {
             try source.read(into: out, at: first)
             return
         }
-        let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+        let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)
         // A system call costs about as much as copying 16 KiB: narrow gaps are cheaper to read than to skip.
         if rowByteCount - wanted > 16 << 10 || window.rows.count == 1 {
             for row in 0..<window.rows.count {
@@ -148,7 +148,7 @@ extension LazyTensor {
             if !columns.isEmpty {
                 let inner = Window(rows: window.rows, columns: columns.lowerBound - left..<columns.upperBound - left)
                 let count = part.rowByteCount(of: inner)
-                let start = (columns.lowerBound - window.columns.lowerBound) / dtype.blockElements * dtype.blockBytes
+                let start = dtype.byteCount(ofBlocks: columns.lowerBound - window.columns.lowerBound)
                 try reader.withScratch(count * inner.rows.count) { (reader, buffer) throws(RecastError) in
                     try part.read(inner, into: buffer, using: &reader)
                     for row in 0..<inner.rows.count {
@@ -349,7 +349,7 @@ extension LazyTensor {
         let cutsBlocks = window.columns.lowerBound % block != 0 || window.columns.upperBound % block != 0
         if cutsBlocks || arithmetic.contains(where: \.looksAtRows), window.columns.count < columnCount {
             let whole = Window(batch: window.batch, rows: window.rows, columns: 0..<columnCount)
-            let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+            let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)
             let wanted = rowByteCount(of: window)
             try reader.withScratch(byteCount(of: whole)) { (reader, buffer) throws(RecastError) in
                 try readConverted(base, arithmetic, importance, whole, into: buffer, using: &reader)
@@ -418,14 +418,18 @@ private struct Stages {
         let computed = UnsafeBufferPointer(numbers)
         try encoder.encode(
             computed, columns: columns, importance: importance, into: target, tally: &reader.tally)
-        // Where errors are measured, they show whether there is anything to count.
         let blocks = UnsafeRawBufferPointer(target)
-        if measures, try reader.measure(computed, encodedBy: encoder, blocks, through: decoded),
-            encoder.showsFailures
-        {
+        guard measures else {
+            encoder.countFailures(of: computed, in: blocks, tally: &reader.tally)
             return
         }
+        // Where errors are measured, they show whether there is anything to count.
+        let error = try reader.measure(computed, encodedBy: encoder, blocks, through: decoded)
+        if error.count == computed.count, error.isFinite, encoder.showsFailures { return }
+        let counted = reader.tally.failureCount
         encoder.countFailures(of: computed, in: blocks, tally: &reader.tally)
+        // What is known to be lost is reported with all that is; anything else is not what was meant to be written.
+        guard error.isFinite || reader.tally.failureCount > counted else { throw QuantizationError.notFinite }
     }
 }
 
@@ -434,9 +438,9 @@ extension DType {
     fileprivate func blocks(
         _ elements: Range<Int>, of bytes: UnsafeMutableRawBufferPointer
     ) -> UnsafeMutableRawBufferPointer {
-        let first = elements.lowerBound / blockElements * blockBytes
+        let first = byteCount(ofBlocks: elements.lowerBound)
         return UnsafeMutableRawBufferPointer(
-            rebasing: bytes[first..<first + elements.count / blockElements * blockBytes])
+            rebasing: bytes[first..<first + byteCount(ofBlocks: elements.count)])
     }
 }
 

@@ -74,7 +74,7 @@ extension LazyTensor {
     private func appendRows(
         _ window: Window, to runs: inout [Run], limit: Int, _ source: (Range<Int>) -> Run.Source
     ) -> Bool {
-        let start = window.columns.lowerBound / dtype.blockElements * dtype.blockBytes
+        let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)
         let count = rowByteCount(of: window)
         let first = (window.batch * rowCount + window.rows.lowerBound) * rowByteCount + start
         if count == rowByteCount {

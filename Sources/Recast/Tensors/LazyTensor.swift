@@ -68,7 +68,7 @@ extension LazyTensor {
     public var batchCount: Int { shape.count > 2 ? shape.dropLast(2).reduce(1, *) : 1 }
     public var columnCount: Int { shape.count > 1 ? shape[shape.count - 1] : isRow ? shape[0] : 1 }
     public var rowCount: Int { shape.count > 1 ? shape[shape.count - 2] : isRow ? 1 : shape.first ?? 1 }
-    public var rowByteCount: Int { columnCount / dtype.blockElements * dtype.blockBytes }
+    public var rowByteCount: Int { dtype.byteCount(ofBlocks: columnCount) }
     public var byteCount: Int { batchCount * rowCount * rowByteCount }
 
     /// One whole matrix.
@@ -78,7 +78,7 @@ extension LazyTensor {
 
     public func byteCount(of window: Window) -> Int { window.rows.count * rowByteCount(of: window) }
 
-    func rowByteCount(of window: Window) -> Int { window.columns.count / dtype.blockElements * dtype.blockBytes }
+    func rowByteCount(of window: Window) -> Int { dtype.byteCount(ofBlocks: window.columns.count) }
 }
 
 // MARK: Making
@@ -170,10 +170,15 @@ extension LazyTensor {
         return LazyTensor(dtype: dtype, shape: shape, recipe: .gathered(self, order))
     }
 
-    /// The same elements under another shape of whole blocks.
+    /// The same elements under another shape, whose rows are whole blocks too; numbers that are to be cut elsewhere are
+    /// converted to a scalar type first.
     public func reshaped(_ shape: [Int]) -> LazyTensor {
         precondition(shape.reduce(1, *) == elementCount)
-        return shape == self.shape ? self : LazyTensor(dtype: dtype, shape: shape, recipe: .reshaped(self))
+        if shape == self.shape { return self }
+        if case .reshaped(let base) = recipe { return base.reshaped(shape) }
+        let result = LazyTensor(dtype: dtype, shape: shape, recipe: .reshaped(self))
+        precondition(result.columnCount.isMultiple(of: dtype.blockElements), "a row of the new shape cuts a block")
+        return result
     }
 
     /// Rows and columns exchanged; scalar types of whole bytes only.
@@ -210,6 +215,10 @@ extension LazyTensor {
             precondition(
                 importance.dtype == .f32 && importance.shape.count == 2 && importance.columnCount == columnCount)
             precondition(importance.rowCount == 1 || importance.rowCount == batchCount)
+        }
+        // A vector is rows of one number each, or one row of blocks: rows and columns are others under the other type.
+        if shape.count == 1, (self.dtype.blockElements > 1) != (dtype.blockElements > 1) {
+            return reshaped([1, shape[0]]).converted(to: dtype, arithmetic, importance: importance).reshaped(shape)
         }
         return LazyTensor(
             dtype: dtype, shape: shape, recipe: .converted(self, arithmetic, importance: importance))

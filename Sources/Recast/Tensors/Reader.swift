@@ -46,24 +46,24 @@ extension Reader {
     /// Decodes what was just encoded and tallies how far it is from the numbers it was made of.
     ///
     /// - Parameter buffer: room for `elementsMeasuredAtOnce` numbers.
-    /// - Returns: whether all of both are finite.
+    /// - Returns: the error of these numbers.
     mutating func measure(
         _ numbers: UnsafeBufferPointer<Float>, encodedBy coder: NumberCoder, _ bytes: UnsafeRawBufferPointer,
         through buffer: UnsafeMutableBufferPointer<Float>
-    ) throws(RecastError) -> Bool {
-        guard let source = numbers.baseAddress else { return true }
+    ) throws(RecastError) -> QuantizationError {
+        guard let source = numbers.baseAddress else { return QuantizationError() }
         let type = coder.dtype
         var ignored = Tally()
         var error = QuantizationError()
         for first in stride(from: 0, to: numbers.count, by: Self.elementsMeasuredAtOnce) {
             let count = min(Self.elementsMeasuredAtOnce, numbers.count - first)
             let decoded = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
-            let begin = first / type.blockElements * type.blockBytes
-            let end = begin + count / type.blockElements * type.blockBytes
+            let begin = type.byteCount(ofBlocks: first)
+            let end = begin + type.byteCount(ofBlocks: count)
             try coder.decode(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), into: decoded, tally: &ignored)
             error.add(source + first, decoded.baseAddress!, count: count)
         }
         tally.error += error
-        return error.squaredSource.isFinite && error.squaredError.isFinite
+        return error
     }
 }

@@ -21,6 +21,9 @@ public struct Tally: Sendable, Hashable {
 
     public init() {}
 
+    /// Numbers, blocks and scales that cannot be stored.
+    var failureCount: Int { lostBlockCount + lostScaleCount + nonfiniteCount }
+
     public static func += (sum: inout Tally, other: Tally) {
         sum.overflowCount += other.overflowCount
         sum.roundedCount += other.roundedCount
@@ -33,17 +36,25 @@ public struct Tally: Sendable, Hashable {
     }
 }
 
-/// How far decoded numbers are from those they were encoded from.
+/// How far decoded numbers are from those they were encoded from. Source numbers that are not finite, and are kept, do not
+/// count; any others that are not finite afterwards make the error infinite.
 public struct QuantizationError: Sendable, Hashable {
     /// The sum of the squared differences.
     public var squaredError = 0.0
     /// The sum of the squares of the source.
     public var squaredSource = 0.0
+    /// How many finite numbers were measured.
     public var count = 0
     /// The greatest difference.
     public var maximum: Float = 0
 
     public init() {}
+
+    /// Whether every number that was finite is so still.
+    var isFinite: Bool { squaredError.isFinite }
+
+    static let notFinite = RecastError(
+        .inputOutput, "as they were stored, some of its numbers are not finite, though those of the source are")
 
     /// The root of the mean squared difference.
     public var rootMeanSquare: Double { count == 0 ? 0 : (squaredError / Double(count)).squareRoot() }
@@ -66,19 +77,29 @@ public struct QuantizationError: Sendable, Hashable {
     ) {
         var sums = ck_difference()
         kernels.table.pointee.differences(source, result, count, &sums)
-        // Squares that leave the range of float32 are computed again in double precision.
-        if !sums.squared_error.isFinite || !sums.squared_source.isFinite || sums.squared_source == 0 {
-            (sums.squared_error, sums.squared_source) = (0, 0)
-            for index in 0..<count {
-                let (value, distance) = (Double(source[index]), Double(source[index]) - Double(result[index]))
-                sums.squared_source += value * value
-                sums.squared_error += distance * distance
-            }
+        guard !sums.squared_error.isFinite || !sums.squared_source.isFinite || sums.squared_source == 0 else {
+            squaredError += sums.squared_error
+            squaredSource += sums.squared_source
+            maximum = max(maximum, sums.farthest)
+            self.count += count
+            return
         }
-        squaredError += sums.squared_error
-        squaredSource += sums.squared_source
-        maximum = max(maximum, sums.farthest)
-        self.count += count
+        // Squares that leave the range of float32 are computed again in double precision.
+        for (value, found) in zip(
+            UnsafeBufferPointer(start: source, count: count), UnsafeBufferPointer(start: result, count: count))
+        {
+            if !value.isFinite, value == found || value.isNaN && found.isNaN { continue }
+            guard value.isFinite, found.isFinite else {
+                (squaredError, maximum) = (.infinity, .infinity)
+                if value.isFinite { self.count += 1 }
+                continue
+            }
+            let distance = Double(value) - Double(found)
+            squaredSource += Double(value) * Double(value)
+            squaredError += distance * distance
+            maximum = max(maximum, Float(abs(distance)))
+            self.count += 1
+        }
     }
 }
 

@@ -102,6 +102,19 @@ struct SafetensorsRejectionTests {
         }
     }
 
+    /// The format counts the bits of a whole tensor; here a row begins with a byte.
+    @Test func rowsThatCutBytes() throws {
+        let shapes = [("F4", "[2,3]", 3), ("F4", "[2,1]", 1), ("F6_E2M3", "[2,6]", 9), ("F6_E3M2", "[4,4,1]", 12)]
+        for (dtype, shape, count) in shapes {
+            expectRejection(.unsupported, ["a: rows of", "do not fill \(dtype) blocks"], file: "a.safetensors") {
+                _ = try read(
+                    SafetensorsBuilder.file(
+                        "{\(Self.entry(dtype, shape, "[0,\(count)]"))}", dataByteCount: count))
+            }
+        }
+        _ = try read(SafetensorsBuilder.file("{\(Self.entry("F4", "[3,2]", "[0,3]"))}", dataByteCount: 3))
+    }
+
     @Test func overlapAndHole() {
         let overlap = "{\(Self.entry("F32", "[4]", "[0,16]")),\(Self.entry("F32", "[4]", "[12,28]", name: "b"))}"
         expectRejection(["b:", "overlaps"], file: "a.safetensors", at: -1) {

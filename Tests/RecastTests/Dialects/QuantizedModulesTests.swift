@@ -300,7 +300,8 @@ struct QuantizedModulesTests {
         #expect(try numbers(of: model) == expected)
     }
 
-    /// A checkpoint whose configuration names the other of GPTQ's formats: its zeros and codes say which it is.
+    /// A checkpoint of another program whose configuration names the other of GPTQ's formats: its zeros and codes say which it
+    /// is.
     @Test(
         arguments: ["gptq-v1-int4", "gptq-v2-int4", "gptq-v1-int3", "gptq-v2-int3", "gptq-v1-int2", "gptq-v2-int2"],
         [
@@ -308,6 +309,7 @@ struct QuantizedModulesTests {
         ])
     func metadataLiesAboutZeros(encoding: String, isSymmetric: Bool) throws {
         var model = try PackedModel(encoding, isSymmetric: isSymmetric)
+        model.configure("meta", ["quantizer": ["another:1.0"]])
         let expected = try numbers(of: model)
         let other = encoding.contains("v1") ? "gptq_v2" : "gptq"
         model.configure("checkpoint_format", .string(other))

@@ -51,6 +51,44 @@ struct LazyTensorLaws {
         }
     }
 
+    /// A vector is a row of blocks, or rows of one number each: numbers stay where they are when one becomes the other.
+    @Test func vectorsOfBlocks() throws {
+        // The greatest is 127, so that the scale is 1.
+        let numbers = (0..<96).map { Float(127 - $0 % 32 * 8) }
+        let vector = LazyTensor.vector(numbers)
+        let blocks = vector.converted(to: .q8_0)
+        #expect(vector.rowCount == 96 && blocks.rowCount == 1 && blocks.columnCount == 96)
+        var reader = Reader(files: FilePool([]))
+        let bytes = try blocks.bytes(using: &reader)
+        #expect(bytes.count == 3 * 34)
+        let stored = LazyTensor.literal(.q8_0, [96], bytes)
+        for (tensor, count) in [(stored.converted(to: .f32), 1), (blocks.converted(to: .f32), 7)] {
+            #expect(tensor.shape == [96] && tensor.rowCount == 96)
+            let found = try stride(from: 0, to: 96, by: count).flatMap { row in
+                try tensor.numbers(rows: row..<min(96, row + count), as: Float.self, using: &reader)
+            }
+            #expect(found == numbers)
+        }
+    }
+
+    /// Numbers of blocks are read in any runs, once they are numbers.
+    @Test(arguments: [DType.q4_k, .q6_k, .iq1_s, .q8_0, .nvfp4]) func runsThatCutBlocks(dtype: DType) throws {
+        var random = SeededGenerator(seed: 4)
+        let count = 5 * 512
+        let bytes = dtype.randomBlocks(count / dtype.blockElements, &random)
+        let matrix = LazyTensor.literal(dtype, [5, 512], bytes).converted(to: .f32)
+        var reader = Reader(files: FilePool([]))
+        let numbers = try matrix.numbers(rows: 0..<5, as: Float.self, using: &reader)
+        for width in [64, 5, 320, 1280] {
+            let flat = matrix.reshaped([count / width, width])
+            for first in 0..<flat.rowCount {
+                let rows = first..<min(flat.rowCount, first + 3)
+                let found = try flat.numbers(rows: rows, as: Float.self, using: &reader)
+                #expect(found == Array(numbers[rows.lowerBound * width..<rows.upperBound * width]))
+            }
+        }
+    }
+
     // MARK: Samples
 
     private func randomSample(

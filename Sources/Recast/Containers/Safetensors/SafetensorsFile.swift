@@ -124,6 +124,13 @@ private struct Header {
         guard let count = shape.product(), let byteCount = dtype.byteCount(of: count),
             shape.lazy.map({ Swift.max(1, $0) }).product()?.multiplied(checked: dtype.blockBytes) != nil
         else { throw .malformed(file, at: place, "\(name): shape \(shape) of \(dtype) has no size that fits") }
+        // The format counts bits only; here a row is whole bytes.
+        guard shape.isEmpty || dtype.byteCount(of: shape[shape.count - 1]) != nil else {
+            throw RecastError(
+                .unsupported,
+                "\(name): rows of \(shape[shape.count - 1]) do not fill \(dtype) blocks of \(dtype.blockElements)",
+                trail: [file])
+        }
         guard byteCount == end - begin else {
             throw .malformed(
                 file, at: place,

@@ -13,7 +13,8 @@ struct ZeroConventions {
     ) throws(RecastError) -> (PackedEncoding.Format, isSymmetric: Bool) {
         byteCount += zeros.byteCount
         // The zeros of an asymmetric weight may be any, and may happen to be all the same.
-        guard configuration["sym"]?.bool != false || configuration["dynamic"]?.object != nil else {
+        let isDynamic = configuration["dynamic"]?.object != nil && !Self.isOwn(configuration)
+        guard configuration["sym"]?.bool != false || isDynamic else {
             asymmetricCount += 1
             return (Self.claimed(configuration), false)
         }
@@ -39,7 +40,7 @@ struct ZeroConventions {
     mutating func settle(
         _ tensors: inout [NamedTensor], _ configuration: JSON.Object, _ reader: inout Reader
     ) throws(RecastError) {
-        guard asymmetricCount > 0 else { return }
+        guard asymmetricCount > 0, !Self.isOwn(configuration) else { return }
         let claimed = tensors.indices.filter { tensors[$0].tensor.storedParts?.0.hasClaimedZeros == true }
         for index in claimed where !distance.isEnough {
             byteCount += try distance.add(tensors[index].tensor, &reader)
@@ -55,6 +56,13 @@ struct ZeroConventions {
     /// What asymmetric weights turned out to be: what their own codes say, or else the symmetric weights beside them.
     private var asymmetricFormat: PackedEncoding.Format? {
         distance.format ?? (found.count == 1 ? found.first : nil)
+    }
+
+    /// Whether the checkpoint is one of Recast's own. Its metadata is right, and its numbers may be any: of weights that do not
+    /// lie around zero, codes would seem to say something else.
+    private static func isOwn(_ configuration: JSON.Object) -> Bool {
+        let makers = configuration["meta"]?["quantizer"]?.array ?? []
+        return makers.contains { $0.string?.hasPrefix("recast:") == true }
     }
 
     static func claimed(_ configuration: JSON.Object) -> PackedEncoding.Format {

@@ -23,13 +23,13 @@ extension LazyTensor {
         }
     }
 
-    /// Some rows taken apart; only where there is a `codeForm`.
-    func tile(rows: Range<Int>, using reader: inout Reader) throws(RecastError) -> Tile {
+    /// Some rows of a matrix taken apart; only where there is a `codeForm`.
+    func tile(batch: Int = 0, rows: Range<Int>, using reader: inout Reader) throws(RecastError) -> Tile {
         switch recipe {
         case .decoded(.packed(let encoding), let parts):
             return try encoding.tile(of: parts, rows: rows, shape: (rowCount, columnCount), using: &reader)
         case .stored:
-            let window = Window(rows: rows, columns: 0..<columnCount)
+            let window = Window(batch: batch, rows: rows, columns: 0..<columnCount)
             return try reader.withScratch(byteCount(of: window)) { (reader, buffer) throws(RecastError) in
                 try read(window, into: buffer, using: &reader)
                 return Tile(
@@ -39,11 +39,11 @@ extension LazyTensor {
             // Rows change places within their group only.
             let size = order.groupCount
             let groups = rows.lowerBound / size * size..<(rows.upperBound + size - 1) / size * size
-            let tile = try base.tile(rows: groups, using: &reader)
+            let tile = try base.tile(batch: batch, rows: groups, using: &reader)
             return tile.picked(rows.map { order.source(of: $0) - groups.lowerBound })
         case .window(let base, _, let row, _):
             return try base.tile(rows: rows.lowerBound + row..<rows.upperBound + row, using: &reader)
-        case .converted(let base, _, _): return try base.tile(rows: rows, using: &reader)
+        case .converted(let base, _, _): return try base.tile(batch: batch, rows: rows, using: &reader)
         default: preconditionFailure("no codes")
         }
     }

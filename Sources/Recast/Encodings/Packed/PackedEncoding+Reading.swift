@@ -59,10 +59,8 @@ extension PackedEncoding {
                     tile.scales = try scales.floats(rows: blocks, using: &reader)
                 }
             case .rowMaxima:
-                // bitsandbytes multiplies by the reciprocal of 127 too.
-                tile.scales = try part.reshaped([shape.rows, 1]).floats(rows: blocks, using: &reader).map {
-                    $0 * (1 / 127)
-                }
+                tile.scales = try part.reshaped([shape.rows, 1]).floats(rows: blocks, using: &reader)
+                    .map(RowMaximum.scale)
             case .minima: tile.offsets = try part.floats(rows: blocks, using: &reader)
             case .groupOfColumn:
                 let groups = try part.numbers(rows: 0..<shape.columns, as: Int32.self, using: &reader)

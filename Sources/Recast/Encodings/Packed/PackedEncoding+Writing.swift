@@ -50,7 +50,7 @@ extension PackedEncoding {
                 let bytes = try numbers.stored(as: scaleType, tally: &tally)
                 let columns = 0..<tile.blockColumns
                 isTransposed ? add(columns, blocks, of: layout.shape[1], bytes) : add(blocks, columns, bytes)
-            case .rowMaxima: add(blocks, 0..<1, Self.bytes(of: tile.scales.map { $0 * 127 }))
+            case .rowMaxima: add(blocks, 0..<1, Self.bytes(of: tile.scales.map(RowMaximum.of)))
             case .minima:
                 add(blocks, 0..<tile.blockColumns, try tile.offsets.stored(as: scaleType, tally: &tally))
             case .groupOfColumn where isFirst:

@@ -202,7 +202,45 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
 
 extension PackedEncoding {
     /// The form of its codes.
-    public var form: CodeForm { CodeForm(scheme, scaleType: scaleType, isPermuted: isPermuted) }
+    public var form: CodeForm {
+        CodeForm(
+            scheme, scaleType: scaleType, isPermuted: isPermuted,
+            scales: isNested ? .nested : format == .bitsandbytesInt8 ? .maxima : .plain)
+    }
+
+    /// Whether the stored tensors of a weight are the same under the other encoding, but for those that say nothing of the
+    /// numbers.
+    func storesAlike(_ other: PackedEncoding, rows: Int, columns: Int) -> Bool {
+        /// A block that is larger than the weight is the whole of it.
+        func block(_ scheme: Scheme) -> [Int] {
+            zip([scheme.block.rows, scheme.block.columns], [rows, columns]).map { $0 == 0 ? $1 : min($0, $1) }
+        }
+        /// What differs in it is written anew.
+        func numbers(_ encoding: PackedEncoding) -> [PartLayout?] {
+            encoding.layouts(rows: rows, columns: columns).map { layout in
+                switch layout.content {
+                case .fixed, .nestedDocument: nil
+                default: layout
+                }
+            }
+        }
+        return format == other.format && scheme.grid == other.scheme.grid && scheme.origin == other.scheme.origin
+            && block(scheme) == block(other.scheme) && isPermuted == other.isPermuted && isNested == other.isNested
+            && flatShape == other.flatShape && numbers(self) == numbers(other)
+    }
+
+    /// A stored tensor as the other encoding, which stores the weight alike, has it.
+    func moved(
+        _ part: LazyTensor, to layout: PartLayout, of other: PackedEncoding, using reader: inout Reader
+    ) throws(RecastError) -> LazyTensor {
+        switch layout.content {
+        case .fixed(let bytes): return .literal(layout.dtype, layout.shape, bytes)
+        case .nestedDocument:
+            let offset = try Self.nestedOffset(of: try part.bytes(using: &reader))
+            return .literal(layout.dtype, layout.shape, other.document(offset: offset))
+        default: return part
+        }
+    }
 
     /// As it is shown: `gptq int4 g128`, `mlx int4 g64 asymmetric`, `nf4 nested`.
     public var name: String {

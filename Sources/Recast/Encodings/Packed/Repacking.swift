@@ -5,11 +5,23 @@ public struct CodeForm: Sendable, Hashable, Codable {
     public var scaleType: DType
     /// Whether the groups of the columns are not in order.
     public var isPermuted = false
+    public var scales = Scales.plain
 
-    init(_ scheme: Scheme, scaleType: DType, isPermuted: Bool = false) {
+    /// What stands in the place of scales.
+    public enum Scales: String, Sendable, Hashable, Codable {
+        /// The scales themselves.
+        case plain
+        /// What the highest code stands for: not every scale is a maximum over 127.
+        case maxima
+        /// Codes of scales: few scales are one of theirs.
+        case nested
+    }
+
+    init(_ scheme: Scheme, scaleType: DType, isPermuted: Bool = false, scales: Scales = .plain) {
         self.scheme = scheme
         self.scaleType = scaleType
         self.isPermuted = isPermuted
+        self.scales = scales
     }
 
     /// The form of a GGUF block type; nil where codes have more than one scale.
@@ -24,11 +36,19 @@ public struct CodeForm: Sendable, Hashable, Codable {
 public struct Repacking: Sendable, Hashable, Codable {
     public let source: CodeForm
     public let target: CodeForm
+    /// Whether nothing is taken apart: the stored tensors are the target's already.
+    public let movesParts: Bool
+
+    /// Of a weight that stays what it is.
+    init(moving form: CodeForm) {
+        (source, target, movesParts) = (form, form, true)
+    }
 
     /// nil where the grids do not agree.
     init?(from source: CodeForm, to target: CodeForm) {
-        self.source = source
-        self.target = target
+        (self.source, self.target, movesParts) = (source, target, false)
+        // The scales would have to be quantized: so are the numbers, then.
+        guard target.scales != .nested else { return nil }
         guard source.scheme.grid == target.scheme.grid, Self.refines(source.scheme.block, target.scheme.block) else {
             return nil
         }
@@ -56,11 +76,17 @@ public struct Repacking: Sendable, Hashable, Codable {
         return source.rows == 1 && target.columns > 0 && source.columns.isMultiple(of: target.columns)
     }
 
+    static let notExact = RecastError(
+        .inputOutput, "its codes were to move as they are, but read back they stand for other numbers")
+
     /// Whether every number stays what it was, whatever the scales are.
     public var isExact: Bool {
+        if movesParts { return true }
         let keepsScales =
             source.scaleType == target.scaleType || source.scaleType == .f8e8m0
             || source.scaleType.widensExactly(to: target.scaleType)
+        // 127 times a short scale has no more bits than a float32, and dividing gives the scale again.
+        guard target.scales != .maxima || source.scales == .maxima || source.scaleType != .f32 else { return false }
         switch (source.scheme.origin, target.scheme.origin) {
         case (let a, let b) where a == b: return keepsScales
         case (.center, .zeroPoint): return keepsScales
@@ -128,6 +154,7 @@ public struct Repacking: Sendable, Hashable, Codable {
     private func rounded(_ number: Float, _ tally: inout Tally) -> Float {
         let value =
             switch target.scaleType {
+            case _ where target.scales == .maxima: RowMaximum.scale(of: RowMaximum.of(scale: number))
             case .f16: HalfFloat.value(of: HalfFloat.bits(of: number))
             case .bf16: BrainFloat.value(of: BrainFloat.bits(of: number))
             default: number
@@ -135,5 +162,19 @@ public struct Repacking: Sendable, Hashable, Codable {
         if value != number { tally.roundedScaleCount += 1 }
         if !value.isFinite || value == 0 && number != 0 { tally.lostScaleCount += 1 }
         return value
+    }
+}
+
+/// LLM.int8's absmax of a row, which is 127 times its scale (quantization.md §a.4).
+enum RowMaximum {
+    /// bitsandbytes multiplies by the reciprocal of 127 too.
+    static func scale(of maximum: Float) -> Float { maximum * (1 / 127) }
+
+    /// The maximum that is read as this scale; where there is none, the nearest. Both products are rounded, so that it may lie
+    /// beside the one that is computed.
+    static func of(scale: Float) -> Float {
+        let product = scale * 127
+        let candidates = [product, product.nextUp, product.nextDown, product.nextUp.nextUp, product.nextDown.nextDown]
+        return candidates.first { Self.scale(of: $0) == scale } ?? product
     }
 }
