@@ -52,6 +52,7 @@ public struct GGUFBuilder: Sendable {
     public static func u32(_ number: UInt32) -> [UInt8] { value(4, bytes(number)) }
     public static func i32(_ number: Int32) -> [UInt8] { value(5, bytes(number)) }
     public static func f32(_ number: Float) -> [UInt8] { value(6, bytes(number.bitPattern)) }
+    public static func f64(_ number: Double) -> [UInt8] { value(12, bytes(number.bitPattern)) }
     public static func bool(_ byte: UInt8) -> [UInt8] { value(7, [byte]) }
     public static func string(_ text: String) -> [UInt8] { value(8, Self.text(Array(text.utf8))) }
     public static func string(_ bytes: [UInt8], count: UInt64? = nil) -> [UInt8] { value(8, text(bytes, count: count)) }

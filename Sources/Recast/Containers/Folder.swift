@@ -75,7 +75,7 @@ extension Folder {
     /// Whether the file is not in the archive but beside it.
     private func isBeside(_ name: String) -> Bool {
         guard let archive, fallback != nil else { return false }
-        return archive.member(name) == nil && archive.names(in: name).isEmpty
+        return archive.member(name) == nil && !archive.hasFolder(name)
     }
 
     func source(of name: String) throws(RecastError) -> any ByteSource {

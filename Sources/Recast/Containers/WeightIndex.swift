@@ -58,6 +58,7 @@ public struct WeightIndex: Sendable {
         }
 
         var metadata: [(key: String, value: String)] = []
+        var keys = Set<ByteString>()
         var tensors: [NamedTensor] = []
         var warnings: [String] = []
         var found = Set<ByteString>()
@@ -68,7 +69,7 @@ public struct WeightIndex: Sendable {
             }
             let file = try WeightFile(folder.source(of: shard), files: &files)
             warnings += file.warnings
-            for (key, value) in file.metadata where !metadata.contains(where: { $0.key == key }) {
+            for (key, value) in file.metadata where keys.insert(ByteString(key)).inserted {
                 metadata.append((key, value))
             }
             for tensor in file.tensors {

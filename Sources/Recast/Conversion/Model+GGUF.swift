@@ -47,7 +47,9 @@ extension Model {
         let rotaryNames = [
             GGUFArchitecture.rotaryFactorsName, GGUFArchitecture.shortFactorsName, GGUFArchitecture.longFactorsName,
         ]
-        let tensors = try GGUFStacks.unpacked(set.tensors.filter { !rotaryNames.contains($0.name) }, file: path)
+        let tensors = try GGUFStacks.unpacked(
+            set.tensors.filter { !rotaryNames.contains($0.name) }, expertCount: configuration.experts?.count ?? 0,
+            headCount: configuration.headCount, file: path)
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
             biases: biases(in: tensors, architecture), optional: [.outputHead], ignored: { _ in false }

@@ -69,6 +69,7 @@ extension Model {
     public func stopTokens() throws(RecastError) -> [Int] {
         let eos = try checkpoint.generationConfiguration()?["eos_token_id"]
         let more = eos?.array?.compactMap(\.int) ?? eos?.int.map { [$0] } ?? []
-        return graph.configuration.eosTokens + more.filter { !graph.configuration.eosTokens.contains($0) }
+        let known = Set(graph.configuration.eosTokens)
+        return graph.configuration.eosTokens + more.filter { !known.contains($0) }
     }
 }

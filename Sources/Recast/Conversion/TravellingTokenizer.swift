@@ -21,13 +21,14 @@ struct TravellingTokenizer {
             original = .none
             return
         }
+        let contents = Dictionary(files.map { (ByteString($0.name), $0.bytes) }) { first, _ in first }
         do throws(RecastError) {
             let configuration = set.metadata[GGUFCompanions.configurationKey]?.string
             let found = try TokenizerFiles(
                 names: files.map(\.name),
                 model: configuration.map { (text) throws(RecastError) in try JSON(parsing: Array(text.utf8), file: file)
                 },
-                path: { _ in file }, contents: { (name) in files.first { $0.name == name }?.bytes ?? [] }
+                path: { _ in file }, contents: { (name) in contents[ByteString(name)] ?? [] }
             ).vocabulary(size: keys.tokens.count, preTokenizer: preTokenizer)
             guard var vocabulary = found else {
                 original = .none

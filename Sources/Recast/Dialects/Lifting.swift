@@ -20,7 +20,7 @@ struct Lifting {
     func lift(_ tensors: [NamedTensor], allowsUnknown: Bool, file: String) throws(RecastError) -> Outcome {
         var outcome = Outcome(graph: Graph(configuration: configuration), ignored: [], unknown: [])
         var problems: [String] = []
-        let expected = expectedNames()
+        var foundNames = Set<ByteString>()
         for tensor in tensors {
             if ignored(tensor.name) {
                 outcome.ignored.append(tensor.name)
@@ -30,6 +30,7 @@ struct Lifting {
                 outcome.unknown.append(tensor)
                 continue
             }
+            if isRequired(match.row) { foundNames.insert(ByteString(tensor.name)) }
             let shapes = match.row.roles.map { configuration.shape(of: Slot($0, expert: match.expert, match.part)) }
             var shape = shapes[0]
             shape[0] = shapes.reduce(0) { $0 + $1[0] }
@@ -51,13 +52,21 @@ struct Lifting {
             }
         }
 
-        let found = Set(tensors.map { ByteString($0.name) })
-        let missing = expected.filter { !$0.isOptional && !found.contains(ByteString($0.name)) }.map(\.name)
         let unknownNames = outcome.unknown.map(\.name)
-        problems += Self.listed(missing, "missing") { NearestName.of($0, among: unknownNames).map { "found \($0)" } }
-        if !allowsUnknown {
-            let names = expected.map(\.name)
-            problems += Self.listed(unknownNames, "unknown") {
+        let missingCount = requiredCount - foundNames.count
+        if missingCount > 0 {
+            // Names are made until enough are missing, not for all that a configuration of a few bytes may ask for.
+            let missing = Array(
+                expectedNames(where: isRequired).lazy.filter { !foundNames.contains(ByteString($0)) }
+                    .prefix(Self.listedCount))
+            let count = missing.count < Self.listedCount ? missing.count : missingCount
+            problems += Self.listed(missing, of: count, "missing") {
+                NearestName.of($0, among: unknownNames).map { "found \($0)" }
+            }
+        }
+        if !allowsUnknown, !unknownNames.isEmpty {
+            let names = Array(expectedNames { _ in true }.prefix(NearestName.maximumCount))
+            problems += Self.listed(unknownNames, of: unknownNames.count, "unknown") {
                 NearestName.of($0, among: names).map { "nearest expected name \($0)" }
             }
         }
@@ -75,22 +84,45 @@ struct Lifting {
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }
 
-    private func expectedNames() -> [(name: String, isOptional: Bool)] {
-        table.rows.flatMap { row in
-            let layers = row.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
-            return layers.filter { configuration.has(row, inLayer: $0) }.flatMap { layer in
-                configuration.experts(of: row).flatMap { expert in
-                    row.parts.filter { $0 == .weight || row.roles.allSatisfy(biases.contains) }.map { part in
-                        (row.name(layer: layer, expert: expert, part), row.roles.allSatisfy(optional.contains))
-                    }
+    private func isRequired(_ row: Row) -> Bool { !row.roles.allSatisfy(optional.contains) }
+
+    private func layers(of row: Row) -> [Int?] {
+        let layers = row.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
+        return layers.filter { configuration.has(row, inLayer: $0) }
+    }
+
+    private func parts(of row: Row) -> [Slot.Part] {
+        row.parts.filter { $0 == .weight || row.roles.allSatisfy(biases.contains) }
+    }
+
+    /// How many tensors must be there.
+    private var requiredCount: Int {
+        table.rows.lazy.filter(isRequired).reduce(0) { count, row in
+            let experts = row.isPerExpert ? configuration.experts?.count ?? 0 : 1
+            return count + layers(of: row).count * experts * parts(of: row).count
+        }
+    }
+
+    /// The names of what may be there, made one by one.
+    private func expectedNames(where isWanted: @escaping (Row) -> Bool) -> some Sequence<String> {
+        table.rows.lazy.filter(isWanted).flatMap { row in
+            layers(of: row).lazy.flatMap { layer in
+                configuration.experts(of: row).lazy.flatMap { expert in
+                    parts(of: row).map { row.name(layer: layer, expert: expert, $0) }
                 }
             }
         }
     }
 
+    private static let listedCount = 5
+
     /// The first few names with a hint each, and how many more there are.
-    private static func listed(_ names: [String], _ what: String, hint: (String) -> String?) -> [String] {
-        let shown = names.prefix(5).map { name in "\(what): \(name)" + (hint(name).map { " (\($0))" } ?? "") }
-        return shown + (names.count > 5 ? ["\(what): \(names.count - 5) more"] : [])
+    private static func listed(
+        _ names: [String], of count: Int, _ what: String, hint: (String) -> String?
+    ) -> [String] {
+        let shown = names.prefix(listedCount).map { name in
+            "\(what): \(name)" + (hint(name).map { " (\($0))" } ?? "")
+        }
+        return shown + (count > shown.count ? ["\(what): \(count - shown.count) more"] : [])
     }
 }

@@ -9,6 +9,8 @@ public struct Row: Sendable, Hashable {
     public private(set) var pairs: RotaryPairs
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
+    public let isPerLayer: Bool
+    public let isPerExpert: Bool
 
     /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
     public init(_ role: Role, _ pattern: String, layout: Layout = .direct, pairs: RotaryPairs = .halves) {
@@ -23,6 +25,8 @@ public struct Row: Sendable, Hashable {
         self.pairs = pairs
         isWholeName = ending.isEmpty
         stem = String(pattern.dropLast(ending.count))
+        isPerLayer = stem.contains("{layer}")
+        isPerExpert = stem.contains("{expert}")
         parts = ending == endings[0] ? [.weight, .bias] : [.weight]
     }
 
@@ -66,9 +70,6 @@ public struct Row: Sendable, Hashable {
         let stored = zip(roles, parts).map { role, part in role.turns ? pairs.stored(part, configuration) : part }
         return layout.fuse(stored, configuration)
     }
-
-    public var isPerLayer: Bool { stem.contains("{layer}") }
-    public var isPerExpert: Bool { stem.contains("{expert}") }
 }
 
 /// A table of rows, which can be looked up by stored name.

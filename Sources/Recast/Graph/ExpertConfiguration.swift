@@ -14,7 +14,7 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     public var routing: Routing
 
     /// More in all layers together than any model has, and few enough to be listed.
-    static let maximumCount = 1 << 20
+    static let maximumCount = 1 << 18
 
     public init(
         count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool, denseLayers: [Int] = [],
@@ -82,7 +82,9 @@ public struct Routing: Sendable, Hashable, Codable {
 
 extension ModelConfiguration {
     /// Whether a layer's feed-forward part is a router and experts.
-    public func hasExperts(inLayer layer: Int) -> Bool { experts.map { !$0.denseLayers.contains(layer) } ?? false }
+    public func hasExperts(inLayer layer: Int) -> Bool {
+        experts.map { !$0.denseLayers.contains(ascending: layer) } ?? false
+    }
 
     /// Whether any layer has an ordinary feed-forward part.
     public var hasDenseLayers: Bool { (0..<layerCount).contains { !hasExperts(inLayer: $0) } }

@@ -30,6 +30,12 @@ public struct Graph: Sendable {
         }
     }
 
+    /// Removes many tensors at once.
+    mutating func remove(where isRemoved: (Entry) -> Bool) {
+        entries.removeAll(where: isRemoved)
+        places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.slot, $0) })
+    }
+
     public subscript(role: Role, layer layer: Int? = nil, part part: Slot.Part = .weight) -> LazyTensor? {
         self[Slot(role, layer: layer, part)]
     }

@@ -10,7 +10,7 @@ public struct SlidingWindow: Sendable, Hashable, Codable {
         self.fullLayers = fullLayers
     }
 
-    public func limits(layer: Int) -> Bool { !fullLayers.contains(layer) }
+    public func limits(layer: Int) -> Bool { !fullLayers.contains(ascending: layer) }
 
     /// The first layer with a window, if all after it have one, too.
     func onset(layerCount: Int) -> Int? { fullLayers == Array(0..<fullLayers.count) ? fullLayers.count : nil }

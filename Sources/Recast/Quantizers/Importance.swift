@@ -106,8 +106,13 @@ public struct Importance: Sendable {
 
     /// At most 127 bytes, of whole characters.
     private static func cut(_ text: String) -> String {
-        var text = Substring(text)
-        while text.utf8.count > 127 { text.unicodeScalars.removeLast() }
-        return String(text)
+        var end = text.unicodeScalars.startIndex
+        var byteCount = 0
+        for index in text.unicodeScalars.indices {
+            byteCount += UTF8.width(text.unicodeScalars[index])
+            if byteCount > 127 { break }
+            end = text.unicodeScalars.index(after: index)
+        }
+        return String(text[..<end])
     }
 }

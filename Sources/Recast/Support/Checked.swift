@@ -22,6 +22,26 @@ extension Int {
     public func dividedRoundingUp(by divisor: Int) -> Int { self / divisor + (self % divisor == 0 ? 0 : 1) }
 }
 
+extension Int {
+    /// A number as an integer, where it is one after rounding, and lies in a range that is none of overflow.
+    init?(rounding value: Double, within limits: ClosedRange<Int>) {
+        guard let whole = Int(exactly: value.rounded()), limits.contains(whole) else { return nil }
+        self = whole
+    }
+}
+
+extension RandomAccessCollection<Int> {
+    /// Whether a number is among these, which ascend.
+    func contains(ascending number: Int) -> Bool {
+        var (low, high) = (startIndex, endIndex)
+        while low < high {
+            let middle = index(low, offsetBy: distance(from: low, to: high) / 2)
+            if self[middle] < number { low = index(after: middle) } else { high = middle }
+        }
+        return low < endIndex && self[low] == number
+    }
+}
+
 extension Collection<Int> {
     /// The product of the elements, 1 for none; nil where it does not fit.
     public func product() -> Int? {

@@ -32,7 +32,7 @@ public enum JSON: Sendable, Equatable {
     }
 
     /// Members in their order. A later assignment to an existing key keeps its place.
-    public struct Object: Sendable, Equatable {
+    public struct Object: Sendable {
         public struct Member: Sendable, Equatable {
             public var key: String
             public var value: JSON
@@ -44,25 +44,56 @@ public enum JSON: Sendable, Equatable {
         }
 
         public private(set) var members: [Member] = []
+        /// The places of all keys; empty while there are so few that searching them is faster.
+        private var places: [ByteString: Int] = [:]
+
+        private static let searchedCount = 16
 
         public init() {}
 
         /// - Parameter members: no two with the same key.
-        public init(uniqueMembers members: [Member]) { self.members = members }
+        public init(uniqueMembers members: [Member]) {
+            self.members = members
+            index()
+        }
 
         public subscript(key: String) -> JSON? {
-            get { members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value }
+            get { place(of: key).map { members[$0].value } }
             set {
-                let index = members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
-                switch (index, newValue) {
-                case (let index?, let value?): members[index].value = value
-                case (let index?, nil): members.remove(at: index)
-                case (nil, let value?): members.append(Member(key: key, value: value))
+                switch (place(of: key), newValue) {
+                case (let place?, let value?): members[place].value = value
+                case (let place?, nil):
+                    members.remove(at: place)
+                    index()
+                case (nil, let value?): append(key, value)
                 case (nil, nil): break
                 }
             }
         }
+
+        func contains(_ key: String) -> Bool { place(of: key) != nil }
+
+        /// Adds a member whose key is not there yet.
+        mutating func append(_ key: String, _ value: JSON) {
+            members.append(Member(key: key, value: value))
+            if places.isEmpty { index() } else { places[ByteString(key)] = members.count - 1 }
+        }
+
+        private func place(of key: String) -> Int? {
+            places.isEmpty
+                ? members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) } : places[ByteString(key)]
+        }
+
+        private mutating func index() {
+            places =
+                members.count <= Self.searchedCount
+                ? [:] : Dictionary(members.enumerated().lazy.map { (ByteString($1.key), $0) }) { first, _ in first }
+        }
     }
+}
+
+extension JSON.Object: Equatable {
+    public static func == (a: Self, b: Self) -> Bool { a.members == b.members }
 }
 
 extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
@@ -86,6 +117,10 @@ extension JSON.Object {
 extension JSON {
     public static func int(_ value: Int) -> JSON { .number(Number(value)) }
     public static func double(_ value: Double) -> JSON { value.isFinite ? .number(Number(value)) : .null }
+    /// A number that is an integer wherever it is whole, for what programs take only as one.
+    public static func whole(_ value: Double) -> JSON {
+        abs(value) < 0x1p53 ? Int(exactly: value).map(JSON.int) ?? .double(value) : .double(value)
+    }
 
     public var isNull: Bool { self == .null }
     public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }

@@ -29,11 +29,11 @@ struct JSONReader {
         guard depth < Self.maximumDepth else { throw failure("JSON nested deeper than \(Self.maximumDepth) levels") }
         switch try peek() {
         case UInt8(ascii: "{"):
-            var members: [JSON.Object.Member] = []
-            try readObject { (reader, key) throws(RecastError) in
-                members.append(.init(key: key, value: try reader.readValue(depth: depth + 1)))
+            var object = JSON.Object()
+            try readMembers(isThere: { object.contains($0) }) { (reader, key) throws(RecastError) in
+                object.append(key, try reader.readValue(depth: depth + 1))
             }
-            return .object(JSON.Object(uniqueMembers: members))
+            return .object(object)
         case UInt8(ascii: "["):
             var elements: [JSON] = []
             try readArray { (reader) throws(RecastError) in elements.append(try reader.readValue(depth: depth + 1)) }
@@ -50,8 +50,15 @@ struct JSONReader {
     mutating func readObject(
         _ member: (inout JSONReader, String) throws(RecastError) -> Void
     ) throws(RecastError) {
-        try expect("{")
         var keys = Set<ByteString>()
+        try readMembers(isThere: { !keys.insert(ByteString($0)).inserted }, member)
+    }
+
+    /// - Parameter isThere: whether a key has been before.
+    private mutating func readMembers(
+        isThere: (String) -> Bool, _ member: (inout JSONReader, String) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        try expect("{")
         if try peek() == UInt8(ascii: "}") {
             offset += 1
             return
@@ -60,7 +67,7 @@ struct JSONReader {
             guard try peek() == UInt8(ascii: "\"") else { throw failure("expected a key") }
             let place = offset
             let key = try readString()
-            guard keys.insert(ByteString(key)).inserted else { throw failure("duplicate key \"\(key)\"", at: place) }
+            guard !isThere(key) else { throw failure("duplicate key \"\(key)\"", at: place) }
             try expect(":")
             try member(&self, key)
             guard try continues(until: "}") else { return }

@@ -68,8 +68,12 @@ private struct JSONWriter {
         bytes.append(UInt8(ascii: bracket))
     }
 
+    // No document of a checkpoint is nested as deep. What is deeper stands in one line: a byte of it would be written with
+    // hundreds of blanks before it.
+    private static let maximumIndentedLevel = 16
+
     private mutating func breakLine(_ level: Int) {
-        guard style == .indented else { return }
+        guard style == .indented, level <= Self.maximumIndentedLevel else { return }
         bytes.append(UInt8(ascii: "\n"))
         bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * level))
     }

@@ -1,5 +1,9 @@
 /// The likeliest meaning of a mistyped or misnamed word.
 public enum NearestName {
+    // Comparing thousands of long names with thousands is not worth the wait.
+    static let maximumCount = 20_000
+    private static let maximumLength = 256
+
     /// The candidate with the fewest edits, if that is less than half the word.
     public static func of(_ name: String, among candidates: [String]) -> String? {
         ranked(name, among: candidates).first
@@ -9,8 +13,8 @@ public enum NearestName {
     public static func ranked(_ name: String, among candidates: [String]) -> [String] {
         let word = Array(name.utf8)
         let limit = max(2, word.count / 2)
-        // Comparing thousands of long names with thousands is not worth the wait.
-        return candidates.prefix(20_000).enumerated()
+        guard word.count <= maximumLength else { return [] }
+        return candidates.prefix(maximumCount).enumerated()
             .compactMap { index, candidate -> (distance: Int, index: Int, name: String)? in
                 let other = Array(candidate.utf8)
                 guard abs(other.count - word.count) <= limit else { return nil }

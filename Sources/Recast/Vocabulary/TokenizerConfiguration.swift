@@ -44,10 +44,20 @@ struct TokenizerConfiguration {
         switch tokenizer?["chat_template"] {
         case .string(let text): return [Vocabulary.ChatTemplate(text: text)]
         case .array(let entries):
-            return entries.compactMap { entry in
-                guard let name = entry["name"]?.string, let text = entry["template"]?.string else { return nil }
-                return Vocabulary.ChatTemplate(name: name == "default" ? nil : name, text: text)
+            var templates: [Vocabulary.ChatTemplate] = []
+            var places: [ByteString: Int] = [:]
+            for entry in entries {
+                guard let name = entry["name"]?.string, let text = entry["template"]?.string else { continue }
+                let template = Vocabulary.ChatTemplate(name: name == "default" ? nil : name, text: text)
+                // As in transformers, which makes a dictionary of them, the last of a name counts.
+                if let place = places[ByteString(name)] {
+                    templates[place] = template
+                } else {
+                    places[ByteString(name)] = templates.count
+                    templates.append(template)
+                }
             }
+            return templates
         default: return []
         }
     }

@@ -61,7 +61,9 @@ extension Vocabulary {
         addsBOS = metadata[prefix + "add_bos_token"]?.bool ?? addsBOS
         addsEOS = metadata[prefix + "add_eos_token"]?.bool ?? addsEOS
         if let text = metadata["tokenizer.chat_template"]?.string { chatTemplates.append(ChatTemplate(text: text)) }
-        for name in metadata["tokenizer.chat_templates"]?.strings ?? [] {
+        // A name that is there again stands for the same text, which would be there again with it.
+        var names = Set<ByteString>()
+        for name in metadata["tokenizer.chat_templates"]?.strings ?? [] where names.insert(ByteString(name)).inserted {
             guard let text = metadata["tokenizer.chat_template.\(name)"]?.string else { continue }
             chatTemplates.append(ChatTemplate(name: name, text: text))
         }

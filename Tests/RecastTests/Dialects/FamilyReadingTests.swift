@@ -117,7 +117,74 @@ struct FamilyReadingTests {
         #expect(try read("Gemma2ForCausalLM", [("attn_logit_softcapping", .null)]).softCaps.attention == nil)
     }
 
+    // MARK: How numbers are written
+
+    /// What is an integer in transformers, or in the family's own files, is written as one, and what is none is not. Its
+    /// configurations take an integer for no float, and no float for an integer.
+    @Test func integersAndFractions() throws {
+        let cases: [(String, [(String, JSON)], String, String)] = [
+            ("Gemma2ForCausalLM", [("query_pre_attn_scalar", 224)], "query_pre_attn_scalar", "224"),
+            ("Gemma2ForCausalLM", [("query_pre_attn_scalar", 144.0)], "query_pre_attn_scalar", "144"),
+            ("Gemma2ForCausalLM", [("query_pre_attn_scalar", 144.5)], "query_pre_attn_scalar", "144.5"),
+            ("Gemma2ForCausalLM", [("final_logit_softcapping", 30.0)], "final_logit_softcapping", "30.0"),
+            ("Gemma3ForCausalLM", [("query_pre_attn_scalar", 168)], "query_pre_attn_scalar", "168"),
+            ("Gemma3ForCausalLM", [], "rope_local_base_freq", "10000.0"),
+            ("LlamaForCausalLM", [("rope_theta", 500000)], "rope_theta", "500000.0"),
+            ("MiniCPMForCausalLM", [("scale_emb", 12)], "scale_emb", "12"),
+            ("MiniCPMForCausalLM", [("scale_depth", 1.4)], "scale_depth", "1.4"),
+            ("MiniCPMForCausalLM", [("dim_model_base", 32)], "dim_model_base", "32"),
+            ("GraniteForCausalLM", [("embedding_multiplier", 12.0)], "embedding_multiplier", "12.0"),
+            ("QWenLMHeadModel", [("rotary_emb_base", 10000)], "rotary_emb_base", "10000"),
+        ]
+        for (architecture, members, key, text) in cases {
+            let configuration = try read(architecture, members)
+            let family = try #require(Family.all.first { $0.name == configuration.family })
+            let written = HuggingFaceConfiguration.write(
+                .init(family: family, configuration: configuration, isTied: true, biases: [], dtype: .f32))
+            #expect(written[key]?.text() == text, "\(architecture): \(key)")
+        }
+    }
+
+    /// The scale that llama.cpp takes for granted, of a head of 256 elements.
+    @Test(arguments: ["gemma2", "gemma3"]) func scaleOfGemmaFromGGUF(_ name: String) throws {
+        let architecture = try #require(GGUFArchitecture.all.first { $0.name == name })
+        var metadata = GGUFMetadata()
+        for (key, value) in [
+            ("embedding_length", 640), ("attention.head_count", 4), ("attention.head_count_kv", 1),
+            ("attention.key_length", 256), ("attention.value_length", 256), ("feed_forward_length", 2048),
+            ("block_count", 18), ("context_length", 32768), ("attention.sliding_window", 512),
+        ] as [(String, UInt32)] { metadata["\(name).\(key)"] = .u32(value) }
+        metadata["\(name).attention.layer_norm_rms_epsilon"] = .f32(1e-6)
+        let configuration = try GGUFConfiguration(architecture: architecture, metadata: metadata, file: "a.gguf")
+            .configuration(embedding: [1000, 640], factors: .init())
+        let family = try #require(Family.all.first { $0.name == configuration.family })
+        let written = HuggingFaceConfiguration.write(
+            .init(family: family, configuration: configuration, isTied: true, biases: [], dtype: .f32))
+        #expect(written["query_pre_attn_scalar"]?.text() == "256")
+    }
+
     // MARK: What is refused
+
+    @Test func infiniteFactors() throws {
+        let factors = try JSON(parsing: Array("[1,1,1,1,1,1,1,1e999]".utf8), file: "")
+        let scaling: JSON = ["type": "su", "short_factor": factors, "long_factor": factors]
+        let error = #expect(throws: RecastError.self) { try read("Phi3ForCausalLM", [("rope_scaling", scaling)]) }
+        #expect(error?.message.contains("no list of 8 positive numbers") == true)
+    }
+
+    @Test func manyGroupsOfQuantization() {
+        func find(_ count: Int) throws {
+            var groups = JSON.Object()
+            for group in 0..<count { groups["\(group)"] = ["weights": ["num_bits": 4]] }
+            let configuration: JSON = [
+                "quantization_config": ["quant_method": "compressed-tensors", "config_groups": .object(groups)]
+            ]
+            _ = try QuantizedModules.find(in: [], configuration: configuration.object, files: [], file: "config.json")
+        }
+        #expect(throws: Never.self) { try find(256) }
+        let error = #expect(throws: RecastError.self) { try find(257) }
+        #expect(error?.code == .unsupported && error?.message.contains("257 groups") == true)
+    }
 
     /// A factor that float32 cannot hold would make infinities, or zeros, of a whole model.
     @Test(arguments: [1e41, 1e-60])

@@ -1,6 +1,7 @@
-import Recast
 import TestSupport
 import Testing
+
+@testable import Recast
 
 /// Tensors that do not fit their configuration.
 struct LiftingRejectionTests {
@@ -36,6 +37,30 @@ struct LiftingRejectionTests {
         expectRejection(["missing: model.embed_tokens.weight", "missing: 22 more"]) {
             _ = try lifted { $0.tensors = [] }
         }
+    }
+
+    /// A configuration of a few bytes that asks for three million tensors: those that are missing are counted, not listed.
+    @Test func manyMissing() {
+        let time = ContinuousClock().measure {
+            // In each of 2 layers 3 × 65 536 weights of experts instead of 3 weights, and a router; no biases.
+            expectRejection([
+                "missing: model.layers.0.block_sparse_moe.gate.weight",
+                "missing: model.layers.0.block_sparse_moe.experts.0.w1.weight",
+                "missing: \(2 * (3 * 65536 + 1) - 5) more",
+            ]) {
+                _ = try lifted("llama") { model in
+                    model.configuration["architectures"] = ["MixtralForCausalLM"]
+                    model.configuration["model_type"] = "mixtral"
+                    model.configuration["num_local_experts"] = 65536
+                    model.configuration["num_experts_per_tok"] = 2
+                    model.tensors.removeAll { $0.name.contains(".mlp.") }
+                }
+            }
+            expectRejection("missing: model.layers.2.input_layernorm.weight") {
+                _ = try lifted { $0.configuration["num_hidden_layers"] = 10_000 }
+            }
+        }
+        #expect(time < .seconds(10))
     }
 
     @Test func misnamed() {
@@ -196,6 +221,10 @@ struct GGUFModelRejectionTests {
             "llama.rope.freq_base is no positive number"
         ),
         ("llama.rope.freq_base", GGUFBuilder.f32(-1), .malformedInput, "no positive number"),
+        // Float64 that float32 has not.
+        ("llama.rope.freq_base", GGUFBuilder.f64(1e300), .malformedInput, "no positive number"),
+        ("llama.rope.freq_base", GGUFBuilder.f64(1e-300), .malformedInput, "no positive number"),
+        ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f64(1e-300), .malformedInput, "no small"),
         ("llama.rope.scale_linear", GGUFBuilder.f32(0), .malformedInput, "no positive number"),
         ("llama.rope.dimension_count", GGUFBuilder.u32(16), .malformedInput, "of 8 elements of a head 16 cannot turn"),
         ("llama.rope.dimension_count", GGUFBuilder.u32(3), .malformedInput, "of 8 elements of a head 3 cannot turn"),
@@ -261,6 +290,38 @@ struct GGUFModelRejectionTests {
         expectRejection("not a vector", file: "a.gguf") { _ = try lifted { $1.zeros("rope_freqs.weight", [2, 2]) } }
         expectRejection("rope_freqs.weight is Q8_0 [32], not a vector", file: "a.gguf") {
             _ = try lifted { $1.tensor("rope_freqs.weight", [32], type: 8, bytes: [UInt8](repeating: 0, count: 34)) }
+        }
+    }
+
+    /// Bases and factors whose context lies beyond all integers are kept as they are.
+    @Test(arguments: [Float(3e38), 1e30, 1e-30, 1e-38, 4]) func extremeRotaries(_ base: Float) throws {
+        for factors: [Float] in [[1, 1, 2, 8], [1, 2, 3, 3e38], [1e-38, 1, 2, 3e38], [1, 1.000001, 1, 1]] {
+            let model = try lifted { pairs, file in
+                pairs.append(("llama.rope.freq_base", GGUFBuilder.f32(base)))
+                file.tensor("rope_freqs.weight", [4], bytes: factors.flatMap { bytes($0.bitPattern) })
+            }
+            let found = try #require(model.graph.configuration.rope.ggufFactors)
+            #expect(zip(found, factors).allSatisfy { abs($0 / $1 - 1) < 2e-5 }, "\(base) \(factors): \(found)")
+        }
+    }
+
+    private func bytes(_ number: UInt32) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.put(number)
+        return bytes
+    }
+
+    /// Stacks of other experts than the keys say, of which each number would be a tensor.
+    @Test func stacks() {
+        expectRejection("blk.0.ffn_up_exps.weight has the shape [100000, 1, 1], though there are 2 experts") {
+            _ = try lifted { pairs, file in
+                pairs.append(("llama.expert_count", GGUFBuilder.u32(2)))
+                pairs.append(("llama.expert_used_count", GGUFBuilder.u32(1)))
+                file.zeros("blk.0.ffn_up_exps.weight", [1, 1, 100_000])
+            }
+        }
+        expectRejection("unknown: blk.0.ffn_up_exps.weight") {
+            _ = try lifted { $1.zeros("blk.0.ffn_up_exps.weight", [1, 1, 100_000]) }
         }
     }
 

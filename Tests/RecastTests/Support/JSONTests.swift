@@ -48,6 +48,48 @@ struct JSONTests {
         ] as [(String, Int?)])
     func integers(_ text: String, _ value: Int?) throws { #expect(try parsed(text).int == value) }
 
+    /// What holds of objects of few members holds of those of many, which are looked up in another way.
+    @Test(arguments: [1, 16, 17, 18, 500]) func objects(_ count: Int) throws {
+        let members = (0..<count).map { JSON.Object.Member(key: "k\($0)", value: .int($0)) }
+        var object = JSON.Object(uniqueMembers: members)
+        #expect(try parsed(JSON.object(object).text()) == .object(object))
+        #expect((0..<count).allSatisfy { object["k\($0)"] == .int($0) } && object["k\(count)"] == nil)
+        object["k0"] = "new"
+        object["k\(count)"] = "last"
+        #expect(object["k0"] == "new" && object["k\(count)"] == "last")
+        #expect(object.members.map(\.key) == (0...count).map { "k\($0)" })
+        object["k0"] = nil
+        #expect(object["k0"] == nil && (1..<count).allSatisfy { object["k\($0)"] == .int($0) })
+        #expect(object.members.count == count && object["k\(count)"] == "last")
+        var other = JSON.Object()
+        for member in object.members { other[member.key] = member.value }
+        #expect(other == object)
+        let repeated = members.map { "\"\($0.key)\":0" } + ["\"k\(count - 1)\":1"]
+        expectRejection("duplicate key \"k\(count - 1)\"", file: "a.json") {
+            _ = try parsed("{" + repeated.joined(separator: ",") + "}")
+        }
+    }
+
+    /// Blanks before what is deeply nested would make hundreds of bytes of one.
+    @Test func indentationIsBounded() throws {
+        let zeros = "[" + [String](repeating: "0", count: 10_000).joined(separator: ",") + "]"
+        for depth in [0, 3, 14, 15, 16, 250] {
+            let text = String(repeating: "[", count: depth) + zeros + String(repeating: "]", count: depth)
+            let indented = try parsed(text).serialized(.indented)
+            #expect(indented.count < 20 * text.utf8.count, "\(depth)")
+            #expect(try JSON(parsing: indented, file: "") == parsed(text))
+        }
+        #expect(
+            String(decoding: (["a": [0, [:]]] as JSON).serialized(.indented), as: UTF8.self)
+                == "{\n  \"a\": [\n    0,\n    {}\n  ]\n}")
+    }
+
+    /// A whole number is an integer, any other is what it is.
+    @Test(arguments: [
+        (256.0, "256"), (0, "0"), (-0.0, "0"), (-3, "-3"), (144.5, "144.5"), (1e-9, "1e-09"), (1e300, "1e+300"),
+        (0x1p53, "9007199254740992.0"), (.infinity, "null"), (.nan, "null"),
+    ]) func wholeNumbers(_ value: Double, _ text: String) { #expect(JSON.whole(value).text() == text) }
+
     @Test func depth() throws {
         func nested(_ depth: Int) -> String {
             String(repeating: "[", count: depth) + String(repeating: "]", count: depth)

@@ -34,6 +34,22 @@ struct TokenizerFileRejectionTests {
         return .object(tokenizer)
     }
 
+    /// Of two templates with one name the last counts, as in transformers.
+    @Test func templatesOfOneName() throws {
+        let directory = TemporaryDirectory()
+        var model = SmallModel()
+        let templates: JSON = [
+            ["name": "default", "template": "a"], ["name": "tool", "template": "b"], ["name": "tool", "template": "c"],
+            ["name": "default", "template": "d"],
+        ]
+        model.files = [
+            ("tokenizer.json", Self.sound.serialized()),
+            ("tokenizer_config.json", (["chat_template": templates] as JSON).serialized()),
+        ]
+        let vocabulary = try Checkpoint(path: model.write(to: directory)).vocabulary(size: 5)
+        #expect(vocabulary?.chatTemplates == [.init(text: "d"), .init(name: "tool", text: "c")])
+    }
+
     @Test func accepted() throws {
         let vocabulary = try #require(try read(Self.sound))
         #expect(vocabulary.tokens == ["a", "b", "ab", "c", "<|end|>"])
@@ -216,6 +232,27 @@ struct GGUFVocabularyRejectionTests {
                 _ = try read { $0 = sound + [("precompiled_charsmap", GGUFBuilder.string("x"))] }
             }
         }
+    }
+
+    /// A name that is there 50 000 times stands for one template.
+    @Test func templatesOfOneName() throws {
+        func templates(_ names: [String]) throws -> [Vocabulary.ChatTemplate] {
+            var file = GGUFBuilder()
+            file.pair("tokenizer.ggml.model", GGUFBuilder.string("gpt2"))
+            file.pair("tokenizer.ggml.tokens", GGUFBuilder.strings(["a"]))
+            file.pair("tokenizer.ggml.merges", GGUFBuilder.strings([]))
+            file.pair("tokenizer.chat_template", GGUFBuilder.string("default"))
+            file.pair("tokenizer.chat_template.a", GGUFBuilder.string("text of a"))
+            file.pair("tokenizer.chat_template.\u{E9}", GGUFBuilder.string("text of \u{E9}"))
+            file.pair("tokenizer.chat_template.e\u{301}", GGUFBuilder.string("text of e\u{301}"))
+            file.pair("tokenizer.chat_templates", GGUFBuilder.strings(names))
+            let directory = TemporaryDirectory()
+            let checkpoint = try Checkpoint(path: directory.write("a.gguf", file.bytes))
+            return try checkpoint.vocabulary(size: nil)?.chatTemplates ?? []
+        }
+        #expect(try templates([String](repeating: "a", count: 50_000)).map(\.text) == ["default", "text of a"])
+        let texts = try templates(["e\u{301}", "a", "none", "\u{E9}", "a"]).dropFirst().map { Array($0.text.utf8) }
+        #expect(texts == ["text of e\u{301}", "text of a", "text of \u{E9}"].map { Array($0.utf8) })
     }
 
     @Test func accepted() throws {

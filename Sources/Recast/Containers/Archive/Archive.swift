@@ -10,6 +10,7 @@ public final class Archive: Sendable {
     /// In the order of the index.
     let members: [Member]
     private let byName: [ByteString: Int]
+    private let folders: Set<ByteString>
     /// The CRC-32 of each frame of each piece.
     let checksums: [UInt32]
     let decoding: FrameDecoding
@@ -71,6 +72,7 @@ public final class Archive: Sendable {
         }
         self.members = members
         byName = Dictionary(members.enumerated().map { (ByteString($1.name), $0) }, uniquingKeysWith: { $1 })
+        folders = index.folders
         checksums = try source.bytes(table).withBytes { bytes in
             (0..<frameCount).map { bytes.integer(at: 4 * $0) }
         }
@@ -151,6 +153,9 @@ extension Archive {
 
     /// The size of all files that went in.
     public var originalByteCount: Int { members.reduce(0) { $0 + $1.byteCount } }
+
+    /// Whether there are files in a folder of this name.
+    func hasFolder(_ name: String) -> Bool { folders.contains(ByteString(name)) }
 
     func member(_ name: String) -> Member? { byName[ByteString(name)].map { members[$0] } }
 

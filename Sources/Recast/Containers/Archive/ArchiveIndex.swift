@@ -138,16 +138,29 @@ extension ArchiveIndex {
         try checkNames(file: file)
     }
 
+    /// The folders that files lie in, and the folders of these.
+    var folders: Set<ByteString> {
+        var folders: Set<ByteString> = []
+        for entry in files {
+            var path = entry.name.utf8[...]
+            // The innermost first: where one is known, all around it are.
+            while let slash = path.lastIndex(of: UInt8(ascii: "/")) {
+                path = path[..<slash]
+                guard folders.insert(ByteString(String(Substring(path)))).inserted else { break }
+            }
+        }
+        return folders
+    }
+
     /// No file may be there twice, or lie inside another.
     private func checkNames(file: String) throws(RecastError) {
         var names = Set<ByteString>()
         for entry in files where !names.insert(ByteString(entry.name)).inserted {
             throw .malformed(file, "the index lists \(entry.name) twice")
         }
-        for entry in files {
-            for folder in Path.folders(of: entry.name) where names.contains(ByteString(folder)) {
-                throw .malformed(file, "the index has \(folder) both as a file and as a folder")
-            }
+        let folders = folders
+        if let entry = files.first(where: { folders.contains(ByteString($0.name)) }) {
+            throw .malformed(file, "the index has \(entry.name) both as a file and as a folder")
         }
         if let main, !names.contains(ByteString(main)) {
             throw .malformed(file, "the index lacks its main file \(main)")

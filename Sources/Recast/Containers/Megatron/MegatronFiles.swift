@@ -187,16 +187,22 @@ extension MegatronFiles {
         _ places: some Collection<Place>, _ sizes: ParallelSizes, path: String
     ) throws(RecastError) {
         var missing: [String] = []
-        // A size that is a lie makes for a long list, of which a few lines tell enough.
-        for pipeline in 0..<sizes.pipeline where missing.count < 100 {
+        // A size that is a lie makes for a long list, of which a few lines tell enough: nothing is looked for longer than
+        // there are ranks, and a few more.
+        let limit = 100
+        for pipeline in 0..<sizes.pipeline where missing.count < limit {
             let here = places.filter { $0.pipeline == pipeline }
             let stage = sizes.pipeline > 1 ? " of stage \(pipeline)" : ""
-            for tensor in 0..<sizes.tensor where !here.contains(where: { $0.tensor == tensor }) {
+            let tensors = Set(here.map(\.tensor))
+            for tensor in 0..<sizes.tensor where !tensors.contains(tensor) {
                 missing.append("tensor rank \(tensor)\(stage)")
+                if missing.count >= limit { break }
             }
-            for expert in 0..<sizes.expert where sizes.expert > 1 {
-                for part in 0..<sizes.expertTensor
-                where !here.contains(where: { $0.expert == expert && $0.tensor % sizes.expertTensor == part }) {
+            guard sizes.expert > 1 else { continue }
+            let parts = Set(here.map { [$0.expert, $0.tensor % sizes.expertTensor] })
+            experts: for expert in 0..<sizes.expert {
+                for part in 0..<sizes.expertTensor where !parts.contains([expert, part]) {
+                    if missing.count >= limit { break experts }
                     missing.append("expert rank \(expert), part \(part)\(stage)")
                 }
             }

@@ -40,19 +40,19 @@ struct MegatronRank: Sendable {
         }
         var others: [String] = []
         var chunks: [[NamedTensor]] = []
-        let keys = items.compactMap { pickle.string($0.0) }
+        let values = Dictionary(items.compactMap { key, value in pickle.string(key).map { ($0, value) } }) { $1 }
+        let keys = values.keys
         // A stage without layers may lack its chunk.
         let last = keys.compactMap(Self.chunk).max()
+        var walk = Walk(archive: archive, file: folder.file)
         for index in 0...(last ?? 0) {
-            guard let model = pickle.value(pickle.root, last == nil ? "model" : "model\(index)") else {
+            guard let model = values[last == nil ? "model" : "model\(index)"] else {
                 chunks.append([])
                 continue
             }
-            var walk = Walk(archive: archive, file: folder.file)
-            try walk.visit(model, prefix: "", depth: 0)
-            chunks.append(walk.tensors)
-            others += walk.others
+            chunks.append(try walk.tensors(of: model))
         }
+        others = walk.others
         guard last != nil || keys.contains("model") else { throw .malformed(folder.file, "holds no \"model\"") }
         name = folder.name
         file = folder.file
@@ -73,33 +73,51 @@ struct MegatronRank: Sendable {
         return number
     }
 
-    /// Collects the tensors of nested dictionaries, which may refer to each other in circles.
+    /// Collects the tensors of nested dictionaries. A dictionary may be in several others, and a name before many, so what
+    /// they stand for is bounded by the size of the file.
     private struct Walk {
         let archive: TorchArchive
         let file: String
-        var tensors: [NamedTensor] = []
-        var others: [String] = []
+        private(set) var others: [String] = []
+        private var tensors: [NamedTensor] = []
         private var names: Set<ByteString> = []
-        private var count = 0
+        private var budget: StorageBudget
+        private var entryCount: Int
+        private var nameByteCount: Int
 
         init(archive: TorchArchive, file: String) {
             self.archive = archive
             self.file = file
+            budget = StorageBudget(byteCount: archive.byteCount)
+            // An entry takes more bytes than these, and has a name that is no longer than the file, usually much shorter.
+            entryCount = min(maximumEntryCount, 1 << 16 + archive.byteCount / 4)
+            nameByteCount = 1 << 20 + 4 * archive.byteCount
         }
 
-        mutating func visit(_ dictionary: Pickle.Value, prefix: String, depth: Int) throws(RecastError) {
+        /// The tensors of a virtual stage.
+        mutating func tensors(of model: Pickle.Value) throws(RecastError) -> [NamedTensor] {
+            (tensors, names) = ([], [])
+            try visit(model, prefix: "", depth: 0)
+            return tensors
+        }
+
+        private mutating func visit(_ dictionary: Pickle.Value, prefix: String, depth: Int) throws(RecastError) {
             guard depth < maximumDepth else { throw .malformed(file, "dictionaries nested too deeply at \(prefix)") }
             for (key, value) in archive.pickle.items(dictionary) ?? [] {
-                count += 1
-                guard count <= maximumEntryCount else { throw .malformed(file, "holds too many entries") }
+                entryCount -= 1
+                guard entryCount >= 0 else { throw .malformed(file, "holds too many entries") }
                 guard let key = archive.pickle.string(key) else {
                     throw .malformed(file, "a name in the model is no string")
                 }
+                nameByteCount -= prefix.utf8.count + key.utf8.count
+                guard nameByteCount >= 0 else { throw .malformed(file, "holds names that are longer than the file") }
                 let name = prefix.isEmpty ? key : prefix + "." + key
                 // Placeholders of modules, which hold no weights.
                 if key.hasSuffix("_extra_state") { continue }
                 let tensor: LazyTensor?
-                do throws(RecastError) { tensor = try archive.tensor(value) } catch { throw error.within(name) }
+                do throws(RecastError) {
+                    tensor = try archive.tensor(value, budget: &budget)
+                } catch { throw error.within(name) }
                 if let tensor {
                     guard names.insert(ByteString(name)).inserted else {
                         throw .malformed(file, "\(name) is there twice")

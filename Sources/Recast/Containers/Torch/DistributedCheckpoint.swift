@@ -11,8 +11,12 @@ struct DistributedCheckpoint: Sendable {
     let objects: [String: Place]
 
     static let descriptionName = ".metadata"
+    /// Dimensions of a tensor of torch, and layers and experts.
+    fileprivate static let maximumDimensionCount = 64
     /// More layers and experts than any model has.
-    private static let maximumTensorCount = 1 << 22
+    private static let maximumTensorCount = ExpertConfiguration.maximumCount
+    /// Longer ones are no names of tensors, but would be compared for each of their pieces.
+    fileprivate static let maximumNameLength = 4096
 
     struct Tensor: Sendable {
         var name: String
@@ -92,7 +96,10 @@ private struct Description {
     private func failure(_ message: String) -> RecastError { .malformed(file, message) }
 
     private func sizes(_ value: Pickle.Value?) -> [Int]? {
-        guard let elements = pickle.elements(value) else { return nil }
+        guard let elements = pickle.elements(value), elements.count <= DistributedCheckpoint.maximumDimensionCount
+        else {
+            return nil
+        }
         let numbers = elements.compactMap { pickle.int($0) }
         return numbers.count == elements.count && numbers.allSatisfy { $0 >= 0 } ? numbers : nil
     }
@@ -106,6 +113,9 @@ private struct Description {
         for (key, value) in items {
             guard let name = pickle.string(pickle.attribute(key, "fqn")) else {
                 throw failure("an entry of storage_data has no name")
+            }
+            guard name.utf8.count <= DistributedCheckpoint.maximumNameLength else {
+                throw failure("a name of \(name.utf8.count) bytes")
             }
             guard isWanted(name) else { continue }
             guard let path = pickle.string(pickle.attribute(value, "relative_path")),
@@ -140,6 +150,9 @@ private struct Description {
         var names: Set<ByteString> = []
         for (key, value) in items {
             guard let name = pickle.string(key) else { throw failure("a name is no string") }
+            guard name.utf8.count <= DistributedCheckpoint.maximumNameLength else {
+                throw failure("a name of \(name.utf8.count) bytes")
+            }
             guard isWanted(name) else { continue }
             guard names.insert(ByteString(name)).inserted else { throw failure("\(name) is there twice") }
             if let chunks = pickle.elements(pickle.attribute(value, "chunks")) {
@@ -176,12 +189,15 @@ extension DistributedCheckpoint {
     /// The archive of a piece, or of a value that is no tensor.
     func archive(_ place: Place, files: inout OpenFiles) throws(RecastError) -> TorchArchive {
         let source = try files.source(at: Path.join(path, place.file))
+        files.budget.grow(by: place.bytes.count)
         return try TorchArchive(source, as: files.list.add(source), in: place.bytes)
     }
 
     /// Files that stay open while headers are read, as thousands of pieces lie in a few of them.
     struct OpenFiles {
         var list: FileList
+        /// What the tensors may ask for that have not been looked at.
+        var budget = StorageBudget()
         private var sources: [String: FileSource] = [:]
         /// Far fewer than a process may have.
         private static let maximumCount = 64
@@ -219,6 +235,11 @@ extension DistributedCheckpoint {
             let counted = Array(piece.sizes.prefix(leadingAxes))
             let count = counted.reduce(1, *)
             let shape = Array(piece.sizes.dropFirst(leadingAxes))
+            guard count == 1 || files.budget.takePieces(count) else {
+                throw RecastError(
+                    .unsupported, "its shape \(tensor.shape) stands for more tensors than its bytes account for",
+                    trail: [Path.join(path, Self.descriptionName), tensor.name])
+            }
             for index in 0..<count {
                 let part =
                     shape.count == 1
@@ -251,7 +272,7 @@ extension DistributedCheckpoint {
         of piece: Piece, _ tensor: Tensor, files: inout OpenFiles
     ) throws(RecastError) -> LazyTensor {
         let archive = try archive(piece.place, files: &files)
-        guard let whole = try archive.tensor(archive.pickle.root) else {
+        guard let whole = try archive.tensor(archive.pickle.root, budget: &files.budget) else {
             throw failure(tensor, "the piece at \(piece.offsets) is no tensor")
         }
         guard whole.shape == piece.sizes else {

@@ -3,19 +3,20 @@
 ///
 /// Containers live in one list of nodes, because a pickle may mention a container in several places.
 struct Pickle: Sendable {
-    indirect enum Value: Sendable, Hashable {
+    /// Small, as a byte of a pickle may stand for one.
+    enum Value: Sendable, Hashable {
         case none
         case bool(Bool)
         case int(Int)
         /// A whole number that does not fit 64 bits: its bytes, least significant first, in two's complement.
         case bigInt([UInt8])
         case float(Double)
-        case string(String)
+        indirect case string(String)
         case bytes([UInt8])
         /// A list, tuple, set, dictionary or object, by its place among the nodes.
         case node(Int)
         /// A class or function: module and name.
-        case global(String, String)
+        indirect case global(String, String)
     }
 
     enum Node: Sendable {
@@ -23,7 +24,7 @@ struct Pickle: Sendable {
         case tuple([Value])
         case set([Value])
         case dictionary([(Value, Value)])
-        case object(Object)
+        indirect case object(Object)
         /// What the pickle leaves to its reader: in torch's files the description of a storage.
         case persistent(Value)
     }
@@ -39,6 +40,23 @@ struct Pickle: Sendable {
 
     var root = Value.none
     var nodes: [Node] = []
+    /// The places of keys that are strings, for dictionaries that are too large to be searched again and again: many objects
+    /// may have one of them.
+    private var places: [Int: [ByteString: Int]] = [:]
+
+    private static let searchedCount = 16
+
+    /// Prepares for looking values up, once all are there.
+    mutating func index() {
+        for (number, node) in nodes.enumerated() {
+            guard case .dictionary(let items) = node, items.count > Self.searchedCount else { continue }
+            var keys: [ByteString: Int] = [:]
+            for (place, item) in items.enumerated() {
+                if let key = string(item.0) { keys[ByteString(key)] = place }
+            }
+            places[number] = keys
+        }
+    }
 }
 
 // MARK: Looking at values
@@ -112,16 +130,22 @@ extension Pickle {
 
     /// The value of a key that is a string.
     func value(_ container: Value?, _ key: String) -> Value? {
-        items(container)?.last { string($0.0) == key }?.1
+        if case .node(let number) = container, let places = places[number] {
+            guard let place = places[ByteString(key)], case .dictionary(let items) = nodes[number] else { return nil }
+            return items[place].1
+        }
+        return items(container)?.last { string($0.0) == key }?.1
     }
 
     /// What an object was given to restore its attributes from: a dictionary, or the first of a pair with slots.
-    func attributes(_ value: Value?) -> [(Value, Value)]? {
+    private func state(_ value: Value?) -> Value? {
         guard let state = object(value)?.state else { return nil }
-        return items(state) ?? tuple(state)?.lazy.compactMap { items($0) }.first
+        return ([state] + (tuple(state)?.prefix(2) ?? [])).first { candidate in
+            if case .dictionary = node(candidate) { true } else { false }
+        }
     }
 
-    func attribute(_ value: Value?, _ name: String) -> Value? {
-        attributes(value)?.last { string($0.0) == name }?.1
-    }
+    func attributes(_ value: Value?) -> [(Value, Value)]? { items(state(value)) }
+
+    func attribute(_ value: Value?, _ name: String) -> Value? { self.value(state(value), name) }
 }

@@ -10,17 +10,22 @@ struct PickleMachine: ~Copyable {
     private var stack: [Pickle.Value] = []
     /// Heights of the stack at the open marks.
     private var marks: [Int] = []
-    private var memo: [Int: Pickle.Value] = [:]
+    /// What is remembered under the numbers from 0 on, as every program counts, and under others.
+    private var memo: [Pickle.Value] = []
+    private var farMemo: [Int: Pickle.Value] = [:]
     private var pickle = Pickle()
 
     /// A pickle nests no deeper than this: readers of its values may be recursive.
-    private static let maximumDepth = 200
+    private static let maximumDepth: UInt8 = 200
+    /// Names of classes are written out in messages and comparisons, of as many objects as there are.
+    private static let maximumNameLength = 1024
 
     /// - Throws: `malformedInput` with the byte offset, for anything that is no pickle, refers to itself or nests too deep.
     static func read(_ bytes: UnsafeRawBufferPointer, file: String, base: Int = 0) throws(RecastError) -> Pickle {
         var machine = PickleMachine(bytes, file: file, base: base)
         try machine.run()
         try machine.pickle.checkNesting(limit: maximumDepth, file: file)
+        machine.pickle.index()
         return machine.pickle
     }
 
@@ -132,6 +137,13 @@ struct PickleMachine: ~Copyable {
             }, "an item of a dictionary")
     }
 
+    private mutating func push(global module: String, _ name: String) throws(RecastError) {
+        guard max(module.utf8.count, name.utf8.count) <= Self.maximumNameLength else {
+            throw failure("a class whose name has \(module.utf8.count + name.utf8.count) bytes")
+        }
+        stack.append(.global(module, name))
+    }
+
     private mutating func make(_ type: Pickle.Value, _ arguments: Pickle.Value) throws(RecastError) {
         switch type {
         case .global, .node: push(.object(Pickle.Object(type: type, arguments: arguments)))
@@ -149,6 +161,8 @@ struct PickleMachine: ~Copyable {
         }
         guard marks.isEmpty, stack.count == 1 else { throw failure("the pickle leaves \(stack.count) values") }
         pickle.root = stack[0]
+        // What is only needed on the way takes as much as what is kept.
+        (stack, memo, farMemo) = ([], [], [:])
     }
 
     private mutating func execute(_ opcode: UInt8) throws(RecastError) {
@@ -218,14 +232,16 @@ struct PickleMachine: ~Copyable {
             let values = try popToMark()
             try change(
                 { node in
-                    guard case .set(let old) = node else { return false }
-                    node = .set(old + values)
+                    guard case .set(var elements) = node else { return false }
+                    node = .set([])
+                    elements += values
+                    node = .set(elements)
                     return true
                 }, "an element of a set")
         case 0x91: push(.set(try popToMark()))
 
         // MEMOIZE, BINPUT, LONG_BINPUT, PUT; BINGET, LONG_BINGET, GET
-        case 0x94: try remember(memo.count)
+        case 0x94: try remember(memo.count + farMemo.count)
         case UInt8(ascii: "q"): try remember(Int(try integer(UInt8.self)))
         case UInt8(ascii: "r"): try remember(Int(try integer(UInt32.self)))
         case UInt8(ascii: "h"): try recall(Int(try integer(UInt8.self)))
@@ -234,12 +250,12 @@ struct PickleMachine: ~Copyable {
         // GLOBAL, STACK_GLOBAL
         case UInt8(ascii: "c"):
             let module = try line()
-            stack.append(.global(module, try line()))
+            try push(global: module, try line())
         case 0x93:
             guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
                 throw failure("a class whose name is no string")
             }
-            stack.append(.global(module, name))
+            try push(global: module, name)
         // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD
         case UInt8(ascii: "R"), 0x81:
             let arguments = try pop()
@@ -275,11 +291,20 @@ struct PickleMachine: ~Copyable {
 
     private mutating func remember(_ key: Int) throws(RecastError) {
         guard stack.count > (marks.last ?? 0), let top = stack.last else { throw failure("the stack is empty") }
-        memo[key] = top
+        if key < memo.count {
+            memo[key] = top
+        } else if key == memo.count {
+            memo.append(top)
+            if !farMemo.isEmpty { farMemo[key] = nil }
+        } else {
+            farMemo[key] = top
+        }
     }
 
     private mutating func recall(_ key: Int) throws(RecastError) {
-        guard let value = memo[key] else { throw failure("entry \(key) of the memo was never made") }
+        guard let value = key < memo.count ? memo[key] : farMemo[key] else {
+            throw failure("entry \(key) of the memo was never made")
+        }
         stack.append(value)
     }
 
@@ -299,39 +324,53 @@ struct PickleMachine: ~Copyable {
 }
 
 extension Pickle {
-    /// Refuses containers that hold themselves, and chains of containers too long for recursion.
-    fileprivate func checkNesting(limit: Int, file: String) throws(RecastError) {
-        // The depth below each node, once it is known.
-        var depths = [Int](repeating: -1, count: nodes.count)
-        var isOpen = [Bool](repeating: false, count: nodes.count)
-        // A node is visited twice: to open its parts, and to add them up.
-        var path: [(node: Int, isDone: Bool)] = []
-        for first in nodes.indices where depths[first] < 0 {
-            path.append((first, false))
-            while let (index, isDone) = path.popLast() {
-                let inner = parts(of: nodes[index])
-                if isDone {
-                    isOpen[index] = false
-                    depths[index] = 1 + (inner.map { depths[$0] }.max() ?? 0)
-                    guard depths[index] <= limit else {
-                        throw .malformed(file, "a pickle nested more than \(limit) deep")
+    /// Refuses containers that hold themselves, and chains of containers too long for recursion. Each container is walked
+    /// through once, in however many places it is.
+    fileprivate func checkNesting(limit: UInt8, file: String) throws(RecastError) {
+        struct Step {
+            var node: Int
+            var parts: [UInt32]
+            var next = 0
+            /// Of the parts that are known.
+            var depth: UInt8 = 0
+        }
+        let (unknown, open): (UInt8, UInt8) = (0, .max)
+        precondition(limit < open - 1)
+        var depths = [UInt8](repeating: unknown, count: nodes.count)
+        var path: [Step] = []
+        for first in nodes.indices where depths[first] == unknown {
+            depths[first] = open
+            path.append(Step(node: first, parts: parts(of: nodes[first])))
+            while let top = path.indices.last {
+                if path[top].next < path[top].parts.count {
+                    let part = Int(path[top].parts[path[top].next])
+                    path[top].next += 1
+                    if depths[part] == open {
+                        throw .malformed(file, "a pickle with a container that holds itself")
+                    } else if depths[part] == unknown {
+                        guard path.count < limit else {
+                            throw .malformed(file, "a pickle nested more than \(limit) deep")
+                        }
+                        depths[part] = open
+                        path.append(Step(node: part, parts: parts(of: nodes[part])))
+                    } else {
+                        path[top].depth = max(path[top].depth, depths[part])
                     }
                     continue
                 }
-                guard depths[index] < 0, !isOpen[index] else { continue }
-                isOpen[index] = true
-                path.append((index, true))
-                for part in inner where depths[part] < 0 {
-                    guard !isOpen[part] else { throw .malformed(file, "a pickle with a container that holds itself") }
-                    path.append((part, false))
-                }
+                let depth = path[top].depth + 1
+                guard depth <= limit else { throw .malformed(file, "a pickle nested more than \(limit) deep") }
+                depths[path[top].node] = depth
+                path.removeLast()
+                if top > 0 { path[top - 1].depth = max(path[top - 1].depth, depth) }
             }
         }
     }
 
-    private func parts(of node: Node) -> [Int] {
-        var parts: [Int] = []
-        func add(_ value: Value?) { if case .node(let index) = value { parts.append(index) } }
+    /// The nodes in a node, of which there are no more than bytes in a pickle.
+    private func parts(of node: Node) -> [UInt32] {
+        var parts: [UInt32] = []
+        func add(_ value: Value?) { if case .node(let index) = value { parts.append(UInt32(index)) } }
         switch node {
         case .list(let values), .tuple(let values), .set(let values): values.forEach(add)
         case .dictionary(let items):

@@ -3,14 +3,17 @@
 /// Source: torch 2.13, `torch/serialization.py` and `torch/_utils.py`; Specs/megatron.md §4.
 struct TorchArchive: Sendable {
     let pickle: Pickle
-    private let zip: ZipDirectory
+    /// The storages by their keys.
+    private let storages: [String: ZipDirectory.Member]
     private let file: FileID
     private let fileName: String
-    /// What stands before the names of the members: `model_optim_rng/`, `archive/`.
-    private let prefix: String
+    /// The bytes of the whole archive.
+    let byteCount: Int
 
     /// A pickle of the layout of a checkpoint of millions of pieces.
     private static let maximumPickleByteCount = 1 << 30
+    /// Dimensions of a tensor of torch (`MAX_DIMS` and more).
+    private static let maximumDimensionCount = 64
 
     static func recognizes(_ source: any ByteSource) -> Bool { ZipDirectory.recognizes(source) }
 
@@ -21,11 +24,18 @@ struct TorchArchive: Sendable {
     init(_ source: any ByteSource, as file: FileID, in range: Range<Int>? = nil) throws(RecastError) {
         fileName = source.name
         self.file = file
-        zip = try ZipDirectory(source, in: range)
+        byteCount = range?.count ?? source.byteCount
+        let zip = try ZipDirectory(source, in: range)
         guard let member = zip.members.first(where: { $0.name.hasSuffix("/data.pkl") }) else {
             throw .malformed(source.name, "a zip without data.pkl: not written by torch.save")
         }
-        prefix = String(member.name.dropLast("data.pkl".count))
+        // What stands before the names of all members: `model_optim_rng/`, `archive/`.
+        let prefix = String(member.name.dropLast("data.pkl".count))
+        let dataPrefix = Array((prefix + "data/").utf8)
+        storages = Dictionary(
+            zip.members.lazy.filter { $0.name.utf8.starts(with: dataPrefix) }
+                .map { (String(decoding: $0.name.utf8.dropFirst(dataPrefix.count), as: UTF8.self), $0) },
+            uniquingKeysWith: { $1 })
         if let order = zip[prefix + "byteorder"], order.byteCount < 16 {
             let text = String(decoding: try source.bytes(order.offset..<order.end), as: UTF8.self)
             guard text == "little" else {
@@ -51,11 +61,14 @@ struct TorchArchive: Sendable {
         var tensors: [NamedTensor] = []
         var others: [String] = []
         var names: Set<ByteString> = []
+        var budget = StorageBudget(byteCount: byteCount)
         for (key, value) in items {
             guard let name = pickle.string(key) else { throw failure("a name that is no string") }
             guard names.insert(ByteString(name)).inserted else { throw failure("\(name) is there twice") }
             let tensor: LazyTensor?
-            do throws(RecastError) { tensor = try self.tensor(value) } catch { throw error.within(name) }
+            do throws(RecastError) {
+                tensor = try self.tensor(value, budget: &budget)
+            } catch { throw error.within(name) }
             if let tensor { tensors.append(NamedTensor(name, tensor)) } else { others.append(name) }
         }
         return (tensors, others)
@@ -97,21 +110,25 @@ struct TorchArchive: Sendable {
 
     /// The tensor that a value describes; nil where it describes none.
     ///
-    /// - Throws: `malformedInput` for a tensor that lies outside its storage, or a storage that lies outside the file.
-    func tensor(_ value: Pickle.Value) throws(RecastError) -> LazyTensor? {
+    /// - Throws: `malformedInput` for a tensor that lies outside its storage, or a storage that lies outside the file;
+    ///   `unsupported` for one that asks for more than the budget has.
+    func tensor(_ value: Pickle.Value, budget: inout StorageBudget) throws(RecastError) -> LazyTensor? {
         guard let object = pickle.object(value), let arguments = pickle.tuple(object.arguments) else { return nil }
         switch pickle.typeName(object.type) {
         case "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state":
-            return try arguments.first.flatMap { (value) throws(RecastError) in try tensor(value) }
+            guard let value = arguments.first else { return nil }
+            return try tensor(value, budget: &budget)
         case "torch._tensor._rebuild_from_type_v2":
             // A subclass: how it is rebuilt, its class, and the arguments.
             guard arguments.count >= 3, let inner = pickle.tuple(arguments[2]) else { return nil }
-            return try rebuilt(pickle.typeName(arguments[0]), inner)
-        case let name: return try rebuilt(name, arguments)
+            return try rebuilt(pickle.typeName(arguments[0]), inner, budget: &budget)
+        case let name: return try rebuilt(name, arguments, budget: &budget)
         }
     }
 
-    private func rebuilt(_ function: String?, _ arguments: [Pickle.Value]) throws(RecastError) -> LazyTensor? {
+    private func rebuilt(
+        _ function: String?, _ arguments: [Pickle.Value], budget: inout StorageBudget
+    ) throws(RecastError) -> LazyTensor? {
         let names = ["_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"].map { "torch._utils." + $0 }
         guard let function, names.contains(function) else { return nil }
         guard arguments.count >= 4, let storage = pickle.persistent(arguments[0]).flatMap({ pickle.tuple($0) }),
@@ -131,17 +148,18 @@ struct TorchArchive: Sendable {
                 .unsupported, "tensors of \(pickle.typeName(storage[1]) ?? "an unknown class") cannot be read",
                 trail: [fileName])
         }
-        guard let member = zip[prefix + "data/" + key] else {
-            throw failure("the storage \(key) is missing: the file is not complete")
+        // A key may be long, and in many tensors.
+        guard key.utf8.count <= ZipDirectory.maximumNameLength, let member = storages[key] else {
+            throw failure("the storage \(key.prefix(100)) is missing: the file is not complete")
         }
         return try LazyTensor.strided(
             dtype, shape, strides, offset: offset, in: file, at: member.offset, byteCount: member.byteCount,
-            name: "\(fileName): storage \(key)")
+            name: "\(fileName): storage \(key)", budget: &budget)
     }
 
     /// Sizes of a tensor, which are not negative.
     private func sizes(_ value: Pickle.Value) -> [Int]? {
-        guard let values = pickle.elements(value) else { return nil }
+        guard let values = pickle.elements(value), values.count <= Self.maximumDimensionCount else { return nil }
         let sizes = values.compactMap { pickle.int($0) }
         return sizes.count == values.count && sizes.allSatisfy { $0 >= 0 } ? sizes : nil
     }

@@ -25,6 +25,8 @@ struct ZipDirectory: Sendable {
         static let locator64: UInt32 = 0x0706_4B50
     }
 
+    /// The format has 16 bits for it.
+    static let maximumNameLength = 0xFFFF
     private static let endByteCount = 22
     private static let end64ByteCount = 56
     private static let locatorByteCount = 20

@@ -77,10 +77,9 @@ struct GGUFConfiguration {
 
     private func epsilon() throws(RecastError) -> Double {
         let names = ["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"]
-        guard let epsilon = names.lazy.compactMap({ value($0)?.double }).first, epsilon > 0, epsilon < 1 else {
-            throw failure("\(key(names[0])) is missing or no small positive number")
-        }
-        return epsilon.shortened
+        guard let epsilon = names.lazy.compactMap({ value($0)?.double?.shortened }).first, epsilon > 0, epsilon < 1
+        else { throw failure("\(key(names[0])) is missing or no small positive number") }
+        return epsilon
     }
 
     /// The keys that all architectures with experts have.
@@ -135,10 +134,11 @@ struct GGUFConfiguration {
 
     func positive(_ name: String) throws(RecastError) -> Double? {
         guard let value = value(name) else { return nil }
-        guard let number = value.double, number.isFinite, number > 0 else {
+        // As programs have it, in float32, where a float64 may be nothing or infinite.
+        guard let number = value.double?.shortened, number.isFinite, number > 0 else {
             throw failure("\(key(name)) is no positive number")
         }
-        return number.shortened
+        return number
     }
 
     private func rope(headDimension: Int, factors: RotaryFactors) throws(RecastError) -> Rope {
@@ -218,13 +218,18 @@ extension Rope {
         guard let first = between.first, let last = between.last else {
             return (5...24).map { (1 << $0, 4) }
         }
-        var found = [(Int(((smooth[0] * 3 + 1) / turns[first]).rounded()), 4.0)]
+        // Any base and any factors may stand in a file, and make for contexts beyond all integers.
+        let contexts = 1...1_000_000_000
+        var found: [(original: Int, high: Double)] = []
+        if let original = Int(rounding: (smooth[0] * 3 + 1) / turns[first], within: contexts) {
+            found.append((original, 4))
+        }
         if first != last {
             let slope = (smooth[0] - smooth[smooth.count - 1]) / (turns[first] - turns[last])
             let high = 1 - 1 / (smooth[0] - slope * turns[first])
             let original = slope * (high - 1)
-            if high.isFinite, original.isFinite, (1...1e9).contains(original) {
-                found.append((Int(original.rounded()), (high * 1000).rounded() / 1000))
+            if high.isFinite, let original = Int(rounding: original, within: contexts) {
+                found.append((original, (high * 1000).rounded() / 1000))
             }
         }
         return found

@@ -7,7 +7,13 @@ enum GGUFStacks {
     // MARK: Reading
 
     /// A matrix for each expert, named `blk.3.ffn_up_exps.17.weight`, and keys and values of latent attention together.
-    static func unpacked(_ tensors: [NamedTensor], file: String) throws(RecastError) -> [NamedTensor] {
+    ///
+    /// - Parameters:
+    ///   - expertCount: how many experts there are by the keys, and no stack may have others; nil for any number.
+    ///   - headCount: the same for heads.
+    static func unpacked(
+        _ tensors: [NamedTensor], expertCount: Int? = nil, headCount: Int? = nil, file: String
+    ) throws(RecastError) -> [NamedTensor] {
         var result: [NamedTensor] = []
         var places: [String: LazyTensor] = [:]
         for tensor in tensors where tensor.name.contains("." + values + ".") { places[tensor.name] = tensor.tensor }
@@ -17,14 +23,14 @@ enum GGUFStacks {
                 result.append(tensor)
                 continue
             }
-            if marks.contains(parts[2]) {
-                try check(tensor, file: file)
+            if marks.contains(parts[2]), expertCount != 0 {
+                try check(tensor, count: expertCount, "experts", file: file)
                 for expert in 0..<tensor.tensor.batchCount {
                     result.append(
                         NamedTensor("blk.\(parts[1]).\(parts[2]).\(expert).weight", tensor.tensor.matrix(expert)))
                 }
             } else if parts[2] == keys {
-                try check(tensor, file: file)
+                try check(tensor, count: headCount, "heads", file: file)
                 guard let value = places["blk.\(parts[1]).\(values).weight"], value.shape.count == 3,
                     value.batchCount == tensor.tensor.batchCount, value.columnCount == tensor.tensor.rowCount
                 else {
@@ -52,9 +58,15 @@ enum GGUFStacks {
         return result
     }
 
-    private static func check(_ tensor: NamedTensor, file: String) throws(RecastError) {
-        guard tensor.tensor.shape.count == 3, tensor.tensor.batchCount <= ExpertConfiguration.maximumCount else {
+    private static func check(
+        _ tensor: NamedTensor, count: Int?, _ what: String, file: String
+    ) throws(RecastError) {
+        guard tensor.tensor.shape.count == 3 else {
             throw .malformed(file, "\(tensor.name) has the shape \(tensor.tensor.shape), not three dimensions")
+        }
+        guard tensor.tensor.batchCount == count ?? tensor.tensor.batchCount else {
+            throw .malformed(
+                file, "\(tensor.name) has the shape \(tensor.tensor.shape), though there are \(count ?? 0) \(what)")
         }
     }
 

@@ -119,8 +119,8 @@ extension HuggingFaceConfiguration {
     ) throws(RecastError) -> Rope.Longrope? {
         guard let short = scaling["short_factor"]?.array, let long = scaling["long_factor"]?.array else { return nil }
         func numbers(_ list: [JSON], _ key: String) throws(RecastError) -> [Double] {
-            let numbers = list.compactMap(\.double)
-            guard numbers.count == dimensions / 2, list.count == numbers.count, numbers.allSatisfy({ $0 > 0 }) else {
+            let numbers = list.compactMap(\.double).filter { $0 > 0 && $0.isFinite }
+            guard numbers.count == dimensions / 2, list.count == numbers.count else {
                 throw failure("\"\(key)\" is no list of \(dimensions / 2) positive numbers")
             }
             return numbers

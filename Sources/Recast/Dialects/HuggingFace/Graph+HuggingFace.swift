@@ -174,8 +174,9 @@ struct HuggingFaceLowering {
                 throw .unsupported(
                     "\(family.name) has no bias on \(entry.slot.role), but \(entry.slot) is not zero")
             }
-            graph[entry.slot] = nil
         }
+        let biases = outcome.biases
+        graph.remove { $0.slot.part == .bias && !biases.contains($0.slot.role) }
         outcome.notes.append(
             "\(foreign.count) biases that are zero everywhere are left out: \(family.name) has none there")
         outcome.evidence.append(

@@ -170,11 +170,6 @@ extension QuantizedModules {
         return try assembled(module, encoding, rows: weight.rowCount, columns: weight.columnCount)
     }
 
-    /// The arguments of every group of the configuration.
-    private var weightArguments: [JSON.Object] {
-        (configuration["config_groups"]?.object?.members ?? []).compactMap { $0.value["weights"]?.object }
-    }
-
     /// What shares a scale, told from how many scales there are.
     private func block(
         of scale: LazyTensor, rows: Int, columns: Int, _ weights: [JSON.Object]

@@ -24,7 +24,10 @@ struct QuantizedModules: ~Copyable {
 
     let method: Method
     let configuration: JSON.Object
+    /// The arguments of every group of the configuration of compressed-tensors, which each module is held against.
+    let weightArguments: [JSON.Object]
     let file: String
+    private static let maximumGroupCount = 256
     var stored: [String: LazyTensor] = [:]
     var reader: Reader
     var conventions = ZeroConventions()
@@ -74,12 +77,22 @@ struct QuantizedModules: ~Copyable {
         } else {
             return nil
         }
-        var modules = QuantizedModules(method, object, files: files, file: file)
+        var modules = try QuantizedModules(method, object, files: files, file: file)
         try modules.collect(tensors)
         return modules.outcome.count > 0 ? modules.outcome : nil
     }
 
-    private init(_ method: Method, _ configuration: JSON.Object, files: [SourceFile], file: String) {
+    private init(
+        _ method: Method, _ configuration: JSON.Object, files: [SourceFile], file: String
+    ) throws(RecastError) {
+        weightArguments = (configuration["config_groups"]?.object?.members ?? []).compactMap {
+            $0.value["weights"]?.object
+        }
+        guard weightArguments.count <= Self.maximumGroupCount else {
+            throw RecastError(
+                .unsupported, "\(weightArguments.count) groups of quantization are more than can be read", trail: [file]
+            )
+        }
         self.method = method
         self.configuration = configuration
         self.file = file

@@ -176,19 +176,23 @@ extension LazyTensor {
         let layout = CodeLayout(bits: bits, word: .i32, axis: .columns, isTransposed: false)
         let line = layout.packed([UInt8](repeating: UInt8(code), count: 32), rows: 1, columns: 32)
         let pattern = line.withUnsafeBytes { Array($0.bindMemory(to: UInt32.self)) }
-        for row in 0..<rowCount {
-            let words = try numbers(rows: row..<row + 1, as: UInt32.self, using: &reader)
-            for (index, word) in words.enumerated() where word != pattern[index % pattern.count] { return false }
-        }
-        return true
+        return try allWords(&reader) { word, column in word == pattern[column % pattern.count] }
     }
 
     /// Whether every word is this one.
     func hasOnly(word: UInt32, _ reader: inout Reader) throws(RecastError) -> Bool {
-        for row in 0..<rowCount {
-            if try numbers(rows: row..<row + 1, as: UInt32.self, using: &reader).contains(where: { $0 != word }) {
-                return false
-            }
+        try allWords(&reader) { found, _ in found == word }
+    }
+
+    /// Whether all words of a matrix, by their columns, are as they should be.
+    private func allWords(
+        _ reader: inout Reader, _ isRight: (UInt32, _ column: Int) -> Bool
+    ) throws(RecastError) -> Bool {
+        // Rows may be as short as one word.
+        let step = max(1, (1 << 16) / max(1, columnCount))
+        for first in stride(from: 0, to: rowCount, by: step) {
+            let words = try numbers(rows: first..<min(first + step, rowCount), as: UInt32.self, using: &reader)
+            for (index, word) in words.enumerated() where !isRight(word, index % columnCount) { return false }
         }
         return true
     }

@@ -85,6 +85,12 @@ extension MegatronArguments {
         guard theta > 0, theta.isFinite else {
             throw .malformed(file, "args.rotary_base is \(theta), not a positive number")
         }
+        for name in ["rope_scaling_factor", "rotary_seq_len_interpolation_factor"] {
+            guard let factor = double(name) else { continue }
+            guard factor > 0, factor.isFinite else {
+                throw .malformed(file, "args.\(name) is \(factor), not a positive number")
+            }
+        }
         var scaling = Rope.Scaling.none
         if hasLatentAttention {
             scaling = try yarn() ?? Rope.Scaling.none

@@ -171,9 +171,11 @@ enum MegatronNames {
 
     /// A name of any spelling in that of Megatron core's own modules.
     static func canonical(_ name: String) -> Numbered {
-        var name = name
         // Wrappers of modules.
-        while name.hasPrefix("module.") { name = String(name.dropFirst("module.".count)) }
+        var bytes = name.utf8[...]
+        let wrapper = "module.".utf8
+        while bytes.starts(with: wrapper) { bytes = bytes.dropFirst(wrapper.count) }
+        var name = String(Substring(bytes))
         for (old, new) in beginnings where name.hasPrefix(old) { name = new + name.dropFirst(old.count) }
         guard name.hasPrefix(layers) else { return Numbered(template: name, layer: nil) }
         let numbered = name.dropFirst(layers.count)

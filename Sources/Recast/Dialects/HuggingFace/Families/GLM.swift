@@ -42,7 +42,7 @@ extension Family {
             object["padded_vocab_size"] = .int(configuration.vocabularySize)
             object["layernorm_epsilon"] = .double(configuration.normEpsilon)
             object["seq_length"] = .int(configuration.contextLength)
-            object["rope_ratio"] = .double(configuration.rope.theta / 10_000)
+            object["rope_ratio"] = .whole(configuration.rope.theta / 10_000)
             object["rmsnorm"] = true
             object["post_layer_norm"] = true
             object["original_rope"] = true

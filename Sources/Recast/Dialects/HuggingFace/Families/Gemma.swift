@@ -110,7 +110,8 @@ extension Family {
     @Sendable private static func writeGemma2(_ configuration: ModelConfiguration, _ object: inout JSON.Object) {
         object["hidden_activation"] = .string(configuration.activation)
         let scale = configuration.attentionScale
-        object["query_pre_attn_scalar"] = .double((1 / (scale * scale) * 1e6).rounded() / 1e6)
+        // transformers 5 takes an integer and nothing else.
+        object["query_pre_attn_scalar"] = .whole((1 / (scale * scale) * 1e6).rounded() / 1e6)
         object["attn_logit_softcapping"] = configuration.softCaps.attention.map(JSON.double) ?? .null
         object["final_logit_softcapping"] = configuration.softCaps.logits.map(JSON.double) ?? .null
     }

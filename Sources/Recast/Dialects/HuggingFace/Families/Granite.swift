@@ -44,9 +44,9 @@ extension Family {
         writes: { configuration, object in
             object.drop(["head_dim"])
             let root = Double(configuration.layerCount).squareRoot()
-            object["scale_emb"] = .double(configuration.multipliers.embedding)
+            object["scale_emb"] = .whole(configuration.multipliers.embedding)
             object["scale_depth"] = .double((configuration.multipliers.branches * root * 1e9).rounded() / 1e9)
-            object["dim_model_base"] = .double(
+            object["dim_model_base"] = .whole(
                 (Double(configuration.hiddenSize) / configuration.multipliers.logitDivisor * 1e9).rounded() / 1e9)
         }
     ) {

@@ -19,7 +19,7 @@ extension Family {
         },
         writes: { configuration, object in
             object.drop(["head_dim", "num_key_value_heads", "rope_theta", "rope_scaling", "rope_parameters"])
-            var rotary = JSON.Object([("base", .double(configuration.rope.theta)), ("type", "origin")])
+            var rotary = JSON.Object([("base", .whole(configuration.rope.theta)), ("type", "origin")])
             if case .dynamic(let factor, _) = configuration.rope.scaling {
                 rotary["type"] = "dynamic"
                 if factor != 1 { rotary["scaling_factor"] = .double(factor) }

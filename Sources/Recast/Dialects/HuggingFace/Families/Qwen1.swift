@@ -36,7 +36,7 @@ extension Family {
             object["kv_channels"] = .int(configuration.headDimension)
             object["seq_length"] = .int(configuration.stretch?.context ?? configuration.contextLength)
             object["layer_norm_epsilon"] = .double(configuration.normEpsilon)
-            object["rotary_emb_base"] = .double(configuration.rope.theta)
+            object["rotary_emb_base"] = .whole(configuration.rope.theta)
             object["rotary_pct"] = .double(Double(configuration.rope.dimensions) / Double(configuration.headDimension))
             object["no_bias"] = true
             object["use_dynamic_ntk"] = .bool(configuration.stretch?.growsBase ?? false)
