@@ -40,7 +40,9 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let model = try Model(Checkpoint(path: checkpoint))
+        let files = try Checkpoint(path: checkpoint)
+        try files.verifyChecksums(workers: resources.jobs)
+        let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         output.notes(model.notes, warnings: model.warnings)
         let display = output.quiet ? nil : ProgressDisplay("reading", unit: .fraction)

@@ -47,7 +47,9 @@ struct MeasurePerplexity: ParsableCommand {
     }
 
     func run() throws {
-        let model = try Model(Checkpoint(path: checkpoint))
+        let files = try Checkpoint(path: checkpoint)
+        try files.verifyChecksums(workers: resources.jobs)
+        let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         var options = PerplexityOptions(context: context, stride: stride)
         options.scored = window == .all ? .all : .secondHalf

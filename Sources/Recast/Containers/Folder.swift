@@ -34,7 +34,7 @@ public struct Folder: Sendable {
 
     /// A directory or an archive, whichever there is.
     public init(path: String) throws(RecastError) {
-        if Archive.recognizes(path) {
+        if try Archive.recognizes(path) {
             self.init(try Archive(path: path))
         } else {
             self.init(directory: path)

@@ -13,6 +13,8 @@ public struct NamedTensor: Sendable, Hashable, Codable {
 public struct FileList: Sendable, Hashable {
     public private(set) var files: [SourceFile] = []
     private var ids: [String: FileID] = [:]
+    /// What the files say of their own bytes.
+    public var checksums: [SourceChecksum] = []
 
     public init() {}
 

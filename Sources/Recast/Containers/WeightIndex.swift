@@ -7,8 +7,10 @@ struct WeightFile {
 
     /// By its content: safetensors, or what `torch.save` wrote.
     init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
-        if TorchArchive.recognizes(source) {
-            let state = try TorchArchive(source, as: files.add(source)).stateDictionary()
+        if try TorchArchive.recognizes(source) {
+            let archive = try TorchArchive(source, as: files.add(source))
+            files.checksums += archive.checksums
+            let state = try archive.stateDictionary()
             tensors = state.tensors
             if !state.others.isEmpty {
                 warnings.append("\(source.name): left out what is no tensor: \(state.others.abridged)")

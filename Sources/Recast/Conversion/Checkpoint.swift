@@ -12,6 +12,8 @@ public struct Checkpoint: Sendable {
     /// The archive that holds it all; nil where the files lie open.
     public let archive: Archive?
     public let files: [SourceFile]
+    /// What the files say of their own bytes.
+    public let checksums: [SourceChecksum]
     /// In the order of the source: by file, then by the order the reference converter reads them in.
     public let tensors: [NamedTensor]
     public let warnings: [String]
@@ -24,7 +26,7 @@ public struct Checkpoint: Sendable {
         guard let status = POSIX.status(path) else {
             throw RecastError(.inputMissing, "no such file or directory", trail: [path])
         }
-        let archive = try status.isDirectory || !Archive.recognizes(path) ? nil : Archive(path: path)
+        let archive = status.isDirectory ? nil : try Archive.recognizes(path) ? Archive(path: path) : nil
         let folder: Folder
         let name: String?
         if let archive {
@@ -50,6 +52,7 @@ public struct Checkpoint: Sendable {
         self.path = path
         self.archive = archive
         self.files = files.files
+        checksums = files.checksums
     }
 
     /// - Parameter name: the file that stands for the checkpoint; nil for the whole folder.
@@ -63,8 +66,9 @@ public struct Checkpoint: Sendable {
             return .huggingFace(try HuggingFaceFiles(folder, files: &files))
         }
         let source = try folder.source(of: name)
-        if GGUFFile.recognizes(source) { return .gguf(try GGUFSet(name, in: folder, files: &files)) }
-        if SafetensorsFile.recognizes(source) || TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") {
+        if try GGUFFile.recognizes(source) { return .gguf(try GGUFSet(name, in: folder, files: &files)) }
+        let holdsTensors = try SafetensorsFile.recognizes(source) ? true : TorchArchive.recognizes(source)
+        if holdsTensors || name.hasSuffix(".safetensors") {
             return .huggingFace(try HuggingFaceFiles(file: name, in: folder, files: &files))
         }
         throw RecastError(
@@ -196,7 +200,7 @@ public struct HuggingFaceFiles: Sendable {
 
     private init(single name: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
         let source = try folder.source(of: name)
-        guard !Archive.recognizes(source) else {
+        guard try !Archive.recognizes(source) else {
             throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
         }
         let file = try WeightFile(source, files: &files)

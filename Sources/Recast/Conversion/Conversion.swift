@@ -74,7 +74,7 @@ public struct Conversion: Sendable {
         _ staged: StagedDestination, _ progress: (@Sendable (Progress) -> Void)?
     ) throws(RecastError) -> Report {
         if staged.isCommitted {
-            if let tallies = try talliesOfCommitted(staged) { return try finish(staged, tallies) }
+            if let tallies = try talliesOfCommitted(staged) { return try finish(staged, tallies, staged.notes) }
             try staged.restart(plan.sources)
         }
         var executor = executor(staged)
@@ -86,13 +86,15 @@ public struct Conversion: Sendable {
             resumes
             ? try Journal(
                 in: staged.folder, Journal.Key(plan), files: try staged.journalFiles(), finished: finished) : nil
+        var notes = staged.notes
+        if verification != .none, let note = try executor.verifySources() { notes.append(note) }
         executor.reductions = try executor.reduce()
         var tallies = try executor.run(journal: journal, progress: progress)
         try check(tallies)
         try executor.writeChecksums(tallies)
         if verification != .none { try verify(staged, executor, &tallies) }
         try executor.files.checkUnchanged()
-        return try finish(staged, tallies)
+        return try finish(staged, tallies, notes)
     }
 
     private func executor(_ staged: StagedDestination) -> Executor {
@@ -103,10 +105,12 @@ public struct Conversion: Sendable {
         return executor
     }
 
-    private func finish(_ staged: StagedDestination, _ tallies: [Tally]) throws(RecastError) -> Report {
+    private func finish(
+        _ staged: StagedDestination, _ tallies: [Tally], _ notes: [String]
+    ) throws(RecastError) -> Report {
         var report = Report(plan, tallies: tallies)
         report.warnings = try staged.commit()
-        report.notes = staged.notes
+        report.notes = notes
         return report
     }
 
@@ -210,7 +214,7 @@ public struct Conversion: Sendable {
             let tensors: [NamedTensor]
             if output.name.hasSuffix(".safetensors") {
                 tensors = try SafetensorsFile(path: path, files: &files).tensors
-            } else if output.name.hasSuffix(".gguf") || GGUFFile.recognizes(path) {
+            } else if try GGUFFile.recognizes(path) {
                 tensors = try GGUFFile(path: path, files: &files).tensors
             } else {
                 continue

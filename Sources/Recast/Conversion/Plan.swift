@@ -2,6 +2,8 @@
 public struct Plan: Sendable, Hashable, Codable {
     /// The files that recipes refer to by number.
     public var sources: [SourceFile]
+    /// What the sources say of their own bytes, as far as they are read: the conversion looks whether it is true.
+    public var checksums: [SourceChecksum] = []
     /// How the destination stands in the file system.
     public var form: Form
     public var outputs: [OutputFile] = []

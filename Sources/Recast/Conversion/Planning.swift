@@ -38,6 +38,7 @@ public struct Planning: Sendable {
         case .megatron(let target): plan = try megatron(from: try model(), target)
         }
         warnOfQuantizingAgain(&plan)
+        plan.checksums = checkpoint.checksums.covering(plan.transfers.map(\.source))
         return plan
     }
 

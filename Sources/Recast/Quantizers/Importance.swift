@@ -35,7 +35,7 @@ public struct Importance: Sendable {
     public init(path: String) throws(RecastError) {
         let source = try FileSource(path: path)
         let content =
-            GGUFFile.recognizes(path) ? try ImportanceContent(gguf: path) : try ImportanceContent(legacy: source)
+            try GGUFFile.recognizes(path) ? ImportanceContent(gguf: path) : ImportanceContent(legacy: source)
         guard !content.entries.isEmpty else { throw .malformed(path, "holds no importance of any tensor") }
         var places: [ByteString: Int] = [:]
         for (index, entry) in content.entries.enumerated() {

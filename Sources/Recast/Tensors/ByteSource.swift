@@ -71,6 +71,16 @@ extension ByteSource {
 }
 
 extension FileSource {
+    /// nil where there is no file to be read.
+    ///
+    /// - Throws: `inputOutput` where there is one, and it cannot be opened.
+    static func ifPresent(_ path: String) throws(RecastError) -> FileSource? {
+        do throws(RecastError) { return try FileSource(path: path) } catch {
+            guard error.code == .inputMissing else { throw error }
+            return nil
+        }
+    }
+
     /// A whole small file.
     ///
     /// - Throws: `malformedInput` where it is larger than `limit`.

@@ -41,7 +41,7 @@ public final class Archive: Sendable {
     public init(path: String) throws(RecastError) {
         source = try FileSource(path: path)
         self.path = path
-        guard Self.recognizes(source) else { throw .malformed(path, "is not an archive") }
+        guard try Self.recognizes(source) else { throw .malformed(path, "is not an archive") }
         var files = FileList()
         let container = try SafetensorsFile(source, files: &files)
         index = try Self.index(in: container, file: path)
@@ -95,14 +95,17 @@ public final class Archive: Sendable {
     }
 
     /// Whether a file begins like an archive.
-    public static func recognizes(_ path: String) -> Bool {
-        guard let source = try? FileSource(path: path) else { return false }
-        return recognizes(source)
+    ///
+    /// - Throws: `inputOutput` where it cannot be read.
+    public static func recognizes(_ path: String) throws(RecastError) -> Bool {
+        guard let source = try FileSource.ifPresent(path) else { return false }
+        return try recognizes(source)
     }
 
-    static func recognizes(_ source: any ByteSource) -> Bool {
+    static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
         let end = 8 + ArchiveIndex.signature.count
-        return source.byteCount >= end && (try? source.bytes(8..<end)) == ArchiveIndex.signature
+        guard source.byteCount >= end else { return false }
+        return try source.bytes(8..<end) == ArchiveIndex.signature
     }
 }
 

@@ -37,12 +37,17 @@ public struct GGUFFile: Sendable {
         self.path = path
     }
 
-    public static func recognizes(_ path: String) -> Bool {
-        (try? FileSource(path: path)).map(recognizes) ?? false
+    /// Whether there is a file that begins as GGUF does.
+    ///
+    /// - Throws: `inputOutput` where it cannot be read.
+    public static func recognizes(_ path: String) throws(RecastError) -> Bool {
+        guard let source = try FileSource.ifPresent(path) else { return false }
+        return try recognizes(source)
     }
 
-    public static func recognizes(_ source: any ByteSource) -> Bool {
-        source.byteCount >= 4 && (try? source.bytes(0..<4)) == magic
+    public static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+        guard source.byteCount >= 4 else { return false }
+        return try source.bytes(0..<4) == magic
     }
 }
 

@@ -23,7 +23,7 @@ struct MegatronRank: Sendable {
 
     init(_ folder: MegatronFolder.RankFolder, files: inout FileList) throws(RecastError) {
         let source = try FileSource(path: folder.file)
-        guard TorchArchive.recognizes(source) else {
+        guard try TorchArchive.recognizes(source) else {
             throw RecastError(
                 .unsupported,
                 "is no zip: files of torch before 1.6 cannot be read; torch.save(torch.load(…)) of a newer one converts "
@@ -31,6 +31,7 @@ struct MegatronRank: Sendable {
                 trail: [folder.file])
         }
         let archive = try TorchArchive(source, as: files.add(source))
+        files.checksums += archive.checksums
         let pickle = archive.pickle
         guard let items = pickle.items(pickle.root) else {
             throw .malformed(folder.file, "holds no dictionary")

@@ -44,8 +44,9 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// Whether the file looks like safetensors: a plausible header length and a `{`.
-    public static func recognizes(_ source: any ByteSource) -> Bool {
-        guard source.byteCount >= 10, let bytes = try? source.bytes(0..<9) else { return false }
+    public static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+        guard source.byteCount >= 10 else { return false }
+        let bytes = try source.bytes(0..<9)
         let length = bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt64.self) }
         return bytes[8] == UInt8(ascii: "{") && length <= UInt64(source.byteCount)
     }

@@ -190,7 +190,9 @@ extension DistributedCheckpoint {
     func archive(_ place: Place, files: inout OpenFiles) throws(RecastError) -> TorchArchive {
         let source = try files.source(at: Path.join(path, place.file))
         files.budget.grow(by: place.bytes.count)
-        return try TorchArchive(source, as: files.list.add(source), in: place.bytes)
+        let archive = try TorchArchive(source, as: files.list.add(source), in: place.bytes)
+        files.list.checksums += archive.checksums
+        return archive
     }
 
     /// Files that stay open while headers are read, as thousands of pieces lie in a few of them.

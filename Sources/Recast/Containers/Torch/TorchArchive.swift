@@ -15,7 +15,15 @@ struct TorchArchive: Sendable {
     /// Dimensions of a tensor of torch (`MAX_DIMS` and more).
     private static let maximumDimensionCount = 64
 
-    static func recognizes(_ source: any ByteSource) -> Bool { ZipDirectory.recognizes(source) }
+    static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+        try ZipDirectory.recognizes(source)
+    }
+
+    /// What the file says of the bytes of its storages.
+    var checksums: [SourceChecksum] {
+        storages.values.filter { $0.byteCount > 0 }
+            .map { SourceChecksum(file: file, bytes: $0.offset..<$0.end, value: $0.checksum) }
+    }
 
     /// - Parameters:
     ///   - file: by which tensors refer to the source.
@@ -46,6 +54,8 @@ struct TorchArchive: Sendable {
             throw .malformed(source.name, at: member.offset, "a pickle of \(member.byteCount) bytes")
         }
         let bytes = try source.bytes(member.offset..<member.end)
+        guard SourceChecksum(file: file, bytes: member.offset..<member.end, value: member.checksum).agrees(with: bytes)
+        else { throw .malformed(source.name, at: member.offset, "data.pkl is damaged, by the file's own CRC-32 of it") }
         pickle = try bytes.withBytes { (bytes) throws(RecastError) in
             try PickleMachine.read(bytes, file: source.name, base: member.offset)
         }

@@ -38,9 +38,9 @@ struct ZipDirectory: Sendable {
     subscript(name: String) -> Member? { places[name].map { members[$0] } }
 
     /// Whether bytes begin as a zip does.
-    static func recognizes(_ source: any ByteSource) -> Bool {
-        guard source.byteCount >= ZipDirectory.endByteCount, let bytes = try? source.bytes(0..<4) else { return false }
-        return bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt32.self) } == Signature.local
+    static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+        guard source.byteCount >= ZipDirectory.endByteCount else { return false }
+        return try source.bytes(0..<4).withUnsafeBytes { $0.integer(at: 0, as: UInt32.self) } == Signature.local
     }
 
     /// - Parameter range: where the zip lies in the file; nil for all of it.

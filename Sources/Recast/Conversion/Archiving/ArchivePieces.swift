@@ -15,7 +15,7 @@ struct ArchivePieces {
     mutating func add(_ name: String, _ source: any ByteSource) throws(RecastError) {
         let first = pieces.count
         var end = 0
-        for tensor in tensors(of: source, name) {
+        for tensor in try tensors(of: source, name) {
             guard case .stored(_, let offset) = tensor.tensor.recipe else { continue }
             try addGap(end..<offset, of: name, source)
             end = offset + tensor.tensor.byteCount
@@ -31,18 +31,22 @@ struct ArchivePieces {
     }
 
     /// The tensors of a file in the order of their bytes; none where it is no file of tensors.
-    private mutating func tensors(of source: any ByteSource, _ name: String) -> [NamedTensor] {
+    private mutating func tensors(
+        of source: any ByteSource, _ name: String
+    ) throws(RecastError) -> [NamedTensor] {
         var files = FileList()
         var found: [NamedTensor] = []
         do throws(RecastError) {
-            if GGUFFile.recognizes(source) {
+            if try GGUFFile.recognizes(source) {
                 found = try GGUFFile(source, files: &files).tensors
                 holdsTensors = true
-            } else if SafetensorsFile.recognizes(source) {
+            } else if try SafetensorsFile.recognizes(source) {
                 found = try SafetensorsFile(source, files: &files).tensors
                 holdsTensors = true
             }
         } catch {
+            // What cannot be read at all is not what it was, and no archive may say so.
+            guard error.code != .inputOutput else { throw error }
             notes.append("\(name) is packed as it is, because it cannot be read: \(error)")
         }
         func place(_ tensor: NamedTensor) -> (Int, Int) {

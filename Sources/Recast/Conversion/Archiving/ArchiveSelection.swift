@@ -19,7 +19,7 @@ struct ArchiveSelection {
             var leftOut: [String] = []
             try Self.list(folder.path, below: "", depth: 1, into: &names, leftOut: &leftOut)
             if !leftOut.isEmpty { notes.append("not packed: \(leftOut.joined(separator: ", "))") }
-        } else if Archive.recognizes(path) {
+        } else if try Archive.recognizes(path) {
             let archive = try Archive(path: path)
             folder = Folder(archive)
             (name, main, names) = (archive.name, archive.main, archive.names)
@@ -63,10 +63,10 @@ struct ArchiveSelection {
     private static func set(of name: String, in folder: Folder) throws(RecastError) -> [String] {
         let source = try folder.source(of: name)
         var files = FileList()
-        if GGUFFile.recognizes(source) {
+        if try GGUFFile.recognizes(source) {
             return try GGUFSet(name, in: folder, files: &files).paths.map(Path.name)
         }
-        guard SafetensorsFile.recognizes(source) else {
+        guard try SafetensorsFile.recognizes(source) else {
             throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
         }
         guard let index = HuggingFaceFiles.index(ofShard: name, among: try folder.names()) else { return [name] }

@@ -1,0 +1,61 @@
+/// What a file says of some of its own bytes.
+public struct SourceChecksum: Sendable, Hashable, Codable {
+    public var file: FileID
+    public var bytes: Range<Int>
+    /// Their CRC-32. Programs that do not compute it write 0 (`torch.serialization.set_crc32_options`).
+    public var value: UInt32
+
+    func agrees(with bytes: [UInt8]) -> Bool {
+        var checksum = CRC32()
+        bytes.withUnsafeBytes { checksum.update($0) }
+        return value == 0 || checksum.value == value
+    }
+}
+
+extension [SourceChecksum] {
+    /// Those of bytes that any of the tensors reads.
+    func covering(_ tensors: [LazyTensor]) -> [SourceChecksum] {
+        guard !isEmpty else { return [] }
+        let sorted = sorted { ($0.file.index, $0.bytes.lowerBound) < ($1.file.index, $1.bytes.lowerBound) }
+        var wanted: Set<Int> = []
+        for tensor in tensors {
+            tensor.forEachStored { file, range in
+                // The last that begins before the end of the range, and those before it that still reach into it.
+                var (low, high) = (0, sorted.count)
+                while low < high {
+                    let middle = (low + high) / 2
+                    let place = (sorted[middle].file.index, sorted[middle].bytes.lowerBound)
+                    if place < (file.index, range.upperBound) { low = middle + 1 } else { high = middle }
+                }
+                var index = low - 1
+                while index >= 0, sorted[index].file == file, sorted[index].bytes.upperBound > range.lowerBound {
+                    wanted.insert(index)
+                    index -= 1
+                }
+            }
+        }
+        return wanted.sorted().map { sorted[$0] }
+    }
+}
+
+extension LazyTensor {
+    /// Calls `body` with each range of a file that the tensor reads.
+    func forEachStored(_ body: (FileID, Range<Int>) -> Void) {
+        switch recipe {
+        case .stored(let file, let offset): body(file, offset..<offset + byteCount)
+        case .literal, .zeros: break
+        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
+            .centered(let base):
+            base.forEachStored(body)
+        case .converted(let base, _, let importance):
+            base.forEachStored(body)
+            importance?.forEachStored(body)
+        case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
+            for part in parts { part.forEachStored(body) }
+        case .product(let matrix, let vector, let other):
+            matrix.forEachStored(body)
+            vector.forEachStored(body)
+            other?.forEachStored(body)
+        }
+    }
+}
