@@ -102,7 +102,8 @@ struct TokenizerFiles {
         vocabulary.sourcePreTokenizer = flavor.preTokenizerName
         var added = flavor.specialTokens(from: tokens.tokens.count)
         let declared = try configuration.readAddedTokens()
-        added.removeAll { token in declared.contains { $0.id == token.id } }
+        let ids = Set(declared.map(\.id))
+        added.removeAll { ids.contains($0.id) }
         try finish(&vocabulary, adding: added + declared, size: size, file: tokens.file)
         flavor.nameSpecialTokens(in: &vocabulary)
         return vocabulary
@@ -120,7 +121,7 @@ struct TokenizerFiles {
             throw .malformed(file, "token id \(count - 1) is out of proportion to \(vocabulary.tokens.count) tokens")
         }
         vocabulary.pad(to: size ?? count)
-        for token in added { vocabulary.add(token) }
+        vocabulary.add(added)
         configuration.nameSpecialTokens(in: &vocabulary)
         vocabulary.chatTemplates = configuration.chatTemplates
     }
@@ -156,13 +157,16 @@ extension Vocabulary {
         }
     }
 
-    /// Puts an added token in the place of whatever has its id.
-    fileprivate mutating func add(_ token: AddedToken) {
-        addedTokens.removeAll { $0.id == token.id }
-        addedTokens.append(token)
-        tokens[token.id] = token.content
-        kinds[token.id] = token.kind
-        if !scores.isEmpty { scores[token.id] = Self.addedScore }
+    /// Puts added tokens in the places of whatever has their ids; of several with one id the last counts.
+    fileprivate mutating func add(_ added: [AddedToken]) {
+        let last = Dictionary(added.enumerated().map { ($1.id, $0) }) { $1 }
+        addedTokens.removeAll { last[$0.id] != nil }
+        addedTokens += added.enumerated().filter { last[$1.id] == $0 }.map(\.element)
+        for token in added {
+            tokens[token.id] = token.content
+            kinds[token.id] = token.kind
+            if !scores.isEmpty { scores[token.id] = Self.addedScore }
+        }
     }
 
     /// Takes over what a model of sentencepiece says of the tokens, if it has the same.
