@@ -18,11 +18,11 @@ test: packages
 build: packages
 	$(SWIFT) build -c release --product recast
 
-## OpenBLAS and zstd, where they are missing.
+## OpenBLAS, Oniguruma and zstd, where they are missing.
 packages:
-	@{ pkg-config --exists libzstd && ldconfig -p | grep -q libopenblas.so.0; } 2>/dev/null || { \
+	@{ pkg-config --exists libzstd oniguruma && ldconfig -p | grep -q libopenblas.so.0; } 2>/dev/null || { \
 	    $(SUDO) apt-get update -qq && \
-	    $(SUDO) apt-get install -y -qq pkg-config libopenblas0-pthread libzstd-dev; }
+	    $(SUDO) apt-get install -y -qq pkg-config libopenblas0-pthread libonig-dev libzstd-dev; }
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -15,7 +15,8 @@ let package = Package(
     targets: [
         .target(name: "CKernels"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-        .target(name: "Recast", dependencies: ["CKernels", "CZstd"]),
+        .systemLibrary(name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
+        .target(name: "Recast", dependencies: ["CKernels", "COniguruma", "CZstd"]),
         .target(name: "RecastInference", dependencies: ["Recast", "CKernels"]),
         .executableTarget(
             name: "RecastCommand",

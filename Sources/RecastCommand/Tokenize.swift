@@ -32,6 +32,7 @@ struct Tokenize: ParsableCommand {
         guard let found = try vocabulary() else {
             throw RecastError(.inputMissing, "has no tokenizer", trail: [tokenizer])
         }
+        found.remarks.forEach(Console.warning)
         let tokenizer = try Tokenizer(found)
         var results: [JSON] = []
         for path in texts {

@@ -1,7 +1,9 @@
 """sentencepiece, tokenizers, tiktoken and llama.cpp give the ids that Recast gives, for texts that are meant to differ."""
 
 import base64
+import itertools
 import json
+import random
 import shutil
 import subprocess
 import unicodedata
@@ -157,6 +159,39 @@ def check_pre_tokenizers():
         report("pre-names-differ", same in ([], [["llama-bpe", "smaug-bpe"]]), f"alike: {same}")
 
 
+def check_expressions():
+    """Text cut by expressions that nobody has written: the vocabulary has every word of up to four letters, and merges for them."""
+    source = random.Random(5)
+    words = ["".join(letters) for count in range(1, 5) for letters in itertools.product("abĠ", repeat=count)]
+    merges = [[word[:-1], word[-1]] for word in words if len(word) > 1]
+    atoms = ["a", "b", " ", ".", r"\s", r"\S", "[ab]", "[^a]", "(?:ab|a)", "(?:b|)", "^", "$", r"\b", "(?=a)", "(?!b)", "(?<=b)", "(?<!a)", "(?i:A)"]
+    ends = ["", "", "", "*", "+", "?", "*?", "++", "{2}", "{1,2}"]
+    texts = ["".join(source.choices("ab ", k=source.randrange(1, 24))) for _ in range(60)] + ["a" * 300, " " * 300 + "a"]
+    wrong, tried = [], 0
+    for _ in range(40):
+        parts = []
+        for _ in range(source.randrange(1, 4)):
+            part = ""
+            for atom in source.choices(atoms, k=source.randrange(1, 4)):
+                is_anchor = atom.startswith(("^", "$", r"\b", "(?=", "(?!", "(?<"))
+                part += atom + ("" if is_anchor else source.choice(ends))
+            parts.append(part)
+        pattern = "|".join(parts)
+        made = {
+            "version": "1.0", "added_tokens": [], "decoder": None,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+                {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]},
+            "model": {"type": "BPE", "vocab": {word: id for id, word in enumerate(words)}, "merges": merges},
+        }  # fmt: skip
+        path = folder("expression", tokenizer=made)
+        library = Tokenizer.from_file(str(path / "tokenizer.json"))
+        tried += 1
+        if ours(path, texts) != [library.encode(text).ids for text in texts]:
+            wrong.append(pattern)
+    report("expressions-like-tokenizers", tried and not wrong, f"{len(wrong)} of {tried} differ {wrong[:3]}")
+
+
 def give_vocabulary(source, path):
     """Puts the tokens and merges of a GGUF file into a tokenizer.json."""
     import gguf
@@ -217,6 +252,8 @@ def metaspace(scheme, split):
 check_sentencepiece()
 check_tiktoken()
 check_pre_tokenizers()
+with check("expressions"):
+    check_expressions()
 through_gguf("bpe", folder("bpe-files", (FIXTURES / "bpe.model", "tokenizer.model")), 1300)
 # llama.cpp's unigram tokenizer knows no bytes and drops other spaces; tokenizers replaces characters in another way.
 for model, program in (("unigram", "sentencepiece"), ("unigram-bytes", "tokenizers")):

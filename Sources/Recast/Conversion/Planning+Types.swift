@@ -54,7 +54,7 @@ extension Planning {
             // The quantizer's files have no leading dimensions of one.
             let shape = Array(tensor.tensor.shape.drop { $0 == 1 })
             let trimmed = NamedTensor(tensor.name, tensor.tensor.reshaped(shape.isEmpty ? [1] : shape))
-            let choice = policy.choice(for: trimmed)
+            let choice = try policy.choice(for: trimmed)
             report.add(trimmed, choice)
             let dtype = choice.origin == .kept ? stored(trimmed) : choice.dtype ?? choice.wanted
             typed.append(TypedTensor(trimmed, dtype, remark: report.remark(choice, trimmed)))

@@ -29,7 +29,7 @@ struct GGUFTypeChoice: Sendable, Hashable {
 struct GGUFTypePolicy {
     private let fileType: GGUFFileType
     private let options: QuantizationOptions
-    private let patterns: [Regex<AnyRegexOutput>]
+    private let patterns: [Expression]
     private var mix: GGUFMix
     /// How many tensors each of the options' overrides has given a type.
     private(set) var overrideUses: [Int]
@@ -37,7 +37,7 @@ struct GGUFTypePolicy {
     init(_ fileType: GGUFFileType, _ traits: GGUFModelTraits, _ options: QuantizationOptions) throws(RecastError) {
         self.fileType = fileType
         self.options = options
-        var patterns: [Regex<AnyRegexOutput>] = []
+        var patterns: [Expression] = []
         for override in options.overrides { patterns.append(try override.pattern.compiled()) }
         self.patterns = patterns
         overrideUses = Array(repeating: 0, count: patterns.count)
@@ -45,22 +45,23 @@ struct GGUFTypePolicy {
             fileType, traits, hasImportance: options.importance != nil, outputType: options.outputType)
     }
 
-    mutating func choice(for tensor: NamedTensor) -> GGUFTypeChoice {
+    /// - Throws: `unsupported` where the pattern of an override takes too much for the name.
+    mutating func choice(for tensor: NamedTensor) throws(RecastError) -> GGUFTypeChoice {
         guard tensor.isQuantizable(in: mix.traits.architecture) else {
             return GGUFTypeChoice(origin: .kept, wanted: tensor.tensor.dtype, dtype: tensor.tensor.dtype)
         }
-        let (origin, wanted) = wish(for: tensor)
+        let (origin, wanted) = try wish(for: tensor)
         return GGUFTypeChoice(
             origin: origin, wanted: wanted, dtype: Self.fitting(wanted, columns: tensor.tensor.columnCount))
     }
 
-    private mutating func wish(for tensor: NamedTensor) -> (GGUFTypeChoice.Origin, DType) {
+    private mutating func wish(for tensor: NamedTensor) throws(RecastError) -> (GGUFTypeChoice.Origin, DType) {
         let tensorClass = GGUFTensorClass(tensor.name)
         if tensorClass == .embedding, let dtype = options.embeddingType {
             return (.asked("--embedding-encoding"), dtype)
         }
         if tensorClass == .output, let dtype = options.outputType { return (.asked("--output-encoding"), dtype) }
-        if let index = patterns.firstIndex(where: { $0.isFound(in: tensor.name) }) {
+        for (index, pattern) in patterns.enumerated() where try pattern.isFound(in: tensor.name) {
             overrideUses[index] += 1
             let override = options.overrides[index]
             return (.asked("--override \(override.pattern.text)"), override.dtype)

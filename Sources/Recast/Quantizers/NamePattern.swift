@@ -13,12 +13,12 @@ public struct NamePattern: Sendable, Hashable {
     }
 
     /// The expression, ready to be used many times.
-    func compiled() throws(RecastError) -> Regex<AnyRegexOutput> {
+    func compiled() throws(RecastError) -> Expression {
         guard !text.isEmpty else { throw .usage("an empty pattern matches everything; write .* if that is meant") }
         do {
-            return try Regex(Self.lowercased(text)).matchingSemantics(.unicodeScalar)
+            return try Expression(Self.lowercased(text))
         } catch {
-            throw .usage("\"\(text)\" is not a regular expression: \(error)")
+            throw .usage("\"\(text)\" is not a regular expression: \(error.message)")
         }
     }
 
@@ -30,11 +30,6 @@ public struct NamePattern: Sendable, Hashable {
                 return isEscaped ? String(character) : character.lowercased()
             })
     }
-}
-
-extension Regex {
-    /// Whether the expression matches some part of a name.
-    func isFound(in name: String) -> Bool { (try? firstMatch(in: name)) != nil }
 }
 
 /// A type for the tensors whose name a pattern is found in.

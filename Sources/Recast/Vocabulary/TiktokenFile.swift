@@ -65,43 +65,27 @@ struct TiktokenFile {
     /// tiktoken joins whichever pair makes the token of lowest rank. A token's bytes alone, joined by all ranks below
     /// its own, end up as two parts, and those are its merge: this is how llama.cpp and transformers derive merges too.
     func vocabulary(preTokenizer: PreTokenizer) throws(RecastError) -> Vocabulary {
-        var ranks: [[UInt8]: Int] = [:]
-        ranks.reserveCapacity(tokens.count)
-        for (rank, token) in tokens.enumerated() { ranks[token] = rank }
         var vocabulary = Vocabulary(
-            model: .byteLevelBPE, tokens: tokens.map(Vocabulary.byteLevelSpelling),
+            model: .byteLevelBPE, tokens: tokens.map { Vocabulary.byteLevelSpelling($0) },
             kinds: [Vocabulary.Kind](repeating: .normal, count: tokens.count), preTokenizer: preTokenizer)
+        var joining = RankedJoining(tokens)
         for (rank, token) in tokens.enumerated() where token.count > 1 {
             guard token.count <= Vocabulary.longestPiece else { throw .malformed(file, Vocabulary.tooLong(rank)) }
-            let parts = Self.parts(of: token, joinedBelow: rank, ranks)
-            guard parts.count == 2 else {
+            guard let middle = joining.middle(of: token, below: rank) else {
                 // tiktoken takes a whole piece of text that is a token as it stands; only so is this one ever used.
                 vocabulary.ignoresMerges = true
                 continue
             }
             vocabulary.merges.append(
-                .init(Vocabulary.byteLevelSpelling(parts[0]), Vocabulary.byteLevelSpelling(parts[1])))
+                .init(
+                    Vocabulary.byteLevelSpelling(token[..<middle]), Vocabulary.byteLevelSpelling(token[middle...])))
         }
         return vocabulary
-    }
-
-    private static func parts(of token: [UInt8], joinedBelow rank: Int, _ ranks: [[UInt8]: Int]) -> [[UInt8]] {
-        var parts = token.map { [$0] }
-        while parts.count > 2 {
-            var best: (rank: Int, place: Int)?
-            for place in 0..<parts.count - 1 {
-                guard let found = ranks[parts[place] + parts[place + 1]], found < best?.rank ?? rank else { continue }
-                best = (found, place)
-            }
-            guard let best else { break }
-            parts[best.place] += parts.remove(at: best.place + 1)
-        }
-        return parts
     }
 }
 
 extension Vocabulary {
-    /// The longest piece that is taken: finding out what a piece can be made of takes the square of its length.
+    /// The longest piece that is taken: a text may be compared with a piece at each of its places.
     public static let longestPiece = 4096
 
     public static func tooLong(_ id: Int) -> String {
@@ -109,7 +93,7 @@ extension Vocabulary {
     }
 
     /// Bytes in the alphabet of byte-level vocabularies.
-    static func byteLevelSpelling(_ bytes: [UInt8]) -> String {
+    static func byteLevelSpelling(_ bytes: some Sequence<UInt8>) -> String {
         var text = String.UnicodeScalarView()
         for byte in bytes { text.append(byteLevelAlphabet[Int(byte)]) }
         return String(text)

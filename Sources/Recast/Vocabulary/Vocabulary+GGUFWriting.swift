@@ -42,7 +42,7 @@ extension Vocabulary {
         let named = chatTemplates.filter { $0.name != nil }
         for template in named { metadata["tokenizer.chat_template.\(template.name!)"] = .string(template.text) }
         if !named.isEmpty { metadata["tokenizer.chat_templates"] = .array(.string(named.map { $0.name! })) }
-        return unsaid
+        return remarks + unsaid
     }
 
     /// What llama.cpp does otherwise than this tokenizer, whatever the keys are.

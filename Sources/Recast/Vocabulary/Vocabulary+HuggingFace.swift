@@ -17,7 +17,7 @@ struct HuggingFaceTokenizer {
         }
         let spaces = type == "Unigram" || isSentencePiece ? try readSpaces() : nil
         let ids = type == "Unigram" ? try readScoredPieces(model) : try readIDs(model)
-        let added = try readAddedTokens()
+        let (added, remarks) = try readAddedTokens(ids)
         let count = max((ids.map(\.id).max() ?? -1), (added.map(\.id).max() ?? -1)) + 1
         guard count <= size ?? count else {
             throw .malformed(file, "token id \(count - 1) has no row in an embedding of \(size ?? 0)")
@@ -38,7 +38,7 @@ struct HuggingFaceTokenizer {
             vocabulary.kinds[id] = hasByteFallback && Vocabulary.byte(spelledBy: text) != nil ? .byte : .normal
             if let score { vocabulary.scores[id] = score }
         }
-        let unknown = model["unk_id"]?.int ?? ids.first { $0.text == model["unk_token"]?.string }?.id
+        let unknown = model["unk_id"]?.int ?? id(of: model["unk_token"]?.string, in: ids)
         if spaces != nil, let unknown, vocabulary.tokens.indices.contains(unknown) {
             vocabulary.kinds[unknown] = .unknown
             vocabulary.special.unknown = unknown
@@ -48,6 +48,7 @@ struct HuggingFaceTokenizer {
             vocabulary.kinds[token.id] = token.kind
         }
         vocabulary.addedTokens = added
+        vocabulary.remarks = remarks
         vocabulary.merges = try readMerges(model)
         vocabulary.ignoresMerges = model["ignore_merges"]?.bool ?? false
         if let spaces {
@@ -75,6 +76,11 @@ struct HuggingFaceTokenizer {
     // MARK: The model
 
     typealias Piece = (text: String, id: Int, score: Float?)
+
+    private func id(of text: String?, in pieces: [Piece]) -> Int? {
+        guard let key = text.map(ByteString.init) else { return nil }
+        return pieces.first { ByteString($0.text) == key }?.id
+    }
 
     private func readIDs(_ model: JSON.Object) throws(RecastError) -> [Piece] {
         guard let members = model["vocab"]?.object?.members else { throw .malformed(file, "has no \"vocab\"") }
@@ -107,7 +113,9 @@ struct HuggingFaceTokenizer {
             let halves: [String?]
             switch merge {
             case .string(let text):
-                halves = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+                // By bytes: a combining mark after a space makes one character with it.
+                halves = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+                    .map { String(Substring($0)) }
             case .array(let pair): halves = pair.map(\.string)
             default: halves = []
             }
@@ -126,12 +134,47 @@ struct HuggingFaceTokenizer {
         return list
     }
 
-    private func readAddedTokens() throws(RecastError) -> [Vocabulary.AddedToken] {
-        var added: [Vocabulary.AddedToken] = []
+    /// The added tokens with the ids that `tokenizers` gives them: that of the model's token with the same content, and
+    /// numbers from the size of the model's vocabulary on for those that the model has not. What the entry says does not
+    /// matter there.
+    ///
+    /// Source: `AddedVocabulary::add_tokens`.
+    private func readAddedTokens(
+        _ pieces: [Piece]
+    ) throws(RecastError) -> (tokens: [Vocabulary.AddedToken], remarks: [String]) {
+        var entries: [Vocabulary.AddedToken] = []
         for entry in try list("added_tokens", of: tokenizer.object) {
-            added.append(try Vocabulary.AddedToken(entry, id: nil, file: file))
+            entries.append(try Vocabulary.AddedToken(entry, id: nil, file: file))
         }
-        return added
+        var ids: [ByteString: Int?] = [:]
+        for entry in entries { ids[ByteString(entry.content)] = .some(nil) }
+        for piece in pieces {
+            let key = ByteString(piece.text)
+            if ids[key] != nil { ids[key] = piece.id }
+        }
+        var added: [Vocabulary.AddedToken] = []
+        var places: [Int: Int] = [:]
+        var next = pieces.count
+        var remarks: [String] = []
+        for var entry in entries where !entry.content.isEmpty {
+            let key = ByteString(entry.content)
+            let id = (ids[key] ?? nil) ?? next
+            ids[key] = id
+            next = max(next, id + 1)
+            if id != entry.id, remarks.isEmpty {
+                remarks.append(
+                    "\(file): the added token \"\(entry.content)\" has the id \(entry.id) there, and \(id) for the "
+                        + "tokenizers library, which numbers tokens that the model's vocabulary has not: taken as \(id)"
+                )
+            }
+            entry.id = id
+            if let place = places.updateValue(places[id] ?? added.count, forKey: id) {
+                added[place] = entry
+            } else {
+                added.append(entry)
+            }
+        }
+        return (added, remarks)
     }
 
     private func readNormalizer() throws(RecastError) -> Vocabulary.Normalizer {

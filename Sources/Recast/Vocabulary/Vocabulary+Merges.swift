@@ -5,23 +5,41 @@ extension Vocabulary {
     ///
     /// Any two pieces that make a third are merged. Of several pairs that make the same piece, the one with the longer
     /// left half comes first, as transformers' converter has it; sentencepiece goes from left to right through the text.
+    ///
+    /// - Throws: `unsupported` where pieces are too long, or made of others in too many ways.
     func mergesOfScores() throws(RecastError) -> [Merge] {
-        var places: [ByteString: Int] = [:]
-        for id in tokens.indices where isMerged(id) { places[ByteString(tokens[id])] = id }
         let order = tokens.indices.filter { isMerged($0) }.sorted { scores[$0] > scores[$1] }
+        var pieces = PieceIndex(capacity: order.count)
+        for id in order {
+            var text = tokens[id]
+            text.withUTF8 { pieces.insert($0, id: Int32(truncatingIfNeeded: id)) }
+        }
         var merges: [Merge] = []
         for id in order {
-            let text = tokens[id]
+            var text = tokens[id]
             guard text.utf8.count <= Self.longestPiece else { throw .unsupported(Self.tooLong(id)) }
-            let scalars = text.unicodeScalars
-            for middle in scalars.indices.dropFirst().reversed() {
-                let (left, right) = (String(scalars[..<middle]), String(scalars[middle...]))
-                if places[ByteString(left)] != nil, places[ByteString(right)] != nil {
-                    merges.append(.init(left, right))
+            text.withUTF8 { bytes in
+                pieces.select(bytes)
+                for middle in stride(from: bytes.count - 1, to: 0, by: -1) where bytes[middle] & 0xC0 != 0x80 {
+                    guard pieces.id(of: 0..<middle) != nil, pieces.id(of: middle..<bytes.count) != nil else { continue }
+                    merges.append(
+                        .init(
+                            String(decoding: bytes[..<middle], as: UTF8.self),
+                            String(decoding: bytes[middle...], as: UTF8.self)))
                 }
             }
+            guard merges.count <= mostPairs else { throw .unsupported(tooManyPairs) }
         }
         return merges
+    }
+
+    /// How many pairs may make the pieces: sentencepiece's have 16 characters at most, unless it is told otherwise.
+    ///
+    /// Pairs of long pieces that are made of each other are out of all proportion to the file.
+    public var mostPairs: Int { 65_536 + 16 * tokens.count }
+
+    public var tooManyPairs: String {
+        "more than \(mostPairs) pairs of pieces make the \(tokens.count) pieces of the tokenizer"
     }
 
     /// Whether a token can come out of merges: it is neither special nor spelled with a space, which no text has left

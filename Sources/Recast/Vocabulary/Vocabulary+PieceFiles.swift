@@ -25,14 +25,11 @@ extension Vocabulary {
 
     private func pieceModel() throws(RecastError) -> JSON {
         let merges = merges.isEmpty ? try mergesOfScores() : merges
-        // Added tokens too: transformers looks for the unknown token here.
-        let members = tokens.indices.filter { kinds[$0] != .unused }
-            .map { JSON.Object.Member(key: tokens[$0], value: .int($0)) }
         return [
             "type": "BPE", "dropout": .null, "unk_token": special.unknown.map { .string(tokens[$0]) } ?? .null,
             "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": true,
             "byte_fallback": .bool(kinds.contains(.byte)), "ignore_merges": false,
-            "vocab": .object(JSON.Object(uniqueMembers: members)),
+            "vocab": modelVocabulary,
             "merges": .array(merges.map { [.string($0.left), .string($0.right)] }),
         ]
     }

@@ -19,10 +19,11 @@ extension Vocabulary {
         var model: JSON
     }
 
-    /// The tokens of the model itself.
+    /// The tokens of the model, and with them the added ones: `tokenizers` numbers those anew that are not here, whatever
+    /// id they are given elsewhere.
     var modelVocabulary: JSON {
         let added = Set(addedTokens.map(\.id))
-        let members = tokens.indices.filter { !added.contains($0) && kinds[$0] != .unused }
+        let members = tokens.indices.filter { added.contains($0) || kinds[$0] != .unused }
             .map { JSON.Object.Member(key: tokens[$0], value: .int($0)) }
         return .object(JSON.Object(uniqueMembers: members))
     }

@@ -140,6 +140,8 @@ public struct Vocabulary: Sendable, Equatable {
     public var addsEOS: Bool?
     public var special = SpecialTokens()
     public var chatTemplates: [ChatTemplate] = []
+    /// What its source says of it that does not hold, for warnings.
+    public var remarks: [String] = []
 
     public init(model: Model, tokens: [String], kinds: [Kind], preTokenizer: PreTokenizer) {
         self.model = model

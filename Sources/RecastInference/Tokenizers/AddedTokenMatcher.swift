@@ -8,10 +8,8 @@ struct AddedTokenMatcher: Sendable {
     }
 
     private let tokens: [Vocabulary.AddedToken]
-    /// Their places in `tokens`.
-    private var trie = ByteTrie()
-    /// Whether a token starts with a byte: most bytes of most texts need no more than this.
-    private var isFirst = [Bool](repeating: false, count: 256)
+    /// Finds their places in `tokens`.
+    private let finder: StringFinder
 
     /// Whether U+0020 is white space; in text that is prepared for SentencePiece it stands for a sign that is none.
     private let stripsSpaces: Bool
@@ -19,10 +17,7 @@ struct AddedTokenMatcher: Sendable {
     init(_ tokens: [Vocabulary.AddedToken], strippingSpaces: Bool = true) {
         self.tokens = tokens
         stripsSpaces = strippingSpaces
-        for (index, token) in tokens.enumerated() where !token.content.isEmpty {
-            trie.insert(token.content.utf8, Int32(truncatingIfNeeded: index))
-            isFirst[Int(token.content.utf8.first!)] = true
-        }
+        finder = StringFinder(tokens.lazy.map(\.content))
     }
 
     /// Cuts text into added tokens and what is between them.
@@ -35,13 +30,11 @@ struct AddedTokenMatcher: Sendable {
     ) {
         var done = 0
         var offset = 0
-        while !trie.isEmpty, offset < text.count {
-            guard isFirst[Int(text[offset])], let (token, matchEnd) = match(at: offset, in: text) else {
-                offset += 1
-                continue
-            }
-            var (start, end) = (offset, matchEnd)
-            offset = matchEnd
+        var spaces = 0..<0
+        for match in finder.matches(in: text).reversed() where match.start >= offset {
+            let token = tokens[Int(match.value)]
+            var (start, end) = (match.start, match.start + token.content.utf8.count)
+            offset = end
             if token.isSpecial, !parsingSpecial { continue }
             if token.isSingleWord, Self.isInsideWord(start..<end, of: text) { continue }
             if token.stripsLeft {
@@ -51,9 +44,9 @@ struct AddedTokenMatcher: Sendable {
                 start = max(start, done)
             }
             if token.stripsRight {
-                while end < text.count, case let (value, after) = text.scalar(at: end), isSpace(value) {
-                    end = after
-                }
+                // Matches within the same spaces end where the first of them did.
+                if !spaces.contains(end) { spaces = end..<spaceEnd(from: end, in: text) }
+                end = spaces.upperBound
             }
             if start >= end { continue }
             if start > done { body(.text(done..<start)) }
@@ -63,10 +56,10 @@ struct AddedTokenMatcher: Sendable {
         if done < text.count { body(.text(done..<text.count)) }
     }
 
-    private func match(
-        at start: Int, in text: UnsafeBufferPointer<UInt8>
-    ) -> (token: Vocabulary.AddedToken, end: Int)? {
-        trie.longestMatch(at: start, in: text).map { (tokens[Int($0.value)], $0.end) }
+    private func spaceEnd(from start: Int, in text: UnsafeBufferPointer<UInt8>) -> Int {
+        var end = start
+        while end < text.count, case let (value, after) = text.scalar(at: end), isSpace(value) { end = after }
+        return end
     }
 
     private func isSpace(_ value: UInt32) -> Bool {

@@ -65,12 +65,14 @@ struct ByteLevelBPE: Sendable {
         if let pattern = splitter.onlyPattern {
             while start < text.count {
                 let end = pattern.pieceEnd(from: start, in: text)
+                if output.hasEnded(before: end &- start) { return }
                 output.encodePiece(text, start..<end) { encodeNewPiece($0, into: &$1) }
                 start = end
             }
         } else {
             do {
-                for end in try splitter.pieceEnds(in: text) {
+                for end in try splitter.pieceEnds(in: text, within: &output.allowance) {
+                    if output.hasEnded(before: end - start) { return }
                     output.encodePiece(text, start..<end) { encodeNewPiece($0, into: &$1) }
                     start = end
                 }
@@ -86,6 +88,7 @@ struct ByteLevelBPE: Sendable {
             output.ids.append(id)
             return
         }
+        guard output.isMergeable(piece.count) else { return }
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: piece.count) { symbols in
             for index in 0..<piece.count {
                 symbols[index] = byteTokens[Int(piece[index])]
@@ -98,6 +101,7 @@ struct ByteLevelBPE: Sendable {
             }
             let count = merges.merge(symbols)
             output.ids.append(contentsOf: symbols[..<count])
+            output.endMerging(of: piece.count)
         }
     }
 }

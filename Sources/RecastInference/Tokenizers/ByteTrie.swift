@@ -5,8 +5,6 @@ struct ByteTrie: Sendable {
     /// The number of the string that ends at a node; -1 for none.
     private var values: [Int32] = [-1]
 
-    var isEmpty: Bool { values.count == 1 }
-
     /// Adds a string; the first of equal ones is the one found.
     mutating func insert(_ bytes: some Sequence<UInt8>, _ value: Int32) {
         var node = 0
@@ -38,11 +36,5 @@ struct ByteTrie: Sendable {
             let value = values[Int(truncatingIfNeeded: node)]
             if value >= 0 { body(value, offset) }
         }
-    }
-
-    func longestMatch(at start: Int, in text: UnsafeBufferPointer<UInt8>) -> (value: Int32, end: Int)? {
-        var longest: (value: Int32, end: Int)?
-        forEachMatch(at: start, in: text) { longest = ($0, $1) }
-        return longest
     }
 }

@@ -51,11 +51,19 @@ enum Composition {
 /// Unicode's normal form C of any text.
 ///
 /// Foundation's on Linux is wrong in three places: it does not join a Hangul syllable and the final consonant after it,
-/// it drops U+11A7 after a syllable, and it leaves the parts of three Tibetan vowel signs in the wrong order.
+/// it drops U+11A7 after a syllable, and it leaves the parts of three Tibetan vowel signs in the wrong order. And it sorts
+/// marks by exchanging neighbours, which takes the square of their number unless they are in order.
 func composed(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     var part = String.UnicodeScalarView()
+    var marks: [(order: UInt8, scalar: Unicode.Scalar)] = []
     for scalar in text.unicodeScalars {
+        let order = scalar.properties.canonicalCombiningClass.rawValue
+        if order > 0 {
+            marks.append((order, scalar))
+            continue
+        }
+        appendInOrder(&marks, to: &part)
         switch scalar.value {
         case 0x0F73: part.append(contentsOf: "\u{F71}\u{F72}".unicodeScalars)
         case 0x0F75: part.append(contentsOf: "\u{F71}\u{F74}".unicodeScalars)
@@ -68,8 +76,38 @@ func composed(_ text: String) -> String {
         default: part.append(scalar)
         }
     }
+    appendInOrder(&marks, to: &part)
     Hangul.append(foundationComposed(String(part)), to: &result)
     return String(result)
+}
+
+/// Appends marks by their classes, those of a class as they came (Unicode Standard, section 3.11).
+private func appendInOrder(
+    _ marks: inout [(order: UInt8, scalar: Unicode.Scalar)], to part: inout String.UnicodeScalarView
+) {
+    if marks.isEmpty { return }
+    if marks.count < 32 {
+        // By insertion: most are one or two.
+        for end in marks.indices.dropFirst() {
+            var place = end
+            while place > 0, marks[place - 1].order > marks[place].order {
+                marks.swapAt(place - 1, place)
+                place -= 1
+            }
+        }
+        part.append(contentsOf: marks.lazy.map(\.scalar))
+    } else {
+        var places = [Int](repeating: 0, count: 257)
+        for mark in marks { places[Int(mark.order) + 1] += 1 }
+        for order in 1...256 { places[order] += places[order - 1] }
+        var sorted = marks
+        for mark in marks {
+            sorted[places[Int(mark.order)]] = mark
+            places[Int(mark.order)] += 1
+        }
+        part.append(contentsOf: sorted.lazy.map(\.scalar))
+    }
+    marks.removeAll(keepingCapacity: true)
 }
 
 /// Composition of Hangul (The Unicode Standard, section 3.12), as far as it is left to do.

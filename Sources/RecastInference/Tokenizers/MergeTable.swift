@@ -1,3 +1,5 @@
+import Recast
+
 /// Byte-pair merges by rank, on ids.
 struct MergeTable: Sendable {
     /// Pairs of ids to rank (high half) and merged id (low half): the merge of lowest rank is made first, of equals the
@@ -52,7 +54,12 @@ struct MergeTable: Sendable {
         return pairCount &+ 1
     }
 
+    /// More symbols than places can be numbered here.
+    static let mostSymbols = Int(Int32.max) - 1
+
     /// The same with a queue of pairs and a list of symbols, for pieces so long that scans would be quadratic.
+    ///
+    /// After Ctrl-C it ends before all is merged.
     func mergeQueued(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int {
         let count = symbols.count
         var next = (1...count).map { Int32(truncatingIfNeeded: $0) }
@@ -62,7 +69,13 @@ struct MergeTable: Sendable {
             queue.append(rank: value(symbols[index], symbols[index + 1]) >> 32, place: index)
         }
         queue.order()
+        var untilCheck = 0
         while let (rank, place) = queue.removeFirst() {
+            untilCheck &-= 1
+            if untilCheck < 0 {
+                if Interruption.hasCome { break }
+                untilCheck = 1 << 16
+            }
             let right = Int(next[place])
             // A symbol that was merged away is -1; a pair that changed since has another rank.
             guard symbols[place] >= 0, right < count else { continue }

@@ -10,6 +10,9 @@ struct PairTable: Sendable {
 
     private var slots: [Slot]
     private var shift: UInt64
+    /// Without it, keys could be chosen that all want the same slot.
+    private let secret: UInt64
+    private static let processSecret = UInt64.random(in: .min ... .max)
     private(set) var count = 0
 
     init(minimumCapacity: Int = 0) {
@@ -17,6 +20,7 @@ struct PairTable: Sendable {
         while 1 << bits < minimumCapacity * 2 { bits += 1 }
         slots = Array(repeating: Slot(), count: 1 << bits)
         shift = UInt64(64 - bits)
+        secret = Self.processSecret
     }
 
     /// Two ids as one key.
@@ -45,10 +49,9 @@ struct PairTable: Sendable {
         }
     }
 
-    /// The high bits of a product depend on all bits of the key.
     @inline(__always)
     private func home(of key: UInt64) -> Int {
-        Int(truncatingIfNeeded: ((key ^ key >> 29) &* 0x9E37_79B9_7F4A_7C15) >> shift)
+        Int(truncatingIfNeeded: UnsafeBufferPointer<UInt8>.mixed(key ^ secret) >> shift)
     }
 
     private mutating func grow() {

@@ -9,6 +9,7 @@ struct PieceLattice: Sendable {
     private let unknown: UnknownText
     private let unknownScore: Double
     private let isSingle: Bool
+    private var longestPiece = 1
 
     init(_ vocabulary: Vocabulary, tokens: TokenBytes, unknown: UnknownText) throws(RecastError) {
         guard vocabulary.scores.count == tokens.count, vocabulary.scores.allSatisfy(\.isFinite) else {
@@ -20,6 +21,9 @@ struct PieceLattice: Sendable {
         let normal = tokens.indices.filter { vocabulary.kinds[$0] == .normal }.map { vocabulary.scores[$0] }
         unknownScore = Double((normal.min() ?? 0) - 10)
         for id in tokens.indices where vocabulary.isMerged(id) && vocabulary.kinds[id] != .unused {
+            // Every place of a text is tried with every piece that begins there.
+            guard tokens[id].count <= Vocabulary.longestPiece else { throw .unsupported(Vocabulary.tooLong(id)) }
+            longestPiece = max(longestPiece, tokens[id].count)
             pieces.insert(tokens[id], Int32(id))
             if isSingle, vocabulary.kinds[id] == .userDefined {
                 // So much that it is always chosen; its length is that of its spelling.
@@ -47,7 +51,8 @@ struct PieceLattice: Sendable {
         var last = 0
         while start < text.count {
             let next = text.scalar(at: start).next
-            if isSingle, abs(steps[start].score) > Self.farthestSum { moveOrigin(to: start, in: &steps[...last]) }
+            if output.hasEnded(before: longestPiece) { return }
+            if isSingle, abs(steps[start].score) > Self.farthestSum { moveOrigin(to: start, through: last, in: &steps) }
             let score = steps[start].score
             var isSpelled = false
             pieces.forEachMatch(at: start, in: text) { id, end in
@@ -80,9 +85,9 @@ struct PieceLattice: Sendable {
     /// Sums of single precision say less the farther from 0 they are: those beyond this are counted anew.
     private static let farthestSum = 100_000.0
 
-    private func moveOrigin(to start: Int, in steps: inout ArraySlice<Step>) {
+    private func moveOrigin(to start: Int, through last: Int, in steps: inout [Step]) {
         let origin = steps[start].score
-        for place in start..<steps.endIndex where place == start || steps[place].start >= 0 {
+        for place in start...last where place == start || steps[place].start >= 0 {
             steps[place].score = rounded(steps[place].score - origin)
         }
     }

@@ -56,51 +56,60 @@ struct PieceMerges: Sendable {
         }
         var ranks: [Float: Int] = [:]
         for (rank, score) in Set(scores).sorted(by: >).enumerated() { ranks[score] = rank }
-        for id in tokens.indices where vocabulary.isMerged(id) {
-            let piece = Array(tokens[id])
-            guard piece.count <= Vocabulary.longestPiece else {
+        let order = tokens.indices.filter { vocabulary.isMerged($0) }
+        var pieces = PieceIndex(capacity: order.count)
+        for id in order { tokens[id].withUnsafeBufferPointer { pieces.insert($0, id: Int32(id)) } }
+        var pairs = 0
+        for id in order {
+            guard tokens[id].count <= Vocabulary.longestPiece else {
                 throw .unsupported(Vocabulary.tooLong(id))
             }
-            let isMade = piece.withUnsafeBufferPointer { insert($0, Int32(id), rank: ranks[scores[id]]!, tokens) }
+            let made = tokens[id].withUnsafeBufferPointer { insert($0, Int32(id), rank: ranks[scores[id]]!, &pieces) }
+            pairs += made
+            guard pairs <= vocabulary.mostPairs else { throw .unsupported(vocabulary.tooManyPairs) }
             // sentencepiece takes such a piece apart again, in one of several ways.
-            if isMade, vocabulary.kinds[id] == .unused {
+            if made > 0, vocabulary.kinds[id] == .unused {
                 throw .unsupported(
                     "piece \(id), \"\(vocabulary.tokens[id])\", is not to be used, but text can be joined to it")
             }
         }
     }
 
-    /// Whether there are two symbols that make the piece.
+    /// How many pairs of symbols make the piece.
     private mutating func insert(
-        _ piece: UnsafeBufferPointer<UInt8>, _ id: Int32, rank: Int, _ tokens: TokenBytes
-    ) -> Bool {
-        guard !piece.isEmpty else { return false }
-        var isMade = false
+        _ piece: UnsafeBufferPointer<UInt8>, _ id: Int32, rank: Int, _ pieces: inout PieceIndex
+    ) -> Int {
+        guard !piece.isEmpty else { return 0 }
+        pieces.select(piece)
+        var made = 0
         var middle = piece.scalar(at: 0).next
         while middle < piece.count {
-            if let left = symbol(piece.part(0..<middle), tokens),
-                let right = symbol(piece.part(middle..<piece.count), tokens)
+            if let left = symbol(0..<middle, of: piece, pieces),
+                let right = symbol(middle..<piece.count, of: piece, pieces)
             {
                 merges.insert(left, right, rank: rank, result: id)
-                isMade = true
+                made += 1
             }
             middle = piece.scalar(at: middle).next
         }
-        return isMade
+        return made
     }
 
-    private mutating func symbol(_ part: UnsafeBufferPointer<UInt8>, _ tokens: TokenBytes) -> Int32? {
-        let (value, next) = part.scalar(at: 0)
-        guard next == part.count else { return tokens.id(of: part) }
+    private mutating func symbol(
+        _ range: Range<Int>, of piece: UnsafeBufferPointer<UInt8>, _ pieces: PieceIndex
+    ) -> Int32? {
+        let (value, next) = piece.scalar(at: range.lowerBound)
+        guard next == range.upperBound else { return pieces.id(of: range) }
         if symbols[UInt64(value)] == PairTable.missing {
             symbols[UInt64(value)] = UInt64(tokenCount + strays.count)
-            strays.append(Array(part))
+            strays.append(Array(piece[range]))
         }
         return Int32(truncatingIfNeeded: symbols[UInt64(value)])
     }
 
     /// Appends the ids of `text`.
     func encode(_ text: UnsafeBufferPointer<UInt8>, into output: inout EncodedText) {
+        guard output.isMergeable(text.count) else { return }
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: text.count) { found in
             var count = 0
             var offset = 0
@@ -119,6 +128,7 @@ struct PieceMerges: Sendable {
                 offset = next
             }
             let left = merges.merge(UnsafeMutableBufferPointer(rebasing: found[..<count]))
+            output.endMerging(of: text.count)
             for symbol in found[..<left] {
                 if symbol < tokenCount {
                     unknown.append(symbol, to: &output)

@@ -26,12 +26,12 @@ struct SentencePiece: Sendable {
         unknown = UnknownText(vocabulary)
         splits = vocabulary.spaces.splits
         var own: [Vocabulary.AddedToken] = []
-        var kept = ByteTrie()
+        var kept: [String] = []
         let added = Set(vocabulary.addedTokens.map(\.id))
         for id in tokens.indices where vocabulary.kinds[id] == .userDefined && !added.contains(id) {
             let text = String(decoding: tokens[id], as: UTF8.self)
             own.append(.init(id: id, content: text, isSpecial: false))
-            kept.insert(vocabulary.tokens[id].utf8, Int32(id))
+            kept.append(vocabulary.tokens[id])
         }
         preparation = try SpacePreparation(vocabulary.spaces, keeping: kept)
         // A unigram model finds its user's pieces itself.
@@ -85,6 +85,7 @@ struct SentencePiece: Sendable {
         var start = 0
         while start < text.count {
             let end = isCut ? wordEnd(from: start, in: text) : text.count
+            if output.hasEnded(before: end - start) { return }
             // Unknown tokens depend on what is before them.
             if unknown.joins {
                 encodeNewPiece(text.part(start..<end), into: &output)

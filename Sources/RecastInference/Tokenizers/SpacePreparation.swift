@@ -6,11 +6,13 @@ struct SpacePreparation: Sendable {
     private let spaces: Vocabulary.Spaces
     private let map: CharacterMap?
     /// Pieces that are taken as they are, even where they would be replaced.
-    private let kept: ByteTrie
+    private let kept: [String]
+    private let finder: StringFinder
 
-    init(_ spaces: Vocabulary.Spaces, keeping kept: ByteTrie) throws(RecastError) {
+    init(_ spaces: Vocabulary.Spaces, keeping kept: [String]) throws(RecastError) {
         self.spaces = spaces
         self.kept = kept
+        finder = StringFinder(kept)
         map = spaces.characterMap.isEmpty ? nil : try CharacterMap(spaces.characterMap)
     }
 
@@ -34,8 +36,11 @@ struct SpacePreparation: Sendable {
         var isAfterSpace = spaces.removesExtra
         var hasBegun = false
         var offset = 0
+        var matches = finder.matches(in: text)
         while offset < text.count {
-            let chunk = self.chunk(at: offset, in: text)
+            while let match = matches.last, match.start < offset { matches.removeLast() }
+            let piece = matches.last.flatMap { $0.start == offset ? kept[Int($0.value)] : nil }
+            let chunk = self.chunk(at: offset, in: text, kept: piece)
             offset = chunk.end
             var bytes = chunk.bytes
             if !hasBegun {
@@ -51,8 +56,10 @@ struct SpacePreparation: Sendable {
         if spaces.removesExtra { while output.last == space { output.removeLast() } }
     }
 
-    private func chunk(at start: Int, in text: UnsafeBufferPointer<UInt8>) -> (end: Int, bytes: ArraySlice<UInt8>) {
-        if let end = kept.longestMatch(at: start, in: text)?.end { return (end, ArraySlice(text[start..<end])) }
+    private func chunk(
+        at start: Int, in text: UnsafeBufferPointer<UInt8>, kept piece: String?
+    ) -> (end: Int, bytes: ArraySlice<UInt8>) {
+        if let piece { return (start + piece.utf8.count, ArraySlice(piece.utf8)) }
         if let match = map?.match(at: start, in: text) { return (match.end, match.replacement) }
         let end = text.scalar(at: start).next
         return (end, ArraySlice(text[start..<end]))

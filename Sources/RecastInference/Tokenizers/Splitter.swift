@@ -5,13 +5,19 @@ struct Splitter: Sendable {
     private enum Step: Sendable {
         case known(PatternSplitter)
         case digits(individual: Bool)
-        case expression(ExpressionSplitter)
+        case expression(Expression)
     }
 
     private let steps: [Step]
 
+    /// More than any known pre-tokenizer has; each goes through all of a text.
+    private static let mostSteps = 64
+
     /// Throws where an expression is not valid.
     init(_ preTokenizer: PreTokenizer) throws(RecastError) {
+        guard preTokenizer.steps.count <= Self.mostSteps else {
+            throw .unsupported("a pre-tokenizer of \(preTokenizer.steps.count) steps, where \(Self.mostSteps) may be")
+        }
         var steps: [Step] = []
         for step in preTokenizer.steps {
             switch step {
@@ -20,11 +26,20 @@ struct Splitter: Sendable {
                 if let known = PatternSplitter(pattern: pattern) {
                     steps.append(.known(known))
                 } else {
-                    steps.append(.expression(try ExpressionSplitter(pattern: pattern)))
+                    steps.append(.expression(try Self.compiled(pattern)))
                 }
             }
         }
         self.steps = steps
+    }
+
+    private static func compiled(_ pattern: String) throws(RecastError) -> Expression {
+        do {
+            return try Expression(pattern)
+        } catch {
+            throw .unsupported(
+                "the pre-tokenizer's expression cannot be used, \(error.message): \(pattern.prefix(200))")
+        }
     }
 
     /// The splitter that is all there is to do, which most pre-tokenizers are: pieces can then be taken one by one.
@@ -33,7 +48,11 @@ struct Splitter: Sendable {
     }
 
     /// The offsets where the pieces of `text` end, in order.
-    func pieceEnds(in text: UnsafeBufferPointer<UInt8>) throws(RecastError) -> [Int] {
+    ///
+    /// - Throws: `unsupported` where an expression takes too much for the text, `interrupted` after Ctrl-C.
+    func pieceEnds(
+        in text: UnsafeBufferPointer<UInt8>, within allowance: inout Expression.Allowance
+    ) throws(RecastError) -> [Int] {
         var ends = text.isEmpty ? [] : [text.count]
         for step in steps {
             switch step {
@@ -43,7 +62,8 @@ struct Splitter: Sendable {
                 ends = Self.cut(text, at: ends) {
                     Self.digitsEnd(from: $0, in: $1, individual: individual, classes: classes)
                 }
-            case .expression(let expression): ends = try expression.pieceEnds(in: text, within: ends)
+            case .expression(let expression):
+                ends = try Self.cut(text, at: ends, by: expression, within: &allowance)
             }
         }
         return ends
@@ -62,6 +82,32 @@ struct Splitter: Sendable {
                 offset = pieceEnd(offset, part)
                 result.append(start + offset)
             }
+            start = end
+        }
+        return result
+    }
+
+    /// Cuts every piece before and after each match.
+    private static func cut(
+        _ text: UnsafeBufferPointer<UInt8>, at ends: [Int], by expression: Expression,
+        within allowance: inout Expression.Allowance
+    ) throws(RecastError) -> [Int] {
+        var matcher = try Expression.Matcher(expression)
+        var result: [Int] = []
+        var start = 0
+        var last = 0
+        for end in ends {
+            func cut(at offset: Int) {
+                if offset > last {
+                    result.append(offset)
+                    last = offset
+                }
+            }
+            try matcher.forEachMatch(in: text.part(start..<end), within: &allowance) { match in
+                cut(at: start + match.lowerBound)
+                cut(at: start + match.upperBound)
+            }
+            cut(at: end)
             start = end
         }
         return result

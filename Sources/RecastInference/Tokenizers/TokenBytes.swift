@@ -6,6 +6,8 @@ struct TokenBytes: Sendable {
     private var ends: [Int] = []
     /// Ids by the hash of their bytes; -1 where a slot is free.
     private var slots: [Int32]
+    /// Without it, tokens could be chosen that all want the same slot.
+    private let secret = UInt64.random(in: .min ... .max)
 
     init(capacity: Int) {
         var bits = 4
@@ -29,8 +31,7 @@ struct TokenBytes: Sendable {
 
     /// Makes a token be found by its bytes; the first of several with the same bytes is the one found.
     mutating func index(_ id: Int) {
-        let key = Array(self[id])
-        let slot = key.withUnsafeBufferPointer { self.slot(of: $0) }
+        let slot = self[id].withUnsafeBufferPointer { self.slot(of: $0) }
         if slots[slot] < 0 { slots[slot] = Int32(id) }
     }
 
@@ -42,7 +43,7 @@ struct TokenBytes: Sendable {
 
     /// The slot that holds these bytes or would hold them.
     private func slot(of key: UnsafeBufferPointer<UInt8>) -> Int {
-        var slot = Int(truncatingIfNeeded: key.hash64) & (slots.count - 1)
+        var slot = Int(truncatingIfNeeded: key.hash64(secret)) & (slots.count - 1)
         while slots[slot] >= 0, !key.elementsEqual(self[Int(slots[slot])]) {
             slot = (slot + 1) & (slots.count - 1)
         }
@@ -52,8 +53,8 @@ struct TokenBytes: Sendable {
 
 extension UnsafeBufferPointer<UInt8> {
     /// A hash of the bytes, eight at a time.
-    var hash64: UInt64 {
-        var hash = UInt64(truncatingIfNeeded: count) ^ 0x9E37_79B9_7F4A_7C15
+    func hash64(_ secret: UInt64) -> UInt64 {
+        var hash = UInt64(truncatingIfNeeded: count) ^ secret
         var offset = 0
         while offset < count {
             hash = Self.mixed(hash ^ word(at: offset))

@@ -133,6 +133,9 @@ extension Tokenizer {
                 .malformedInput,
                 "added token \"\(token.content)\" has id \(token.id) in a vocabulary of \(count) tokens")
         }
+        for token in vocabulary.addedTokens where token.content.utf8.count > Vocabulary.longestPiece {
+            throw .unsupported(Vocabulary.tooLong(token.id))
+        }
         let special = vocabulary.special
         for (name, id) in [("BOS", special.bos), ("EOS", special.eos), ("unknown", special.unknown)] {
             guard let id, !(0..<count).contains(id) else { continue }

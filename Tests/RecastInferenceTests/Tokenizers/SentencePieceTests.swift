@@ -79,6 +79,18 @@ import Testing
         _ = try tokenizer.encode(String(repeating: unit, count: 100_000 / unit.utf8.count))
     }
 
+    /// Sums that are counted anew at every other character: looking at all of the text then would take hours.
+    @Test func scoresFarFromZero() throws {
+        var vocabulary = Vocabulary(
+            model: .unigram, tokens: ["<unk>", "a", "b"], kinds: [.unknown, .normal, .normal],
+            preTokenizer: PreTokenizer(steps: []))
+        vocabulary.scores = [0, -60_000, -70_000]
+        vocabulary.special.unknown = 0
+        vocabulary.addsScoresInSinglePrecision = true
+        let ids = try Tokenizer(vocabulary).encode(String(repeating: "ab", count: 1 << 19))
+        #expect(ids.count == 1 << 20 && ids.starts(with: [1, 2, 1]))
+    }
+
     /// By way of GGUF, of its keys alone, and of the `tokenizer.json` that is made of them.
     @Test func everyFormHasTheSameIDs() throws {
         let directory = TemporaryDirectory()
@@ -166,6 +178,64 @@ import Testing
             }
         }
         #expect(encoded > 200)
+    }
+
+    /// Whatever a map of characters is, what it finds are whole characters, and what it puts in their place is UTF-8.
+    @Test func damagedMaps() throws {
+        var random = SeededGenerator(seed: 31)
+        let sound = try vocabulary("unigram", beside: []).spaces.characterMap
+        let size = sound.withUnsafeBytes { Int($0.integer(at: 0, as: UInt32.self)) }
+        let text = Array("ﬁ Ａ ① e\u{301} \u{A0}\u{2028}ｶﾞ字🙂".utf8)
+        let starts = text.indices.filter { !UTF8.isContinuation(text[$0]) }
+        var found = 0
+        for _ in 0..<300 {
+            var bytes = sound
+            // Replacements that are not text are refused; here the trie is wrong, and places within them.
+            for _ in 0..<Int.random(in: 0...40, using: &random) {
+                bytes[.random(in: 4..<4 + size, using: &random)] = .random(in: 0...255, using: &random)
+            }
+            for place in stride(from: 4, to: 4 + size, by: 4) where bytes[place + 3] & 0x80 != 0 {
+                guard Int.random(in: 0..<3, using: &random) == 0 else { continue }
+                let value = UInt32.random(in: 0..<UInt32(sound.count - 4 - size), using: &random) | 0x8000_0000
+                withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(place..<place + 4, with: $0) }
+            }
+            let map = try CharacterMap(bytes)
+            text.withUnsafeBufferPointer { text in
+                for start in starts {
+                    guard let match = map.match(at: start, in: text) else { continue }
+                    #expect(match.end == text.count || !UTF8.isContinuation(text[match.end]))
+                    #expect(String(validating: match.replacement, as: UTF8.self) != nil)
+                    found += 1
+                }
+            }
+        }
+        #expect(found > 300)
+    }
+
+    @Test func mapsThatAreNoText() throws {
+        let trie: [UInt8] = [4, 0, 0, 0, 0, 0, 0, 0]
+        for (replacements, code, message) in [
+            ([0xE5, 0], .malformedInput, "is not UTF-8"),
+            ([UInt8](repeating: 97, count: 257) + [0], .unsupported, "256"),
+            ([97], .malformedInput, "is damaged"),
+        ] as [([UInt8], RecastError.Code, String)] {
+            let error = #expect(throws: RecastError.self) { try CharacterMap(trie + replacements) }
+            #expect(error?.code == code && error?.message.contains(message) == true)
+        }
+        #expect(throws: Never.self) { try CharacterMap(trie + [97, 0]) }
+    }
+
+    /// Pieces that are made of each other in so many ways that the pairs would fill the memory.
+    @Test func piecesOfPieces() throws {
+        let runs = (1...1200).map { String(repeating: "a", count: $0) }
+        var vocabulary = Vocabulary(
+            model: .sentencePieceBPE, tokens: ["<unk>"] + runs,
+            kinds: [.unknown] + runs.map { _ in .normal }, preTokenizer: PreTokenizer(steps: []))
+        vocabulary.special.unknown = 0
+        vocabulary.scores = vocabulary.tokens.indices.map { -Float($0) }
+        let error = try #require(throws: RecastError.self) { try Tokenizer(vocabulary) }
+        #expect(error.code == .unsupported && error.message.contains("pairs of pieces"))
+        #expect(throws: error) { try vocabulary.mergesOfScores() }
     }
 
     @Test func mergesThatScoresCannotSay() throws {

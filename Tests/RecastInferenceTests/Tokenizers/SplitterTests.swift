@@ -35,14 +35,15 @@ import Testing
     static func pieces(_ text: String, _ preTokenizer: PreTokenizer) throws -> [String] {
         let splitter = try Splitter(preTokenizer)
         var text = text
+        var allowance = Expression.Allowance(byteCount: text.utf8.count)
         return try text.withUTF8 { utf8 in
             if let pattern = splitter.onlyPattern {
                 var ends: [Int] = []
                 while (ends.last ?? 0) < utf8.count { ends.append(pattern.pieceEnd(from: ends.last ?? 0, in: utf8)) }
-                #expect(try ends == splitter.pieceEnds(in: utf8))
+                #expect(try ends == splitter.pieceEnds(in: utf8, within: &allowance))
             }
             var start = 0
-            return try splitter.pieceEnds(in: utf8).map { end in
+            return try splitter.pieceEnds(in: utf8, within: &allowance).map { end in
                 defer { start = end }
                 return String(decoding: utf8[start..<end], as: UTF8.self)
             }
@@ -83,7 +84,6 @@ import Testing
     @Test func whatDoesNotMatchIsAPiece() throws {
         let pieces = try Self.pieces("a😁1b22\n字3", PreTokenizer(pattern: #"\d"#))
         #expect(pieces == ["a😁", "1", "b", "2", "2", "\n字", "3"])
-        #expect(try Self.pieces("abc", PreTokenizer(pattern: "x*")) == ["abc"])
         #expect(try Self.pieces("", PreTokenizer(pattern: "x")) == [])
         #expect(try Self.pieces("a b", PreTokenizer(steps: [])) == ["a b"])
     }
@@ -118,12 +118,47 @@ import Testing
         #expect(error?.message.contains("(a") == true)
     }
 
-    @Test func engineThatGivesUpIsAnError() throws {
-        let tokenizer = try Tokenizer(
-            TokenizerFixtures.vocabulary(preTokenizer: PreTokenizer(pattern: #"(?:\s|y)*[\r\n]+|x"#)))
-        #expect(try tokenizer.encode("x  \n x").count == 6)
+    /// What `Split(Regex(pattern), "isolated")` of tokenizers 0.23.3 gives.
+    @Test(arguments: [
+        ("x*", "abc", ["a", "b", "c"]), ("x*", "xabcx", ["x", "a", "b", "c", "x"]),
+        ("x*", "xxaxbc字d", ["xx", "a", "x", "b", "c", "字", "d"]), ("(?=b)", "abab", ["a", "ba", "b"]),
+        ("$", "a\nb\n", ["a", "\nb", "\n"]), ("b|(?=c)", "abcxc", ["a", "b", "cx", "c"]),
+        ("^.", "ab\ncd", ["a", "b\n", "c", "d"]), ("a|(?=x)", "axaxbxx", ["a", "x", "a", "xb", "x", "x"]),
+        (#"[a-z&&[^b]]++|(?<=\d)(?=(?:\d{3})+$)"#, "abc 1234567", ["a", "b", "c", " 1", "234", "567"]),
+        ("(?i)ß|k", "ssSSK\u{212A}x\u{1E9E}", ["ss", "SS", "K", "\u{212A}", "x", "\u{1E9E}"]),
+    ])
+    func piecesAreThoseOfTokenizers(pattern: String, text: String, expected: [String]) throws {
+        #expect(try Self.pieces(text, PreTokenizer(pattern: pattern)) == expected)
+    }
+
+    /// A search that takes many steps goes on place by place: the pieces are the same.
+    @Test func longSearches() throws {
+        let word = String(repeating: "x", count: 12)
+        let text = String(repeating: word + " ", count: 50) + word + "y" + word
+        let pieces = try Self.pieces(text, PreTokenizer(pattern: "(x+x+)+y"))
+        #expect(pieces == [String(repeating: word + " ", count: 50), word + "y", word])
+        let spaces = String(repeating: " ", count: 1 << 20)
+        #expect(
+            try Self.pieces(spaces + "x", PreTokenizer(pattern: #"(?:\s)+(?!\S)|\s"#)).map(\.utf8.count) == [
+                1 << 20 - 1, 1, 1,
+            ])
+    }
+
+    /// One match that takes too much, many that do, and one that keeps too many choices.
+    @Test(arguments: [
+        ("(x+x+)+y", String(repeating: "x", count: 60), 1), ("(x+x+)+y", String(repeating: "x", count: 20) + " ", 400),
+        (#"\s+(?!\S)"#, " ", 5 << 20),
+    ])
+    func engineThatGivesUpIsAnError(pattern: String, part: String, count: Int) throws {
+        let tokenizer = try Tokenizer(TokenizerFixtures.vocabulary(preTokenizer: PreTokenizer(pattern: pattern)))
+        #expect(try tokenizer.encode("ab").count == 2)
+        let error = #expect(throws: RecastError.self) { try tokenizer.encode(String(repeating: part, count: count)) }
+        #expect(error?.code == .unsupported && error?.message.contains("takes too") == true)
+    }
+
+    @Test func manyStepsOfAPreTokenizerAreRefused() {
         let error = #expect(throws: RecastError.self) {
-            try tokenizer.encode(String(repeating: " ", count: 1 << 20))
+            try Splitter(PreTokenizer(steps: Array(repeating: .digits(individual: true), count: 100_000)))
         }
         #expect(error?.code == .unsupported)
     }

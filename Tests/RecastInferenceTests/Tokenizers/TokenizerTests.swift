@@ -148,6 +148,39 @@ import Testing
         }
     }
 
+    /// Found by an automaton: the same as looking at each place.
+    @Test func addedTokensOfFewLetters() throws {
+        var random = SeededGenerator(seed: 23)
+        for _ in 0..<200 {
+            let strings = (0..<Int.random(in: 1...12, using: &random)).map { _ in
+                (0..<Int.random(in: 0...6, using: &random)).map { _ in ["a", "b", "é"].randomElement(using: &random)! }
+                    .joined()
+            }
+            let text = (0..<40).map { _ in ["a", "b", "é", "c"].randomElement(using: &random)! }.joined()
+            let finder = StringFinder(strings)
+            let bytes = Array(text.utf8)
+            let found = bytes.withUnsafeBufferPointer { finder.matches(in: $0) }
+            let expected = bytes.indices.reversed().compactMap { start in
+                let fitting = strings.filter { !$0.isEmpty && bytes[start...].starts(with: $0.utf8) }
+                return fitting.max { $0.utf8.count < $1.utf8.count }.map { (start, $0) }
+            }
+            #expect(found.map(\.start) == expected.map(\.0))
+            #expect(found.map { strings[Int($0.value)] } == expected.map(\.1))
+        }
+    }
+
+    /// In time that grows with the text: the square would take minutes.
+    @Test func addedTokensInLongRunsEnd() throws {
+        let almost = String(repeating: "a", count: Vocabulary.longestPiece - 1)
+        let tokenizer = try Tokenizer(
+            TokenizerFixtures.vocabulary(added: [
+                Self.added(almost + "b"), Self.added("b" + almost), Self.added("\n") { $0.stripsRight = true },
+            ]))
+        #expect(try tokenizer.encode(String(repeating: "a", count: 2 << 20)).count == 2 << 20)
+        #expect(try tokenizer.encode("xb" + almost) == [120, 257])
+        #expect(try tokenizer.encode("x" + String(repeating: "\n", count: 1 << 20)).count == 1 + 1 << 20)
+    }
+
     @Test func addedTokensAtWordBoundaries() throws {
         let tokenizer = try Tokenizer(
             TokenizerFixtures.vocabulary(added: [Self.added("cat") { $0.isSingleWord = true }]))
@@ -206,6 +239,9 @@ import Testing
         Rejection("kinds") { $0.kinds.removeLast() },
         Rejection("added token") { $0.addedTokens = [.init(id: 256, content: "x", isSpecial: false)] },
         Rejection("added token") { $0.addedTokens = [.init(id: -1, content: "x", isSpecial: false)] },
+        Rejection("longer than 4096 bytes") {
+            $0.addedTokens = [.init(id: 7, content: String(repeating: "a", count: 4097), isSpecial: false)]
+        },
         Rejection("BOS") { $0.special.bos = 256 },
         Rejection("unknown") { $0.special.unknown = -1 },
         Rejection("there is no token \"ab\"") { $0.merges = [.init("a", "b")] },

@@ -22,7 +22,7 @@ struct GGUFTypePolicyTests {
         _ options: QuantizationOptions = QuantizationOptions()
     ) throws -> [GGUFTypeChoice] {
         var policy = try GGUFTypePolicy(fileType, GGUFModelTraits(metadata, tensors: tensors), options)
-        return tensors.map { policy.choice(for: $0) }
+        return try tensors.map { try policy.choice(for: $0) }
     }
 
     // MARK: What is never quantized
@@ -231,6 +231,14 @@ struct NamePatternTests {
         // Classes are not turned into their opposites.
         #expect(try isFound(#"^\D+\d\D+$"#, in: "blk.1.a") && !isFound(#"^\D+$"#, in: "blk.1.a"))
         #expect(try isFound(#"\\"#, in: #"a\B"#))
+    }
+
+    @Test func whatTakesTooLongIsAnError() throws {
+        let pattern = try NamePattern("(x+x+)+y").compiled()
+        let error = #expect(throws: RecastError.self) {
+            try pattern.isFound(in: String(repeating: "x", count: 60))
+        }
+        #expect(error?.code == .unsupported)
     }
 
     @Test func lastEqualsSignCounts() throws {

@@ -1,6 +1,7 @@
-import Recast
 import TestSupport
 import Testing
+
+@testable import Recast
 
 struct TokenizerFileRejectionTests {
     /// `tokenizer.json` of five tokens.
@@ -87,7 +88,10 @@ struct TokenizerFileRejectionTests {
         ("added_tokens", [["content": "x"]], .malformedInput, "an added token has no id"),
         ("added_tokens", [["id": 4]], .malformedInput, "no content"), ("added_tokens", ["x"], .malformedInput, "no id"),
         ("added_tokens", [["id": -1, "content": "x"]], .malformedInput, "no id"),
-        ("added_tokens", [["id": 9, "content": "x"]], .malformedInput, "token id 9 has no row"),
+        (
+            "added_tokens", [["id": 4, "content": "x"], ["id": 5, "content": "y"]], .malformedInput,
+            "token id 5 has no row"
+        ),
         ("added_tokens", ["x": 5], .malformedInput, "\"added_tokens\" is not a list"),
         ("normalizer", ["type": "Lowercase"], .unsupported, "Lowercase"),
         ("pre_tokenizer", ["type": "Whitespace"], .unsupported, "--pre-tokenizer NAME takes one of qwen2, llama-bpe"),
@@ -99,6 +103,37 @@ struct TokenizerFileRejectionTests {
     func rejects(_ index: Int) {
         let (path, value, code, message) = Self.cases[index]
         expectRejection(code, message, file: "tokenizer.json") { _ = try read(with(path, value)) }
+    }
+
+    /// Ids that `tokenizers` 0.23.3 gives: (content, id that is said) to the id that is.
+    @Test func idsOfAddedTokens() throws {
+        // swift-format-ignore
+        let cases: [([(String, Int)], [Int], remarks: Int)] = [
+            ([("x", 4), ("y", 5)],               [4, 5],    0),
+            ([("x", 9)],                         [4],       1),
+            ([("x", 0), ("y", 1)],               [4, 5],    1),
+            ([("b", 1)],                         [1],       0),
+            ([("b", 7), ("x", 4)],               [1, 4],    1),
+            ([("x", 4), ("b", 1), ("y", 5)],     [4, 1, 5], 0),
+            ([("", 4), ("x", 4)],                [4],       0),
+            ([("x", 4), ("x", 4)],               [4],       0),
+        ]
+        for (entries, ids, remarks) in cases {
+            let added = entries.map { entry -> JSON in
+                ["id": .int(entry.1), "content": .string(entry.0), "special": true]
+            }
+            let vocabulary = try #require(try read(with("added_tokens", .array(added)), size: 8))
+            #expect(vocabulary.addedTokens.map(\.id) == ids && vocabulary.remarks.count == remarks, "\(entries)")
+            for token in vocabulary.addedTokens {
+                #expect(vocabulary.tokens[token.id] == token.content && vocabulary.kinds[token.id] == .control)
+            }
+        }
+    }
+
+    /// The mark makes one character with the space before it.
+    @Test func mergesOfCombiningMarks() throws {
+        let vocabulary = try read(with("model.merges", ["a \u{301}b"]))
+        #expect(vocabulary?.merges == [.init("a", "\u{301}b")])
     }
 
     @Test func idsOutOfProportion() {
@@ -260,5 +295,37 @@ struct GGUFVocabularyRejectionTests {
         #expect(try read { $0.removeAll { $0.0 == "token_type" } }?.kinds == [.normal, .normal, .normal])
         #expect(try read { $0[0].1 = GGUFBuilder.string("no_vocab") } == nil)
         #expect(try read { $0 = [] } == nil)
+    }
+
+    /// Every token that GGUF has is one of the model in `tokenizer.json`: an added one that is not gets another id from
+    /// `tokenizers`, which numbers it from the size of the model's vocabulary on.
+    @Test(arguments: ["gpt2", "llama", "t5"])
+    func specialTokensInFront(model: String) throws {
+        let tokens = ["<unk>", "<|im_start|>", "<|im_end|>", "a", "b", "ab", "<own>", "[PAD7]", "c"]
+        let vocabulary = try #require(
+            try read { pairs in
+                pairs = [
+                    ("model", GGUFBuilder.string(model)), ("pre", GGUFBuilder.string("qwen2")),
+                    ("tokens", GGUFBuilder.strings(tokens)), ("merges", GGUFBuilder.strings(["a b"])),
+                    ("token_type", GGUFBuilder.numbers([2, 3, 3, 1, 1, 1, 4, 5, 1])),
+                    ("scores", GGUFBuilder.floats([0, 0, 0, -2, -3, -1, 0, 0, -4])),
+                ]
+            })
+        let json = try #require(try vocabulary.huggingFaceFiles().first { $0.name == "tokenizer.json" }).json
+        let list = json["model"]?["vocab"]
+        var ids: [String: Int] = [:]
+        for member in list?.object?.members ?? [] { ids[member.key] = member.value.int }
+        for (id, entry) in (list?.array ?? []).enumerated() { ids[try #require(entry.array?[0].string)] = id }
+        let added = try #require(json["added_tokens"]?.array)
+        #expect(added.count == (model == "gpt2" ? 3 : 4))
+        for token in added {
+            let content = try #require(token["content"]?.string)
+            #expect(ids[content] == tokens.firstIndex(of: content) && ids[content] == token["id"]?.int)
+        }
+        let directory = TemporaryDirectory()
+        directory.write("tokenizer.json", json.serialized())
+        let back = try #require(try Checkpoint.vocabulary(in: Folder(path: directory.path)))
+        #expect(back.tokens == tokens && back.remarks.isEmpty)
+        #expect(back.addedTokens.map(\.id).sorted() == vocabulary.addedTokens.map(\.id).sorted())
     }
 }

@@ -1,0 +1,85 @@
+/// Bytes of a token joined as tiktoken joins them: of all neighbours that make a token, those that make the one of lowest
+/// rank, of equals the leftmost.
+///
+/// A heap of candidates over a list of parts: the time is that of sorting the bytes.
+struct RankedJoining {
+    private var index: PieceIndex
+    /// By the place where a part begins: where it ends, which is where the next begins, and where the one before begins.
+    private var ends: [Int32] = []
+    private var previous: [Int32] = []
+    /// Rank in the high half, place of the left part in the low half; a binary heap.
+    private var candidates: [UInt64] = []
+
+    /// - Parameter tokens: by rank.
+    init(_ tokens: [[UInt8]]) {
+        index = PieceIndex(capacity: tokens.count)
+        for (rank, token) in tokens.enumerated() {
+            token.withUnsafeBufferPointer { index.insert($0, id: Int32(truncatingIfNeeded: rank)) }
+        }
+    }
+
+    /// Where the second of two parts begins that a token is made of, joined by ranks below `rank`; nil where joining ends
+    /// with more than two.
+    mutating func middle(of token: [UInt8], below rank: Int) -> Int? {
+        let count = token.count
+        if count == 2 { return 1 }
+        token.withUnsafeBufferPointer { index.select($0) }
+        ends.removeAll(keepingCapacity: true)
+        previous.removeAll(keepingCapacity: true)
+        candidates.removeAll(keepingCapacity: true)
+        for place in 0..<count {
+            ends.append(Int32(truncatingIfNeeded: place + 1))
+            previous.append(Int32(truncatingIfNeeded: place - 1))
+        }
+        for place in 0..<count - 1 { propose(place, below: rank) }
+        var parts = count
+        while parts > 2, let (found, place) = removeFirst() {
+            // What was joined meanwhile begins no part, or makes another token with what follows.
+            guard ends[place] >= 0, self.rank(at: place) == found else { continue }
+            let middle = Int(ends[place])
+            let end = Int(ends[middle])
+            ends[place] = Int32(truncatingIfNeeded: end)
+            ends[middle] = -1
+            parts -= 1
+            if end < count {
+                previous[end] = Int32(truncatingIfNeeded: place)
+                propose(place, below: rank)
+            }
+            if previous[place] >= 0 { propose(Int(previous[place]), below: rank) }
+        }
+        return parts == 2 ? Int(ends[0]) : nil
+    }
+
+    /// The rank of what the part at `place` makes with the next one.
+    private func rank(at place: Int) -> Int? {
+        let middle = Int(ends[place])
+        guard middle < ends.count else { return nil }
+        return index.id(of: place..<Int(ends[middle])).map { Int($0) }
+    }
+
+    private mutating func propose(_ place: Int, below limit: Int) {
+        guard let rank = rank(at: place), rank < limit else { return }
+        let item = UInt64(rank) << 32 | UInt64(place)
+        var index = candidates.count
+        candidates.append(item)
+        while index > 0, candidates[(index - 1) / 2] > item {
+            candidates[index] = candidates[(index - 1) / 2]
+            index = (index - 1) / 2
+        }
+        candidates[index] = item
+    }
+
+    private mutating func removeFirst() -> (rank: Int, place: Int)? {
+        guard let first = candidates.first, let last = candidates.popLast() else { return nil }
+        var index = 0
+        while candidates.count > 2 * index + 1 {
+            var child = 2 * index + 1
+            if child + 1 < candidates.count, candidates[child + 1] < candidates[child] { child += 1 }
+            if candidates[child] >= last { break }
+            candidates[index] = candidates[child]
+            index = child
+        }
+        if !candidates.isEmpty { candidates[index] = last }
+        return (Int(first >> 32), Int(first & 0xFFFF_FFFF))
+    }
+}
