@@ -50,12 +50,10 @@ faults: build
 	RECAST_FAULTS=all $(SWIFT) test $(TEST_BUILD) --filter FaultTests
 	Tests/Faults/kills $(RECAST) $(KILLS)
 
-## Random changes to pickles and zips until one of them is read wrongly, or SECONDS have passed.
+## Random changes to files of every format until one is read wrongly, for SECONDS each; TARGET=gguf is one of them.
 SECONDS ?= 60
 fuzz: packages
-	$(SWIFT) build --package-path Tests/Fuzzing --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer,address -Xswiftc -parse-as-library
-	mkdir -p .build-fuzz/corpus
-	.build-fuzz/debug/FuzzTorch -max_total_time=$(SECONDS) -rss_limit_mb=4096 -max_len=65536 .build-fuzz/corpus Tests/Fuzzing/Seeds
+	@SWIFT="$(SWIFT)" Tests/Fuzzing/run $(SECONDS) $(TARGET)
 
 format:
 	$(SWIFT) format -i -r -p Sources Tests Package.swift

@@ -20,7 +20,7 @@ struct TerminalTests {
     private static let attack = "a" + scalars.map(String.init).joined(separator: "x") + "z"
 
     /// Whether the text has a control character other than the line breaks between lines.
-    private static func isClean(_ text: String) -> Bool {
+    static func isClean(_ text: String) -> Bool {
         let forbidden = Set(scalars.filter { $0 != "\n" })
         return !text.unicodeScalars.contains(where: forbidden.contains)
     }
