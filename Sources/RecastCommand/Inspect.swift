@@ -20,13 +20,15 @@ struct Inspect: ParsableCommand {
     @Flag(help: "List the metadata.")
     var metadata = false
 
-    @Flag(help: "Read every tensor and show its CRC-32.")
+    @Flag(help: "Read every tensor and show its CRC-32; what files say of their own bytes is compared.")
     var checksums = false
 
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let summary = try Summary(Checkpoint(path: checkpoint), checksums: checksums)
+        let files = try Checkpoint(path: checkpoint)
+        if checksums { try files.verifyChecksums(workers: ResourceOptions.processors) }
+        let summary = try Summary(files, checksums: checksums)
         if output.json {
             try Console.document(summary.json(tensors: tensors || checksums, metadata: metadata))
         } else {

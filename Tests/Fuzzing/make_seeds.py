@@ -242,11 +242,6 @@ for encoding in ("gptq-int4", "gptq-v1-int8", "gptq-int3", "awq-int4", "ct-int4"
 seed("JSON", "values", document([None, True, False, 0, -1.5e-3, "a\u00e9\n\ud83d\ude00", {"a": {"b": []}}, [[[]]]]))
 seed("JSON", "spellings", b'{"a" : "\\u0041\\ud83d\\ude00\\/\\"\\\\\\b\\f\\n\\r\\t" ,\r\n\t"b":[1E+5,0.0,-0],"a":1}')
 
-shutil.rmtree(WORK)
-total = sum(path.stat().st_size for path in (HERE / "Seeds").rglob("*") if path.is_file())
-print(f"{total} bytes of seeds")
-assert total < 1_000_000
-
 # ---- Journals and records of commits, with their checksums and without
 def checksummed(lines):
     return b"".join(b"%08x %s\n" % (zlib.crc32(line.encode()), line.encode()) for line in lines)
@@ -259,3 +254,8 @@ commit = ["recast commit 1", "5 77 5 70 out-00001-of-00002.gguf", "5 78 - - out-
 for name, lines in (("journal", journal), ("commit", commit)):
     seed("Journal", name, checksummed(lines))
     seed("Journal", name + "-forged", "\n".join(lines).encode())
+
+shutil.rmtree(WORK)
+total = sum(path.stat().st_size for path in (HERE / "Seeds").rglob("*") if path.is_file())
+print(f"{total} bytes of seeds")
+assert total < 1_000_000

@@ -42,7 +42,11 @@ struct SourceTests {
         let count = Mutex(0)
         let directory = directory
         conversion.isInterrupted = {
-            guard count.withLock({ $0 += 1; return $0 }) == jobs else { return false }
+            guard
+                count.withLock({
+                    $0 += 1; return $0
+                }) == jobs
+            else { return false }
             switch change {
             case .content: self.change(source, at: 5000)
             case .contentAndTime:
@@ -57,9 +61,9 @@ struct SourceTests {
             }
             return false
         }
-        expectRejection(.inputOutput, "has changed since it was examined", file: "model.safetensors") {
-            _ = try conversion.run()
-        }
+        // The last job finds out by itself that its bytes are not there any more.
+        let said = change == .shorter ? "the file ends at byte 5000" : "has changed since it was examined"
+        expectRejection(.inputOutput, said, file: "model.safetensors") { _ = try conversion.run() }
         #expect(directory.names == ["model"])
     }
 
@@ -103,12 +107,13 @@ struct SourceTests {
 
     /// torch can be told to compute no CRC-32, and then writes 0.
     @Test func zipWithoutChecksums() throws {
-        var whole = try conversion(of: directory.file(try { _ = try megatron(.ranks); return "megatron" }()), to: "a.gguf")
+        _ = try megatron(.ranks)
+        let whole = try conversion(of: directory.file("megatron"), to: "a.gguf")
         var plan = whole.plan
         for index in plan.checksums.indices { plan.checksums[index].value = 0 }
-        whole = Conversion(plan, to: directory.file("a.gguf"))
         let count = plan.checksums.count
-        #expect(try whole.run().notes == ["\(count) of \(count) storages of the source have no CRC-32, so that they could not be checked"])
+        let notes = try Conversion(plan, to: directory.file("a.gguf")).run().notes
+        #expect(notes.count == 1 && notes[0].hasPrefix("\(count) of \(count) storages of the source have no CRC-32"))
     }
 
     // MARK: Files that cannot be read
@@ -126,7 +131,9 @@ struct SourceTests {
                 try faults.during { _ = try Archiving(path, to: directory.file("out")) }
             }
             if name == "packed" {
-                expectRejection(.inputOutput, "Input/output error") { try faults.during { _ = try Archive(path: path) } }
+                expectRejection(.inputOutput, "Input/output error") {
+                    try faults.during { _ = try Archive(path: path) }
+                }
             }
         }
     }
