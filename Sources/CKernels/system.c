@@ -49,7 +49,14 @@ int ck_lock_range(int file) {
 
 static atomic_int interrupted;
 
+static atomic_int unasked;
+
 static void note(int number) {
+    if (atomic_load(&unasked) > 0) {
+        static const char message[] = "error: interrupted\n";
+        if (write(STDERR_FILENO, message, sizeof message - 1) < 0) _exit(130);
+        _exit(130);
+    }
     atomic_store(&interrupted, 1);
     signal(number, SIG_DFL);
 }
@@ -65,5 +72,7 @@ void ck_catch_interrupts(void) {
 }
 
 int ck_interrupted(void) { return atomic_load(&interrupted); }
+
+void ck_ends_at_once(int value) { atomic_fetch_add(&unasked, value); }
 
 void ck_set_interrupted(int value) { atomic_store(&interrupted, value); }

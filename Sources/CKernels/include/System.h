@@ -16,5 +16,7 @@ int ck_lock_range(int file);
 void ck_catch_interrupts(void);
 /// Whether such a signal has come.
 int ck_interrupted(void);
+/// 1 before, -1 after what cannot look at the flag: meanwhile such a signal ends the process, with status 130.
+void ck_ends_at_once(int value);
 /// Raises the flag as the handler would (for tests); 0 lowers it.
 void ck_set_interrupted(int value);

@@ -137,9 +137,7 @@ extension Expression {
                 throw .unsupported("a text of \(text.count) bytes for \(Self.name(of: expression))")
             }
             try Interruption.check()
-            // Each step may look at all of the text.
-            let soon = min(Expression.freeSteps, max(8, (1 << 27) / (text.count - start + 1)))
-            let found = run(in: text, steps: soon) { [expression, region, parameters] base in
+            let found = run(in: text, steps: fewSteps(in: text, from: start)) { [expression, region, parameters] base in
                 onig_search_with_param(
                     expression.regex, base, base + text.count, base + start, base + text.count, region,
                     ONIG_OPTION_NONE, parameters)
@@ -157,20 +155,30 @@ extension Expression {
         private mutating func match(
             at place: Int, in text: UnsafeBufferPointer<UInt8>, within allowance: inout Allowance
         ) throws(RecastError) -> Range<Int>? {
-            var steps = Expression.freeSteps
+            let few = fewSteps(in: text, from: place)
+            var steps = few
             while true {
-                let found = run(in: text, steps: steps) { [expression, region, parameters] base in
+                let attempt = { [expression, region, parameters] (base: UnsafePointer<UInt8>) in
                     onig_match_with_param(
                         expression.regex, base, base + text.count, base + place, region, ONIG_OPTION_NONE, parameters)
                 }
+                let found =
+                    steps == few
+                    ? run(in: text, steps: steps, attempt)
+                    : Interruption.endingAtOnce { run(in: text, steps: steps, attempt) }
                 guard found == ONIGERR_RETRY_LIMIT_IN_SEARCH_OVER, steps < Expression.mostSteps else {
                     return try match(found, from: place)
                 }
-                steps = min(16 * steps, Expression.mostSteps)
+                steps = min(max(16 * steps, Expression.freeSteps), Expression.mostSteps)
                 allowance.steps -= steps
                 if allowance.steps < 0 { throw tooMuch("many steps") }
                 try Interruption.check()
             }
+        }
+
+        /// So many that Ctrl-C can wait for them: each may look at all of the text.
+        private func fewSteps(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+            min(Expression.freeSteps, max(8, 1 << 27 / (text.count - start + 1)))
         }
 
         private func run(

@@ -6,6 +6,13 @@ public enum Interruption {
 
     public static var hasCome: Bool { ck_interrupted() != 0 }
 
+    /// Runs what cannot look for the signal and has nothing to clean up: it ends the process there and then.
+    static func endingAtOnce<Result>(_ body: () -> Result) -> Result {
+        ck_ends_at_once(1)
+        defer { ck_ends_at_once(-1) }
+        return body()
+    }
+
     /// - Throws: `interrupted` where it has come.
     static func check() throws(RecastError) {
         if hasCome { throw RecastError(.interrupted, "interrupted") }
