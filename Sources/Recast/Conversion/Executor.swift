@@ -171,7 +171,7 @@ extension Executor {
                         UnsafeRawBufferPointer(rebasing: part), to: target.output, at: piece.offset, &reader.tally)
                     continue
                 }
-                let start = (target.columns.lowerBound - left) / dtype.blockElements * dtype.blockBytes
+                let start = dtype.byteCount(ofBlocks: target.columns.lowerBound - left)
                 try reader.withScratch(piece.rows.count * wanted) { (reader, part) throws(RecastError) in
                     for row in 0..<piece.rows.count {
                         (part.baseAddress! + row * wanted).copyMemory(
