@@ -86,13 +86,15 @@ public struct Conversion: Sendable {
             resumes
             ? try Journal(
                 in: staged.folder, Journal.Key(plan), files: try staged.journalFiles(), finished: finished) : nil
-        var notes = staged.notes
-        if verification != .none, let note = try executor.verifySources() { notes.append(note) }
         executor.reductions = try executor.reduce()
         var tallies = try executor.run(journal: journal, progress: progress)
         try check(tallies)
         try executor.writeChecksums(tallies)
-        if verification != .none { try verify(staged, executor, &tallies) }
+        var notes = staged.notes
+        if verification != .none {
+            if let note = try executor.verifySources() { notes.append(note) }
+            try verify(staged, executor, &tallies)
+        }
         try executor.files.checkUnchanged()
         return try finish(staged, tallies, notes)
     }

@@ -1,18 +1,33 @@
 import Synchronization
 
 extension Executor {
-    /// Compares what the sources say of their own bytes with the bytes.
+    /// Compares what the sources say of their own bytes with the bytes that were read, and reads again what was read in
+    /// other pieces, or by an earlier run.
     ///
     /// - Returns: what the user should know; nil where there is nothing.
     /// - Throws: `malformedInput` where a file is damaged.
     func verifySources() throws(RecastError) -> String? {
+        let recorded = plan.checksums.filter { $0.value != 0 }
         do throws(RecastError) {
-            return try plan.checksums.verify(in: Parallel(workers: workers, files: files, isInterrupted: isInterrupted))
+            var unread: [SourceChecksum] = []
+            for (checksum, found) in zip(recorded, sourceLog.found(recorded)) {
+                guard let found else {
+                    unread.append(checksum)
+                    continue
+                }
+                try checksum.check(found, in: files)
+            }
+            try unread.verify(in: Parallel(workers: workers, files: files, isInterrupted: isInterrupted))
         } catch {
             guard error.code == .malformedInput else { throw error }
             throw RecastError(
                 error.code, error.message + "; --no-verify takes them as they are", trail: error.trail)
         }
+        let missing = plan.checksums.count - recorded.count
+        return missing == 0
+            ? nil
+            : "\(missing) of \(plan.checksums.count) storages of the source have no CRC-32, so that they could not be "
+                + "checked"
     }
 }
 
@@ -21,16 +36,24 @@ extension Checkpoint {
     ///
     /// - Throws: `malformedInput` where a file is damaged.
     public func verifyChecksums(workers: Int) throws(RecastError) {
-        _ = try checksums.verify(in: Parallel(workers: workers, files: FilePool(files)))
+        try checksums.filter { $0.value != 0 }.verify(in: Parallel(workers: workers, files: FilePool(files)))
+    }
+}
+
+extension SourceChecksum {
+    fileprivate func check(_ found: UInt32, in files: FilePool) throws(RecastError) {
+        guard found != value else { return }
+        throw .malformed(
+            files.files[file.index].path, at: bytes.lowerBound,
+            "\(bytes.count) bytes are damaged, by the file's own CRC-32 of them")
     }
 }
 
 extension [SourceChecksum] {
     private static let pieceByteCount = 8 << 20
 
-    fileprivate func verify(in parallel: Parallel) throws(RecastError) -> String? {
-        let recorded = filter { $0.value != 0 }
-        let pieces = recorded.enumerated().flatMap { index, checksum -> [(checksum: Int, bytes: Range<Int>)] in
+    fileprivate func verify(in parallel: Parallel) throws(RecastError) {
+        let pieces = enumerated().flatMap { index, checksum -> [(checksum: Int, bytes: Range<Int>)] in
             let end = checksum.bytes.upperBound
             return stride(from: checksum.bytes.lowerBound, to: end, by: Self.pieceByteCount)
                 .map { (index, $0..<Swift.min($0 + Self.pieceByteCount, end)) }
@@ -38,7 +61,7 @@ extension [SourceChecksum] {
         let found = Mutex([UInt32](repeating: 0, count: pieces.count))
         try parallel.forEach(pieces.count) { (index, reader) throws(RecastError) in
             let (number, range) = pieces[index]
-            let source = try parallel.files.source(recorded[number].file)
+            let source = try parallel.files.source(self[number].file)
             var checksum = CRC32()
             // As much as stays in the cache.
             try reader.withScratch(Swift.min(range.count, 128 << 10)) { (_, buffer) throws(RecastError) in
@@ -52,17 +75,10 @@ extension [SourceChecksum] {
             found.withLock { $0[index] = checksum.value }
         }
         let values = found.withLock { $0 }
-        var sums = [UInt32](repeating: 0, count: recorded.count)
+        var sums = [UInt32](repeating: 0, count: count)
         for (piece, value) in zip(pieces, values) {
             sums[piece.checksum] = CRC32.combined(sums[piece.checksum], value, secondByteCount: piece.bytes.count)
         }
-        for (checksum, sum) in zip(recorded, sums) where checksum.value != sum {
-            throw .malformed(
-                parallel.files.files[checksum.file.index].path, at: checksum.bytes.lowerBound,
-                "\(checksum.bytes.count) bytes are damaged, by the file's own CRC-32 of them")
-        }
-        let missing = count - recorded.count
-        return missing == 0
-            ? nil : "\(missing) of \(count) storages of the source have no CRC-32, so that they could not be checked"
+        for (checksum, sum) in zip(self, sums) { try checksum.check(sum, in: parallel.files) }
     }
 }

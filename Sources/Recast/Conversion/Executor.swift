@@ -17,6 +17,8 @@ struct Executor: Sendable {
     let outputs: OutputPool
     let workers: Int
     private let stagedPaths: [String]
+    /// What the workers have read of files that say what their bytes must be.
+    let sourceLog: SourceLog
     /// What some encodings must know of a whole tensor beforehand, by transfer.
     var reductions: [Int: Reduced] = [:]
     var verification = Verification.computed
@@ -35,6 +37,7 @@ struct Executor: Sendable {
         jobs = plan.jobs(byteCount: jobByteCount)
         files = FilePool(plan.sources)
         self.stagedPaths = stagedPaths
+        sourceLog = SourceLog(plan.checksums)
         outputs = OutputPool(paths: stagedPaths)
     }
 
@@ -72,6 +75,7 @@ struct Executor: Sendable {
         DispatchQueue.concurrentPerform(iterations: min(workers, max(1, pending.count))) { _ in
             var reader = Reader(files: files)
             reader.measuresErrors = verification != .none
+            reader.sourceLog = verification == .none ? nil : sourceLog
             while !state.hasFailed {
                 let turn = next.add(1, ordering: .relaxed).oldValue
                 guard turn < pending.count else { return }
@@ -138,8 +142,14 @@ extension Executor {
         for run in runs {
             switch run.source {
             case .file(let file, let start):
-                try sink.copy(
-                    from: try files.source(file), at: start, to: offset, count: run.byteCount, scratch: reader.scratch)
+                let source = try files.source(file)
+                if let log = reader.sourceLog, log.wants(file, run.byteCount) {
+                    try log.copy(
+                        source, file, at: start, to: sink, at: offset, count: run.byteCount, scratch: reader.scratch)
+                } else {
+                    try sink.copy(
+                        from: source, at: start, to: offset, count: run.byteCount, scratch: reader.scratch)
+                }
             case .bytes(let bytes):
                 try Array(bytes).withBytes { (buffer) throws(RecastError) in try sink.write(buffer, at: offset) }
             case .zeros: if rewrites { try sink.writeZeros(offset..<offset + run.byteCount) }

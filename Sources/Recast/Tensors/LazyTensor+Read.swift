@@ -7,7 +7,7 @@ extension LazyTensor {
         if out.isEmpty { return }
         switch recipe {
         case .stored(let file, let offset):
-            try readRows(of: try reader.files.source(file), at: offset, window, into: out, using: &reader)
+            try readRows(of: file, at: offset, window, into: out, using: &reader)
         case .literal(let bytes):
             bytes.withUnsafeBytes { source in
                 forEachRow(of: window) { row, range in
@@ -89,13 +89,18 @@ extension Window {
 
 extension LazyTensor {
     private func readRows(
-        of source: any ByteSource, at offset: Int, _ window: Window, into out: UnsafeMutableRawBufferPointer,
+        of file: FileID, at offset: Int, _ window: Window, into out: UnsafeMutableRawBufferPointer,
         using reader: inout Reader
     ) throws(RecastError) {
+        let source = try reader.files.source(file)
         let wanted = rowByteCount(of: window)
         let first = offset + (window.batch * rowCount + window.rows.lowerBound) * rowByteCount
         if wanted == rowByteCount {
-            try source.read(into: out, at: first)
+            if let log = reader.sourceLog, log.wants(file, out.count) {
+                try log.read(source, file, into: out, at: first)
+            } else {
+                try source.read(into: out, at: first)
+            }
             return
         }
         let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)

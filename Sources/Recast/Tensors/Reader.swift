@@ -5,6 +5,8 @@ public struct Reader: ~Copyable {
     public var tally = Tally()
     /// Whether what is quantized is decoded again at once, to see how far it is from what it was made of.
     var measuresErrors = false
+    /// Where checksums of what is read are kept, where a file says what they must be.
+    var sourceLog: SourceLog?
     /// Those of the last matrix that was centered.
     var columnMeans: (tensor: LazyTensor, means: [Double])?
 
