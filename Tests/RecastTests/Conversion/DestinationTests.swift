@@ -149,7 +149,7 @@ struct DestinationTests {
         var conversion = try conversion(of: source(), to: "out")
         directory.write("out.recast-partial/thesis.txt", [1])
         let before = content()
-        expectRejection(.destinationExists, ["was not staged by recast", "--force"], file: "out.recast-partial") {
+        expectRejection(.destinationExists, "was not staged by recast; move it away", file: "out.recast-partial") {
             _ = try conversion.run()
         }
         conversion.replaces = true

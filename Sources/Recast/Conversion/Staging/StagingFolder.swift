@@ -124,12 +124,16 @@ final class StagingFolder {
     /// Removes what is in the folder's place and was not staged by this program, if that is wanted.
     private static func clear(_ path: String, _ place: POSIX.Status, replaces: Bool) throws(RecastError) {
         func refusal(_ message: String) -> RecastError { RecastError(.destinationExists, message, trail: [path]) }
+        let foreign = place.isDirectory ? try ReplacedDirectory.foreignNames(in: path) : []
         guard replaces else {
             throw refusal(
-                "is where the destination would be staged, and was not staged by recast; move it away, or --force "
-                    + "removes it")
+                "is where the destination would be staged, and was not staged by recast; move it away"
+                    + (foreign == [] ? ", or --force removes it" : ""))
         }
-        if place.isDirectory, let foreign = try ReplacedDirectory.foreignNames(in: path), !foreign.isEmpty {
+        guard let foreign else {
+            throw refusal("is where the destination would be staged, and holds no checkpoint; move it away")
+        }
+        if !foreign.isEmpty {
             throw refusal(
                 "is where the destination would be staged, and holds what belongs to no checkpoint: "
                     + "\(foreign.abridged); move it away")
