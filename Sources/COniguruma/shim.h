@@ -3,9 +3,10 @@
 
 // What Swift cannot call: macros, variables that C may change, and a function of variable arguments.
 
-static inline int onig_shim_initialize(void) {
+static inline int onig_shim_initialize(unsigned int depth) {
     OnigEncoding encodings[] = {ONIG_ENCODING_UTF8};
-    return onig_initialize(encodings, 1);
+    int code = onig_initialize(encodings, 1);
+    return code == ONIG_NORMAL ? onig_set_parse_depth_limit(depth) : code;
 }
 
 /// The syntax and options are those that `tokenizers` compiles with.

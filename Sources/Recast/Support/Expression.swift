@@ -17,6 +17,9 @@ public final class Expression: Sendable {
     /// In bytes. The longest that a known tokenizer has is of about 2000.
     public static let longestPattern = 1 << 16
 
+    /// Groups in groups. Each step in repeated groups costs as much as they are deep, and known expressions have three.
+    private static let deepestGroup: UInt32 = 16
+
     /// What a search may take in any case.
     fileprivate static let freeSteps = 256
     /// The engine's own limit for a match from one place, which is that of `tokenizers` too.
@@ -27,7 +30,7 @@ public final class Expression: Sendable {
     public let pattern: String
     nonisolated(unsafe) fileprivate let regex: OnigRegex
 
-    private static let isReady = onig_shim_initialize() == ONIG_NORMAL
+    private static let isReady = onig_shim_initialize(deepestGroup) == ONIG_NORMAL
 
     /// - Throws: `unsupported` with the engine's reason.
     public init(_ pattern: String) throws(RecastError) {

@@ -35,4 +35,16 @@ struct ExpressionTests {
         }
         #expect(throws: Never.self) { try Expression(#"\\1"#) }
     }
+
+    /// Repeated groups in each other, of which every step costs as much as they are deep: some are enough for anybody.
+    @Test func groupsInGroups() {
+        func nested(_ depth: Int) -> String {
+            String(repeating: "(", count: depth) + "x" + String(repeating: ")*", count: depth)
+        }
+        #expect(throws: Never.self) { try Expression(nested(5)) }
+        for depth in [20, 230] {
+            let error = #expect(throws: RecastError.self) { try Expression(nested(depth)) }
+            #expect(error?.code == .unsupported)
+        }
+    }
 }
