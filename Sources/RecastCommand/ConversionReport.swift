@@ -5,6 +5,7 @@ extension ConversionArguments {
         let rounded = zip(plan.transfers, report.tallies).filter {
             $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
         }
+        output.notes(report.notes, warnings: report.warnings)
         let overflowing = zip(plan.transfers, report.tallies).filter { $1.overflowCount > 0 }
         for (transfer, tally) in overflowing {
             Console.warning("\(transfer.name): \(tally.overflowCount) values have become infinite")

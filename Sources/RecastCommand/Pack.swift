@@ -52,7 +52,8 @@ struct Pack: ParsableCommand {
         let report = try archiving.run(progress: { display?.show($0) }, verification: { check?.show($0) })
         display?.finish()
         check?.finish()
-        try show(report, notes: archiving.notes, seconds: start.duration(to: .now).seconds)
+        output.notes(report.notes, warnings: report.warnings)
+        try show(report, notes: archiving.notes + report.notes, seconds: start.duration(to: .now).seconds)
     }
 
     private func show(_ report: Archiving.Report, notes: [String], seconds: Double) throws(RecastError) {
@@ -63,6 +64,7 @@ struct Pack: ParsableCommand {
                 "original_bytes": .int(report.originalByteCount), "ratio": .double(ratio),
                 "seconds": .double(seconds), "files": .int(report.fileCount), "tensors": .int(report.tensorCount),
                 "raw_tensors": .int(report.rawTensorCount), "notes": .strings(notes),
+                "warnings": .strings(report.warnings),
             ])
             return
         }

@@ -44,10 +44,12 @@ struct Unpack: ParsableCommand {
         let report = try conversion.run { display?.show($0) }
         display?.finish()
         let seconds = start.duration(to: .now).seconds
+        output.notes(report.notes, warnings: report.warnings)
         if output.json {
             try Console.document([
                 "source": .string(archive), "destination": .string(destination), "bytes": .int(report.byteCount),
                 "packed_bytes": .int(packed.byteCount), "seconds": .double(seconds), "files": .strings(packed.names),
+                "notes": .strings(report.notes), "warnings": .strings(report.warnings),
             ])
         } else {
             let files = packed.names.count == 1 ? "" : "\(packed.names.count) files, "

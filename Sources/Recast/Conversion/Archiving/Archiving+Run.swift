@@ -41,6 +41,7 @@ extension Archiving {
         }
         try pool.checkUnchanged()
         report.warnings = try staged.commit()
+        report.notes = staged.notes
         return report
     }
 

@@ -88,6 +88,8 @@ public struct Archiving: Sendable {
         public var tensorCount: Int
         /// Tensors that gained too little, and are stored as they are.
         public var rawTensorCount: Int
+        /// What the user should know of this run.
+        public var notes: [String] = []
         /// What the user should do something about.
         public var warnings: [String] = []
     }
