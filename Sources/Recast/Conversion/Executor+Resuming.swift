@@ -38,16 +38,15 @@ extension Executor {
     func literalsAreIntact() throws(RecastError) -> Bool {
         for (index, output) in plan.outputs.enumerated() {
             let sink = try outputs.sink(index)
-            for literal in output.literals {
-                // Places of checksums are literals that have been written over.
-                let changed = output.checksums.flatMap(\.places).filter {
-                    literal.offset <= $0 && $0 < literal.offset + literal.bytes.count
-                }
+            // Places of checksums are literals that have been written over.
+            var places = output.checksums.flatMap(\.places).sorted()[...]
+            for literal in output.literals.sorted(by: { $0.offset < $1.offset }) {
                 var found = [UInt8](repeating: 0, count: literal.bytes.count)
                 try found.withMutableBytes { (buffer) throws(RecastError) in
                     try sink.read(into: buffer, at: literal.offset)
                 }
-                for place in changed {
+                places = places.drop { $0 < literal.offset }
+                for place in places.prefix(while: { $0 < literal.offset + found.count }) {
                     let start = place - literal.offset
                     let end = min(start + 4, found.count)
                     found.replaceSubrange(start..<end, with: literal.bytes[start..<end])
@@ -60,26 +59,35 @@ extension Executor {
 }
 
 extension Plan {
-    /// The parts of an output that neither a literal nor a transfer fills.
-    func gaps(of output: Int) -> [Range<Int>] {
-        var filled = outputs[output].literals.map { $0.offset..<$0.offset + $0.bytes.count }
+    /// The parts of some outputs that neither a literal nor a transfer fills, by output.
+    func gaps(of wanted: Set<Int>) -> [Int: [Range<Int>]] {
+        guard !wanted.isEmpty else { return [:] }
+        var filled: [Int: [Range<Int>]] = [:]
+        for output in wanted {
+            filled[output] =
+                outputs[output].literals.map { $0.offset..<$0.offset + $0.bytes.count }
+                + outputs[output].checksums.flatMap(\.places).map { $0..<$0 + 4 }
+        }
         for transfer in transfers {
             let parts = transfer.parts
-            for target in transfer.targets where target.output == output {
+            for target in transfer.targets where wanted.contains(target.output) {
                 let part = LazyTensor.zeros(parts[target.part].dtype, parts[target.part].shape)
                 let window = Window(batch: 0, rows: target.rows, columns: target.columns)
                 let byteCount = target.batches.count * part.byteCount(of: window)
-                filled.append(target.offset..<target.offset + byteCount)
+                filled[target.output]?.append(target.offset..<target.offset + byteCount)
             }
         }
-        for checksum in outputs[output].checksums { filled += checksum.places.map { $0..<$0 + 4 } }
-        var gaps: [Range<Int>] = []
-        var end = 0
-        for range in filled.sorted(by: { $0.lowerBound < $1.lowerBound }) where !range.isEmpty {
-            if range.lowerBound > end { gaps.append(end..<range.lowerBound) }
-            end = max(end, range.upperBound)
+        var gaps: [Int: [Range<Int>]] = [:]
+        for (output, ranges) in filled {
+            var end = 0
+            for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) where !range.isEmpty {
+                if range.lowerBound > end { gaps[output, default: []].append(end..<range.lowerBound) }
+                end = max(end, range.upperBound)
+            }
+            if end < outputs[output].byteCount {
+                gaps[output, default: []].append(end..<outputs[output].byteCount)
+            }
         }
-        if end < outputs[output].byteCount { gaps.append(end..<outputs[output].byteCount) }
         return gaps
     }
 }

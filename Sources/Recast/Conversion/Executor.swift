@@ -48,12 +48,13 @@ struct Executor: Sendable {
     ///   - permissions: of those that are made.
     mutating func prepare(keeping kept: Set<Int> = [], permissions: mode_t = 0o666) throws(RecastError) {
         rewrites = !kept.isEmpty
+        let gaps = plan.gaps(of: kept)
         for (index, output) in plan.outputs.enumerated() {
             if !kept.contains(index) {
                 try FileSink(creating: stagedPaths[index], mode: permissions).setSize(output.byteCount)
             }
             let sink = try outputs.sink(index)
-            if kept.contains(index) { for gap in plan.gaps(of: index) { try sink.writeZeros(gap) } }
+            for gap in gaps[index] ?? [] { try sink.writeZeros(gap) }
             for literal in output.literals {
                 try literal.bytes.withBytes { (bytes) throws(RecastError) in try sink.write(bytes, at: literal.offset) }
             }
