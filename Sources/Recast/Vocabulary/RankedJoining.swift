@@ -7,8 +7,8 @@ struct RankedJoining {
     /// By the place where a part begins: where it ends, which is where the next begins, and where the one before begins.
     private var ends: [Int32] = []
     private var previous: [Int32] = []
-    /// Rank in the high half, place of the left part in the low half; a binary heap.
-    private var candidates: [UInt64] = []
+    /// Pairs, by the place of the left part.
+    private var candidates = RankQueue()
 
     /// - Parameter tokens: by rank.
     init(_ tokens: [[UInt8]]) {
@@ -26,16 +26,16 @@ struct RankedJoining {
         token.withUnsafeBufferPointer { index.select($0) }
         ends.removeAll(keepingCapacity: true)
         previous.removeAll(keepingCapacity: true)
-        candidates.removeAll(keepingCapacity: true)
+        candidates.removeAll()
         for place in 0..<count {
             ends.append(Int32(truncatingIfNeeded: place + 1))
             previous.append(Int32(truncatingIfNeeded: place - 1))
         }
         for place in 0..<count - 1 { propose(place, below: rank) }
         var parts = count
-        while parts > 2, let (found, place) = removeFirst() {
+        while parts > 2, let (found, place) = candidates.removeFirst() {
             // What was joined meanwhile begins no part, or makes another token with what follows.
-            guard ends[place] >= 0, self.rank(at: place) == found else { continue }
+            guard ends[place] >= 0, self.rank(at: place) == Int(found) else { continue }
             let middle = Int(ends[place])
             let end = Int(ends[middle])
             ends[place] = Int32(truncatingIfNeeded: end)
@@ -59,27 +59,6 @@ struct RankedJoining {
 
     private mutating func propose(_ place: Int, below limit: Int) {
         guard let rank = rank(at: place), rank < limit else { return }
-        let item = UInt64(rank) << 32 | UInt64(place)
-        var index = candidates.count
-        candidates.append(item)
-        while index > 0, candidates[(index - 1) / 2] > item {
-            candidates[index] = candidates[(index - 1) / 2]
-            index = (index - 1) / 2
-        }
-        candidates[index] = item
-    }
-
-    private mutating func removeFirst() -> (rank: Int, place: Int)? {
-        guard let first = candidates.first, let last = candidates.popLast() else { return nil }
-        var index = 0
-        while candidates.count > 2 * index + 1 {
-            var child = 2 * index + 1
-            if child + 1 < candidates.count, candidates[child + 1] < candidates[child] { child += 1 }
-            if candidates[child] >= last { break }
-            candidates[index] = candidates[child]
-            index = child
-        }
-        if !candidates.isEmpty { candidates[index] = last }
-        return (Int(first >> 32), Int(first & 0xFFFF_FFFF))
+        candidates.insert(rank: UInt64(rank), place: place)
     }
 }

@@ -64,13 +64,17 @@ struct MergeTable: Sendable {
         let count = symbols.count
         var next = (1...count).map { Int32(truncatingIfNeeded: $0) }
         var previous = (-1..<(count - 1)).map { Int32(truncatingIfNeeded: $0) }
-        var queue = PairQueue()
+        var queue = RankQueue()
+        func rank(_ left: Int32, _ right: Int32) -> UInt64? {
+            let pair = value(left, right)
+            return pair == PairTable.missing ? nil : pair >> 32
+        }
         for index in 0..<(count - 1) {
-            queue.append(rank: value(symbols[index], symbols[index + 1]) >> 32, place: index)
+            if let rank = rank(symbols[index], symbols[index + 1]) { queue.append(rank: rank, place: index) }
         }
         queue.order()
         var untilCheck = 0
-        while let (rank, place) = queue.removeFirst() {
+        while let (lowest, place) = queue.removeFirst() {
             untilCheck &-= 1
             if untilCheck < 0 {
                 if Interruption.hasCome { break }
@@ -80,17 +84,19 @@ struct MergeTable: Sendable {
             // A symbol that was merged away is -1; a pair that changed since has another rank.
             guard symbols[place] >= 0, right < count else { continue }
             let pair = value(symbols[place], symbols[right])
-            guard pair != PairTable.missing, pair >> 32 == rank else { continue }
+            guard pair != PairTable.missing, pair >> 32 == lowest else { continue }
             symbols[place] = Int32(truncatingIfNeeded: pair)
             symbols[right] = -1
             let after = Int(next[right])
             next[place] = Int32(truncatingIfNeeded: after)
             if after < count {
                 previous[after] = Int32(truncatingIfNeeded: place)
-                queue.insert(rank: value(symbols[place], symbols[after]) >> 32, place: place)
+                if let rank = rank(symbols[place], symbols[after]) { queue.insert(rank: rank, place: place) }
             }
             let before = Int(previous[place])
-            if before >= 0 { queue.insert(rank: value(symbols[before], symbols[place]) >> 32, place: before) }
+            if before >= 0, let rank = rank(symbols[before], symbols[place]) {
+                queue.insert(rank: rank, place: before)
+            }
         }
         var kept = 0
         for index in 0..<count where symbols[index] >= 0 {
@@ -98,48 +104,5 @@ struct MergeTable: Sendable {
             kept += 1
         }
         return kept
-    }
-}
-
-/// Pairs that may be merged, the one of lowest rank first, of equals the leftmost: a binary heap.
-private struct PairQueue {
-    private var items: [UInt64] = []
-    /// The rank of pairs that have no merge.
-    private static let noRank = PairTable.missing >> 32
-
-    /// Adds without regard to order; `order()` must follow.
-    mutating func append(rank: UInt64, place: Int) {
-        if rank != Self.noRank { items.append(rank << 32 | UInt64(place)) }
-    }
-
-    mutating func order() {
-        // Sorted is a heap too.
-        items.sort()
-    }
-
-    mutating func insert(rank: UInt64, place: Int) {
-        if rank == Self.noRank { return }
-        let item = rank << 32 | UInt64(place)
-        var index = items.count
-        items.append(item)
-        while index > 0, items[(index - 1) / 2] > item {
-            items[index] = items[(index - 1) / 2]
-            index = (index - 1) / 2
-        }
-        items[index] = item
-    }
-
-    mutating func removeFirst() -> (rank: UInt64, place: Int)? {
-        guard let first = items.first, let last = items.popLast() else { return nil }
-        var index = 0
-        while items.count > 2 * index + 1 {
-            var child = 2 * index + 1
-            if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
-            if items[child] >= last { break }
-            items[index] = items[child]
-            index = child
-        }
-        if !items.isEmpty { items[index] = last }
-        return (first >> 32, Int(first & 0xFFFF_FFFF))
     }
 }
