@@ -74,7 +74,7 @@ public struct Conversion: Sendable {
         _ staged: StagedDestination, _ progress: (@Sendable (Progress) -> Void)?
     ) throws(RecastError) -> Report {
         if staged.isCommitted {
-            if let tallies = try talliesOfCommitted(staged) { return try finish(staged, tallies, staged.notes) }
+            if let tallies = try talliesOfCommitted(staged) { return try finish(staged, tallies, []) }
             try staged.restart(plan.sources)
         }
         var executor = executor(staged)
@@ -90,7 +90,7 @@ public struct Conversion: Sendable {
         var tallies = try executor.run(journal: journal, progress: progress)
         try check(tallies)
         try executor.writeChecksums(tallies)
-        var notes = staged.notes
+        var notes: [String] = []
         if verification != .none {
             if let note = try executor.verifySources() { notes.append(note) }
             try verify(staged, executor, &tallies)
@@ -112,7 +112,7 @@ public struct Conversion: Sendable {
     ) throws(RecastError) -> Report {
         var report = Report(plan, tallies: tallies)
         report.warnings = try staged.commit()
-        report.notes = notes
+        report.notes = notes + staged.notes
         return report
     }
 

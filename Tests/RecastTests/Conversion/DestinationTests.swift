@@ -216,6 +216,34 @@ struct DestinationTests {
         #expect(directory.names == ["a.gguf", "model"])
     }
 
+    /// File systems that know neither locks nor the flags of renames do, and it is said what that means.
+    @Test(arguments: Form.allCases, [ENOSYS, EINVAL, EOPNOTSUPP])
+    func poorFileSystem(_ form: Form, number: Int32) throws {
+        var conversion = try conversion(form, of: source(), to: "out")
+        _ = try conversion.run()
+        let expected = content()
+        conversion.replaces = true
+        let locks = Faults(below: directory.path, of: [.lock], at: 1, .error(number), repeats: true)
+        let renames = Faults(below: directory.path, of: [.renameWithFlags], at: 1, .error(number), repeats: true)
+        let report = try locks.during { try renames.during { try conversion.run() } }
+        #expect(content() == expected)
+        let isDirectory = form != .file && form != .fileSet
+        #expect(report.notes.count == (isDirectory ? 2 : 1))
+        #expect(report.notes.contains { $0.contains("has no locks") })
+        #expect(report.notes.contains { $0.contains("cannot exchange two directories") } == isDirectory)
+        // Of another process that uses the folder nothing is known but what its mark says.
+        directory.remove("out")
+        for name in directory.names where name.hasPrefix("out") { directory.remove(name) }
+        directory.write("out.recast-partial/recast.lock", Array("recast staging folder\n1 elsewhere\n".utf8))
+        expectRejection(
+            .inputOutput, ["process 1 on elsewhere may be writing", "remove the folder"], file: "out.recast-partial"
+        ) { _ = try locks.during { try conversion.run() } }
+        // A mark that is not whole is that of a run that was killed.
+        directory.write("out.recast-partial/recast.lock", Array("recast staging folder\n1 else".utf8))
+        _ = try locks.during { try conversion.run() }
+        #expect(content() == expected)
+    }
+
     /// No copy is open to more people than its source.
     @Test(arguments: Form.allCases)
     func permissions(_ form: Form) throws {

@@ -55,16 +55,19 @@ import Testing
         }
     }
 
-    @Test(arguments: runs) func kills(_ run: Run) throws {
-        let walk = try Walk(run)
+    @Test(arguments: runs) func kills(_ run: Run) throws { try kill(Walk(run)) }
+
+    /// Without locks, and without renames that replace nothing or exchange two names.
+    @Test(arguments: runs.filter { [.file, .directory, .fileSet].contains($0.kind) })
+    func poorFileSystem(_ run: Run) throws {
+        let walk = try Walk(run, isPoor: true)
+        try kill(walk)
+        try walk.each(.error(EIO), "EIO") { try walk.checkAfterError($0, $1) }
+    }
+
+    private func kill(_ walk: Walk) throws {
         for (name, fault) in [("kill before", Faults.Fault.death), ("kill after", .deathAfter)] {
-            try walk.each(fault, name) { place, outcome in
-                let state = walk.state(place)
-                #expect(
-                    state == .old || state == .new || run.kind == .fileSet && state == .withoutFirst,
-                    "\(state), \(outcome.text)")
-                try walk.checkSecondRun(place, outcome)
-            }
+            try walk.each(fault, name) { try walk.checkAfterKill($0, $1) }
         }
     }
 }
@@ -79,12 +82,19 @@ private struct Walk {
     private let new: [String: [UInt8]]
     private var callCounts: [Set<SystemCall>: Int] = [:]
 
-    enum State: Equatable { case old, new, withoutFirst, neither }
+    enum State: Equatable { case old, new, withoutFirst, absent, neither }
+
+    /// What the file system cannot do: it has no locks, and no renames that replace nothing or exchange two names.
+    private let limits: [Faults]
 
     private static let step = ProcessInfo.processInfo.environment["RECAST_FAULTS"] == "all" ? 1 : 13
 
-    init(_ run: FaultTests.Run) throws {
+    init(_ run: FaultTests.Run, isPoor: Bool = false) throws {
         self.run = run
+        let poor: [(SystemCall, Int32)] = [(.lock, ENOSYS), (.renameWithFlags, EINVAL)]
+        let path = directory.path
+        limits =
+            isPoor ? poor.map { Faults(below: path, of: [$0.0], at: 1, .error($0.1), repeats: true) } : []
         template = directory.file("template")
         let place = Place(path: template)
         try place.fill(directory)
@@ -111,7 +121,9 @@ private struct Walk {
         for calls in [SystemCall.allCases, [.read, .write, .copy]] {
             let copy = try begin("count")
             let faults = Faults(below: copy.path, of: calls)
-            try copy.plan(run.kind, run.mode) { body in try faults.during { try body() } }
+            try copy.plan(run.kind, run.mode) { body in
+                try limited { try faults.during { _ = try body() } }
+            }
             #expect(copy.destination == new && copy.leftovers.isEmpty, "\(run): \(copy.leftovers)")
             directory.remove("count")
             callCounts[Set(calls)] = faults.count
@@ -132,15 +144,23 @@ private struct Walk {
         for number in stride(from: first, through: count, by: Self.step) {
             let place = try begin("run")
             let faults = Faults(below: place.path, of: calls, at: number, fault, repeats: repeats)
-            var failure: RecastError?
+            var outcome = Outcome(what: "\(run), \(name) at call \(number)")
             try place.plan(run.kind, run.mode) { body in
-                do { try faults.during { try body() } } catch let error as RecastError { failure = error }
+                do {
+                    outcome.warnings = try limited { try faults.during { try body() } }
+                } catch let error as RecastError { outcome.error = error }
             }
-            try check(place, Outcome(error: failure, what: "\(run), \(name) at call \(number)"))
+            try check(place, outcome)
             points += 1
             directory.remove("run")
         }
         if Self.step == 1 { print("faults: \(run.kind) \(run.mode) \(name): \(points) points") }
+    }
+
+    /// Runs `body` on the file system.
+    private func limited<Result>(_ body: () throws -> Result) rethrows -> Result {
+        guard let first = limits.first else { return try body() }
+        return try first.during { try limits[limits.count - 1].during(body) }
     }
 
     /// The template, and of what is to be resumed the first half.
@@ -153,6 +173,7 @@ private struct Walk {
     /// How a run has ended, and what was done to it.
     struct Outcome {
         var error: RecastError?
+        var warnings: [String] = []
         var what: String
 
         var text: Comment { "\(what): \(error?.description ?? "no error")" }
@@ -163,7 +184,19 @@ private struct Walk {
         if there == new { return .new }
         if there == old { return .old }
         if run.kind == .fileSet, !there.keys.contains(where: { $0.contains("-00001-of-") }) { return .withoutFirst }
+        if there.isEmpty { return .absent }
         return .neither
+    }
+
+    /// In the one moment that some renames take, a set lacks its first file, and a directory is not there where two cannot be
+    /// exchanged.
+    func checkAfterKill(_ place: Place, _ outcome: Outcome) throws {
+        let state = state(place)
+        let isBetween =
+            run.kind == .fileSet && state == .withoutFirst
+            || run.kind == .directory && !limits.isEmpty && state == .absent
+        #expect(state == .old || state == .new || isBetween, "\(state), \(outcome.text)")
+        try checkSecondRun(place, outcome)
     }
 
     /// An error leaves the destination as it was; where it came so late that the new one is there, it is whole. The same
@@ -185,6 +218,7 @@ private struct Walk {
             }
         } else {
             #expect(state == .new, outcome.text)
+            #expect(place.leftovers.isEmpty || !outcome.warnings.isEmpty, "left: \(place.leftovers), \(outcome.text)")
         }
         try checkSecondRun(place, outcome)
     }
@@ -192,7 +226,7 @@ private struct Walk {
     func checkSecondRun(_ place: Place, _ outcome: Outcome) throws {
         let before = state(place)
         do {
-            try place.perform(run.kind, run.mode)
+            try limited { try place.perform(run.kind, run.mode) }
         } catch let error as RecastError where error.code == .destinationExists {
             // Without `--force`, a destination that is there is there.
             #expect(
@@ -232,22 +266,24 @@ private struct Place {
     // MARK: Runs
 
     /// Makes the plan, and hands over what carries it out.
-    func plan(_ kind: FaultTests.Kind, _ mode: FaultTests.Mode, _ run: (@escaping () throws -> Void) throws -> Void)
-        throws
-    {
+    ///
+    /// - Parameter run: is given it; it returns the warnings of the run.
+    func plan(
+        _ kind: FaultTests.Kind, _ mode: FaultTests.Mode, _ run: (@escaping () throws -> [String]) throws -> Void
+    ) throws {
         let replaces = mode == .force || mode == .forceAndResume
         if kind == .pack {
             var archiving = try Archiving(path + "/model", to: path + "/out")
             archiving.replaces = replaces
             let ready = archiving
-            try run { _ = try ready.run() }
+            try run { try ready.run().warnings }
             return
         }
         let conversion = try conversion(kind, mode)
-        try run { _ = try conversion.run() }
+        try run { try conversion.run().warnings }
     }
 
-    func perform(_ kind: FaultTests.Kind, _ mode: FaultTests.Mode) throws { try plan(kind, mode) { try $0() } }
+    func perform(_ kind: FaultTests.Kind, _ mode: FaultTests.Mode) throws { try plan(kind, mode) { _ = try $0() } }
 
     /// A run that ends half way, with some of its jobs recorded.
     func interrupt(_ kind: FaultTests.Kind, _ mode: FaultTests.Mode) throws {

@@ -10,6 +10,8 @@ struct Commit {
     let record: CommitRecord
     /// Renames that were done: what undoes them, last first.
     private var done: [Step] = []
+    /// Whether there was a moment without a directory by the destination's name.
+    private(set) var wasAbsent = false
 
     private enum Step {
         case moved(from: String, to: String)
@@ -74,6 +76,7 @@ struct Commit {
             try cover(entry)
             return
         }
+        wasAbsent = true
         try moveAside(entry)
         try moveIn(entry)
     }

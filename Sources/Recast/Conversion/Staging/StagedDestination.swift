@@ -63,6 +63,11 @@ public final class StagedDestination {
             folder = try StagingFolder(for: self.path, replaces: replaces)
             try checkSpace(freeBytes(Path.directory(self.path)), discarding: true)
         }
+        if !folder.hasLocks {
+            notes.append(
+                "this file system has no locks: two runs that write to \(self.path) at once are told by the folder alone"
+            )
+        }
     }
 
     // MARK: Names
@@ -267,6 +272,10 @@ public final class StagedDestination {
                 parent: Path.directory(path))
             try commit.run()
             isCommitted = true
+            if commit.wasAbsent {
+                notes.append(
+                    "this file system cannot exchange two directories in one step: for a moment there was no \(path)")
+            }
         }
         let problems = folder.discard()
         guard !problems.isEmpty else { return [] }

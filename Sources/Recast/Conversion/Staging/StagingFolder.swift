@@ -21,8 +21,8 @@ final class StagingFolder {
     let path: String
     private let directory: Int32
     private let lockFile: Int32
-    /// Whether an earlier run has left it.
-    let isInherited: Bool
+    /// Whether the file system knows locks; where it does not, the mark alone says who uses the folder.
+    let hasLocks: Bool
 
     private static let lockName = "recast.lock"
     private static let title = "recast staging folder"
@@ -35,11 +35,9 @@ final class StagingFolder {
     /// - Throws: `inputOutput` where another run uses it; `destinationExists` where something else is in its place.
     init(for destination: String, replaces: Bool) throws(RecastError) {
         let path = Self.path(for: destination)
-        var isInherited = false
         while true {
             let isNew = try POSIX.makeDirectory(path, mode: 0o700)
-            isInherited = isInherited || !isNew
-            let entered: (directory: Int32, lockFile: Int32)?
+            let entered: (directory: Int32, lockFile: Int32, hasLocks: Bool)?
             do throws(RecastError) {
                 entered = try Self.enter(path, isNew: isNew, replaces: replaces)
             } catch {
@@ -49,11 +47,8 @@ final class StagingFolder {
                     error.code, error.message + "; and \(path) could not be removed: \(POSIX.reason)",
                     trail: error.trail)
             }
-            guard let (directory, lockFile) = entered else { continue }
-            self.path = path
-            self.directory = directory
-            self.lockFile = lockFile
-            self.isInherited = isInherited
+            guard let entered else { continue }
+            (self.path, directory, lockFile, hasLocks) = (path, entered.directory, entered.lockFile, entered.hasLocks)
             return
         }
     }
@@ -66,7 +61,7 @@ final class StagingFolder {
     /// nil where it has gone, or was cleared away, and is to be made again.
     private static func enter(
         _ path: String, isNew: Bool, replaces: Bool
-    ) throws(RecastError) -> (directory: Int32, lockFile: Int32)? {
+    ) throws(RecastError) -> (directory: Int32, lockFile: Int32, hasLocks: Bool)? {
         guard let place = try POSIX.place(path) else { return nil }
         let owner = geteuid()
         // Where a file system has one owner for all, that of the folder around it is as good.
@@ -102,11 +97,14 @@ final class StagingFolder {
             throw error
         }
         defer { if !isEntered { close(lockFile) } }
+        var hasLocks = true
         switch try POSIX.lock(lockFile, path: lockPath) {
         case .held: isLockOurs = !isMarked
         case .heldByAnother:
             throw RecastError(.inputOutput, "another run of recast is writing to this destination", trail: [path])
-        case .unsupported: if isMarked { try checkUser(of: lockFile, path) }
+        case .unsupported:
+            hasLocks = false
+            if isMarked { try checkUser(of: lockFile, path) } else { isLockOurs = true }
         }
         // Who held it before may have removed it since it was opened.
         guard let there = try POSIX.place(lockPath),
@@ -118,7 +116,7 @@ final class StagingFolder {
         }
         try mark(lockFile, lockPath)
         isEntered = true
-        return (directory, lockFile)
+        return (directory, lockFile, hasLocks)
     }
 
     /// Removes what is in the folder's place and was not staged by this program, if that is wanted.
@@ -145,8 +143,9 @@ final class StagingFolder {
 
     private static func mark(_ file: Int32, _ path: String) throws(RecastError) {
         let text = Array("\(title)\n\(getpid()) \(host)\n".utf8)
-        try POSIX.setSize(file, 0, path: path)
+        // The other way round, a mark would be empty for a moment.
         try text.withBytes { (bytes) throws(RecastError) in try POSIX.write(file, bytes, at: 0, path: path) }
+        try POSIX.setSize(file, text.count, path: path)
     }
 
     private static var host: String {
@@ -157,25 +156,33 @@ final class StagingFolder {
 
     /// Without locks, what remains is to ask whether the process that has marked the folder lives.
     private static func checkUser(of file: Int32, _ path: String) throws(RecastError) {
+        // Between making the mark and writing it there is next to no time; one that stays empty was left by a run that was
+        // killed there.
+        for _ in 0..<5 {
+            if let user = try user(of: file, path) {
+                if user.host == host, kill(user.process, 0) != 0, errno == ESRCH { return }
+                // This very process may have been here before.
+                if user.host == host, user.process == getpid() { return }
+                throw RecastError(
+                    .inputOutput,
+                    "process \(user.process) on \(user.host) may be writing to this destination, and this file system has "
+                        + "no locks to tell; if it is not, remove the folder", trail: [path])
+            }
+            usleep(40_000)
+        }
+    }
+
+    /// What a mark says; nil where it is not whole.
+    private static func user(of file: Int32, _ path: String) throws(RecastError) -> (process: pid_t, host: String)? {
         var bytes = [UInt8](repeating: 0, count: min(4096, try POSIX.status(of: file, path: path).byteCount))
         try bytes.withMutableBytes { (buffer) throws(RecastError) in
             try POSIX.read(file, into: buffer, at: 0, path: path)
         }
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        let words = lines.dropFirst().first?.split(separator: " ", maxSplits: 1) ?? []
-        guard words.count == 2, let process = pid_t(words[0]), process > 0 else {
-            throw RecastError(
-                .inputOutput,
-                "another run of recast may be writing to this destination, and this file system has no locks to tell; "
-                    + "if none is, remove the folder", trail: [path])
-        }
-        if words[1] == host, kill(process, 0) != 0, errno == ESRCH { return }
-        // This very process may have been here before.
-        if words[1] == host, process == getpid() { return }
-        throw RecastError(
-            .inputOutput,
-            "process \(process) on \(words[1]) may be writing to this destination, and this file system has no locks to "
-                + "tell; if it is not, remove the folder", trail: [path])
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count > 2 else { return nil }
+        let words = lines[1].split(separator: " ", maxSplits: 1)
+        guard words.count == 2, let process = pid_t(words[0]), process > 0 else { return nil }
+        return (process, String(words[1]))
     }
 
     // MARK: Content

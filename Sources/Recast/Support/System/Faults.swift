@@ -9,6 +9,8 @@ import Synchronization
 /// The system calls that may be made to fail.
 enum SystemCall: String, Sendable, CaseIterable {
     case open, status, read, write, copy, truncate, synchronize, lock, makeDirectory, list, rename, link, remove
+    /// Renames that only some file systems have: one that replaces nothing, and one that exchanges two names.
+    case renameWithFlags
 }
 
 /// Faults under ``POSIX``, for tests: each call on a path below some folder is counted, and one of them, or all from one
@@ -87,7 +89,11 @@ final class Faults: Sendable {
     }
 
     private static func injectedOutcome(_ call: SystemCall, _ path: String) -> Outcome {
-        for faults in injected.withLock({ $0 }) where path.hasPrefix(faults.folder) { return faults.next(call) }
+        for faults in injected.withLock({ $0 }) where path.hasPrefix(faults.folder) {
+            let outcome = faults.next(call)
+            if case .proceed = outcome { continue }
+            return outcome
+        }
         return .proceed
     }
 

@@ -129,9 +129,9 @@ extension POSIX {
     }
 
     private static func rename(
-        _ path: String, _ final: String, _ action: String, _ body: () -> Int32
+        _ path: String, _ final: String, _ action: String, _ kind: SystemCall, _ body: () -> Int32
     ) throws(RenameFailure) {
-        if call(.rename, path, { _ in body() }) == 0 { return }
+        if call(kind, path, { _ in body() }) == 0 { return }
         switch errno {
         case EEXIST, ENOTEMPTY: throw .exists
         case EINVAL, ENOSYS, EOPNOTSUPP: throw .unsupported
@@ -145,24 +145,28 @@ extension POSIX {
     /// renamed as usual, which fails unless nothing or an empty directory is there.
     static func renameExclusively(_ path: String, to final: String) throws(RenameFailure) {
         do throws(RenameFailure) {
-            try rename(path, final, "rename to") { ck_rename_exclusive(path, final) }
+            try rename(path, final, "rename to", .renameWithFlags) { ck_rename_exclusive(path, final) }
             return
         } catch {
             guard case .unsupported = error else { throw error }
         }
-        if (try? place(path))?.isDirectory == true {
-            if (try? place(final)) != nil { throw .exists }
+        let (source, target) = (try? place(path), try? place(final))
+        if source?.isDirectory == true {
+            if target != nil { throw .exists }
             try renameOver(path, to: final)
             return
         }
-        if link(path, to: final) {
-            // Both names are the same file now, so one too many is no harm.
-            _ = call(.remove, path) { _ in unlink(path) }
-            return
+        // A rename of this kind that ended half-way has left the file with both names.
+        let hasBoth = source != nil && source?.identity == target?.identity
+        if hasBoth || link(path, to: final) {
+            if call(.remove, path, { _ in unlink(path) }) == 0 { return }
+            let failure = failure("remove the old name of \(final)", path)
+            if !hasBoth { _ = call(.remove, final) { _ in unlink(final) } }
+            throw .other(failure)
         }
         if errno == EEXIST { throw .exists }
         // File systems without links: what remains is to look first.
-        if (try? place(final)) != nil { throw .exists }
+        if target != nil { throw .exists }
         try renameOver(path, to: final)
     }
 
@@ -181,7 +185,7 @@ extension POSIX {
 
     /// Gives a file another name in one step, in the place of a file that has it.
     static func renameOver(_ path: String, to final: String) throws(RenameFailure) {
-        try rename(path, final, "rename to") {
+        try rename(path, final, "rename to", .rename) {
             #if canImport(Glibc)
                 Glibc.rename(path, final)
             #else
@@ -192,7 +196,7 @@ extension POSIX {
 
     /// Exchanges the names of two files or directories in one step.
     static func exchange(_ path: String, with final: String) throws(RenameFailure) {
-        try rename(path, final, "exchange for") { ck_rename_exchange(path, final) }
+        try rename(path, final, "exchange for", .renameWithFlags) { ck_rename_exchange(path, final) }
     }
 
     /// Makes last what has been renamed, made or removed in this directory.

@@ -128,7 +128,7 @@ enum POSIX {
         if call(.lock, path, { _ in flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 { return .held }
         if errno == EWOULDBLOCK { return .heldByAnother }
         // Lustre without `-o flock` and some network file systems know the other kind of locks, or none.
-        if ck_lock_range(descriptor) == 0 { return .held }
+        if call(.lock, path, { _ in ck_lock_range(descriptor) }) == 0 { return .held }
         switch errno {
         case EAGAIN, EACCES: return .heldByAnother
         case ENOSYS, ENOLCK, EOPNOTSUPP, EINVAL: return .unsupported
