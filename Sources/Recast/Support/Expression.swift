@@ -34,11 +34,12 @@ public final class Expression: Sendable {
 
     /// - Throws: `unsupported` with the engine's reason.
     public init(_ pattern: String) throws(RecastError) {
-        let bytes = pattern.utf8CString
-        guard Self.isReady, bytes.count <= Self.longestPattern else {
-            throw .unsupported("it has \(bytes.count - 1) bytes, where up to \(Self.longestPattern - 1) are supported")
+        let byteCount = pattern.utf8.count
+        guard Self.isReady, byteCount < Self.longestPattern else {
+            throw .unsupported("it has \(byteCount) bytes, where up to \(Self.longestPattern - 1) are supported")
         }
         if let escape = Self.unsupportedEscape(in: pattern) { throw .unsupported("\(escape) is not supported") }
+        let bytes = try Self.withOwnCategories(pattern).utf8CString
         var regex: OnigRegex?
         var info = OnigErrorInfo()
         let code = bytes.withUnsafeBytes { bytes in

@@ -23,6 +23,35 @@ struct ExpressionTests {
         #expect(try Expression("^b").isFound(in: "a\nb") && !Expression("c").isFound(in: ""))
     }
 
+    /// Categories are those of the standard library, whatever version of Unicode the engine has: alone, in sets, in sets
+    /// of sets, negated in every way, and by all their names.
+    @Test func categories() throws {
+        // Assigned in Unicode 1, 15 and 16.
+        let symbols = "+\u{1F774}\u{1F8B2}"
+        #expect(try matches(#"\p{S}"#, in: "a" + symbols) == symbols.map { String($0) })
+        #expect(try matches(#"[\p{So}a]+"#, in: "xa" + symbols) == ["a", "\u{1F774}\u{1F8B2}"])
+        #expect(try matches(#"[^\s[\p{Math_Symbol}x]]+"#, in: " x\u{1F774}+y") == ["\u{1F774}", "y"])
+        for pattern in [#"\P{Other_Symbol}+"#, #"\p{^so}+"#, #"[^\p{SO}]+"#, #"[\P{So}]+"#, #"[\p{^ S-o }]+"#] {
+            #expect(try matches(pattern, in: "ab\u{1F8B2}c") == ["ab", "c"], "\(pattern)")
+        }
+        #expect(try matches(#"\\p\{L\}|\p{N}+"#, in: #"\p{L}12"#) == [#"\p{L}"#, "12"])
+        #expect(try matches(#"\p{Han}\p{L}[[:alpha:]]"#, in: "字éa") == ["字éa"])
+        // Members of sets that mean something between brackets.
+        let categories: [(String, Unicode.GeneralCategory)] = [
+            ("Pc", .connectorPunctuation), ("Pd", .dashPunctuation), ("Ps", .openPunctuation),
+            ("Pe", .closePunctuation),
+            ("Po", .otherPunctuation), ("Sm", .mathSymbol), ("Sk", .modifierSymbol), ("Zs", .spaceSeparator),
+        ]
+        let ascii = (0..<128).compactMap { Unicode.Scalar($0) }
+        for (name, category) in categories {
+            let expected = ascii.filter { $0.properties.generalCategory == category }.map { String($0) }
+            let text = String(String.UnicodeScalarView(ascii))
+            #expect(try matches("[\\p{\(name)}]", in: text) == expected, "\(name)")
+        }
+        let many = String(repeating: #"\p{L}"#, count: 8000)
+        #expect(throws: RecastError.self) { try Expression(many) }
+    }
+
     @Test func rejections() {
         let long = String(repeating: "a", count: Expression.longestPattern)
         for (pattern, message) in [
