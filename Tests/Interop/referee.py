@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import traceback
 
@@ -26,6 +27,8 @@ def convert(source, name, *options):
     """Converts into the work folder and returns the path."""
     # What chooses among encodings is the other command's.
     command = "quantize" if "--encoding" in options else "convert"
+    # Parts use the same names; a directory with files of another model in it is not replaced.
+    shutil.rmtree(WORK / name, ignore_errors=True)
     recast(command, source, WORK / name, "--force", "--quiet", *options)
     return WORK / name
 

@@ -124,6 +124,7 @@ struct DestinationTests {
         if form == .directory {
             for name in [
                 "README.md", "tokenizer.model", ".gitattributes", "LICENSE.txt", "old-00001-of-00002.safetensors",
+                "modeling_baichuan.py",
             ] {
                 directory.write("out/" + name, [1])
             }

@@ -63,6 +63,7 @@ enum ReplacedDirectory {
             }
             return ReplacedDirectory.companions.contains(name) || GGUFCompanions.travels(name)
                 || ReplacedDirectory.companionSuffixes.contains(where: name.hasSuffix)
+                || name.hasSuffix(".py") && ReplacedDirectory.codePrefixes.contains(where: name.hasPrefix)
                 || ["LICENSE", "NOTICE"].contains { name == $0 || name.hasPrefix($0 + ".") || name.hasPrefix($0 + "-") }
         }
 
@@ -86,4 +87,8 @@ enum ReplacedDirectory {
         "latest_wandb_artifact_path.txt",
     ]
     private static let companionSuffixes = [".jinja", ".tiktoken"]
+    /// Code that transformers loads with `trust_remote_code`.
+    private static let codePrefixes = [
+        "configuration_", "modeling_", "tokenization_", "processing_", "image_processing_",
+    ]
 }
