@@ -29,6 +29,9 @@ struct ConversionArguments: ParsableArguments {
     @Flag(help: "Leave out tensors that the family does not know.")
     var allowUnknown = false
 
+    @Flag(help: "Write although the target will compute something else, and say what.")
+    var allowInexact = false
+
     @Flag(help: "Let values that f16 or bf16 cannot hold become infinite.")
     var allowOverflow = false
 
@@ -95,6 +98,7 @@ struct ConversionArguments: ParsableArguments {
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer
         options.allowsUnknown = allowUnknown
+        options.allowsInexact = allowInexact
         options.huggingFaceConfiguration = megatron.hfConfig
         options.vocabularySize = megatron.vocabSize
         options.allowsRankMismatch = megatron.allowRankMismatch
@@ -124,7 +128,7 @@ struct ConversionArguments: ParsableArguments {
             try show(plan, conversion)
             return
         }
-        output.notes(plan.notes, warnings: plan.warnings)
+        output.notes(plan.notes, warnings: plan.allWarnings)
         let display = output.quiet ? nil : ProgressDisplay(title)
         let start = ContinuousClock.now
         defer { display?.finish() }

@@ -19,7 +19,7 @@ extension ConversionArguments {
                 "overflowed_values": .int(report.tally.overflowCount),
                 "errors": ErrorReport(plan, report).json,
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes + report.notes),
-                "warnings": .strings(plan.warnings + report.warnings), "evidence": .array(plan.evidence.map(\.json)),
+                "warnings": .strings(plan.allWarnings + report.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
             return
         }
@@ -35,6 +35,7 @@ extension ConversionArguments {
         case .quantized:
             let count = plan.transfers.filter { $0.exactness == .quantized }.count
             text += "\(count) tensors quantized, \(Format.fixed(plan.bitsPerWeight, 2)) bits per weight"
+        case .inexact: text += "inexact: the target computes something else"
         }
         let moved = plan.transfers.filter { $0.repacking != nil }.count
         if moved > 0 { text += ", \(moved) re-packed" }
@@ -62,7 +63,7 @@ extension ConversionArguments {
                             "bits_per_weight": .double(transfer.bitsPerWeight), "reason": .optional(transfer.remark),
                         ]
                     }),
-                "notes": .strings(plan.notes), "warnings": .strings(plan.warnings),
+                "notes": .strings(plan.notes), "warnings": .strings(plan.allWarnings),
                 "problems": .strings(problem.map { [$0.description] } ?? []),
                 "evidence": .array(plan.evidence.map(\.json)),
             ])
@@ -80,7 +81,7 @@ extension ConversionArguments {
             try Console.result(
                 "\(plan.byteCount) bytes in \(plan.outputs.count) files, "
                     + "\(Format.fixed(plan.bitsPerWeight, 2)) bits per weight, \(plan.exactness.rawValue)")
-            output.notes(plan.notes, warnings: plan.warnings)
+            output.notes(plan.notes, warnings: plan.allWarnings)
             for evidence in plan.evidence where !output.quiet {
                 Console.note("\(evidence.question) \(evidence.answer) (\(Format.bytes(evidence.byteCount)) read)")
             }
@@ -103,6 +104,9 @@ extension Transfer {
 }
 
 extension Plan {
+    /// What the target computes otherwise comes first.
+    var allWarnings: [String] { inexactness.map { "inexact: \($0)" } + warnings }
+
     /// Of all tensors together.
     fileprivate var bitsPerWeight: Double {
         let tensors = transfers.filter(\.isTensor)

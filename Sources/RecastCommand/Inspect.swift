@@ -135,7 +135,7 @@ private struct Summary {
                 }
                 rows.append(["routing", experts.routing.text])
             }
-            rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scalingText)"])
+            rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)"])
             rows.append(["parallel", parallel])
             for text in model.unverified { rows.append(["unverified", text]) }
             rows.append(["vocabulary", "\(c.vocabularySize)"])
@@ -250,7 +250,7 @@ private struct Summary {
                 "num_attention_heads": .int(c.headCount), "num_key_value_heads": .int(c.keyValueHeadCount),
                 "head_dim": .int(c.headDimension), "max_position_embeddings": .int(c.contextLength),
                 "rms_norm_eps": .double(c.normEpsilon), "rope_theta": .double(c.rope.theta),
-                "rope_scaling": .string(c.rope.scalingText), "tie_word_embeddings": .bool(model.graph.isTied),
+                "rope_scaling": .string(c.rope.scaling.text), "tie_word_embeddings": .bool(model.graph.isTied),
             ]
             if !model.unverified.isEmpty { object["unverified"] = .strings(model.unverified) }
             if let experts = c.experts {
@@ -318,26 +318,6 @@ private struct Summary {
                 })
         }
         return .object(object)
-    }
-}
-
-extension Rope {
-    /// The scaling in words.
-    var scalingText: String {
-        switch scaling {
-        case .none: "not scaled"
-        case .linear(let factor): "linear, factor \(Format.plain(factor))"
-        case .llama3(let factor, let low, let high, let original):
-            "llama3, factor \(Format.plain(factor)), low \(Format.plain(low)), high \(Format.plain(high)), original context \(original)"
-        case .yarn(let yarn):
-            "yarn, factor \(Format.plain(yarn.factor)), original context \(yarn.originalContext)"
-        case .dynamic(let factor, let context):
-            "dynamic, factor \(Format.plain(factor)) beyond \(context) tokens"
-        case .longrope(let longrope):
-            "longrope, original context \(longrope.originalContext), attention factor \(Format.plain(longrope.attentionFactor))"
-        case .factors: "factors of their own for each pair"
-        case .other(let type): type
-        }
     }
 }
 

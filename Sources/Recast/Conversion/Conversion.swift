@@ -37,10 +37,10 @@ public struct Conversion: Sendable {
         init(_ plan: Plan, tallies: [Tally]) {
             byteCount = plan.byteCount
             self.tallies = tallies
-            exactness =
-                zip(plan.transfers, tallies).map { transfer, tally in
-                    transfer.exactness == .bit && tally.roundedCount > 0 ? .rounded : transfer.exactness
-                }.max() ?? .bit
+            let numbers = zip(plan.transfers, tallies).map { transfer, tally in
+                transfer.exactness == .bit && tally.roundedCount > 0 ? .rounded : transfer.exactness
+            }
+            exactness = plan.inexactness.isEmpty ? numbers.max() ?? .bit : .inexact
         }
     }
 
@@ -163,6 +163,10 @@ public struct Conversion: Sendable {
     ) throws(RecastError) {
         try verifyHeaders(staged)
         try verifyMegatron(staged)
+        if let expected = plan.expectedModel {
+            let path = plan.form == .directory ? staged.root : staged.currentPath(plan.outputs[0])
+            try expected.check(Checkpoint(path: path))
+        }
         try executor.verifyWritten(tallies)
         if verification == .everything { try executor.verifyCopies() }
         guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }

@@ -22,6 +22,8 @@ public struct ConversionOptions: Sendable {
     public var preTokenizer: String?
     /// Whether tensors that nobody knows are left out instead of refused.
     public var allowsUnknown = false
+    /// Whether a target that computes something else with the same tensors is written, too.
+    public var allowsInexact = false
     /// A `config.json`, or a directory with one, that describes the model of a Megatron checkpoint.
     public var huggingFaceConfiguration: String?
     /// How many tokens the vocabulary of a Megatron checkpoint has without its padding.

@@ -38,18 +38,19 @@ public struct FamilySupport: Sendable {
         fromLlama = Self.answer(lowering: try Self.sample(of: .llama), to: family)
         architecture = try? GGUFArchitecture.of(family: family.name).name
         gguf = Self.answer { () throws(RecastError) in
-            try !GGUFFitting(sample, to: GGUFArchitecture.of(family: family.name)).types.isEmpty
+            try !GGUFAdaptation(sample, to: GGUFArchitecture.of(family: family.name)).types.isEmpty
         }
         megatron = Self.answer { () throws(RecastError) in
-            let fitting = try Fitting(sample, to: "Megatron", saying: sample.configuration.likeLlama)
+            let adaptation = try TargetAdaptation(
+                sample, to: "Megatron", stating: sample.configuration.asMegatronStates)
             let target = MegatronTarget(.ranks)
             let lowering = try MegatronLowering(
-                fitting.graph, tensorParallelSize: 1, vocabularyDivisor: MegatronLowering.usualDivisor,
+                adaptation.graph, tensorParallelSize: 1, vocabularyDivisor: MegatronLowering.usualDivisor,
                 spelling: target.spelling
             ) { $0.tensor.dtype }
             let layout = try MegatronLayout(target.sizes, layerCount: sample.configuration.layerCount, counts: nil)
-            _ = try MegatronDescription(fitting.graph, layout: layout, lowering, dtype: .f32, target)
-            return !fitting.types.isEmpty
+            _ = try MegatronDescription(adaptation.graph, layout: layout, lowering, dtype: .f32, target)
+            return !adaptation.types.isEmpty
         }
     }
 
@@ -82,7 +83,7 @@ public struct FamilySupport: Sendable {
             ("num_experts", 8), ("num_local_experts", 8), ("n_routed_experts", 8), ("num_experts_per_tok", 2),
             ("n_group", 4), ("topk_group", 2), ("q_lora_rank", 32), ("kv_lora_rank", 16), ("qk_nope_head_dim", 8),
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
-            ("bias", false), ("multi_query_attention", true),
+            ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
             (
                 "norm_topk_prob",
                 .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)
@@ -90,9 +91,12 @@ public struct FamilySupport: Sendable {
         ]
         let reader = HuggingFaceConfiguration(
             object: JSON.Object(members), file: "a model of the family \(family.name)")
-        var graph = Graph(configuration: try reader.configuration(of: family))
-        let configuration = graph.configuration
-        let biases = try reader.biases(of: family)
+        return zeros(try reader.configuration(of: family), family, biases: try reader.biases(of: family))
+    }
+
+    /// Zeros for everything that a model of the family has.
+    static func zeros(_ configuration: ModelConfiguration, _ family: Family, biases: Set<Role>) -> Graph {
+        var graph = Graph(configuration: configuration)
         for row in family.table.rows {
             for layer in row.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(row, inLayer: layer) {
@@ -113,7 +117,7 @@ public struct FamilySupport: Sendable {
 extension Family {
     /// Whether keys and values have as many heads as queries, whatever a configuration says: a fused projection in thirds.
     fileprivate var hasOnlyWholeHeads: Bool {
-        (try? HuggingFaceConfiguration.said(
+        (try? HuggingFaceConfiguration.stated(
             of: ModelConfiguration(
                 family: name, vocabularySize: 2, hiddenSize: 16, feedForwardSize: 2, layerCount: 1, headCount: 4,
                 keyValueHeadCount: 2, headDimension: 4, contextLength: 8, normEpsilon: 1e-5, activation: "silu",

@@ -74,39 +74,24 @@ public struct GraphDifference: Sendable {
         }
     }
 
-    /// Compared as float32, which is what GGUF stores.
+    /// Families are names for what the other fields say.
     private static func settings(_ a: ModelConfiguration, _ b: ModelConfiguration) -> [Setting] {
-        // swift-format-ignore
-        let values: [(String, (ModelConfiguration) -> String)] = [
-            ("heads",              { "\($0.headCount)" }),
-            ("key/value heads",    { "\($0.keyValueHeadCount)" }),
-            ("head dimension",     { "\($0.headDimension)" }),
-            ("norm epsilon",       { "\(Float($0.normEpsilon))" }),
-            ("activation",         { $0.activation }),
-            ("rotary theta",       { "\(Float($0.rope.theta))" }),
-            ("rotary factors",     { configuration in
-                configuration.rope.frequencyFactors.map { "\($0.map { Float(($0 * 1e4).rounded() / 1e4) })" }
-                    ?? "\(configuration.rope.scaling)"
-            }),
-            ("latent attention",   { $0.latentAttention.map { "\($0)" } ?? "none" }),
-            ("experts used",       { "\($0.experts?.usedCount ?? 0)" }),
-            ("routing",            { $0.experts.map { "\($0.routing.text), normalized \($0.normalizesWeights)" } ?? "none" }),
-            ("sliding window",     { configuration in
-                configuration.slidingWindow.map { "\($0.size), \($0.text(layerCount: configuration.layerCount))" } ?? "none"
-            }),
-            ("norms",              { "\($0.norms)" }),
-            ("multipliers",        { "\($0.multipliers)" }),
-            ("soft caps",          { "\($0.softCaps)" }),
-            ("output head",        { $0.normalizesOutputHead ? "normalized rows" : "as it is" }),
-            ("projection limit",   { $0.projectionLimit.map { "\($0)" } ?? "none" }),
-            ("ALiBi",              { "\($0.hasALiBi)" }),
-            ("unturned layers",    { "\($0.unturnedLayers)" }),
-            ("sliding rotary",     { $0.slidingRope.map { "\($0)" } ?? "none" }),
-            ("stretch",            { $0.stretch.map { "\($0)" } ?? "none" }),
-        ]
-        return values.compactMap { name, value in
-            value(a) == value(b) ? nil : Setting(name: name, first: value(a), second: value(b))
-        }
+        a.differences(from: b).filter { difference in
+            switch difference.field.kind {
+            case .family: false
+            case .specialTokens: !haveCompatibleTokens(a, b)
+            case .size, .computation, .contextLength: true
+            }
+        }.map { Setting(name: $0.field.name, first: $0.own, second: $0.other) }
+    }
+
+    /// Formats have room for different numbers of special tokens, and some do without: what is said of fewer must not be
+    /// something else.
+    private static func haveCompatibleTokens(_ a: ModelConfiguration, _ b: ModelConfiguration) -> Bool {
+        [\ModelConfiguration.bosTokens, \.eosTokens].allSatisfy { tokens in
+            let (first, second) = (Set(a[keyPath: tokens]), Set(b[keyPath: tokens]))
+            return first.isSubset(of: second) || second.isSubset(of: first)
+        } && (a.paddingToken == b.paddingToken || a.paddingToken == nil || b.paddingToken == nil)
     }
 
     /// A tied head is there for those who look for one.

@@ -33,10 +33,10 @@ extension Model {
                 try? HuggingFaceConfiguration(object: object, file: file).configuration(of: $0)
             }
             if let travelling, architecture.families.contains(travelling.family),
-                let known = configuration.completed(by: travelling)
+                architecture.states(configuration, whenWritten: travelling)
             {
                 original = object
-                configuration = known
+                configuration = travelling.asStored(by: configuration)
             } else {
                 warnings.append(
                     "\(path): the original configuration in \(GGUFCompanions.configurationKey) contradicts the file's "
@@ -49,7 +49,8 @@ extension Model {
         ]
         let tensors = try GGUFStacks.unpacked(
             set.tensors.filter { !rotaryNames.contains($0.name) }, expertCount: configuration.experts?.count ?? 0,
-            headCount: configuration.headCount, file: path)
+            headCount: configuration.headCount, file: path
+        ).map { architecture.withOneRow($0, configuration) }
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
             biases: biases(in: tensors, architecture), optional: [.outputHead], ignored: { _ in false }
@@ -59,7 +60,7 @@ extension Model {
             sourceTypes: SourceTypes(set.metadata), outcome: outcome)
         model.warnings += warnings
         model.evidence += evidence
-        if architecture.name == GGUFArchitecture.baichuan.name { try model.settleHead() }
+        if architecture.name == GGUFArchitecture.baichuan.name, options.looksAtTensors { try model.settleHead() }
         return model
     }
 
@@ -111,35 +112,42 @@ extension Model {
     }
 }
 
-extension ModelConfiguration {
-    /// This, as GGUF's keys have it, with what only the original configuration knows; nil where the two contradict each
-    /// other.
-    fileprivate func completed(by original: ModelConfiguration) -> ModelConfiguration? {
-        // What llama.cpp takes for granted, or has no key for.
-        var mine = self
-        mine.family = original.family
-        mine.activation = original.activation
-        mine.slidingWindow = original.slidingWindow
-        mine.slidingRope = original.slidingRope
-        mine.unturnedLayers = original.unturnedLayers
-        mine.stretch = original.stretch
-        mine.multipliers.attention = original.multipliers.attention
-        mine.contextLength = original.contextLength
-        if Float(mine.multipliers.branches) == Float(original.multipliers.branches) {
-            mine.multipliers.branches = original.multipliers.branches
-        }
-        // What is in the weights already.
-        var theirs = original
-        theirs.norms.offset = mine.norms.offset
-        theirs.normalizesOutputHead = mine.normalizesOutputHead
-        // Rotary factors are compared as numbers: they can be explained in more than one way.
-        guard mine.rope.isEquivalent(to: theirs.rope, upTo: theirs.contextLength) || theirs.rope.scaling.isLostInGGUF
-        else { return nil }
-        mine.rope = theirs.rope
-        return mine.isEquivalent(to: theirs) ? theirs : nil
+extension GGUFArchitecture {
+    /// A matrix of one row again, of which llama.cpp's quantizer makes a vector.
+    fileprivate func withOneRow(_ tensor: NamedTensor, _ configuration: ModelConfiguration) -> NamedTensor {
+        guard let match = table.match(tensor.name), match.part == .weight, match.row.roles.count == 1,
+            configuration.shape(of: match.row.roles[0]) == [1] + tensor.tensor.shape
+        else { return tensor }
+        return NamedTensor(tensor.name, tensor.tensor.reshaped([1] + tensor.tensor.shape))
+    }
+
+    /// Whether the keys of a file are those that a configuration would be written as: it then knows more than they do.
+    fileprivate func states(_ found: ModelConfiguration, whenWritten original: ModelConfiguration) -> Bool {
+        (try? GGUFAdaptation.stated(of: original, by: self))?.isEquivalent(to: found) ?? false
     }
 }
 
-extension Rope.Scaling {
-    fileprivate var isLostInGGUF: Bool { if case .dynamic = self { true } else { false } }
+extension GGUFArchitecture {
+    /// What is read of a file that has a model's keys, and perhaps the configuration of its source.
+    func expected(
+        _ model: Model, source: ModelConfiguration, _ metadata: GGUFMetadata
+    ) throws(RecastError) -> ModelConfiguration {
+        if metadata[GGUFCompanions.configurationKey] != nil { return source.asStored(by: model.graph.configuration) }
+        var stated = model.graph.configuration
+        stated.family = families[0]
+        stated.bosTokens = metadata["tokenizer.ggml.bos_token_id"]?.int.map { [$0] } ?? []
+        stated.eosTokens = metadata["tokenizer.ggml.eos_token_id"]?.int.map { [$0] } ?? []
+        stated.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
+        return stated
+    }
+}
+
+extension ModelConfiguration {
+    /// This, but for what the weights of a GGUF file have in them already.
+    fileprivate func asStored(by found: ModelConfiguration) -> ModelConfiguration {
+        var configuration = self
+        configuration.norms.offset = found.norms.offset
+        configuration.normalizesOutputHead = found.normalizesOutputHead
+        return configuration
+    }
 }

@@ -5,7 +5,7 @@ extension Model {
     ) throws(RecastError) -> Model {
         let merging = try MegatronMerging(files)
         var said = try Description(files, merging, options)
-        let replicas = try Self.check(merging.replicas, checkpoint, options)
+        let replicas = try Self.check(options.looksAtTensors ? merging.replicas : [], checkpoint, options)
         let tensors = try said.cut(merging.tensors, files)
         let outcome = try Lifting(
             table: MegatronTable.table(of: said.configuration), configuration: said.configuration, biases: said.biases,
@@ -18,7 +18,12 @@ extension Model {
         model.warnings += said.warnings + replicas.warnings
         model.evidence += replicas.evidence
         if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }
-        if said.isTied { try model.settleTie(workers: options.workers) }
+        if said.isTied, options.looksAtTensors {
+            try model.settleTie(workers: options.workers)
+        } else if said.isTied {
+            // The last stage has a copy.
+            model.graph[Slot(.outputHead)] = nil
+        }
         return model
     }
 
@@ -156,12 +161,12 @@ private struct Foreign {
     ) throws(RecastError) -> [String] {
         let differences = configuration.disagreements(with: said)
         guard differences.sizes.isEmpty else {
-            let lines = differences.sizes.map { "\($0.name): \($0.mine) here, \($0.theirs) in the checkpoint" }
+            let lines = differences.sizes.map { "\($0.field.name): \($0.own) here, \($0.other) in the checkpoint" }
             throw .malformed(file, "describes another model:", details: lines)
         }
         let name = Path.name(file)
-        var warnings = differences.others.filter { !unsaid.contains($0.name) }.map {
-            "\($0.name): \(name) says \($0.mine), the checkpoint \($0.theirs); \(name) is believed"
+        var warnings = differences.others.filter { !unsaid.contains($0.field.name) }.map {
+            "\($0.field.name): \(name) says \($0.own), the checkpoint \($0.other); \(name) is believed"
         }
         if isTied != self.isTied {
             warnings.append(

@@ -27,6 +27,8 @@ public struct Model: Sendable {
         public var allowsRankMismatch = false
         /// How many threads compare what should be the same.
         public var workers = 1
+        /// Whether tensors are read where they decide; what has just been written is known.
+        var looksAtTensors = true
 
         public init() {}
     }
@@ -93,7 +95,7 @@ extension Model {
         model.evidence += quantized?.evidence ?? []
         model.warnings += quantized?.warnings ?? []
         model.dropsActivationScales = quantized?.dropsActivationScales ?? false
-        if saysTied { try model.settleTie(workers: options.workers) }
+        if saysTied, options.looksAtTensors { try model.settleTie(workers: options.workers) }
         return model
     }
 

@@ -14,6 +14,10 @@ public struct Plan: Sendable, Hashable, Codable {
     public var notes: [String] = []
     /// What the user should do something about.
     public var warnings: [String] = []
+    /// What the target computes otherwise than the source, where that was allowed.
+    public var inexactness: [String] = []
+    /// The model that is read of the destination; nil where none is.
+    var expectedModel: ExpectedModel?
 
     public enum Form: String, Sendable, Hashable, Codable {
         /// One file; its name is the destination's.
@@ -32,8 +36,10 @@ public struct Plan: Sendable, Hashable, Codable {
     /// The exact size of the destination.
     public var byteCount: Int { outputs.reduce(0) { $0 + $1.byteCount } }
 
-    /// The least exact of all transfers.
-    public var exactness: Exactness { transfers.map(\.exactness).max() ?? .bit }
+    /// The least exact of all transfers, or worse where the target computes something else with the same numbers.
+    public var exactness: Exactness {
+        inexactness.isEmpty ? transfers.map(\.exactness).max() ?? .bit : .inexact
+    }
 }
 
 /// A file to be written.
@@ -170,6 +176,7 @@ public struct Transfer: Sendable, Hashable, Codable {
         case .bit: return encoding.dtype == source.dtype ? "copied" : "exact"
         case .rounded: return "rounded"
         case .quantized: return source.isQuantized ? "re-quantized" : "quantized"
+        case .inexact: return exactness.rawValue
         }
     }
 
@@ -188,6 +195,8 @@ public enum Exactness: String, Sendable, Hashable, Codable, Comparable, CaseIter
     case rounded
     /// Stored with fewer values than the source has.
     case quantized
+    /// Of a whole plan: the target computes something else than the source.
+    case inexact
 
     public static func < (a: Exactness, b: Exactness) -> Bool {
         allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!

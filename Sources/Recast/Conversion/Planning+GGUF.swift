@@ -8,11 +8,13 @@ extension Planning {
         let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
         var model = model
         var plan = basis(model, form: .file)
-        let fitting = try GGUFFitting(model.graph, to: architecture)
-        plan.notes += fitting.notes
-        plan.warnings += fitting.warnings
-        model.graph = fitting.graph
-        let originalTypes = fitting.types
+        let adaptation = try GGUFAdaptation(model.graph, to: architecture, allowsInexact: options.allowsInexact)
+        plan.notes += adaptation.notes
+        plan.warnings += adaptation.warnings
+        plan.inexactness = adaptation.inexactness
+        let source = model.graph.configuration
+        model.graph = adaptation.graph
+        let originalTypes = adaptation.types
         let configuration = model.graph.configuration
         var tensors = try architecture.rotaryTensors(of: configuration.rope)
         for entry in model.graph.entries {
@@ -46,6 +48,9 @@ extension Planning {
             .filter { $0.dtype != .f32 && single.contains($0.name) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         record(typed, in: &metadata)
+        plan.expectedModel = ExpectedModel(
+            configuration: try architecture.expected(model, source: source, metadata), isTied: model.graph.isTied,
+            tokenCount: metadata["tokenizer.ggml.tokens"]?.elementCount)
         return GGUFDraft(plan: plan, metadata: metadata, tensors: typed)
     }
 
@@ -133,12 +138,31 @@ extension Planning {
                 vocabulary.special.bos = id
             }
             plan.warnings += try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
+            compareTokens(of: model.graph.configuration, vocabulary.special, plan: &plan)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")
             plan.warnings.append("the source has no tokenizer: the file has none either; --tokenizer DIR adds one")
         }
         try addCompanions(files, model, to: &metadata, plan: &plan)
         return metadata
+    }
+
+    /// The keys of a file hold one token of each kind: the tokenizer's, as llama.cpp's converter takes it.
+    private func compareTokens(of configuration: ModelConfiguration, _ special: Vocabulary.SpecialTokens, plan: inout Plan) {
+        let kinds: [(name: String, stated: [Int], token: Int?)] = [
+            ("BOS", configuration.bosTokens, special.bos), ("EOS", configuration.eosTokens, special.eos),
+            ("padding", configuration.paddingToken.map { [$0] } ?? [], special.padding),
+        ]
+        for (name, stated, token) in kinds {
+            guard let token, !stated.isEmpty else { continue }
+            let ids = stated.map(String.init).joined(separator: ", ")
+            if !stated.contains(token) {
+                plan.warnings.append(
+                    "\(name) token: config.json says \(ids), the tokenizer \(token), which GGUF's key holds")
+            } else if stated.count > 1 {
+                plan.notes.append("\(name) tokens \(ids): GGUF's key holds \(token) alone")
+            }
+        }
     }
 
     // swift-format-ignore

@@ -19,7 +19,9 @@ extension Planning {
             plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
         }
         var reader = Reader(files: FilePool(model.files))
-        let outcome = try HuggingFaceLowering(family: family, original: model.original).lower(model.graph) {
+        let outcome = try HuggingFaceLowering(
+            family: family, original: model.original, allowsInexact: options.allowsInexact
+        ).lower(model.graph) {
             (tensor) throws(RecastError) in
             try tensor.isZeroEverywhere(&reader)
         } hasUnitRows: { (head) throws(RecastError) in
@@ -27,6 +29,7 @@ extension Planning {
         }
         plan.notes += outcome.notes
         plan.warnings += outcome.warnings
+        plan.inexactness = outcome.inexactness
         plan.evidence += outcome.evidence
 
         let typed = try typedTensors(outcome, model, plan: &plan)
@@ -40,11 +43,16 @@ extension Planning {
                 ?? model.original?["rope_parameters"]?.object)
         var configuration = HuggingFaceConfiguration.write(draft)
         let tokenizer = try travellingTokenizer()
+        var expectedModel = ExpectedModel(configuration: outcome.configuration, isTied: outcome.isTied)
         if let tokenizer, tokenizer.contradictsOriginal, let special = tokenizer.keys?.special {
             for (key, id) in [("bos", special.bos), ("eos", special.eos), ("pad", special.padding)] {
                 if let id { configuration[key + "_token_id"] = .int(id) }
             }
+            if let id = special.bos { expectedModel.configuration.bosTokens = [id] }
+            if let id = special.eos { expectedModel.configuration.eosTokens = [id] }
+            if let id = special.padding { expectedModel.configuration.paddingToken = id }
         }
+        plan.expectedModel = expectedModel
         var extraFiles: [(name: String, json: JSON)] = []
         var correctedFiles: Set<String> = []
         var keepsQuantization = false

@@ -3,31 +3,30 @@ extension Planning {
     func megatron(from model: Model, _ target: MegatronTarget) throws(RecastError) -> Plan {
         try refuseOptionsOfOthers()
         var model = model
+        let sourceConfiguration = model.graph.configuration
         var plan = basis(model, form: .directory)
-        let fitting = try Fitting(model.graph, to: "Megatron", saying: model.graph.configuration.likeLlama)
-        plan.notes += fitting.notes
-        plan.warnings += fitting.warnings
-        model.graph = fitting.graph
-        if !fitting.types.isEmpty { takeForLlama(&model, types: fitting.types, plan: &plan) }
+        let adaptation = try TargetAdaptation(
+            model.graph, to: "Megatron", stating: model.graph.configuration.asMegatronStates,
+            allowsInexact: options.allowsInexact)
+        plan.notes += adaptation.notes
+        plan.warnings += adaptation.warnings
+        plan.inexactness = adaptation.inexactness
+        model.graph = adaptation.graph
+        if !adaptation.types.isEmpty { takeForLlama(&model, types: adaptation.types, plan: &plan) }
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
         try checkHeads(of: model.graph.configuration, layout.sizes)
         try checkExperts(of: model.graph.configuration, layout.sizes)
-        if let window = model.graph.configuration.slidingWindow {
-            plan.warnings.append(
-                "Megatron's args have no place for the sliding window of \(window.size) tokens that "
-                    + "\(window.text(layerCount: model.graph.configuration.layerCount)) have: it is left out")
-        }
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
             vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: target.spelling
-        ) { writtenType(of: $0.tensor, slot: $0.slot, in: model, original: fitting.types[$0.slot]) }
+        ) { writtenType(of: $0.tensor, slot: $0.slot, in: model, original: adaptation.types[$0.slot]) }
         var problems = Problems()
         for entry in model.graph.entries {
             problems.check(
                 NamedTensor(entry.slot.description, entry.tensor),
-                as: writtenType(of: entry.tensor, slot: entry.slot, in: model, original: fitting.types[entry.slot]))
+                as: writtenType(of: entry.tensor, slot: entry.slot, in: model, original: adaptation.types[entry.slot]))
         }
         try problems.end()
         if options.dtype != nil, model.graph.configuration.has(.routerBias) { plan.notes.append(Self.routerBiasNote) }
@@ -64,6 +63,14 @@ extension Planning {
                 "the source's args are kept, but not those that are no plain values: \(dropped.abridged)")
         }
         try addHuggingFaceFolder(of: model, to: &plan)
+        // Where the source's configuration goes along, it is believed.
+        var expected = adaptation.types.isEmpty ? sourceConfiguration : model.graph.configuration
+        if model.original == nil {
+            expected = model.graph.configuration
+            (expected.bosTokens, expected.eosTokens, expected.paddingToken) = ([], [], nil)
+        }
+        plan.expectedModel = ExpectedModel(
+            configuration: expected, statesFamily: model.original != nil, isTied: model.graph.isTied)
         plan.outputs.append(
             OutputFile(
                 name: MegatronFolder.tracker, bytes: Array((iteration.map(String.init) ?? MegatronFolder.release).utf8))

@@ -1,5 +1,5 @@
-// What a target has no place for, folded into weights. The numbers are those of the tricks in Specs/families.md §1.
-extension Fitting {
+// What a target has no place for, folded into weights. Source: Specs/families.md §1.
+extension TargetAdaptation {
     /// Numbers of a weight computed in float32, to be rounded once.
     private mutating func compute(_ slot: Slot, _ operation: Arithmetic) {
         guard let tensor = graph[slot] else { return }
@@ -7,10 +7,10 @@ extension Fitting {
         graph[slot] = tensor.converted(to: .f32, [operation])
     }
 
-    /// Whether a number is one that float32 can multiply by; otherwise it is refused.
-    private mutating func isFactor(_ factor: Double, of what: String) -> Bool {
+    /// Whether a number is one that float32 can multiply by.
+    private mutating func isFactor(_ factor: Double, for field: String) -> Bool {
         if Float(factor).isNormal { return true }
-        refuse("\(what) would be multiplied by \(factor), which float32 cannot hold")
+        explain(field, "weights cannot be multiplied by \(factor), which float32 cannot hold")
         return false
     }
 
@@ -21,10 +21,11 @@ extension Fitting {
     }
 
     mutating func foldNorms() {
-        let (mine, theirs) = (own.norms, said.norms)
+        let (mine, theirs) = (own.norms, stated.norms)
         if mine.kind != theirs.kind || mine.hasWeights != theirs.hasWeights {
-            guard mine.kind == .layer, theirs == Norms(), !mine.hasWeights || !lastNormHasBias else {
-                refuse(normObstacle)
+            guard mine.kind == .layer, theirs == Norms() else { return }
+            guard !mine.hasWeights || !lastNormHasBias else {
+                explain("norm", "the bias of the last norm would need a bias of the output head")
                 return
             }
             removeMeans()
@@ -33,14 +34,13 @@ extension Fitting {
             return
         }
         guard mine.offset != theirs.offset else { return }
-        // The fifth.
         let difference = mine.offset - theirs.offset
         for role in Role.allCases where role.isNorm { computeAll(role, .adding(Float(difference))) }
         graph.configuration.norms.offset = theirs.offset
         notes.append("\(difference.plain) is added to the weights of norms")
     }
 
-    /// The eighth: a hidden state whose mean is zero throughout, which norms need not subtract any more.
+    /// A hidden state whose mean is zero throughout, which norms need not subtract any more (families.md §1.8).
     private mutating func removeMeans() {
         untie()
         computeAll(.tokenEmbedding, .centeringRows)
@@ -48,10 +48,11 @@ extension Fitting {
             types[entry.slot] = entry.tensor.isQuantized ? .f32 : entry.tensor.dtype
             graph[entry.slot] = entry.tensor.centered()
         }
-        notes.append("the means that norms subtract are taken out of the weights")
+        notes.append(
+            "LayerNorm becomes RMSNorm: the rows of embedding, attention outputs and down projections are centred")
     }
 
-    /// The ninth: what a norm adds, as the layers after it see it.
+    /// What a norm adds, as the layers after it see it (families.md §1.9).
     private mutating func moveNormBiases() {
         for layer in 0..<own.layerCount {
             for (norm, roles) in [
@@ -68,7 +69,7 @@ extension Fitting {
             }
         }
         graph[Slot(.outputNorm, .bias)] = nil
-        notes.append("the biases of norms are moved to the layers after them")
+        notes.append("the biases of norms are folded into the layers after them")
     }
 
     /// Norms without weights multiply by one.
@@ -85,62 +86,57 @@ extension Fitting {
         notes.append("norms get weights of one")
     }
 
-    private var normObstacle: String {
-        guard own.norms.kind == .layer else {
-            return "\(target) subtracts means in its norms, which this model does not"
-        }
-        return own.norms.hasWeights
-            ? "\(own.family) has norms that subtract means, and biases of norms: the last one would need a bias of the head, "
-                + "which \(target) lacks"
-            : "\(own.family) has norms that subtract means; \(target) does not"
-    }
-
     mutating func foldMultipliers() {
-        let (mine, theirs) = (own.multipliers, said.multipliers)
+        guard !carriesSource else { return }
+        let (mine, theirs) = (own.multipliers, stated.multipliers)
         func differ(_ a: Double, _ b: Double) -> Bool { Float(a) != Float(b) }
-        // The fourth.
         if differ(mine.embedding, theirs.embedding) {
             let factor = mine.embedding / theirs.embedding
-            guard isFactor(factor, of: "the embedding") else { return }
-            untie()
-            computeAll(.tokenEmbedding, .scaling(Float(factor)))
-            notes.append("the embedding is multiplied by \(factor.plain)")
+            if isFactor(factor, for: "embedding multiplier") {
+                untie()
+                computeAll(.tokenEmbedding, .scaling(Float(factor)))
+                graph.configuration.multipliers.embedding = theirs.embedding
+                notes.append("the embedding is multiplied by \(factor.plain)")
+            }
         }
         if differ(mine.branches, theirs.branches) {
             let factor = mine.branches / theirs.branches
-            guard isFactor(factor, of: "what branches give") else { return }
-            for role in [Role.attentionOutput, .down, .sharedDown] {
-                computeAll(role, parts: [.weight, .bias], .scaling(Float(factor)))
+            if isFactor(factor, for: "residual multiplier") {
+                for role in [Role.attentionOutput, .down, .sharedDown] {
+                    computeAll(role, parts: [.weight, .bias], .scaling(Float(factor)))
+                }
+                graph.configuration.multipliers.branches = theirs.branches
+                notes.append("attention outputs and down projections are multiplied by \(factor.plain)")
             }
-            notes.append("attention outputs and down projections are multiplied by \(factor.plain)")
         }
         if differ(mine.logitDivisor, theirs.logitDivisor) {
             let factor = theirs.logitDivisor / mine.logitDivisor
-            guard isFactor(factor, of: "the head") else { return }
-            untie()
-            computeAll(.outputHead, .scaling(Float(factor)))
-            notes.append("the head is multiplied by \(factor.plain)")
-        }
-        // The thirteenth. Attention scores of latent attention are another thing's square.
-        let scales = (own.attentionScale, said.attentionScale)
-        if own.headDimension == said.headDimension, Float(scales.0) != Float(scales.1) {
-            if own.norms.heads != .none || own.latentAttention != nil {
-                refuse("attention scores are scaled by \(scales.0.plain), \(target)'s by \(scales.1.plain)")
-            } else {
-                let factor = scales.0 / scales.1
-                guard isFactor(factor, of: "the query projection") else { return }
-                computeAll(.query, parts: [.weight, .bias], .scaling(Float(factor)))
-                notes.append("query projections are multiplied by \(factor.plain)")
+            if isFactor(factor, for: "logit divisor") {
+                untie()
+                computeAll(.outputHead, .scaling(Float(factor)))
+                graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
+                notes.append("the head is multiplied by \(factor.plain)")
             }
         }
-        graph.configuration.multipliers = theirs
+        let scales = (own.attentionScale, stated.attentionScale)
+        guard own.headDimension == stated.headDimension, differ(scales.0, scales.1) else { return }
+        guard own.norms.heads == .none, own.latentAttention == nil else {
+            explain("attention scale", "queries are normalized after they are projected, so that no weight can hold it")
+            return
+        }
+        let factor = scales.0 / scales.1
+        if isFactor(factor, for: "attention scale") {
+            computeAll(.query, parts: [.weight, .bias], .scaling(Float(factor)))
+            graph.configuration.multipliers.attention = theirs.attention
+            notes.append("query projections are multiplied by \(factor.plain)")
+        }
     }
 
-    /// The eleventh: what cosines and sines of heads that turn in part are multiplied by, as a target that turns whole heads
-    /// would multiply what rests, too.
+    /// What cosines and sines of partial rotary heads are multiplied by, as a target with rotary over whole heads would
+    /// multiply the other elements, too (families.md §1.11).
     mutating func foldRotaryFactor() {
         guard case .longrope(var longrope) = own.rope.scaling, longrope.attentionFactor != 1,
-            case .longrope(let theirs) = said.rope.scaling, theirs.attentionFactor == 1,
+            case .longrope(let theirs) = stated.rope.scaling, theirs.attentionFactor == 1,
             own.rope.dimensions < own.headDimension, own.norms.heads == .none
         else { return }
         let factor = longrope.attentionFactor * longrope.attentionFactor
@@ -157,31 +153,26 @@ extension Fitting {
         }
         longrope.attentionFactor = 1
         graph.configuration.rope.scaling = .longrope(longrope)
-        notes.append("the rows of queries that turn are multiplied by \(factor.plain)")
+        notes.append("the rotary rows of queries are multiplied by \(factor.plain)")
     }
 
     mutating func foldHead() {
-        guard own.normalizesOutputHead != said.normalizesOutputHead else { return }
-        guard own.normalizesOutputHead else {
-            refuse("\(target) divides the rows of its head by their length, which this model does not")
-            return
-        }
-        // The sixth.
+        guard own.normalizesOutputHead, !stated.normalizesOutputHead else { return }
         untie()
         compute(Slot(.outputHead), .normalizingRows)
         graph.configuration.normalizesOutputHead = false
-        notes.append("the rows of the head are divided by their length")
+        notes.append("the rows of the output head are normalized to unit length")
     }
 
-    /// The seventh: a head of its own, before head and embedding become different.
+    /// A head of its own, before head and embedding become different.
     private mutating func untie() {
         if graph[.outputHead] == nil { graph[Slot(.outputHead)] = graph[.tokenEmbedding] }
     }
 
-    /// The fourteenth: each key and value head as often as there are queries for it.
+    /// Each key and value head as often as there are queries for it (families.md §1.14).
     mutating func repeatHeads() {
-        guard own.keyValueHeadCount < own.headCount, said.keyValueHeadCount == own.headCount,
-            own.latentAttention == nil, said.headDimension == own.headDimension
+        guard own.keyValueHeadCount < own.headCount, stated.keyValueHeadCount == own.headCount,
+            own.latentAttention == nil, stated.headDimension == own.headDimension
         else { return }
         let (dimension, times) = (own.headDimension, own.headCount / own.keyValueHeadCount)
         for entry in graph.entries where [.key, .value].contains(entry.slot.role) {

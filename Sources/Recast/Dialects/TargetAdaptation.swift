@@ -1,173 +1,109 @@
-/// A graph that says no more than a target can: what the target has no place for is folded into weights where that
-/// changes nothing but their last bits, and everything else is refused, all reasons at once.
+/// A graph that says no more than a target can state: what the target has no place for is folded into weights where that
+/// changes nothing but their last bits. In the end the target states what the source states, field by field
+/// (``ModelConfiguration/fields``), or the graph is refused with every field that differs.
 ///
-/// Source of the folds: Specs/families.md §1, whose numbers are given.
-struct Fitting {
+/// Source of the folds: Specs/families.md §1.
+struct TargetAdaptation {
     /// What the target is called in messages: `LlamaForCausalLM`.
     let target: String
-    /// What the target will compute.
-    let said: ModelConfiguration
+    /// What the target will compute, by what would be written for it.
+    let stated: ModelConfiguration
     var graph: Graph
     /// The types of weights before they were computed with.
     var types: [Slot: DType] = [:]
     var notes: [String] = []
     var warnings: [String] = []
-    private var obstacles: [String] = []
+    /// What the target computes otherwise, where that was allowed.
+    private(set) var inexactness: [String] = []
+    /// Why a field could not be folded, by its name.
+    private var reasons: [String: String] = [:]
     let lastNormHasBias: Bool
+    /// Whether the source's configuration goes along, and is believed when the target is read again.
+    let carriesSource: Bool
 
-    /// - Parameter lastNormHasBias: whether the bias of the last norm is anything but zero, where there is one.
-    /// - Throws: `unsupported` with every reason.
+    /// - Parameters:
+    ///   - lastNormHasBias: whether the bias of the last norm is anything but zero, where there is one.
+    ///   - carriesSource: whether the source's configuration goes along, and is believed when the target is read again: then
+    ///     nothing that it says may be in the weights as well.
+    ///   - allowsInexact: whether a target that computes something else with the same tensors will do.
+    /// - Throws: `unsupported` with every field that differs.
     init(
-        _ graph: Graph, to target: String, saying said: ModelConfiguration, lastNormHasBias: Bool = true
+        _ graph: Graph, to target: String, stating stated: ModelConfiguration, lastNormHasBias: Bool = true,
+        carriesSource: Bool = false, allowsInexact: Bool = false
     ) throws(RecastError) {
         self.target = target
         self.lastNormHasBias = lastNormHasBias
-        self.said = said
+        self.carriesSource = carriesSource
+        self.stated = stated
         self.graph = graph
-        compareParts()
-        comparePositions()
+        let contextLength = own.contextLength
+        leaveOutWhatLongTextsNeed()
         foldNorms()
         foldMultipliers()
         foldHead()
         foldRotaryFactor()
         repeatHeads()
-        if obstacles.isEmpty { compareNumbers() }
-        guard obstacles.isEmpty else { throw .unsupported(obstacles.joined(separator: "; ")) }
+        try settleDifferences(allowsInexact: allowsInexact, contextLength: contextLength)
     }
 
+    /// What the source states, as far as it is not folded yet.
     var own: ModelConfiguration { graph.configuration }
 
-    mutating func refuse(_ reason: String) { obstacles.append(reason) }
+    mutating func explain(_ field: String, _ reason: String) { reasons[field] = reason }
 
-    // MARK: What cannot be folded
-
-    /// Steps that depend on the token, so that no weight can stand for them.
-    private mutating func compareParts() {
-        let (mine, theirs) = (own.norms, said.norms)
-        if mine.heads != theirs.heads {
-            refuse(
-                mine.heads == .none
-                    ? "\(target) normalises every query and key head (q_norm, k_norm), which this model does not"
-                    : "\(own.family) normalises every query and key head (q_norm, k_norm); \(target) \(theirs.heads == .none ? "has no such step" : "does so otherwise"), and it "
-                        + "cannot be folded into weights")
-        }
-        if mine.afterBranches != theirs.afterBranches {
-            refuse(
-                mine.afterBranches
-                    ? "\(own.family) normalises what attention and feed-forward give before it is added (post-norms); "
-                        + "\(target) does not"
-                    : "\(target) normalises what attention and feed-forward give before it is added (post-norms), which "
-                        + "this model does not")
-        }
-        if mine.beforeBranches != theirs.beforeBranches {
-            refuse(
-                "\(mine.beforeBranches ? target : own.family) does not normalise what goes into attention and feed-forward, "
-                    + "which \(mine.beforeBranches ? "this model" : target) does")
-        }
-        if own.softCaps != said.softCaps {
-            let caps = own.softCaps == SoftCaps() ? target : own.family
-            refuse(
-                "\(caps) limits attention scores or logits by a hyperbolic tangent (soft-capping); "
-                    + "\(caps == target ? "this model" : target) does not")
-        }
-        if own.projectionLimit != said.projectionLimit {
-            refuse(
-                "queries, keys and values are limited to \(own.projectionLimit ?? 0) (clip_qkv); \(target) cannot say so"
-            )
-        }
-        if (own.latentAttention != nil) != (said.latentAttention != nil) {
-            refuse(
-                said.latentAttention != nil
-                    ? "\(target) has latent attention, which this model has not"
-                    : "\(own.family) makes keys and values of few numbers a token and normalises these (multi-head latent "
-                        + "attention); \(target) does not")
-        } else if own.latentAttention != said.latentAttention {
-            refuse("\(target) cannot say how this model's latent attention is made")
-        }
-        if let experts = own.experts, said.experts == nil {
-            let shared = experts.shared == nil ? "" : ", and one for all,"
-            refuse(
-                "\(own.family) is a mixture of experts: a router picks \(experts.usedCount) of \(experts.count) experts\(shared) "
-                    + "for each token; \(target) has one feed-forward part")
-        } else if own.experts != said.experts {
-            refuse(
-                own.experts == nil
-                    ? "\(target) has experts, which this model has not"
-                    : "\(target) cannot say how this model picks and weighs experts")
-        }
-        if own.activation != said.activation {
-            refuse("this model's activation is \(own.activation), \(target)'s \(said.activation)")
-        }
-    }
-
-    private mutating func comparePositions() {
-        if own.hasALiBi != said.hasALiBi {
-            refuse(
-                own.hasALiBi
-                    ? "\(own.family) of this size has ALiBi attention biases instead of rotary positions; \(target) has no "
-                        + "additive position bias"
-                    : "\(target) of this size has ALiBi attention biases, this model rotary positions")
-            return
-        }
-        if own.hasALiBi { return }
-        if own.unturnedLayers != said.unturnedLayers {
-            let listed = own.unturnedLayers.prefix(4).map(String.init).joined(separator: ", ")
-            refuse(
-                own.unturnedLayers.isEmpty
-                    ? "\(target) has layers without rotary positions, which this model has not"
-                    : "layers without rotary positions: \(listed)\(own.unturnedLayers.count > 4 ? ", …" : ""); "
-                        + "\(target) turns queries and keys in every layer")
-        }
-        if own.slidingRope != said.slidingRope {
-            refuse(
-                "layers with a sliding window turn otherwise than the others (two rotary bases); \(target) has one rotary"
-            )
-        }
-        if own.stretch != said.stretch, let stretch = own.stretch {
-            graph.configuration.stretch = said.stretch
-            graph.configuration.contextLength = min(own.contextLength, stretch.context)
+    /// What changes nothing in texts up to some length: the target is right as far as that.
+    private mutating func leaveOutWhatLongTextsNeed() {
+        if let stretch = own.stretch, own.stretch != stated.stretch {
+            graph.configuration.stretch = stated.stretch
+            if !carriesSource { graph.configuration.contextLength = min(own.contextLength, stretch.context) }
             warnings.append(
                 "beyond \(stretch.context) tokens \(own.family) switches to dynamic NTK and log-n attention, which \(target) "
                     + "lacks: up to there the results are the same")
         }
-        if own.slidingWindow != said.slidingWindow {
-            if let window = own.slidingWindow, said.slidingWindow == nil {
-                graph.configuration.slidingWindow = nil
-                warnings.append(
-                    "\(window.text(layerCount: own.layerCount)) attend only to the last \(window.size) tokens; \(target) "
-                        + "attends to all: up to \(window.size) tokens the results are the same")
-            } else {
-                refuse("\(target) cannot say which layers attend only to the last tokens")
-            }
+        if let window = own.slidingWindow, own.slidingWindow != stated.slidingWindow, own.slidingRope == nil {
+            let layers = window.text(layerCount: own.layerCount)
+            let theirs = stated.slidingWindow.map { "to \($0.size) tokens in \($0.text(layerCount: own.layerCount))" }
+            let size = min(window.size, stated.slidingWindow?.size ?? window.size)
+            graph.configuration.slidingWindow = stated.slidingWindow
+            warnings.append(
+                "\(layers) attend only to the last \(window.size) tokens; \(target) attends \(theirs ?? "to all"): up to "
+                    + "\(size) tokens the results are the same")
+        }
+        if case .dynamic(let factor, let context) = own.rope.scaling, stated.rope.scaling == .none {
+            graph.configuration.rope.scaling = .none
+            warnings.append(
+                "\(target) has no dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens the results are "
+                    + "the same")
         }
     }
 
-    private mutating func compareNumbers() {
-        let numbers: [(String, Double, Double)] = [
-            ("hidden size", Double(own.hiddenSize), Double(said.hiddenSize)),
-            ("head dimension", Double(own.headDimension), Double(said.headDimension)),
-            ("number of heads", Double(own.headCount), Double(said.headCount)),
-            ("number of key/value heads", Double(own.keyValueHeadCount), Double(said.keyValueHeadCount)),
-            ("feed-forward size", Double(own.feedForwardSize), Double(said.feedForwardSize)),
-            ("number of layers", Double(own.layerCount), Double(said.layerCount)),
-            ("vocabulary", Double(own.vocabularySize), Double(said.vocabularySize)),
-            ("norm's epsilon", own.normEpsilon, said.normEpsilon),
-        ]
-        for (name, mine, theirs) in numbers where Float(mine) != Float(theirs) {
-            refuse("the \(name) is \(mine.plain), of which \(target) makes \(theirs.plain)")
+    /// - Throws: `unsupported` with every field that the target would state otherwise, but for those that are allowed.
+    private mutating func settleDifferences(allowsInexact: Bool, contextLength: Int) throws(RecastError) {
+        let all = own.differences(from: stated).filter { difference in
+            // A context that was shortened here is written as it is.
+            difference.field.kind != .contextLength || own.contextLength == contextLength
         }
-        guard !own.hasALiBi, own.unturnedLayers.count < own.layerCount else { return }
-        if own.rope.dimensions != said.rope.dimensions {
-            refuse(
-                "of \(own.headDimension) elements of a head \(own.rope.dimensions) turn; \(target) turns \(said.rope.dimensions)"
-            )
-        } else if !own.rope.isEquivalent(to: said.rope, upTo: own.contextLength) {
-            refuse("\(target) cannot say how heads turn here (theta \(own.rope.theta.plain), \(own.rope.scaling.name))")
+        func line(_ difference: ModelConfiguration.Difference) -> String {
+            let reason = reasons[difference.field.name].map { " (\($0))" } ?? ""
+            return
+                "\(difference.field.name): \(difference.own) in this \(own.family), \(difference.other) in \(target)\(reason)"
         }
+        warnings += all.filter { $0.field.kind == .contextLength }.map(line)
+        let differences = all.filter { [.size, .computation].contains($0.field.kind) }
+        guard !differences.isEmpty else { return }
+        let lines = differences.map(line)
+        let needOtherTensors = Role.allCases.filter { own.has($0) != stated.has($0) }
+        let isComputation = differences.allSatisfy { $0.field.kind == .computation } && needOtherTensors.isEmpty
+        guard allowsInexact, isComputation else {
+            let remedy = isComputation ? "; --allow-inexact writes it all the same" : ""
+            throw .unsupported(lines.joined(separator: "; ") + remedy)
+        }
+        inexactness = lines
+        let (family, special) = (own.family, own)
+        graph.configuration = stated
+        graph.configuration.family = family
+        graph.configuration.bosTokens = special.bosTokens
+        graph.configuration.eosTokens = special.eosTokens
+        graph.configuration.paddingToken = special.paddingToken
     }
-}
-
-extension Double {
-    /// Without a needless fraction: `12`, `0.45`.
-    var plain: String { Int(exactly: self).map(String.init) ?? "\(self)" }
 }

@@ -1,20 +1,4 @@
 extension ModelConfiguration {
-    /// The same model without what llama does not do, but for the norms of heads, experts and latent attention.
-    var likeLlama: ModelConfiguration {
-        var configuration = self
-        configuration.norms = Norms()
-        configuration.norms.heads = norms.heads
-        configuration.multipliers = Multipliers()
-        configuration.softCaps = SoftCaps()
-        configuration.normalizesOutputHead = false
-        configuration.projectionLimit = nil
-        configuration.hasALiBi = false
-        configuration.unturnedLayers = []
-        configuration.slidingRope = nil
-        configuration.stretch = nil
-        return configuration
-    }
-
     /// What products of queries and keys are multiplied by.
     public var attentionScale: Double { multipliers.attention ?? 1 / Double(headDimension).squareRoot() }
 }
@@ -46,6 +30,24 @@ extension Rope.Scaling {
         case .longrope: "longrope"
         case .factors: "factors of its own"
         case .other(let name): name
+        }
+    }
+}
+
+extension Rope.Scaling {
+    /// In words: `llama3, factor 8, low 1, high 4, original context 8192`.
+    public var text: String {
+        switch self {
+        case .none: "not scaled"
+        case .linear(let factor): "linear, factor \(factor.plain)"
+        case .llama3(let factor, let low, let high, let original):
+            "llama3, factor \(factor.plain), low \(low.plain), high \(high.plain), original context \(original)"
+        case .yarn(let yarn): "yarn, factor \(yarn.factor.plain), original context \(yarn.originalContext)"
+        case .dynamic(let factor, let context): "dynamic, factor \(factor.plain) beyond \(context) tokens"
+        case .longrope(let longrope):
+            "longrope, original context \(longrope.originalContext), attention factor \(longrope.attentionFactor.plain)"
+        case .factors: "factors of their own for each pair"
+        case .other(let type): type
         }
     }
 }

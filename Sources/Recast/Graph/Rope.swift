@@ -108,7 +108,7 @@ extension Rope {
 
 extension Rope.Yarn: CustomStringConvertible {
     /// Whether transformers can be told: it looks at the two only where neither is zero.
-    var isSayable: Bool {
+    var isExpressibleInTransformers: Bool {
         mscale == Self.usualMscale && mscaleAllDimensions == Self.usualMscaleAllDimensions
             || mscale != 0 && mscaleAllDimensions != 0
     }

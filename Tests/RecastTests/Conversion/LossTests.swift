@@ -89,6 +89,17 @@ struct LossTests {
         #expect(try convert(ours, to: "same", .huggingFace(family: nil)).plan.warnings.isEmpty)
     }
 
+    /// The configuration from before travels with a converted one; what was edited since is not taken back.
+    @Test func specialTokensEditedSince() throws {
+        let (_, llama) = try convert(SmallModel(), to: "llama", .huggingFace(family: "llama"))
+        var configuration = try JSON(parsing: #require(directory.bytes("llama/config.json")), file: "").object!
+        #expect(configuration["recast_source"] != nil)
+        configuration["eos_token_id"] = [2, 7]
+        directory.write("llama/config.json", JSON.object(configuration).serialized(.indented))
+        let (_, back) = try convert(Checkpoint(path: llama.path), to: "back", .huggingFace(family: "qwen2"))
+        #expect(try Model(back).graph.configuration.eosTokens == [2, 7])
+    }
+
     @Test func scalingThatKeysCannotSay() throws {
         let (_, ours) = try convert(SmallModel("llama"), to: "ours.gguf")
         let set = try #require(ours.ggufSet)
@@ -157,7 +168,7 @@ struct LossTests {
             Model(Checkpoint(path: first.write(to: directory, "a"))),
             Model(Checkpoint(path: second.write(to: directory, "b"))))
         #expect(!difference.isEqual)
-        #expect(difference.settings.map(\.name) == ["rotary theta"])
+        #expect(difference.settings.map(\.name) == ["rotary base"])
     }
 
     @Test func qwenHasDefaultsOfItsOwn() throws {

@@ -25,6 +25,38 @@ import Testing
         }
     }
 
+    private static let targets: [ConversionOptions.Target] = [
+        .huggingFace(family: nil), .huggingFace(family: "llama"), .gguf, .megatron(MegatronTarget(.ranks)),
+        .megatron(MegatronTarget(.distributed)),
+    ]
+
+    /// What was written is opened as any checkpoint is, and must be the model that was planned.
+    @Test(arguments: targets)
+    func anotherModelThanPlanned(_ target: ConversionOptions.Target) throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file(target == .gguf ? "model.gguf" : "model")
+        let plan = try Planning(Checkpoint(path: Fixtures.tinyModel), ConversionOptions(target: target)).plan(
+            destination: path)
+        // swift-format-ignore
+        let changes: [(name: String, change: (inout ExpectedModel) -> Void)] = [
+            ("rotary base",     { $0.configuration.rope.theta *= 2 }),
+            ("norm epsilon",    { $0.configuration.normEpsilon *= 2 }),
+            ("context length",  { $0.configuration.contextLength *= 2 }),
+            ("vocabulary size", { $0.configuration.vocabularySize += 1 }),
+            ("EOS tokens",      { $0.configuration.eosTokens = [7] }),
+            ("tied embeddings", { $0.isTied.toggle() }),
+        ]
+        for (name, change) in changes {
+            var wrong = plan
+            change(&wrong.expectedModel!)
+            expectRejection(.inputOutput, ["it is another model than was planned", "\(name):"]) {
+                _ = try Conversion(wrong, to: path).run()
+            }
+            #expect(directory.names.isEmpty)
+        }
+        _ = try Conversion(plan, to: path).run()
+    }
+
     @Test(arguments: ["q4_0", "q8_0", nil]) func flippedBitIsFound(encoding: String?) throws {
         let run = try Run(encoding: encoding, packing: encoding == nil ? "gptq-int4" : nil)
         try run.executor.verifyWritten(run.tallies)

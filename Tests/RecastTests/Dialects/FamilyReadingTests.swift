@@ -194,7 +194,7 @@ struct FamilyReadingTests {
             var graph = Graph(configuration: configuration)
             graph[Slot(.tokenEmbedding)] = LazyTensor.zeros(.bf16, [256, 64])
             let error = #expect(throws: RecastError.self) {
-                try Fitting(graph, to: "llama", saying: configuration.likeLlama)
+                try TargetAdaptation(graph, to: "llama", stating: configuration.asMegatronStates)
             }
             #expect(error?.message.contains("which float32 cannot hold") == true, "\(key)")
         }

@@ -84,6 +84,9 @@ public enum GGUFArray: Sendable, Hashable {
 }
 
 extension GGUFValue {
+    /// How many elements an array has; nil for anything else.
+    public var elementCount: Int? { if case .array(let array) = self { array.count } else { nil } }
+
     /// An integer of any width, where it fits.
     public var int: Int? {
         switch self {

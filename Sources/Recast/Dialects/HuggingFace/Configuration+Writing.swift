@@ -33,14 +33,14 @@ extension HuggingFaceConfiguration {
     /// everything; else whatever is read again of what would be written.
     ///
     /// - Throws: what is wrong with the model for such a family.
-    static func said(
+    static func stated(
         of configuration: ModelConfiguration, by family: Family, original: JSON.Object?, ropeScaling: JSON.Object?
     ) throws(RecastError) -> ModelConfiguration {
         let file = "the config.json of \(family.name)"
         for candidate in [original, original?[sourceKey]?.object] {
             guard let candidate, (try? Family.of(candidate, file: file).name) == family.name,
-                let said = try? HuggingFaceConfiguration(object: candidate, file: file).configuration(of: family),
-                said.isEquivalent(to: configuration)
+                let stated = try? HuggingFaceConfiguration(object: candidate, file: file).configuration(of: family),
+                stated.isEquivalent(to: configuration)
             else { continue }
             return configuration
         }
@@ -56,7 +56,8 @@ extension HuggingFaceConfiguration {
         guard let family = try? Family.of(object, file: "config.json"), family.name == draft.family.name,
             let configuration = try? reader.configuration(of: family)
         else { return false }
-        return configuration.isEquivalent(to: draft.configuration) && (try? reader.biases(of: family)) == draft.biases
+        return configuration.differences(from: draft.configuration).isEmpty
+            && (try? reader.biases(of: family)) == draft.biases
     }
 
     /// Adds what one of the two dialects is missing, and says what has changed: ties and the type of the weights.
@@ -214,22 +215,6 @@ extension HuggingFaceConfiguration {
         parameters["rope_theta"] = theta
         if let share { parameters["partial_rotary_factor"] = share }
         return (theta, rope.scaling == .none ? .null : .object(scaling), .object(parameters))
-    }
-}
-
-extension ModelConfiguration {
-    /// Whether the two describe the same model, as far as float32 can tell: GGUF stores its numbers so.
-    func isEquivalent(to other: ModelConfiguration) -> Bool {
-        func reduced(_ configuration: ModelConfiguration) -> ModelConfiguration {
-            var configuration = configuration
-            configuration.normEpsilon = Double(Float(configuration.normEpsilon))
-            configuration.rope.theta = Double(Float(configuration.rope.theta))
-            configuration.bosTokens = []
-            configuration.eosTokens = []
-            configuration.paddingToken = nil
-            return configuration
-        }
-        return reduced(self) == reduced(other)
     }
 }
 

@@ -3,6 +3,8 @@ struct HuggingFaceLowering {
     let family: Family
     /// The original `config.json`, of whatever family, if there was one.
     var original: JSON.Object?
+    /// Whether a family that computes something else with the same tensors will do.
+    var allowsInexact = false
 
     struct Outcome {
         /// What the target will compute.
@@ -16,6 +18,8 @@ struct HuggingFaceLowering {
         var types: [Slot: DType] = [:]
         var notes: [String] = []
         var warnings: [String] = []
+        /// What the family computes otherwise, where that was allowed.
+        var inexactness: [String] = []
         var evidence: [Evidence] = []
     }
 
@@ -70,15 +74,16 @@ struct HuggingFaceLowering {
         }
         let configuration = graph.configuration
         try checkSayable(configuration)
-        let said: ModelConfiguration
+        let stated: ModelConfiguration
         do throws(RecastError) {
-            said = try HuggingFaceConfiguration.said(
+            stated = try HuggingFaceConfiguration.stated(
                 of: graph.configuration(for: family), by: family, original: original,
                 ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
         } catch {
             throw .unsupported("\(family.architectures[0]) cannot say what this model is like: \(error.message)")
         }
-        if said.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head, try hasUnitRows(head)
+        if stated.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head,
+            try hasUnitRows(head)
         {
             // Normalising again changes nothing.
             graph.configuration.normalizesOutputHead = true
@@ -87,19 +92,21 @@ struct HuggingFaceLowering {
                 Evidence(question: "have the rows of the head length one?", answer: "yes", byteCount: head.byteCount))
         }
         var lastNormHasBias = true
-        if configuration.norms.kind != said.norms.kind, let bias = graph[.outputNorm, layer: nil, part: .bias] {
+        if configuration.norms.kind != stated.norms.kind, let bias = graph[.outputNorm, layer: nil, part: .bias] {
             lastNormHasBias = try !isZero(bias)
             outcome.evidence.append(
                 Evidence(
                     question: "is the bias of the last norm zero?", answer: lastNormHasBias ? "no" : "yes",
                     byteCount: bias.byteCount))
         }
-        let fitting = try Fitting(
-            graph, to: family.architectures[0], saying: said, lastNormHasBias: lastNormHasBias)
-        outcome.types = fitting.types
-        outcome.notes += fitting.notes
-        outcome.warnings += fitting.warnings
-        graph = fitting.graph
+        let adaptation = try TargetAdaptation(
+            graph, to: family.architectures[0], stating: stated, lastNormHasBias: lastNormHasBias,
+            allowsInexact: allowsInexact)
+        outcome.types = adaptation.types
+        outcome.notes += adaptation.notes
+        outcome.warnings += adaptation.warnings
+        outcome.inexactness = adaptation.inexactness
+        graph = adaptation.graph
         graph.configuration.family = family.name
         return graph
     }
@@ -115,7 +122,7 @@ struct HuggingFaceLowering {
         if family.experts != nil, configuration.experts == nil {
             throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
         }
-        if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isSayable {
+        if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isExpressibleInTransformers {
             throw .unsupported(
                 "the yarn scaling of this model has an mscale of \(yarn.mscale) and an mscale_all_dim of "
                     + "\(yarn.mscaleAllDimensions), of which a configuration says both or none")

@@ -53,10 +53,10 @@ extension MegatronArguments {
     private static let usualBase = 10_000.0
     private static let usualFactor = 8.0
 
-    /// What the arguments do not say, and Megatron's default for it, by the names of `disagreements(with:)`.
+    /// What the arguments do not say, and Megatron's default for it, by the names of ``ModelConfiguration/fields``.
     var defaults: [(name: String, value: String)] {
         var defaults: [(String, String)] = []
-        if double("rotary_base") == nil { defaults.append(("rotary base", "\(Self.usualBase)")) }
+        if double("rotary_base") == nil { defaults.append(("rotary base", Self.usualBase.plain)) }
         if bool("use_rope_scaling") == true, double("rope_scaling_factor") == nil {
             defaults.append(("rotary scaling", "a factor of \(Self.usualFactor)"))
         }
@@ -173,51 +173,31 @@ extension MegatronArguments {
 }
 
 extension ModelConfiguration {
-    /// What another description of the same model says differently: sizes that its tensors must have, and what only the
-    /// description can say.
-    func disagreements(
-        with other: ModelConfiguration
-    ) -> (sizes: [Disagreement], others: [Disagreement]) {
-        // swift-format-ignore
-        let sizes: [(String, Int, Int)] = [
-            ("hidden size",        hiddenSize,        other.hiddenSize),
-            ("feed-forward size",  denseSize,         other.denseSize),
-            ("layers",             layerCount,        other.layerCount),
-            ("attention heads",    headCount,         other.headCount),
-            ("key-value heads",    keyValueHeadCount, other.keyValueHeadCount),
-            ("head dimension",     headDimension,     other.headDimension),
-            ("experts",            experts?.count ?? 0, other.experts?.count ?? 0),
-            ("expert size",        experts?.feedForwardSize ?? 0, other.experts?.feedForwardSize ?? 0),
-            ("shared expert size", experts?.shared?.feedForwardSize ?? 0, other.experts?.shared?.feedForwardSize ?? 0),
-            ("query rank",         latentAttention?.queryRank ?? 0, other.latentAttention?.queryRank ?? 0),
-            ("key-value rank",     latentAttention?.keyValueRank ?? 0, other.latentAttention?.keyValueRank ?? 0),
-            ("elements that turn", rope.dimensions,    other.rope.dimensions),
-            ("value dimension",    latentAttention?.valueDimension ?? 0, other.latentAttention?.valueDimension ?? 0),
-        ]
-        // swift-format-ignore
-        let others: [(String, String, String)] = [
-            ("rotary base",    "\(rope.theta)",     "\(other.rope.theta)"),
-            ("rotary scaling", "\(rope.scaling)",   "\(other.rope.scaling)"),
-            ("norm epsilon",   "\(normEpsilon)",    "\(other.normEpsilon)"),
-            ("context length", "\(contextLength)",  "\(other.contextLength)"),
-            ("experts used",   "\(experts?.usedCount ?? 0)", "\(other.experts?.usedCount ?? 0)"),
-            ("routing",        experts?.routing.text ?? "", other.experts?.routing.text ?? ""),
-            ("sum of the weights of experts", normalization, other.normalization),
-        ]
-        return (
-            sizes.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: "\($0.1)", theirs: "\($0.2)") },
-            others.filter { $0.1 != $0.2 }.map { Disagreement(name: $0.0, mine: $0.1, theirs: $0.2) }
-        )
+    /// What Megatron's args can state of this model: everything else is as they mean it when they do not mention it.
+    var asMegatronStates: ModelConfiguration {
+        var stated = ModelConfiguration(
+            family: family, vocabularySize: vocabularySize, hiddenSize: hiddenSize, feedForwardSize: feedForwardSize,
+            layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
+            headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon, activation: "silu",
+            rope: rope)
+        stated.norms.heads = norms.heads
+        stated.latentAttention = latentAttention
+        stated.experts = experts
+        return stated
     }
 
-    /// Of the feed-forward parts that are no experts; of no weight where there are none.
-    private var denseSize: Int { hasDenseLayers ? feedForwardSize : 0 }
-
-    private var normalization: String { experts?.normalizesWeights ?? true ? "one" : "less than one" }
-
-    struct Disagreement: Sendable, Hashable {
-        var name: String
-        var mine: String
-        var theirs: String
+    /// What another description of the same model says differently: sizes that its tensors must have, and what only the
+    /// description can say.
+    func disagreements(with other: ModelConfiguration) -> (sizes: [Difference], others: [Difference]) {
+        let mute = asMegatronStates
+        let differences = differences(from: other).filter { difference in
+            // What no args could say is no contradiction.
+            difference.field.isSame(self, mute) && ![.family, .specialTokens].contains(difference.field.kind)
+        }
+        // How many rows of the vocabulary are padding, no checkpoint says for certain.
+        return (
+            differences.filter { $0.field.kind == .size && $0.field.name != "vocabulary size" },
+            differences.filter { $0.field.kind != .size }
+        )
     }
 }

@@ -1,0 +1,41 @@
+/// What a destination must be as a model when it is opened as any other checkpoint is.
+struct ExpectedModel: Sendable, Hashable, Codable {
+    var configuration: ModelConfiguration
+    /// Whether the destination says itself which family it is of.
+    var statesFamily = true
+    /// Whether the embedding is the output head, too.
+    var isTied: Bool
+    /// How many tokens a tokenizer in the file itself has; nil where there is none.
+    var tokenCount: Int?
+}
+
+extension ExpectedModel {
+    /// - Throws: `inputOutput` with every field that is otherwise.
+    func check(_ checkpoint: Checkpoint) throws(RecastError) {
+        var options = Model.Options()
+        options.looksAtTensors = false
+        let model: Model
+        do throws(RecastError) { model = try Model(checkpoint, options: options) } catch {
+            throw RecastError(.inputOutput, "read back, it is no model: \(error)", trail: [checkpoint.path])
+        }
+        var problems = configuration.differences(from: model.graph.configuration)
+            .filter { statesFamily || $0.field.kind != .family }
+            .map { "\($0.field.name): \($0.own) planned, \($0.other) read" }
+        if model.graph.isTied != isTied {
+            problems.append("tied embeddings: \(isTied ? "yes" : "no") planned, \(isTied ? "no" : "yes") read")
+        }
+        if case .gguf(let set) = checkpoint.content {
+            let count = set.metadata["tokenizer.ggml.tokens"]?.elementCount
+            if count != tokenCount {
+                problems.append(
+                    "tokens: \(tokenCount.map(String.init) ?? "none") planned, \(count.map(String.init) ?? "none") read"
+                )
+            }
+        }
+        guard problems.isEmpty else {
+            throw RecastError(
+                .inputOutput, "read back, it is another model than was planned:", details: problems,
+                trail: [checkpoint.path])
+        }
+    }
+}

@@ -1,0 +1,173 @@
+extension ModelConfiguration {
+    /// Every field, each once: a new one of ``ModelConfiguration`` has its line here, which a test demands.
+    public static let fields =
+        sizes + computation + rotary + norms + multipliers + latentAttention + experts + window + specialTokens
+
+    // swift-format-ignore
+    private static let sizes: [ConfigurationField] = [
+        .init("family",                           .family,        \.family),
+        .init("vocabulary size",                  .size,          \.vocabularySize),
+        .init("hidden size",                      .size,          \.hiddenSize),
+        .init("layers",                           .size,          \.layerCount),
+        .init("feed-forward size",                .size,          \.feedForwardSize, isSame: hasSameFeedForward),
+        .init("attention heads",                  .size,          \.headCount),
+        .init("key/value heads",                  .size,          \.keyValueHeadCount),
+        .init("head dimension",                   .size,          \.headDimension),
+        .init("context length",                   .contextLength, \.contextLength),
+    ]
+
+    // swift-format-ignore
+    private static let computation: [ConfigurationField] = [
+        .number("norm epsilon",                                   \.normEpsilon),
+        .init("activation",                       .computation,   \.activation),
+        .flag("normalized output head",                           \.normalizesOutputHead),
+        .optionalNumber("QKV clip",                               \.projectionLimit),
+        .optionalNumber("attention soft-cap",                     \.softCaps.attention),
+        .optionalNumber("logit soft-cap",                         \.softCaps.logits),
+    ]
+
+    // swift-format-ignore
+    private static let rotary: [ConfigurationField] = [
+        .init("rotary dimension",                 .computation,   \.rope.dimensions, isSame: hasSameRotaryDimension),
+        .init("rotary base",                      .computation,   \.rope.theta, text: \.plain, isSame: hasSameRotaryBase),
+        .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
+        .init("local rotary",                     .computation,   \.slidingRope, text: \.text, isSame: hasSameLocalRotary),
+        .init("layers without rotary",            .computation,   \.unturnedLayers, text: \.layersText),
+        .init("dynamic NTK and log-n attention",  .computation,   \.stretch, text: \.text),
+        .flag("ALiBi",                                            \.hasALiBi),
+    ]
+
+    // swift-format-ignore
+    private static let norms: [ConfigurationField] = [
+        .init("norm",                             .computation,   \.norms.kind, text: \.text),
+        .flag("norm weights",                                     \.norms.hasWeights),
+        .number("norm weight offset",                             \.norms.offset),
+        .flag("pre-norms",                                        \.norms.beforeBranches),
+        .flag("post-norms",                                       \.norms.afterBranches),
+        .init("QK norm",                          .computation,   \.norms.heads, text: \.text),
+    ]
+
+    // swift-format-ignore
+    private static let multipliers: [ConfigurationField] = [
+        .number("embedding multiplier",                           \.multipliers.embedding),
+        .number("residual multiplier",                            \.multipliers.branches),
+        .init("attention scale",                  .computation,   \.multipliers.attention, text: scaleText, isSame: hasSameScale),
+        .number("logit divisor",                                  \.multipliers.logitDivisor),
+    ]
+
+    // swift-format-ignore
+    private static let latentAttention: [ConfigurationField] = [
+        .optional("latent attention",             .size,          \.latentAttention?.keyValueRank) { "key/value rank \($0)" },
+        .optional("query rank",                   .size,          \.latentAttention?.queryRank, of: .latentAttention),
+        .optional("non-rotary head dimension",    .size,          \.latentAttention?.restingDimension, of: .latentAttention),
+        .optional("rotary head dimension",        .size,          \.latentAttention?.turningDimension, of: .latentAttention),
+        .optional("value head dimension",         .size,          \.latentAttention?.valueDimension, of: .latentAttention),
+    ]
+
+    // swift-format-ignore
+    private static let experts: [ConfigurationField] = [
+        .optional("experts",                      .size,          \.experts?.count),
+        .optional("experts per token",            .computation,   \.experts?.usedCount, of: .experts),
+        .optional("expert feed-forward size",     .size,          \.experts?.feedForwardSize, of: .experts),
+        .optional("layers without experts",       .size,          \.experts?.denseLayers, of: .experts, text: \.layersText),
+        .optionalFlag("normalized expert weights",                \.experts?.normalizesWeights, of: .experts),
+        .optional("shared expert size",           .size,          \.experts?.shared?.feedForwardSize, of: .experts),
+        .optionalFlag("shared expert gate",                       \.experts?.shared?.isWeighed, of: .sharedExpert),
+        .optional("router score",                 .computation,   \.experts?.routing.score, of: .experts, text: \.rawValue),
+        .optionalFlag("router bias",                              \.experts?.routing.hasBias, of: .experts),
+        .optional("expert groups",                .computation,   \.experts?.routing.groups?.count, of: .experts),
+        .optional("expert groups per token",      .computation,   \.experts?.routing.groups?.usedCount, of: .expertGroups),
+        .optional("experts that rank a group",    .computation,   \.experts?.routing.groups?.scoreCount, of: .expertGroups),
+        .optionalNumber("routed scaling factor",                  \.experts?.routing.factor, of: .experts),
+    ]
+
+    // swift-format-ignore
+    private static let window: [ConfigurationField] = [
+        .optional("sliding window",               .computation,   \.slidingWindow?.size),
+        .optional("layers without window",        .computation,   \.slidingWindow?.fullLayers, of: .slidingWindow, text: \.layersText),
+    ]
+
+    // swift-format-ignore
+    private static let specialTokens: [ConfigurationField] = [
+        .init("BOS tokens",                       .specialTokens, \.bosTokens, text: \.idsText),
+        .init("EOS tokens",                       .specialTokens, \.eosTokens, text: \.idsText),
+        .optional("padding token",                .specialTokens, \.paddingToken),
+    ]
+}
+
+// When two models have the same in a field.
+extension ModelConfiguration {
+    /// A model whose layers all have experts has no feed-forward part of that size.
+    @Sendable private static func hasSameFeedForward(_ a: Self, _ b: Self) -> Bool {
+        a.feedForwardSize == b.feedForwardSize || !a.hasDenseLayers && !b.hasDenseLayers
+    }
+
+    @Sendable private static func hasSameScale(_ a: Self, _ b: Self) -> Bool {
+        Float(a.attentionScale) == Float(b.attentionScale)
+    }
+
+    @Sendable private static func scaleText(_ scale: Double?) -> String { scale?.plain ?? "1/√(head dimension)" }
+
+    // Rotary positions are the same if they rotate alike, however that is described.
+
+    @Sendable private static func hasSameRotaryDimension(_ a: Self, _ b: Self) -> Bool {
+        a.rope.dimensions == b.rope.dimensions || !a.hasRotary && !b.hasRotary
+    }
+
+    @Sendable private static func hasSameRotaryBase(_ a: Self, _ b: Self) -> Bool {
+        Float(a.rope.theta) == Float(b.rope.theta) || a.hasSameRotary(as: b)
+    }
+
+    @Sendable private static func hasSameRotaryScaling(_ a: Self, _ b: Self) -> Bool {
+        a.rope.scaling == b.rope.scaling || a.hasSameRotary(as: b)
+    }
+
+    @Sendable private static func hasSameLocalRotary(_ a: Self, _ b: Self) -> Bool {
+        guard let own = a.slidingRope, let other = b.slidingRope else { return a.slidingRope == b.slidingRope }
+        return own.isEquivalent(to: other, upTo: a.contextLength)
+    }
+
+    private func hasSameRotary(as other: Self) -> Bool {
+        rope.isEquivalent(to: other.rope, upTo: contextLength) || !hasRotary && !other.hasRotary
+    }
+
+    /// Whether any layer has rotary positions.
+    private var hasRotary: Bool { !hasALiBi && unturnedLayers.count < layerCount }
+}
+
+extension Norms.Kind {
+    fileprivate var text: String { self == .rms ? "RMSNorm" : "LayerNorm" }
+}
+
+extension Norms.Heads {
+    fileprivate var text: String {
+        switch self {
+        case .none: "none"
+        case .each: "per head"
+        case .together: "over all heads"
+        }
+    }
+}
+
+extension Rope? {
+    fileprivate var text: String {
+        map { "base \($0.theta.plain), dimension \($0.dimensions), \($0.scaling.text)" } ?? "as in other layers"
+    }
+}
+
+extension Stretch? {
+    fileprivate var text: String {
+        guard let self else { return "none" }
+        let steps = (self.growsBase ? ["dynamic NTK"] : []) + (self.scalesQueries ? ["log-n attention"] : [])
+        return steps.joined(separator: " and ") + " beyond \(self.context) tokens"
+    }
+}
+
+extension [Int] {
+    /// `3, 7, 11, 15, …`; `none`.
+    fileprivate var layersText: String {
+        isEmpty ? "none" : prefix(4).map(String.init).joined(separator: ", ") + (count > 4 ? ", …" : "")
+    }
+
+    fileprivate var idsText: String { isEmpty ? "none" : map(String.init).joined(separator: ", ") }
+}
