@@ -148,7 +148,9 @@ extension Planning {
     }
 
     /// The keys of a file hold one token of each kind: the tokenizer's, as llama.cpp's converter takes it.
-    private func compareTokens(of configuration: ModelConfiguration, _ special: Vocabulary.SpecialTokens, plan: inout Plan) {
+    private func compareTokens(
+        of configuration: ModelConfiguration, _ special: Vocabulary.SpecialTokens, plan: inout Plan
+    ) {
         let kinds: [(name: String, stated: [Int], token: Int?)] = [
             ("BOS", configuration.bosTokens, special.bos), ("EOS", configuration.eosTokens, special.eos),
             ("padding", configuration.paddingToken.map { [$0] } ?? [], special.padding),
