@@ -1,5 +1,5 @@
-// General categories of Unicode (`\p{L}`, `\P{Nd}`, `\p{^Punctuation}`) as they are in the standard library's version of
-// Unicode, and not in that of whichever Oniguruma is installed: scalars that were assigned since would be cut from texts
+// General categories of Unicode (`\p{L}`, `\P{Nd}`, `\p{^Punctuation}`) as they are in one version of Unicode, and not in
+// that of whichever Oniguruma is installed: scalars that were assigned since would be cut from texts
 // differently from one system to the next.
 extension Expression {
     /// The pattern with its general categories as sets of scalars.
@@ -73,7 +73,7 @@ extension Expression {
             {
                 var ranges: [(category: Unicode.GeneralCategory, first: Unicode.Scalar, last: Unicode.Scalar)] = []
                 for scalar in (0...UInt32(0x10FFFF)).lazy.compactMap({ Unicode.Scalar($0) }) {
-                    let category = scalar.properties.generalCategory
+                    let category = scalar.generalCategory
                     if let last = ranges.last, last.category == category, last.last.value + 1 == scalar.value {
                         ranges[ranges.count - 1].last = scalar
                     } else {

@@ -8,16 +8,15 @@ struct ScalarClass: OptionSet, Sendable {
     /// CR and LF, which are spaces too.
     static let newline = ScalarClass(rawValue: 8)
 
-    /// `\p{L}`, `\p{N}`, `\s` and `[\r\n]`, in the Unicode version of the standard library.
+    /// `\p{L}`, `\p{N}`, `\s` and `[\r\n]`, in Unicode 16.
     init(_ scalar: Unicode.Scalar) {
-        let properties = scalar.properties
-        switch properties.generalCategory {
+        switch scalar.generalCategory {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
             self = .letter
         case .decimalNumber, .letterNumber, .otherNumber:
             self = .number
         default:
-            self = properties.isWhitespace ? .space : []
+            self = scalar.properties.isWhitespace ? .space : []
         }
         if scalar == "\r" || scalar == "\n" { insert(.newline) }
     }

@@ -23,12 +23,14 @@ struct ExpressionTests {
         #expect(try Expression("^b").isFound(in: "a\nb") && !Expression("c").isFound(in: ""))
     }
 
-    /// Categories are those of the standard library, whatever version of Unicode the engine has: alone, in sets, in sets
+    /// Categories are those of Unicode 16, whatever version the engine and the standard library have: alone, in sets, in sets
     /// of sets, negated in every way, and by all their names.
     @Test func categories() throws {
         // Assigned in Unicode 1, 15 and 16.
         let symbols = "+\u{1F774}\u{1F8B2}"
         #expect(try matches(#"\p{S}"#, in: "a" + symbols) == symbols.map { String($0) })
+        // Of Unicode 17.
+        #expect(try matches(#"\p{S}|\p{L}"#, in: "\u{20C1}\u{1F777}").isEmpty)
         #expect(try matches(#"[\p{So}a]+"#, in: "xa" + symbols) == ["a", "\u{1F774}\u{1F8B2}"])
         #expect(try matches(#"[^\s[\p{Math_Symbol}x]]+"#, in: " x\u{1F774}+y") == ["\u{1F774}", "y"])
         for pattern in [#"\P{Other_Symbol}+"#, #"\p{^so}+"#, #"[^\p{SO}]+"#, #"[\P{So}]+"#, #"[\p{^ S-o }]+"#] {
