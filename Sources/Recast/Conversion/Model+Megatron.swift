@@ -6,6 +6,7 @@ extension Model {
         let merging = try MegatronMerging(files)
         var said = try Description(files, merging, options)
         let replicas = try Self.check(options.looksAtTensors ? merging.replicas : [], checkpoint, options)
+        let ranks = try files.checkRanks(allowsMismatch: options.allowsRankMismatch)
         let tensors = try said.cut(merging.tensors, files)
         let outcome = try Lifting(
             table: MegatronTable.table(of: said.configuration), configuration: said.configuration, biases: said.biases,
@@ -15,7 +16,7 @@ extension Model {
             graph: outcome.graph, checkpoint: checkpoint, original: said.original, sourceTypes: nil, outcome: outcome)
         model.unverified = merging.unverified
         model.notes += files.notes + said.notes
-        model.warnings += said.warnings + replicas.warnings
+        model.warnings += said.warnings + replicas.warnings + ranks
         model.evidence += replicas.evidence
         if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }
         if said.isTied, options.looksAtTensors {

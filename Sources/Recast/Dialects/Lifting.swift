@@ -6,6 +6,8 @@ struct Lifting {
     let biases: Set<Role>
     /// Roles that may be missing.
     let optional: Set<Role>
+    /// How many layers for predicting further tokens follow those of the model; they may be left out.
+    var furtherLayerCount = 0
     /// Names that are known to carry nothing, such as saved rotary frequencies.
     let ignored: (String) -> Bool
 
@@ -53,6 +55,11 @@ struct Lifting {
         }
 
         let unknownNames = outcome.unknown.map(\.name)
+        let needed = unknownNames.compactMap { name in reasonToKeep(name).map { "\(name) \($0)" } }
+        if !needed.isEmpty {
+            problems += needed.prefix(Self.listedCount)
+            if needed.count > Self.listedCount { problems.append("\(needed.count - Self.listedCount) more like these") }
+        }
         let missingCount = requiredCount - foundNames.count
         if missingCount > 0 {
             // Names are made until enough are missing, not for all that a configuration of a few bytes may ask for.
@@ -64,18 +71,26 @@ struct Lifting {
                 NearestName.of($0, among: unknownNames).map { "found \($0)" }
             }
         }
-        if !allowsUnknown, !unknownNames.isEmpty {
+        if !allowsUnknown, !unknownNames.isEmpty, needed.isEmpty {
             let names = Array(expectedNames { _ in true }.prefix(NearestName.maximumCount))
             problems += Self.listed(unknownNames, of: unknownNames.count, "unknown") {
                 NearestName.of($0, among: names).map { "nearest expected name \($0)" }
             }
         }
         guard problems.isEmpty else {
-            let hint = !allowsUnknown && !unknownNames.isEmpty ? ["--allow-unknown leaves unknown tensors out"] : []
+            let isHarmless = !allowsUnknown && !unknownNames.isEmpty && needed.isEmpty
+            let hint = isHarmless ? ["--allow-unknown leaves unknown tensors out"] : []
             throw .malformed(
                 file, "the tensors do not fit a \(configuration.family) model:", details: problems + hint)
         }
         return outcome
+    }
+
+    private func reasonToKeep(_ name: String) -> String? {
+        let further = configuration.layerCount..<configuration.layerCount + furtherLayerCount
+        let numbers = name.split(separator: ".").lazy.compactMap { Int($0) }
+        if !further.isEmpty, let layer = numbers.first, further.contains(layer) { return nil }
+        return table.reasonToKeep(name, configuration)
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {

@@ -76,6 +76,9 @@ public struct Row: Sendable, Hashable {
 public struct MappingTable: Sendable {
     public let rows: [Row]
     private let byTemplate: [String: (row: Int, part: Slot.Part)]
+    /// Names of modules, `model.layers.#.mlp.up_proj`, and how many components the longest has.
+    let stems: Set<String>
+    let longestStem: Int
 
     public struct Match: Sendable {
         public var row: Row
@@ -86,6 +89,8 @@ public struct MappingTable: Sendable {
 
     public init(_ rows: [Row]) {
         self.rows = rows
+        stems = Set(rows.map { $0.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#") })
+        longestStem = stems.map { $0.split(separator: ".").count }.max() ?? 0
         var byTemplate: [String: (row: Int, part: Slot.Part)] = [:]
         for (index, row) in rows.enumerated() {
             for part in row.parts {

@@ -73,11 +73,52 @@ struct LiftingRejectionTests {
         }
     }
 
+    /// What belongs to a weight that the model has is not left out, whatever is allowed.
     @Test(arguments: [
-        "model.layers.2.mlp.up_proj.weight", "model.layers.01.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight",
-        "model.layers.0.mlp.up_proj.bias", "model.layers.99999999999999999999.mlp.up_proj.weight", "x", "__metadata",
-        "model.layers.0.self_attn.o_proj.bias", "e\u{301}\u{1F600}",
+        ("model.layers.2.mlp.up_proj.weight", "is of layer 2, the configuration says 2 layers"),
+        ("model.layers.01.mlp.up_proj.weight", "belongs to a weight"),
+        ("model.layers.0.mlp.up_proj.bias", "is a bias of the family that the configuration does not have"),
+        ("model.layers.99999999999999999999.mlp.up_proj.weight", "belongs to a weight"),
+        ("model.layers.0.self_attn.o_proj.bias", "is a bias of the family that the configuration does not have"),
+        ("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", "belongs to a weight"),
+        ("model.layers.0.mlp.up_proj.weight_scale", "belongs to a weight"),
+        ("lm_head.lora_B.default.weight", "belongs to"),
     ])
+    func needed(_ name: String, _ reason: String) throws {
+        for isAllowed in [false, true] {
+            let error = #expect(throws: RecastError.self) {
+                _ = try lifted(allowsUnknown: isAllowed) { $0.add(name, [4]) }
+            }
+            #expect(error?.description.contains("\(name) \(reason)") == true, "\(error?.description ?? "")")
+            #expect(error?.description.contains("--allow-unknown") == false)
+        }
+    }
+
+    /// Fewer layers in the configuration than in the file.
+    @Test func fewerLayers() throws {
+        let error = #expect(throws: RecastError.self) {
+            _ = try lifted(allowsUnknown: true) { $0.configuration["num_hidden_layers"] = 1 }
+        }
+        #expect(error?.description.contains("is of layer 1, the configuration says 1 layers") == true)
+        // Those for predicting further tokens come after them.
+        let model = try lifted(allowsUnknown: true) {
+            $0.configuration["num_hidden_layers"] = 1
+            $0.configuration["num_nextn_predict_layers"] = 1
+        }
+        #expect(model.warnings.count > 8 && model.warnings[0].hasPrefix("left out: model.layers.1."))
+    }
+
+    /// The configuration says of itself what the checkpoint is not.
+    @Test func contradictions() throws {
+        let plain = try lifted {
+            $0.configuration["quantization_config"] = ["quant_method": "gptq", "bits": 4, "group_size": 128]
+        }
+        #expect(plain.warnings.count == 1 && plain.warnings[0].contains("says that weights are quantized (gptq)"))
+        let other = try lifted { $0.configuration["model_type"] = "llama" }
+        #expect(other.warnings.count == 1 && other.warnings[0].contains("model_type llama, but the architecture Qwen2"))
+    }
+
+    @Test(arguments: ["model.layers.-1.mlp.up_proj.weight", "x", "__metadata", "e\u{301}\u{1F600}"])
     func unknown(_ name: String) throws {
         expectRejection("unknown: \(name)") { _ = try lifted { $0.add(name, [4]) } }
         let model = try lifted(allowsUnknown: true) { $0.add(name, [4]) }

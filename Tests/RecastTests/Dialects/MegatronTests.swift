@@ -31,6 +31,31 @@ struct MegatronTests {
         return (model, try numbers(of: model))
     }
 
+    /// Each file says which rank wrote it: by folder, first by tensor, then by stage.
+    @Test(arguments: [
+        ([0, 1, 2, 3], true), ([0, 0, 0, 0], true), ([8, 9, 24, 25], true), ([0, 0, 2, 3], false),
+        ([1, 0, 2, 3], false),
+        ([0, 1, 3, 2], false), ([2, 3, 0, 1], false),
+    ])
+    func filesOfOtherRanks(_ ranks: [Int], _ areRight: Bool) throws {
+        var builder = MegatronBuilder()
+        (builder.tensorRanks, builder.stages) = (2, [[1, 1]])
+        builder.changeArguments = { folder, arguments in
+            let folders = ["mp_rank_00_000", "mp_rank_01_000", "mp_rank_00_001", "mp_rank_01_001"]
+            arguments["rank"] = ranks[folders.firstIndex(of: folder)!]
+        }
+        let truth = builder.truth()
+        if areRight {
+            let (model, numbers) = try read(builder, truth)
+            #expect(numbers == truth && model.warnings.isEmpty)
+        } else {
+            expectRejection(["says that it is rank", "--allow-rank-mismatch"]) { _ = try read(builder, truth) }
+            let (model, numbers) = try read(builder, truth, allowsRankMismatch: true)
+            #expect(
+                numbers == truth && model.warnings.contains { $0.contains("the names of the folders are believed") })
+        }
+    }
+
     // MARK: Laws
 
     @Test(arguments: MegatronBuilder.Spelling.allCases, [1, 2, 4]) func spellings(

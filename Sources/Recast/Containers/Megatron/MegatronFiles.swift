@@ -156,6 +156,29 @@ extension MegatronFiles {
         }
     }
 
+    /// Whether the files are in the folders they were written to: `args.rank` of each says who wrote it. Converters write the
+    /// same into all; otherwise ranks grow from one folder to the next, first by tensor, then by expert, then by stage.
+    ///
+    /// - Returns: a warning where that is not so, but allowed.
+    /// - Throws: `malformedInput` where it is not.
+    func checkRanks(allowsMismatch: Bool) throws(RecastError) -> [String] {
+        guard case .ranks(let ranks) = parts else { return [] }
+        let found = ranks.sorted { $0.key < $1.key }.compactMap { _, rank in
+            rank.arguments.int("rank").map { (rank, number: $0) }
+        }
+        guard found.count == ranks.count, !found.allSatisfy({ $0.number == found[0].number }),
+            let wrong = zip(found, found.dropFirst()).first(where: { $0.number >= $1.number })
+        else { return [] }
+        let (first, second) = wrong
+        let text =
+            "\(first.0.name) says that it is rank \(first.number), and \(second.0.name) after it rank \(second.number): files were "
+            + "copied over others, or exchanged"
+        guard allowsMismatch else {
+            throw .malformed(path, text + "; --allow-rank-mismatch believes the names of the folders")
+        }
+        return [text + "; the names of the folders are believed"]
+    }
+
     /// The numbers of a folder mean what the sizes make them mean.
     private static func place(of rank: MegatronRank, _ sizes: ParallelSizes) throws(RecastError) -> Place {
         let others = Array(rank.numbers.dropFirst())
