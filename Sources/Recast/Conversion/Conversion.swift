@@ -29,7 +29,7 @@ public struct Conversion: Sendable {
         /// What the user should do something about: what was there before and could not be removed.
         public var warnings: [String] = []
 
-        /// What was planned, or worse where numbers turned out to need rounding.
+        /// What was planned: a run that would do worse is refused.
         public var exactness: Exactness
 
         public var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
@@ -37,10 +37,7 @@ public struct Conversion: Sendable {
         init(_ plan: Plan, tallies: [Tally]) {
             byteCount = plan.byteCount
             self.tallies = tallies
-            let numbers = zip(plan.transfers, tallies).map { transfer, tally in
-                transfer.exactness == .bit && tally.roundedCount > 0 ? .rounded : transfer.exactness
-            }
-            exactness = plan.inexactness.isEmpty ? numbers.max() ?? .bit : .inexact
+            exactness = plan.exactness
         }
     }
 
@@ -145,6 +142,11 @@ public struct Conversion: Sendable {
             if tally.lostScaleCount > 0 {
                 problems.append(
                     "\(transfer.name): \(tally.lostScaleCount) scales are too large or too small for \(type)")
+            }
+            if transfer.exactness == .bit, tally.roundedCount > 0 {
+                problems.append(
+                    "\(transfer.name): \(tally.roundedCount) values are no longer those that were widened to F32, and do not fit "
+                        + "\(type); --dtype f32 keeps them, --dtype \(type.lowercased()) rounds them")
             }
             if tally.overflowCount > 0, !allowsOverflow {
                 isOverflow = true

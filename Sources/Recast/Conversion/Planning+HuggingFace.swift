@@ -91,12 +91,16 @@ extension Planning {
         return plan
     }
 
-    /// What GGUF has widened goes back to its own type without loss; should a value have changed since, the report says
-    /// so.
+    /// What GGUF has widened goes back to its own type without loss; should a value have changed since, the run is refused.
+    /// What is computed with on the way is rounded.
     func restoreTypes(of model: Model, in plan: inout Plan) {
         guard options.dtype == nil, model.sourceTypes != nil else { return }
-        for index in plan.transfers.indices where plan.transfers[index].source.dtype == .f32 {
-            if case .plain = plan.transfers[index].encoding { plan.transfers[index].exactness = .bit }
+        for index in plan.transfers.indices {
+            let source = plan.transfers[index].source
+            guard source.dtype == .f32, !source.changesNumbers, case .plain = plan.transfers[index].encoding else {
+                continue
+            }
+            plan.transfers[index].exactness = .bit
         }
     }
 

@@ -89,6 +89,30 @@ struct LossTests {
         #expect(try convert(ours, to: "same", .huggingFace(family: nil)).plan.warnings.isEmpty)
     }
 
+    /// What GGUF has widened goes back as it was; a value that was changed since would be rounded without having been asked.
+    @Test func normsEditedSince() throws {
+        let (_, ours) = try convert(Checkpoint(path: Fixtures.tinyModel), to: "ours.gguf", .gguf)
+        let norm = try #require(ours.tensors.first { $0.name == "output_norm.weight" })
+        guard case .stored(_, let offset) = norm.tensor.recipe else { throw RecastError(.usage, "no stored tensor") }
+        var bytes = try #require(directory.bytes("ours.gguf"))
+        bytes[offset] |= 1
+        directory.write("ours.gguf", bytes)
+        let edited = try Checkpoint(path: directory.file("ours.gguf"))
+        expectRejection(.unsupported, ["model.norm.weight: 1 values are no longer those", "--dtype f32 keeps them"]) {
+            _ = try convert(edited, to: "back", .huggingFace(family: nil))
+        }
+        #expect(directory.names == ["ours.gguf"])
+        #expect(try convert(edited, to: "wide", .huggingFace(family: nil), dtype: .f32).plan.exactness == .bit)
+        #expect(try convert(edited, to: "back", .huggingFace(family: nil), dtype: .bf16).plan.exactness == .rounded)
+    }
+
+    /// What a plan says is what the run does: norms that are computed on the way back are rounded.
+    @Test(.enabled(if: Fixtures.hasGolden)) func computedNormsAreRounded() throws {
+        let (_, ours) = try convert(Checkpoint(path: Fixtures.golden("families/gemma1")), to: "ours.gguf", .gguf)
+        let (plan, _) = try convert(ours, to: "back", .huggingFace(family: nil))
+        #expect(plan.exactness == .rounded)
+    }
+
     /// The configuration from before travels with a converted one; what was edited since is not taken back.
     @Test func specialTokensEditedSince() throws {
         let (_, llama) = try convert(SmallModel(), to: "llama", .huggingFace(family: "llama"))
