@@ -164,15 +164,15 @@ public struct Conversion: Sendable {
         _ staged: StagedDestination, _ executor: Executor, _ tallies: inout [Tally]
     ) throws(RecastError) {
         try verifyHeaders(staged)
-        try verifyMegatron(staged)
-        if let expected = plan.expectedModel {
-            let path = plan.form == .directory ? staged.root : staged.currentPath(plan.outputs[0])
-            try expected.check(Checkpoint(path: path))
-        }
         try executor.verifyWritten(tallies)
         if verification == .everything { try executor.verifyCopies() }
-        guard plan.transfers.contains(where: { $0.encoding.dtype == nil }) else { return }
-        let checkpoint = try Checkpoint(path: staged.root)
+        let isPacked = plan.transfers.contains { $0.encoding.dtype == nil }
+        guard isPacked || plan.expectedModel != nil else { return }
+        let checkpoint = try Checkpoint(
+            path: plan.form == .directory ? staged.root : staged.currentPath(plan.outputs[0]))
+        try verifyMegatron(checkpoint)
+        try plan.expectedModel?.check(checkpoint)
+        guard isPacked else { return }
         var decoded: [String: LazyTensor] = [:]
         for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
         try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
@@ -190,14 +190,8 @@ public struct Conversion: Sendable {
     }
 
     /// Reads the ranks of a Megatron checkpoint together again, of which no file has a tensor of the plan for itself.
-    private func verifyMegatron(_ staged: StagedDestination) throws(RecastError) {
-        guard plan.form == .directory, plan.outputs.contains(where: { $0.name == MegatronFolder.tracker }) else {
-            return
-        }
-        let checkpoint = try Checkpoint(path: staged.root)
-        guard case .megatron(let files) = checkpoint.content else {
-            throw RecastError(.inputOutput, "was not written as planned", trail: [staged.stagedRoot])
-        }
+    private func verifyMegatron(_ checkpoint: Checkpoint) throws(RecastError) {
+        guard case .megatron(let files) = checkpoint.content else { return }
         var found: [String: LazyTensor] = [:]
         for tensor in try MegatronMerging(files).tensors { found[tensor.name] = tensor.tensor }
         for transfer in plan.transfers where MegatronTable.table.match(transfer.name) != nil {
@@ -205,7 +199,7 @@ public struct Conversion: Sendable {
                 tensor.dtype == transfer.encoding.dtype
             else {
                 throw RecastError(
-                    .inputOutput, "\(transfer.name) was not written as planned", trail: [staged.stagedRoot])
+                    .inputOutput, "\(transfer.name) was not written as planned", trail: [checkpoint.path])
             }
         }
     }

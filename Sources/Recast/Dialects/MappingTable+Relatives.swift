@@ -15,6 +15,8 @@ extension MappingTable {
         return holdsRow(name) ? "belongs to a weight of the model, and changes it" : nil
     }
 
+    private static let wrappers: Set<String> = ["model", "language_model", "module"]
+
     /// Whether a name is that of a row with something before or behind it: of an adapter, of a wrapper, of the parts of a
     /// quantized weight.
     private func holdsRow(_ name: String) -> Bool {
@@ -25,7 +27,9 @@ extension MappingTable {
             var stem = ""
             for end in start..<min(components.count, start + longestStem) {
                 stem += (end > start ? "." : "") + components[end]
-                if stems.contains(stem) { return true }
+                // `output` alone is a word of many names; as a module of the model it comes first, or in a wrapper.
+                let isModule = end > start || start == 0 || Self.wrappers.contains(components[start - 1])
+                if isModule, stems.contains(stem) { return true }
             }
         }
         return false

@@ -7,13 +7,6 @@ extension TargetAdaptation {
         graph[slot] = tensor.converted(to: .f32, [operation])
     }
 
-    /// Whether a number is one that float32 can multiply by.
-    private mutating func isFactor(_ factor: Double, for field: String) -> Bool {
-        if Float(factor).isNormal { return true }
-        explain(field, "weights cannot be multiplied by \(factor), which float32 cannot hold")
-        return false
-    }
-
     private mutating func computeAll(_ role: Role, parts: [Slot.Part] = [.weight], _ operation: Arithmetic) {
         for entry in graph.entries where entry.slot.role == role && parts.contains(entry.slot.part) {
             compute(entry.slot, operation)
@@ -89,47 +82,44 @@ extension TargetAdaptation {
     mutating func foldMultipliers() {
         guard !carriesSource else { return }
         let (mine, theirs) = (own.multipliers, stated.multipliers)
-        func differ(_ a: Double, _ b: Double) -> Bool { Float(a) != Float(b) }
-        if differ(mine.embedding, theirs.embedding) {
-            let factor = mine.embedding / theirs.embedding
-            if isFactor(factor, for: "embedding multiplier") {
-                untie()
-                computeAll(.tokenEmbedding, .scaling(Float(factor)))
-                graph.configuration.multipliers.embedding = theirs.embedding
-                notes.append("the embedding is multiplied by \(factor.plain)")
-            }
+        fold("embedding multiplier", mine.embedding / theirs.embedding, "the embedding is") {
+            $0.untie()
+            $0.computeAll(.tokenEmbedding, $1)
+            $0.graph.configuration.multipliers.embedding = theirs.embedding
         }
-        if differ(mine.branches, theirs.branches) {
-            let factor = mine.branches / theirs.branches
-            if isFactor(factor, for: "residual multiplier") {
-                for role in [Role.attentionOutput, .down, .sharedDown] {
-                    computeAll(role, parts: [.weight, .bias], .scaling(Float(factor)))
-                }
-                graph.configuration.multipliers.branches = theirs.branches
-                notes.append("attention outputs and down projections are multiplied by \(factor.plain)")
+        fold("residual multiplier", mine.branches / theirs.branches, "attention outputs and down projections are") {
+            for role in [Role.attentionOutput, .down, .sharedDown] {
+                $0.computeAll(role, parts: [.weight, .bias], $1)
             }
+            $0.graph.configuration.multipliers.branches = theirs.branches
         }
-        if differ(mine.logitDivisor, theirs.logitDivisor) {
-            let factor = theirs.logitDivisor / mine.logitDivisor
-            if isFactor(factor, for: "logit divisor") {
-                untie()
-                computeAll(.outputHead, .scaling(Float(factor)))
-                graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
-                notes.append("the head is multiplied by \(factor.plain)")
-            }
+        fold("logit divisor", theirs.logitDivisor / mine.logitDivisor, "the head is") {
+            $0.untie()
+            $0.computeAll(.outputHead, $1)
+            $0.graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
         }
-        let scales = (own.attentionScale, stated.attentionScale)
-        guard own.headDimension == stated.headDimension, differ(scales.0, scales.1) else { return }
+        guard own.headDimension == stated.headDimension else { return }
         guard own.norms.heads == .none, own.latentAttention == nil else {
-            explain("attention scale", "queries are normalized after they are projected, so that no weight can hold it")
+            explain("attention scale", "no weight can hold it where there is QK norm or latent attention")
             return
         }
-        let factor = scales.0 / scales.1
-        if isFactor(factor, for: "attention scale") {
-            computeAll(.query, parts: [.weight, .bias], .scaling(Float(factor)))
-            graph.configuration.multipliers.attention = theirs.attention
-            notes.append("query projections are multiplied by \(factor.plain)")
+        fold("attention scale", own.attentionScale / stated.attentionScale, "query projections are") {
+            $0.computeAll(.query, parts: [.weight, .bias], $1)
+            $0.graph.configuration.multipliers.attention = theirs.attention
         }
+    }
+
+    /// Multiplies weights by what a number of the source is to that of the target; nothing where float32 has them the same.
+    private mutating func fold(
+        _ field: String, _ factor: Double, _ what: String, by scale: (inout TargetAdaptation, Arithmetic) -> Void
+    ) {
+        guard ModelConfiguration.fields.contains(where: { $0.name == field && !$0.isSame(own, stated) }) else { return }
+        guard Float(factor).isNormal else {
+            explain(field, "weights cannot be multiplied by \(factor), which float32 cannot hold")
+            return
+        }
+        scale(&self, .scaling(Float(factor)))
+        notes.append("\(what) multiplied by \(factor.plain)")
     }
 
     /// What cosines and sines of partial rotary heads are multiplied by, as a target with rotary over whole heads would

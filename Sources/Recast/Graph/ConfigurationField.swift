@@ -6,7 +6,7 @@ public struct ConfigurationField: Sendable {
     public enum Kind: Sendable, Hashable {
         /// Which program computes the model.
         case family
-        /// What shapes of tensors follow from.
+        /// What shapes of tensors, or the order of their rows, follow from.
         case size
         /// What is computed with the tensors.
         case computation

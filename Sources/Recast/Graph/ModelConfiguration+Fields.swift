@@ -28,7 +28,7 @@ extension ModelConfiguration {
 
     // swift-format-ignore
     private static let rotary: [ConfigurationField] = [
-        .init("rotary dimension",                 .computation,   \.rope.dimensions, isSame: hasSameRotaryDimension),
+        .init("rotary dimension",                 .size,          \.rope.dimensions, isSame: hasSameRotaryDimension),
         .init("rotary base",                      .computation,   \.rope.theta, text: \.plain, isSame: hasSameRotaryBase),
         .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
         .init("local rotary",                     .computation,   \.slidingRope, text: \.text, isSame: hasSameLocalRotary),

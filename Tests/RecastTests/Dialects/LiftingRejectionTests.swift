@@ -82,7 +82,7 @@ struct LiftingRejectionTests {
         ("model.layers.0.self_attn.o_proj.bias", "is a bias of the family that the configuration does not have"),
         ("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", "belongs to a weight"),
         ("model.layers.0.mlp.up_proj.weight_scale", "belongs to a weight"),
-        ("lm_head.lora_B.default.weight", "belongs to"),
+        ("lm_head.lora_B.default.weight", "belongs to"), ("base_model.model.lm_head.lora_A.weight", "belongs to"),
     ])
     func needed(_ name: String, _ reason: String) throws {
         for isAllowed in [false, true] {
@@ -118,7 +118,9 @@ struct LiftingRejectionTests {
         #expect(other.warnings.count == 1 && other.warnings[0].contains("model_type llama, but the architecture Qwen2"))
     }
 
-    @Test(arguments: ["model.layers.-1.mlp.up_proj.weight", "x", "__metadata", "e\u{301}\u{1F600}"])
+    @Test(arguments: [
+        "model.layers.-1.mlp.up_proj.weight", "vision.lm_head.weight", "x", "__metadata", "e\u{301}\u{1F600}",
+    ])
     func unknown(_ name: String) throws {
         expectRejection("unknown: \(name)") { _ = try lifted { $0.add(name, [4]) } }
         let model = try lifted(allowsUnknown: true) { $0.add(name, [4]) }
