@@ -47,7 +47,7 @@ private struct Summary {
     /// The canonical model, or why it cannot be had.
     let model: Result<Model, RecastError>
     let vocabulary: Result<Vocabulary?, RecastError>
-    let reach: [Reach]
+    let reach: [ReachableTargets]
     var checksums: [UInt32] = []
 
     init(_ checkpoint: Checkpoint, checksums: Bool) throws {
@@ -60,7 +60,7 @@ private struct Summary {
         do throws(RecastError) {
             vocabulary = .success(try checkpoint.vocabulary(size: size))
         } catch { vocabulary = .failure(error) }
-        if case .success(let model) = model { reach = Reach.of(model) } else { reach = [] }
+        if case .success(let model) = model { reach = ReachableTargets.of(model) } else { reach = [] }
         guard checksums else { return }
         var reader = Reader(files: FilePool(checkpoint.files))
         for tensor in checkpoint.tensors { self.checksums.append(try tensor.tensor.checksum(using: &reader)) }
@@ -116,8 +116,8 @@ private struct Summary {
                 let queries = latent.queryRank.map { "queries of \($0), " } ?? ""
                 rows.append([
                     "latent attention",
-                    "\(queries)keys and values of \(latent.keyValueRank) and \(latent.turningDimension) numbers, "
-                        + "\(latent.turningDimension) of a head's \(c.headDimension) turn, values of "
+                    "\(queries)keys and values of \(latent.keyValueRank) and \(latent.ropeHeadDimension) numbers, "
+                        + "\(latent.ropeHeadDimension) of a head's \(c.headDimension) turn, values of "
                         + "\(latent.valueDimension)",
                 ])
             }
@@ -130,7 +130,7 @@ private struct Summary {
                 if let shared = experts.shared {
                     rows.append([
                         "shared expert",
-                        "feed-forward \(shared.feedForwardSize)" + (shared.isWeighed ? ", weighed for each token" : ""),
+                        "feed-forward \(shared.feedForwardSize)" + (shared.isGated ? ", with a gate" : ""),
                     ])
                 }
                 rows.append(["routing", experts.routing.text])
@@ -266,8 +266,8 @@ private struct Summary {
             if let latent = c.latentAttention {
                 object["latent_attention"] = [
                     "q_lora_rank": latent.queryRank.map(JSON.int) ?? .null,
-                    "kv_lora_rank": .int(latent.keyValueRank), "qk_nope_head_dim": .int(latent.restingDimension),
-                    "qk_rope_head_dim": .int(latent.turningDimension), "v_head_dim": .int(latent.valueDimension),
+                    "kv_lora_rank": .int(latent.keyValueRank), "qk_nope_head_dim": .int(latent.nopeHeadDimension),
+                    "qk_rope_head_dim": .int(latent.ropeHeadDimension), "v_head_dim": .int(latent.valueDimension),
                 ]
             }
         } else if case .failure(let error) = model {

@@ -69,7 +69,7 @@ struct Quantize: ParsableCommand {
     var method: QuantizationMethod = .round
 
     @Option(help: ArgumentHelp("What shares a scale, where the encoding leaves a choice.", valueName: "reach"))
-    var per: Packing.Choices.Reach?
+    var per: Packing.Choices.Granularity?
 
     @Option(
         parsing: .unconditional,
@@ -141,4 +141,4 @@ struct GGUFQuantizationArguments: ParsableArguments {
 }
 
 extension QuantizationMethod: ExpressibleByArgument {}
-extension Packing.Choices.Reach: ExpressibleByArgument {}
+extension Packing.Choices.Granularity: ExpressibleByArgument {}

@@ -13,7 +13,7 @@ extension Transfer {
         guard case .packed(let packed) = encoding, packed.reduction != nil, repacking?.movesParts != true else {
             return nil
         }
-        return repacking == nil || packed.isNested ? packed : nil
+        return repacking == nil || packed.isDoubleQuantized ? packed : nil
     }
 }
 

@@ -60,13 +60,15 @@ extension Model {
             sourceTypes: SourceTypes(set.metadata), outcome: outcome)
         model.warnings += warnings
         model.evidence += evidence
-        if architecture.name == GGUFArchitecture.baichuan.name, options.looksAtTensors { try model.settleHead() }
+        if architecture.name == GGUFArchitecture.baichuan.name, options.looksAtTensors {
+            try model.normalizeHeadIfNeeded()
+        }
         return model
     }
 
     /// llama.cpp multiplies with Baichuan 2's head as it is stored, and its converter does not divide the rows by their
     /// length, as the model does: files of both kinds are about. Source: Specs/families.md §3.6.
-    private mutating func settleHead() throws(RecastError) {
+    private mutating func normalizeHeadIfNeeded() throws(RecastError) {
         guard let head = graph.head else { return }
         var reader = Reader(files: FilePool(files))
         let isNormalized = try head.hasUnitRows(&reader)

@@ -18,9 +18,9 @@ extension Model {
         model.notes += files.notes + said.notes
         model.warnings += said.warnings + replicas.warnings + ranks
         model.evidence += replicas.evidence
-        if files.arguments?.hasZeroCenteredNorms == true { model.centreNorms() }
+        if files.arguments?.hasZeroCenteredNorms == true { model.addOneToNormWeights() }
         if said.isTied, options.looksAtTensors {
-            try model.settleTie(workers: options.workers)
+            try model.resolveTiedEmbeddings(workers: options.workers)
         } else if said.isTied {
             // The last stage has a copy.
             model.graph[Slot(.outputHead)] = nil
@@ -29,7 +29,7 @@ extension Model {
     }
 
     /// Norm weights that are stored less one get it back.
-    private mutating func centreNorms() {
+    private mutating func addOneToNormWeights() {
         for entry in graph.entries where entry.slot.role.isNorm && entry.slot.part == .weight {
             graph[entry.slot] = entry.tensor.converted(to: entry.tensor.dtype, [.adding(1)])
         }
@@ -59,14 +59,14 @@ extension Model {
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
             var said = try files.arguments?.configuration(
                 family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
-                weighsSharedExpert: merging.weighsSharedExpert)
-            said?.norms.heads = merging.normalizesHeads ? .each : .none
+                gatesSharedExpert: merging.gatesSharedExpert)
+            said?.norms.qk = merging.normalizesHeads ? .perHead : .none
             if let path = options.huggingFaceConfiguration ?? files.configuration {
                 if options.huggingFaceConfiguration == nil {
                     notes.append("\(path) says what the model is like; --hf-config FILE names another")
                 }
                 let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
-                let foreign = try Foreign(file)
+                let foreign = try ConfigurationOverride(file)
                 configuration = foreign.configuration
                 if let said {
                     let unsaid = Set(files.arguments?.defaults.map(\.name) ?? [])
@@ -132,7 +132,7 @@ extension Model {
 }
 
 /// What a `config.json` of Hugging Face says, which counts more than what the checkpoint says.
-private struct Foreign {
+private struct ConfigurationOverride {
     let file: String
     let object: JSON.Object
     let configuration: ModelConfiguration

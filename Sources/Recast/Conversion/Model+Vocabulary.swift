@@ -10,7 +10,7 @@ extension Checkpoint {
     ) throws(RecastError) -> Vocabulary? {
         switch content {
         case .gguf(let set) where directory == nil:
-            return try TravellingTokenizer(set, preTokenizer: preTokenizer).vocabulary
+            return try EmbeddedTokenizer(set, preTokenizer: preTokenizer).vocabulary
         case .gguf:
             guard let directory else { return nil }
             return try Self.vocabulary(

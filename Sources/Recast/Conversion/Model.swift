@@ -98,7 +98,7 @@ extension Model {
         model.evidence += quantized?.evidence ?? []
         model.warnings += quantized?.warnings ?? []
         model.dropsActivationScales = quantized?.dropsActivationScales ?? false
-        if saysTied, options.looksAtTensors { try model.settleTie(workers: options.workers) }
+        if saysTied, options.looksAtTensors { try model.resolveTiedEmbeddings(workers: options.workers) }
         return model
     }
 
@@ -131,7 +131,7 @@ extension Model {
     }
 
     /// A configuration may say that head and embedding are one while the file has both: the file decides.
-    mutating func settleTie(workers: Int) throws(RecastError) {
+    mutating func resolveTiedEmbeddings(workers: Int) throws(RecastError) {
         guard let head = graph[.outputHead], let embedding = graph[.tokenEmbedding] else { return }
         let areEqual = try head.hasSameBits(as: embedding, Parallel(workers: workers, files: FilePool(files)))
         evidence.append(

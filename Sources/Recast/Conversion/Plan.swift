@@ -231,7 +231,7 @@ extension Encoding {
                 return Repacking(moving: form)
             }
             // Zeros may be 0, which the first GPTQ format stores badly.
-            if packed.format == .gptq, packed.scheme.origin == .zeroPoint, form.scheme.origin != .center,
+            if packed.format == .gptq, packed.scheme.origin == .zeroPoint, form.scheme.origin != .symmetric,
                 source.storedParts?.0.format != .gptq
             {
                 return nil
@@ -264,7 +264,8 @@ extension LazyTensor {
         case .centered, .product: true
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base):
             base.changesNumbers
-        case .stacked(let parts), .beside(let parts), .batched(let parts): parts.contains(where: \.changesNumbers)
+        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts):
+            parts.contains(where: \.changesNumbers)
         case .decoded(_, let parts): parts.contains(where: \.changesNumbers)
         case .converted(let base, let arithmetic, _):
             !arithmetic.isEmpty || base.changesNumbers

@@ -42,7 +42,7 @@ extension Planning {
             ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)
         var configuration = HuggingFaceConfiguration.write(draft)
-        let tokenizer = try travellingTokenizer()
+        let tokenizer = try embeddedTokenizer()
         var expectedModel = ExpectedModel(configuration: outcome.configuration, isTied: outcome.isTied)
         if let tokenizer, tokenizer.contradictsOriginal, let special = tokenizer.keys?.special {
             for (key, id) in [("bos", special.bos), ("eos", special.eos), ("pad", special.padding)] {
@@ -86,7 +86,7 @@ extension Planning {
         let metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
         try SafetensorsLayout(metadata: metadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
-        try settleWholeZeros(in: &plan)
+        try resolveZeroPoints(in: &plan)
         restoreTypes(of: model, in: &plan)
         return plan
     }
@@ -105,9 +105,9 @@ extension Planning {
     }
 
     /// The tokenizer of a GGUF source, unless the user names another.
-    func travellingTokenizer() throws(RecastError) -> TravellingTokenizer? {
+    func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer? {
         guard case .gguf(let set) = checkpoint.content, options.tokenizer == nil else { return nil }
-        return try TravellingTokenizer(set)
+        return try EmbeddedTokenizer(set)
     }
 
     private var headerMetadata: [(key: String, value: String)] {
@@ -149,7 +149,7 @@ extension Planning {
     // MARK: Companions
 
     func addCompanions(
-        _ tokenizer: TravellingTokenizer?, keepsQuantization: Bool, without corrected: Set<String>, to plan: inout Plan
+        _ tokenizer: EmbeddedTokenizer?, keepsQuantization: Bool, without corrected: Set<String>, to plan: inout Plan
     ) throws(RecastError) {
         switch checkpoint.content {
         case .huggingFace(let files):
@@ -209,7 +209,7 @@ extension Planning {
     }
 
     /// Tokenizer files made from the keys of a GGUF file.
-    private func addTokenizer(_ tokenizer: TravellingTokenizer, to plan: inout Plan) throws(RecastError) {
+    private func addTokenizer(_ tokenizer: EmbeddedTokenizer, to plan: inout Plan) throws(RecastError) {
         guard let vocabulary = tokenizer.keys else {
             plan.warnings.append("the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
             return

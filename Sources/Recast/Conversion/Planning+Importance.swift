@@ -3,7 +3,7 @@ extension Planning {
     ///
     /// - Parameter names: what the importance file calls the tensors, where that is not their own name.
     /// - Throws: `malformedInput` for the importance of another model.
-    func weigh(
+    func attachImportance(
         _ tensors: inout [TypedTensor], by importance: Importance, names: [Int: String] = [:], plan: inout Plan
     ) throws(RecastError) {
         let file = FileID(plan.sources.count)

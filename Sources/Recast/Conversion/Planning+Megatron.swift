@@ -172,7 +172,7 @@ extension Planning {
     /// do not hold, travel there.
     private func addHuggingFaceFolder(of model: Model, to plan: inout Plan) throws(RecastError) {
         let first = plan.outputs.count
-        try addCompanions(try travellingTokenizer(), keepsQuantization: false, without: [], to: &plan)
+        try addCompanions(try embeddedTokenizer(), keepsQuantization: false, without: [], to: &plan)
         if let original = model.original {
             var configuration = original
             for key in ["quantization_config", "quantization"] { configuration[key] = nil }

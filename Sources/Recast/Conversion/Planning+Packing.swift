@@ -90,7 +90,7 @@ extension Planning {
                     + "would be taken for codes")
         }
         if let importance = options.quantization.importance {
-            try weigh(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
+            try attachImportance(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
         }
         if let packing = options.packing {
             guard outcome.tensors.contains(where: { $0.encoding.dtype == nil }) else {
@@ -99,7 +99,7 @@ extension Planning {
             outcome.quantization = .new(
                 QuantizationConfiguration.Draft(
                     packing: packing, plainModules: plain, modelType: modelType,
-                    isPermuted: outcome.tensors.contains(where: \.encoding.isPermuted)))
+                    hasActOrder: outcome.tensors.contains(where: \.encoding.hasActOrder)))
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
                 plan.warnings.append(
                     "asymmetric compressed-tensors weights load in vLLM, and in transformers with "
@@ -130,7 +130,7 @@ extension Planning {
 
     /// Codes with minima move to a format of whole zeros only where the minima are whole multiples of their scales; others are
     /// quantized again.
-    func settleWholeZeros(in plan: inout Plan) throws(RecastError) {
+    func resolveZeroPoints(in plan: inout Plan) throws(RecastError) {
         let wanted = plan.transfers.indices.filter { plan.transfers[$0].repacking?.needsWholeZeros == true }
         guard !wanted.isEmpty else { return }
         var reader = Reader(files: FilePool(plan.sources))
@@ -218,7 +218,7 @@ extension LazyTensor {
 }
 
 extension Encoding {
-    fileprivate var isPermuted: Bool { if case .packed(let packed) = self { packed.isPermuted } else { false } }
+    fileprivate var hasActOrder: Bool { if case .packed(let packed) = self { packed.hasActOrder } else { false } }
 }
 
 extension Packing {
@@ -238,7 +238,8 @@ extension LazyTensor {
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
             .converted(let base, _, _), .centered(let base):
             return base.isQuantized
-        case .stacked(let parts), .beside(let parts), .batched(let parts): return parts.contains(where: \.isQuantized)
+        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts):
+            return parts.contains(where: \.isQuantized)
         }
     }
 
@@ -262,7 +263,7 @@ extension LazyTensor {
         case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
             .converted(let base, _, _), .centered(let base):
             return base.isQuantized ? base.encodingName : dtype.name
-        case .stacked(let parts), .beside(let parts), .batched(let parts):
+        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts):
             return parts.first(where: \.isQuantized)?.encodingName ?? dtype.name
         case .decoded, .stored, .literal, .zeros, .product: return dtype.name
         }

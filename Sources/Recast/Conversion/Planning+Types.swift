@@ -60,7 +60,9 @@ extension Planning {
             typed.append(TypedTensor(trimmed, dtype, remark: report.remark(choice, trimmed)))
         }
         try report.end(options.quantization.overrides, uses: policy.overrideUses, plan: &plan)
-        if let importance = options.quantization.importance { try weigh(&typed, by: importance, plan: &plan) }
+        if let importance = options.quantization.importance {
+            try attachImportance(&typed, by: importance, plan: &plan)
+        }
         return typed
     }
 

@@ -4,7 +4,7 @@ public enum Layout: Sendable, Hashable {
     /// The role's own tensor, as it is.
     case direct
     /// The rows of the roles one after the other (Baichuan's `W_pack`, a fused gate and up).
-    case stacked
+    case concatenatedRows
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
     /// `linear_qkv`).
     case interleavedGroups
@@ -14,7 +14,7 @@ public enum Layout: Sendable, Hashable {
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
         switch self {
         case .direct: return [stored]
-        case .stacked:
+        case .concatenatedRows:
             var first = 0
             return shapes.map { shape in
                 defer { first += shape[0] }
@@ -23,7 +23,7 @@ public enum Layout: Sendable, Hashable {
         case .interleavedGroups:
             let groups = Self.groups(configuration)
             return zip(groups.firsts, groups.heights).map { first, height in
-                .stacked(
+                .concatenatedRows(
                     (0..<groups.count).map { group in
                         let start = group * groups.height + first
                         return stored.rows(start..<start + height)
@@ -36,9 +36,9 @@ public enum Layout: Sendable, Hashable {
     func fuse(_ parts: [LazyTensor], _ configuration: ModelConfiguration) -> LazyTensor {
         switch self {
         case .direct: parts[0]
-        case .stacked: .stacked(parts)
+        case .concatenatedRows: .concatenatedRows(parts)
         case .interleavedGroups:
-            .stacked(
+            .concatenatedRows(
                 (0..<Self.groups(configuration).count).flatMap { group in
                     zip(parts, Self.groups(configuration).heights).map { part, height in
                         part.rows(group * height..<(group + 1) * height)

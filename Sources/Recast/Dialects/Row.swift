@@ -6,23 +6,23 @@ public struct Row: Sendable, Hashable {
     public let parts: [Slot.Part]
     public let layout: Layout
     /// Which rows of queries and keys turn together.
-    public private(set) var pairs: RotaryPairs
+    public private(set) var rotary: RotaryLayout
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
     public let isPerLayer: Bool
     public let isPerExpert: Bool
 
     /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
-    public init(_ role: Role, _ pattern: String, layout: Layout = .direct, pairs: RotaryPairs = .halves) {
-        self.init([role], pattern, layout: layout, pairs: pairs)
+    public init(_ role: Role, _ pattern: String, layout: Layout = .direct, rotary: RotaryLayout = .halfSplit) {
+        self.init([role], pattern, layout: layout, rotary: rotary)
     }
 
-    public init(_ roles: [Role], _ pattern: String, layout: Layout, pairs: RotaryPairs = .halves) {
+    public init(_ roles: [Role], _ pattern: String, layout: Layout, rotary: RotaryLayout = .halfSplit) {
         let endings = [".{weight,bias}", ".weight"]
         let ending = endings.first(where: pattern.hasSuffix) ?? ""
         self.roles = roles
         self.layout = layout
-        self.pairs = pairs
+        self.rotary = rotary
         isWholeName = ending.isEmpty
         stem = String(pattern.dropLast(ending.count))
         isPerLayer = stem.contains("{layer}")
@@ -43,9 +43,9 @@ public struct Row: Sendable, Hashable {
     }
 
     /// The same row where halves are those of the whole head.
-    var turningWholeHeads: Row {
+    var withWholeHeadRotary: Row {
         var row = self
-        if pairs == .halves { row.pairs = .halvesOfHead }
+        if rotary == .halfSplit { row.rotary = .halfSplitOfWholeHead }
         return row
     }
 
@@ -56,7 +56,7 @@ public struct Row: Sendable, Hashable {
     /// checked against the stored tensor.
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
         zip(roles, layout.split(stored, shapes: shapes, configuration)).map { role, part in
-            role.turns ? pairs.canonical(part, configuration) : part
+            role.isRotary ? rotary.canonical(part, configuration) : part
         }
     }
 
@@ -67,7 +67,7 @@ public struct Row: Sendable, Hashable {
         if parts.count > 1, !parts.allSatisfy({ $0.dtype == dtype }) || dtype.blockElements > 1 {
             parts = parts.map { $0.converted(to: .f32) }
         }
-        let stored = zip(roles, parts).map { role, part in role.turns ? pairs.stored(part, configuration) : part }
+        let stored = zip(roles, parts).map { role, part in role.isRotary ? rotary.stored(part, configuration) : part }
         return layout.fuse(stored, configuration)
     }
 }

@@ -87,11 +87,11 @@ extension TargetAdaptation {
             $0.computeAll(.tokenEmbedding, $1)
             $0.graph.configuration.multipliers.embedding = theirs.embedding
         }
-        fold("residual multiplier", mine.branches / theirs.branches, "attention outputs and down projections are") {
+        fold("residual multiplier", mine.residual / theirs.residual, "attention outputs and down projections are") {
             for role in [Role.attentionOutput, .down, .sharedDown] {
                 $0.computeAll(role, parts: [.weight, .bias], $1)
             }
-            $0.graph.configuration.multipliers.branches = theirs.branches
+            $0.graph.configuration.multipliers.residual = theirs.residual
         }
         fold("logit divisor", theirs.logitDivisor / mine.logitDivisor, "the head is") {
             $0.untie()
@@ -99,7 +99,7 @@ extension TargetAdaptation {
             $0.graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
         }
         guard own.headDimension == stated.headDimension else { return }
-        guard own.norms.heads == .none, own.latentAttention == nil else {
+        guard own.norms.qk == .none, own.latentAttention == nil else {
             explain("attention scale", "no weight can hold it where there is QK norm or latent attention")
             return
         }
@@ -127,13 +127,13 @@ extension TargetAdaptation {
     mutating func foldRotaryFactor() {
         guard case .longrope(var longrope) = own.rope.scaling, longrope.attentionFactor != 1,
             case .longrope(let theirs) = stated.rope.scaling, theirs.attentionFactor == 1,
-            own.rope.dimensions < own.headDimension, own.norms.heads == .none
+            own.rope.dimensions < own.headDimension, own.norms.qk == .none
         else { return }
         let factor = longrope.attentionFactor * longrope.attentionFactor
         let (dimension, turning) = (own.headDimension, own.rope.dimensions)
         for entry in graph.entries where entry.slot.role == .query {
             if types[entry.slot] == nil { types[entry.slot] = entry.tensor.isQuantized ? .f32 : entry.tensor.dtype }
-            graph[entry.slot] = .stacked(
+            graph[entry.slot] = .concatenatedRows(
                 stride(from: 0, to: entry.tensor.rowCount, by: dimension).flatMap { head in
                     [
                         entry.tensor.rows(head..<head + turning).converted(to: .f32, [.scaling(Float(factor))]),
@@ -167,7 +167,7 @@ extension TargetAdaptation {
         let (dimension, times) = (own.headDimension, own.headCount / own.keyValueHeadCount)
         for entry in graph.entries where [.key, .value].contains(entry.slot.role) {
             let heads = (0..<own.keyValueHeadCount).map { entry.tensor.rows($0 * dimension..<($0 + 1) * dimension) }
-            graph[entry.slot] = .stacked(heads.flatMap { Array(repeating: $0, count: times) })
+            graph[entry.slot] = .concatenatedRows(heads.flatMap { Array(repeating: $0, count: times) })
         }
         graph.configuration.keyValueHeadCount = own.headCount
         notes.append("key and value heads are written \(times) times, as \(target) has one for each query head")

@@ -43,7 +43,7 @@ struct TargetAdaptation {
         foldHead()
         foldRotaryFactor()
         repeatHeads()
-        try settleDifferences(allowsInexact: allowsInexact, contextLength: contextLength)
+        try resolveDifferences(allowsInexact: allowsInexact, contextLength: contextLength)
     }
 
     /// What the source states, as far as it is not folded yet.
@@ -53,11 +53,11 @@ struct TargetAdaptation {
 
     /// What changes nothing in texts up to some length: the target is right as far as that.
     private mutating func leaveOutWhatLongTextsNeed() {
-        if let stretch = own.stretch, own.stretch != stated.stretch {
-            graph.configuration.stretch = stated.stretch
-            if !carriesSource { graph.configuration.contextLength = min(own.contextLength, stretch.context) }
+        if let longContext = own.longContext, own.longContext != stated.longContext {
+            graph.configuration.longContext = stated.longContext
+            if !carriesSource { graph.configuration.contextLength = min(own.contextLength, longContext.context) }
             warnings.append(
-                "beyond \(stretch.context) tokens \(own.family) switches to dynamic NTK and log-n attention, which \(target) "
+                "beyond \(longContext.context) tokens \(own.family) switches to dynamic NTK and log-n attention, which \(target) "
                     + "lacks: up to there the results are the same")
         }
         if let window = own.slidingWindow, own.slidingWindow != stated.slidingWindow, own.slidingRope == nil {
@@ -78,7 +78,7 @@ struct TargetAdaptation {
     }
 
     /// - Throws: `unsupported` with every field that the target would state otherwise, but for those that are allowed.
-    private mutating func settleDifferences(allowsInexact: Bool, contextLength: Int) throws(RecastError) {
+    private mutating func resolveDifferences(allowsInexact: Bool, contextLength: Int) throws(RecastError) {
         let all = own.differences(from: stated).filter { difference in
             // A context that was shortened here is written as it is.
             difference.field.kind != .contextLength || own.contextLength == contextLength

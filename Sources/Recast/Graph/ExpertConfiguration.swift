@@ -9,7 +9,7 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     public var normalizesWeights: Bool
     /// The layers that have one ordinary feed-forward layer instead, in order.
     public var denseLayers: [Int]
-    /// What every token goes through besides; nil for none.
+    /// What every token goes through besides the routed experts; nil for none.
     public var shared: SharedExpert?
     public var routing: Routing
 
@@ -30,15 +30,15 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     }
 }
 
-/// The expert that every token goes through; several are stored as one of their size together.
+/// The shared expert, which every token goes through; several are stored as one of their size together.
 public struct SharedExpert: Sendable, Hashable, Codable {
     public var feedForwardSize: Int
-    /// Whether what it gives is weighed by the sigmoid of a product (`sharedRouter`).
-    public var isWeighed: Bool
+    /// Whether its output is multiplied by a gate, the sigmoid of a product (`sharedRouter`).
+    public var isGated: Bool
 
-    public init(feedForwardSize: Int, isWeighed: Bool) {
+    public init(feedForwardSize: Int, isGated: Bool) {
         self.feedForwardSize = feedForwardSize
-        self.isWeighed = isWeighed
+        self.isGated = isGated
     }
 }
 
@@ -92,17 +92,17 @@ extension ModelConfiguration {
     /// Whether the model has tensors of a role.
     public func has(_ role: Role) -> Bool {
         switch role {
-        case .attentionNorm, .feedForwardNorm: norms.hasWeights && norms.beforeBranches
-        case .attentionPostNorm, .feedForwardPostNorm: norms.hasWeights && norms.afterBranches
+        case .attentionNorm, .feedForwardNorm: norms.hasWeights && norms.hasPreNorms
+        case .attentionPostNorm, .feedForwardPostNorm: norms.hasWeights && norms.hasPostNorms
         case .outputNorm: norms.hasWeights
-        case .queryNorm, .keyNorm: norms.heads != .none
+        case .queryNorm, .keyNorm: norms.qk != .none
         case .query: latentAttention == nil || latentAttention?.queryRank == nil
         case .key, .value: latentAttention == nil
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
         case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
         case .router: experts != nil
         case .routerBias: experts?.routing.hasBias ?? false
-        case .sharedRouter: experts?.shared?.isWeighed ?? false
+        case .sharedRouter: experts?.shared?.isGated ?? false
         case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
         case .tokenEmbedding, .attentionOutput, .gate, .up, .down, .outputHead: true
         }

@@ -8,7 +8,7 @@ extension Rope {
     func isEquivalent(to other: Rope, upTo length: Int) -> Bool {
         if self == other { return true }
         for length in [1, length] {
-            guard let mine = turning(in: length), let theirs = other.turning(in: length) else { return false }
+            guard let mine = table(in: length), let theirs = other.table(in: length) else { return false }
             let pairs = zip(mine.frequencies + [mine.attentionFactor], theirs.frequencies + [theirs.attentionFactor])
             guard dimensions == other.dimensions, pairs.allSatisfy({ abs($0 - $1) <= 2e-7 * abs($0) }) else {
                 return false

@@ -33,7 +33,7 @@ extension ModelConfiguration {
         .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
         .init("local rotary",                     .computation,   \.slidingRope, text: \.text, isSame: hasSameLocalRotary),
         .init("layers without rotary",            .computation,   \.unturnedLayers, text: \.layersText),
-        .init("dynamic NTK and log-n attention",  .computation,   \.stretch, text: \.text),
+        .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
         .flag("ALiBi",                                            \.hasALiBi),
     ]
 
@@ -42,15 +42,15 @@ extension ModelConfiguration {
         .init("norm",                             .computation,   \.norms.kind, text: \.text),
         .flag("norm weights",                                     \.norms.hasWeights),
         .number("norm weight offset",                             \.norms.offset),
-        .flag("pre-norms",                                        \.norms.beforeBranches),
-        .flag("post-norms",                                       \.norms.afterBranches),
-        .init("QK norm",                          .computation,   \.norms.heads, text: \.text),
+        .flag("pre-norms",                                        \.norms.hasPreNorms),
+        .flag("post-norms",                                       \.norms.hasPostNorms),
+        .init("QK norm",                          .computation,   \.norms.qk, text: \.text),
     ]
 
     // swift-format-ignore
     private static let multipliers: [ConfigurationField] = [
         .number("embedding multiplier",                           \.multipliers.embedding),
-        .number("residual multiplier",                            \.multipliers.branches),
+        .number("residual multiplier",                            \.multipliers.residual),
         .init("attention scale",                  .computation,   \.multipliers.attention, text: scaleText, isSame: hasSameScale),
         .number("logit divisor",                                  \.multipliers.logitDivisor),
     ]
@@ -59,8 +59,8 @@ extension ModelConfiguration {
     private static let latentAttention: [ConfigurationField] = [
         .optional("latent attention",             .size,          \.latentAttention?.keyValueRank) { "key/value rank \($0)" },
         .optional("query rank",                   .size,          \.latentAttention?.queryRank, of: .latentAttention),
-        .optional("non-rotary head dimension",    .size,          \.latentAttention?.restingDimension, of: .latentAttention),
-        .optional("rotary head dimension",        .size,          \.latentAttention?.turningDimension, of: .latentAttention),
+        .optional("non-rotary head dimension",    .size,          \.latentAttention?.nopeHeadDimension, of: .latentAttention),
+        .optional("rotary head dimension",        .size,          \.latentAttention?.ropeHeadDimension, of: .latentAttention),
         .optional("value head dimension",         .size,          \.latentAttention?.valueDimension, of: .latentAttention),
     ]
 
@@ -72,7 +72,7 @@ extension ModelConfiguration {
         .optional("layers without experts",       .size,          \.experts?.denseLayers, of: .experts, text: \.layersText),
         .optionalFlag("normalized expert weights",                \.experts?.normalizesWeights, of: .experts),
         .optional("shared expert size",           .size,          \.experts?.shared?.feedForwardSize, of: .experts),
-        .optionalFlag("shared expert gate",                       \.experts?.shared?.isWeighed, of: .sharedExpert),
+        .optionalFlag("shared expert gate",                       \.experts?.shared?.isGated, of: .sharedExpert),
         .optional("router score",                 .computation,   \.experts?.routing.score, of: .experts, text: \.rawValue),
         .optionalFlag("router bias",                              \.experts?.routing.hasBias, of: .experts),
         .optional("expert groups",                .computation,   \.experts?.routing.groups?.count, of: .experts),
@@ -139,12 +139,12 @@ extension Norms.Kind {
     fileprivate var text: String { self == .rms ? "RMSNorm" : "LayerNorm" }
 }
 
-extension Norms.Heads {
+extension Norms.QKNorm {
     fileprivate var text: String {
         switch self {
         case .none: "none"
-        case .each: "per head"
-        case .together: "over all heads"
+        case .perHead: "per head"
+        case .acrossHeads: "over all heads"
         }
     }
 }
@@ -155,10 +155,10 @@ extension Rope? {
     }
 }
 
-extension Stretch? {
+extension QwenLongContext? {
     fileprivate var text: String {
         guard let self else { return "none" }
-        let steps = (self.growsBase ? ["dynamic NTK"] : []) + (self.scalesQueries ? ["log-n attention"] : [])
+        let steps = (self.dynamicNTK ? ["dynamic NTK"] : []) + (self.logNAttention ? ["log-n attention"] : [])
         return steps.joined(separator: " and ") + " beyond \(self.context) tokens"
     }
 }

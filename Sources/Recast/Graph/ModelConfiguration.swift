@@ -21,7 +21,7 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var activation: String
     public var rope: Rope
     public var norms = Norms()
-    public var multipliers = Multipliers()
+    public var multipliers = ScaleFactors()
     public var softCaps = SoftCaps()
     /// Whether rows of the output head are divided by their length before they are multiplied (Baichuan 2).
     public var normalizesOutputHead = false
@@ -34,7 +34,7 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     /// How queries and keys turn in layers with a sliding window; nil where they turn as in the others.
     public var slidingRope: Rope?
     /// What changes in texts longer than this many tokens, in a way that only the family itself computes (Qwen 1).
-    public var stretch: Stretch?
+    public var longContext: QwenLongContext?
     /// Where keys and values are made of few numbers a token; nil for ordinary attention.
     public var latentAttention: LatentAttention?
     /// Where a router picks experts; nil where every layer has one feed-forward part.
@@ -74,22 +74,22 @@ public struct LatentAttention: Sendable, Hashable, Codable {
     /// Elements of what keys and values are made of (`kv_lora_rank`).
     public var keyValueRank: Int
     /// Elements of a query and of a key that do not turn (`qk_nope_head_dim`); they come first.
-    public var restingDimension: Int
+    public var nopeHeadDimension: Int
     /// Elements of a query, and of the one key for all heads, that turn (`qk_rope_head_dim`).
-    public var turningDimension: Int
+    public var ropeHeadDimension: Int
     /// Elements of a value (`v_head_dim`).
     public var valueDimension: Int
 
     /// Elements of a query, and of a key.
-    var headDimension: Int { restingDimension + turningDimension }
+    var headDimension: Int { nopeHeadDimension + ropeHeadDimension }
 
     public init(
-        queryRank: Int?, keyValueRank: Int, restingDimension: Int, turningDimension: Int, valueDimension: Int
+        queryRank: Int?, keyValueRank: Int, nopeHeadDimension: Int, ropeHeadDimension: Int, valueDimension: Int
     ) {
         self.queryRank = queryRank
         self.keyValueRank = keyValueRank
-        self.restingDimension = restingDimension
-        self.turningDimension = turningDimension
+        self.nopeHeadDimension = nopeHeadDimension
+        self.ropeHeadDimension = ropeHeadDimension
         self.valueDimension = valueDimension
     }
 }
@@ -115,17 +115,17 @@ extension ModelConfiguration {
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
         case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
-        case .queryNorm: [norms.heads == .together ? queryRows : headDimension]
-        case .keyNorm: [norms.heads == .together ? keyValueRows : headDimension]
+        case .queryNorm: [norms.qk == .acrossHeads ? queryRows : headDimension]
+        case .keyNorm: [norms.qk == .acrossHeads ? keyValueRows : headDimension]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
         case .queryDown: [queryRank, hiddenSize]
         case .queryDownNorm: [queryRank]
         case .queryUp: [queryRows, queryRank]
-        case .keyValueDown: [keyValueRank + (latent?.turningDimension ?? 0), hiddenSize]
+        case .keyValueDown: [keyValueRank + (latent?.ropeHeadDimension ?? 0), hiddenSize]
         case .keyValueDownNorm: [keyValueRank]
         case .keyValueUp:
-            [headCount * ((latent?.restingDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+            [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
         case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
         case .gate, .up: [feedForwardSize, hiddenSize]
         case .down: [hiddenSize, feedForwardSize]

@@ -8,12 +8,12 @@ public struct Norms: Sendable, Hashable, Codable {
     }
 
     /// How queries and keys are normalised before they turn.
-    public enum Heads: String, Sendable, Hashable, Codable {
+    public enum QKNorm: String, Sendable, Hashable, Codable {
         case none
         /// Each head by itself.
-        case each
+        case perHead
         /// All heads of a token as one vector.
-        case together
+        case acrossHeads
     }
 
     public var kind = Kind.rms
@@ -22,20 +22,20 @@ public struct Norms: Sendable, Hashable, Codable {
     /// Added to weights before they multiply (Gemma's 1).
     public var offset = 0.0
     /// Whether what goes into attention and feed-forward is normalised.
-    public var beforeBranches = true
+    public var hasPreNorms = true
     /// Whether what comes out of them is normalised before it is added to the hidden state.
-    public var afterBranches = false
-    public var heads = Heads.none
+    public var hasPostNorms = false
+    public var qk = QKNorm.none
 
     public init() {}
 }
 
 /// What numbers are multiplied by on their way through a model, besides weights.
-public struct Multipliers: Sendable, Hashable, Codable {
+public struct ScaleFactors: Sendable, Hashable, Codable {
     /// What comes out of the embedding.
     public var embedding = 1.0
     /// What comes out of attention and feed-forward, before it is added to the hidden state.
-    public var branches = 1.0
+    public var residual = 1.0
     /// The products of queries and keys; nil for the usual `1 / sqrt(headDimension)`.
     public var attention: Double?
     /// What logits are divided by.

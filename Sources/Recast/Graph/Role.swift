@@ -30,7 +30,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case gate
     case up
     case down
-    /// What weighs the expert that every token goes through.
+    /// The gate of the shared expert.
     case sharedRouter
     case sharedGate
     case sharedUp
@@ -74,7 +74,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     }
 
     /// Whether its rows are elements of heads that turn.
-    var turns: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }
+    var isRotary: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }
 
     /// Whether it belongs to a router: what it says, and what weighs the shared expert.
     public var isRouting: Bool { self == .router || self == .routerBias || self == .sharedRouter }

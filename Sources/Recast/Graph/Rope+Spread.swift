@@ -23,7 +23,7 @@ extension Rope {
         switch scaling {
         case .longrope(let own): longrope = own
         case .none, .linear, .llama3, .factors, .yarn:
-            guard let turning = turning(in: contextLength) else { return nil }
+            guard let turning = table(in: contextLength) else { return nil }
             let factors = zip(baseFrequencies, turning.frequencies).map(/)
             longrope = Longrope(
                 short: factors, long: factors, originalContext: contextLength, attentionFactor: turning.attentionFactor)

@@ -22,21 +22,3 @@ public struct SlidingWindow: Sendable, Hashable, Codable {
         return "\(layerCount - fullLayers.count) of \(layerCount) layers"
     }
 }
-
-/// What Qwen 1 does to texts beyond the length it was trained with: it turns more slowly, and makes queries longer.
-///
-/// Source: Specs/families.md §3.3.
-public struct Stretch: Sendable, Hashable, Codable {
-    /// Tokens up to which nothing changes (`seq_length`).
-    public var context: Int
-    /// Whether the base of the frequencies grows (`use_dynamic_ntk`).
-    public var growsBase: Bool
-    /// Whether queries are multiplied by a logarithm of their position (`use_logn_attn`).
-    public var scalesQueries: Bool
-
-    public init(context: Int, growsBase: Bool, scalesQueries: Bool) {
-        self.context = context
-        self.growsBase = growsBase
-        self.scalesQueries = scalesQueries
-    }
-}

@@ -90,7 +90,7 @@ public struct Importance: Sendable {
                 : LazyTensor.zeros(.f32, sums.shape).converted(to: .f32, [.adding(1)])
         }
         if entry.counts.count == 1 { return mean(sums, entry.counts[0]) }
-        return .stacked(entry.counts.enumerated().map { mean(sums.rows($0..<$0 + 1), $1) })
+        return .concatenatedRows(entry.counts.enumerated().map { mean(sums.rows($0..<$0 + 1), $1) })
     }
 
     /// What `llama-quantize` records about the importance it has used. Texts are cut as it cuts them.

@@ -8,9 +8,9 @@ public struct Packing: Sendable, Hashable {
 
     /// What may be chosen; nil takes the encoding's own default.
     public struct Choices: Sendable, Hashable {
-        public enum Reach: String, Sendable, Hashable, CaseIterable { case tensor, channel, group }
+        public enum Granularity: String, Sendable, Hashable, CaseIterable { case tensor, channel, group }
 
-        public var per: Reach?
+        public var per: Granularity?
         /// -1 is a whole row.
         public var groupSize: Int?
         public var isSymmetric: Bool?
@@ -27,50 +27,50 @@ public struct Packing: Sendable, Hashable {
         var origin: Scheme.Origin
         /// 0 is a whole row.
         var group: Int
-        var reaches: [Choices.Reach]
+        var reaches: [Choices.Granularity]
         var origins: [Scheme.Origin]
         var isFullRange = true
-        var isNested = false
+        var isDoubleQuantized = false
 
         init(
             _ name: String, _ format: PackedEncoding.Format, _ grid: Scheme.Grid, _ origin: Scheme.Origin, group: Int,
-            _ reaches: [Choices.Reach], or other: Scheme.Origin? = nil, absmax: Bool = false, nested: Bool = false
+            _ reaches: [Choices.Granularity], or other: Scheme.Origin? = nil, absmax: Bool = false, nested: Bool = false
         ) {
             (self.name, self.format, self.grid, self.origin, self.group) = (name, format, grid, origin, group)
             self.reaches = reaches
             origins = [origin] + (other.map { [$0] } ?? [])
             isFullRange = !absmax
-            isNested = nested
+            isDoubleQuantized = nested
         }
     }
 
     // swift-format-ignore
     private static let entries: [Entry] = {
         var entries = [
-            Entry("int8-absmax",     .packQuantized,      .integers(bits: 8), .center,    group: 0,   [.tensor, .channel, .group], absmax: true),
+            Entry("int8-absmax",     .packQuantized,      .integers(bits: 8), .symmetric,    group: 0,   [.tensor, .channel, .group], absmax: true),
             Entry("int8-zero-point", .packQuantized,      .integers(bits: 8), .zeroPoint, group: 0,   [.tensor, .channel, .group]),
-            Entry("int4-group",      .packQuantized,      .integers(bits: 4), .center,    group: 128, [.channel, .group], or: .zeroPoint),
-            Entry("ct-int4",         .packQuantized,      .integers(bits: 4), .center,    group: 128, [.channel, .group], or: .zeroPoint),
-            Entry("ct-int8",         .packQuantized,      .integers(bits: 8), .center,    group: 0,   [.channel, .group], or: .zeroPoint),
-            Entry("ct-fp8",          .floatQuantized,     .table(.e4m3),      .center,    group: 0,   [.tensor, .channel]),
-            Entry("ct-mxfp4",        .mxfp4PackQuantized, .table(.e2m1),      .center,    group: 32,  []),
-            Entry("awq-int4",        .awq,                .integers(bits: 4), .zeroPoint, group: 128, [.group], or: .center),
-            Entry("fp8",             .blockFP8,           .table(.e4m3),      .center,    group: 128, []),
-            Entry("nf4",             .bitsandbytes,       .table(.nf4),       .center,    group: 64,  []),
-            Entry("fp4",             .bitsandbytes,       .table(.fp4),       .center,    group: 64,  []),
-            Entry("nf4-nested",      .bitsandbytes,       .table(.nf4),       .center,    group: 64,  [], nested: true),
-            Entry("fp4-nested",      .bitsandbytes,       .table(.fp4),       .center,    group: 64,  [], nested: true),
-            Entry("llm-int8",        .bitsandbytesInt8,   .integers(bits: 8), .center,    group: 0,   [], absmax: true),
+            Entry("int4-group",      .packQuantized,      .integers(bits: 4), .symmetric,    group: 128, [.channel, .group], or: .zeroPoint),
+            Entry("ct-int4",         .packQuantized,      .integers(bits: 4), .symmetric,    group: 128, [.channel, .group], or: .zeroPoint),
+            Entry("ct-int8",         .packQuantized,      .integers(bits: 8), .symmetric,    group: 0,   [.channel, .group], or: .zeroPoint),
+            Entry("ct-fp8",          .floatQuantized,     .table(.e4m3),      .symmetric,    group: 0,   [.tensor, .channel]),
+            Entry("ct-mxfp4",        .mxfp4PackQuantized, .table(.e2m1),      .symmetric,    group: 32,  []),
+            Entry("awq-int4",        .awq,                .integers(bits: 4), .zeroPoint, group: 128, [.group], or: .symmetric),
+            Entry("fp8",             .blockFP8,           .table(.e4m3),      .symmetric,    group: 128, []),
+            Entry("nf4",             .bitsandbytes,       .table(.nf4),       .symmetric,    group: 64,  []),
+            Entry("fp4",             .bitsandbytes,       .table(.fp4),       .symmetric,    group: 64,  []),
+            Entry("nf4-nested",      .bitsandbytes,       .table(.nf4),       .symmetric,    group: 64,  [], nested: true),
+            Entry("fp4-nested",      .bitsandbytes,       .table(.fp4),       .symmetric,    group: 64,  [], nested: true),
+            Entry("llm-int8",        .bitsandbytesInt8,   .integers(bits: 8), .symmetric,    group: 0,   [], absmax: true),
         ]
         for bits in [2, 3, 4, 8] {
             entries += [
-                Entry("gptq-int\(bits)",    .gptq,   .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
-                Entry("gptq-v1-int\(bits)", .gptq,   .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
-                Entry("gptq-v2-int\(bits)", .gptqV2, .integers(bits: bits), .center, group: 128, [.channel, .group], or: .zeroPoint),
+                Entry("gptq-int\(bits)",    .gptq,   .integers(bits: bits), .symmetric, group: 128, [.channel, .group], or: .zeroPoint),
+                Entry("gptq-v1-int\(bits)", .gptq,   .integers(bits: bits), .symmetric, group: 128, [.channel, .group], or: .zeroPoint),
+                Entry("gptq-v2-int\(bits)", .gptqV2, .integers(bits: bits), .symmetric, group: 128, [.channel, .group], or: .zeroPoint),
             ]
         }
         for bits in [2, 3, 4, 5, 6, 8] {
-            entries.append(Entry("mlx-int\(bits)", .mlx, .integers(bits: bits), .minimum, group: 64, [.group]))
+            entries.append(Entry("mlx-int\(bits)", .mlx, .integers(bits: bits), .affineMinimum, group: 64, [.group]))
         }
         return entries
     }()
@@ -85,7 +85,7 @@ public struct Packing: Sendable, Hashable {
         var scheme = Scheme(entry.grid, entry.origin, .group(entry.group))
 
         if let isSymmetric = choices.isSymmetric {
-            let wanted = entry.origins.first { ($0 == .center) == isSymmetric }
+            let wanted = entry.origins.first { ($0 == .symmetric) == isSymmetric }
             guard let wanted else {
                 throw .usage("\(name) is always \(isSymmetric ? "asymmetric" : "symmetric")")
             }
@@ -137,7 +137,7 @@ public struct Packing: Sendable, Hashable {
 
         var template = PackedEncoding(format, scheme, scaleType: .f16)
         template.isFullRange = entry.isFullRange
-        template.isNested = entry.isNested
+        template.isDoubleQuantized = entry.isDoubleQuantized
         switch entry.format {
         case .bitsandbytes, .bitsandbytesInt8, .blockFP8: template.scaleType = .f32
         case .mxfp4PackQuantized: template.scaleType = .f8e8m0
@@ -165,8 +165,8 @@ public struct Packing: Sendable, Hashable {
         case .gptq, .gptqV2:
             // Columns whose groups are not in order can stay so here.
             var permuted = encoding
-            permuted.isPermuted = true
-            if let form = tensor.codeForm, form.isPermuted, Repacking(from: form, to: permuted.form) != nil {
+            permuted.hasActOrder = true
+            if let form = tensor.codeForm, form.hasActOrder, Repacking(from: form, to: permuted.form) != nil {
                 encoding = permuted
             }
         default: break

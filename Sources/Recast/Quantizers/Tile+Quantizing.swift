@@ -34,7 +34,7 @@ extension PackedEncoding {
                 let fit = block.fit(view, extremes: reducedExtremes, importance: importance)
                 if !block.isHeld(fit) { tally.lostBlockCount += 1 }
                 tile.scales[index] = fit.scale
-                if scheme.origin != .center { tile.offsets[index] = fit.offset }
+                if scheme.origin != .symmetric { tile.offsets[index] = fit.offset }
                 tile.codes.withUnsafeMutableBufferPointer { block.assign(fit, view, into: $0) }
                 index += 1
             }
@@ -121,7 +121,7 @@ struct BlockQuantizer {
         _ view: BlockView, extremes: (lowest: Float, highest: Float)?, importance: UnsafePointer<Float>?
     ) -> Fit {
         // All but minima reach zero, whether there are numbers so close to it or not.
-        let first = encoding.scheme.origin == .minimum ? view.first : 0
+        let first = encoding.scheme.origin == .affineMinimum ? view.first : 0
         let (lowest, highest) = extremes ?? view.extremes(with: first)
         let plain = fit(lowest: lowest, highest: highest)
         guard method == .search, extremes == nil, lowest < highest else { return plain }
@@ -141,7 +141,7 @@ struct BlockQuantizer {
         switch (encoding.scheme.grid, encoding.scheme.origin) {
         case (.table(.e2m1), _): return Fit(scale: Self.powerOfTwo(greatest))
         case (.table(let book), _): return Fit(scale: stored(book == .e4m3 ? greatest / 448 : greatest))
-        case (.integers(let bits), .center):
+        case (.integers(let bits), .symmetric):
             // Absmax reaches the same code on both sides; the packed 4-bit formats use the one code more below zero.
             let steps = encoding.isFullRange ? Float((1 << bits) - 1) / 2 : Float(1 << (bits - 1) - 1)
             return Fit(scale: stored(greatest / steps))
@@ -153,7 +153,7 @@ struct BlockQuantizer {
             let scale = stored(max((highest - lowest) / steps, highest / (steps - least)))
             return Fit(
                 scale: scale, offset: max(least, min(steps, (-lowest / scale).rounded(.toNearestOrEven))))
-        case (.integers, .minimum):
+        case (.integers, .affineMinimum):
             // The larger edge is met exactly, and zero has a code: the scale may be negative.
             let fromBelow = -lowest > highest
             let edge = fromBelow ? lowest : highest
@@ -171,9 +171,9 @@ struct BlockQuantizer {
         let ends: [Float]
         switch (encoding.scheme.grid, encoding.scheme.origin) {
         case (.table(let book), _): ends = [fit.scale * (book == .e4m3 ? 448 : book == .e2m1 ? 6 : 1)]
-        case (_, .center): ends = [fit.scale * Float(encoding.scheme.center)]
+        case (_, .symmetric): ends = [fit.scale * Float(encoding.scheme.center)]
         case (_, .zeroPoint): ends = [fit.scale * fit.offset, fit.scale * (highest - fit.offset)]
-        case (_, .minimum): ends = [fit.offset, fit.scale * highest, fit.scale * highest + fit.offset]
+        case (_, .affineMinimum): ends = [fit.offset, fit.scale * highest, fit.scale * highest + fit.offset]
         }
         return ends.allSatisfy(\.isFinite)
     }
@@ -188,7 +188,7 @@ struct BlockQuantizer {
 
     /// As the type of the scales has it. A scale that would vanish becomes the smallest there is: the numbers would be lost.
     private func stored(_ scale: Float) -> Float {
-        if scale == 0 { return encoding.scheme.origin == .center && encoding.isTable ? 0 : 1 }
+        if scale == 0 { return encoding.scheme.origin == .symmetric && encoding.isTable ? 0 : 1 }
         let value = rounded(scale)
         if value != 0 { return value }
         let smallest: Float =
@@ -255,12 +255,12 @@ private struct Levels {
     init(_ encoding: PackedEncoding, _ fit: BlockQuantizer.Fit) {
         scale = fit.scale
         switch encoding.scheme.origin {
-        case .center: (base, zero) = (0, Float(encoding.scheme.center))
+        case .symmetric: (base, zero) = (0, Float(encoding.scheme.center))
         case .zeroPoint: (base, zero) = (0, fit.offset)
-        case .minimum: (base, zero) = (fit.offset, 0)
+        case .affineMinimum: (base, zero) = (fit.offset, 0)
         }
         // Absmax keeps its range symmetric.
-        let least: Float = encoding.scheme.origin == .center && !encoding.isFullRange ? 1 : 0
+        let least: Float = encoding.scheme.origin == .symmetric && !encoding.isFullRange ? 1 : 0
         lowest = least - zero
         highest = Float(1 << encoding.scheme.bits - 1) - zero
     }

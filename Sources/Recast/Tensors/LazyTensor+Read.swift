@@ -19,11 +19,11 @@ extension LazyTensor {
             out.initializeMemory(as: UInt8.self, repeating: 0)
         case .window(let base, let batch, let row, let column):
             try base.read(window.moved(batch: batch, row: row, column: column), into: out, using: &reader)
-        case .stacked(let parts):
-            try readStacked(parts, window, into: out, using: &reader)
-        case .beside(let parts):
-            try readBeside(parts, window, into: out, using: &reader)
-        case .batched(let parts):
+        case .concatenatedRows(let parts):
+            try readConcatenatedRows(parts, window, into: out, using: &reader)
+        case .concatenatedColumns(let parts):
+            try readConcatenatedColumns(parts, window, into: out, using: &reader)
+        case .stackedMatrices(let parts):
             let inner = Window(rows: window.rows, columns: window.columns)
             try parts[window.batch].read(inner, into: out, using: &reader)
         case .gathered(let base, let order):
@@ -125,7 +125,7 @@ extension LazyTensor {
         }
     }
 
-    private func readStacked(
+    private func readConcatenatedRows(
         _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
         let rowBytes = rowByteCount(of: window)
@@ -143,7 +143,7 @@ extension LazyTensor {
         }
     }
 
-    private func readBeside(
+    private func readConcatenatedColumns(
         _ parts: [LazyTensor], _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
         let rowBytes = rowByteCount(of: window)

@@ -29,10 +29,10 @@ extension LazyTensor {
             return runs.join(Run(source: .zeros, byteCount: byteCount(of: window)), limit: limit)
         case .window(let base, let batch, let row, let column):
             return base.append(window.moved(batch: batch, row: row, column: column), to: &runs, limit: limit)
-        case .batched(let parts):
+        case .stackedMatrices(let parts):
             let inner = Window(rows: window.rows, columns: window.columns)
             return parts[window.batch].append(inner, to: &runs, limit: limit)
-        case .stacked(let parts):
+        case .concatenatedRows(let parts):
             var top = 0
             for part in parts {
                 let rows = window.rows.clamped(to: top..<top + part.rowCount)
@@ -41,7 +41,7 @@ extension LazyTensor {
                 top += part.rowCount
             }
             return true
-        case .beside(let parts):
+        case .concatenatedColumns(let parts):
             for row in window.rows {
                 var left = 0
                 for part in parts {

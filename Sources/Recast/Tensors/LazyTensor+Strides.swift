@@ -115,7 +115,7 @@ private struct Storage {
                     part.reshaped([shape[1], part.elementCount / shape[1]])
                 }
             }
-            return parts.map { LazyTensor.batched($0).reshaped(shape) }
+            return parts.map { LazyTensor.stackedMatrices($0).reshaped(shape) }
         }
     }
 
@@ -129,7 +129,7 @@ private struct Storage {
         let parts = pieces(shape[0], &budget) { index, budget in
             vector(shape[1], strides[1], offset + index * strides[0], &budget).map { $0.reshaped([1, shape[1]]) }
         }
-        return parts.map { .stacked($0) }
+        return parts.map { .concatenatedRows($0) }
     }
 
     /// A matrix whose rows are apart by `stride` elements.
@@ -137,12 +137,12 @@ private struct Storage {
         if stride == shape[1] { return stored(shape, offset) }
         // The last row may end where the storage does.
         let all = stored([shape[0] - 1, stride], offset).columns(0..<shape[1])
-        return .stacked([all, stored([1, shape[1]], offset + (shape[0] - 1) * stride)])
+        return .concatenatedRows([all, stored([1, shape[1]], offset + (shape[0] - 1) * stride)])
     }
 
     private func vector(_ count: Int, _ stride: Int, _ offset: Int, _ budget: inout StorageBudget) -> LazyTensor? {
         if stride > 0 { return rows([count, 1], stride, offset).reshaped([count]) }
-        return pieces(count, &budget) { _, _ in stored([1], offset) }.map { .stacked($0) }
+        return pieces(count, &budget) { _, _ in stored([1], offset) }.map { .concatenatedRows($0) }
     }
 
     private func pieces(

@@ -17,11 +17,11 @@ public struct LazyTensor: Sendable, Hashable, Codable {
         /// The part of a larger tensor that begins at these coordinates.
         case window(LazyTensor, batch: Int, row: Int, column: Int)
         /// One above the other.
-        case stacked([LazyTensor])
+        case concatenatedRows([LazyTensor])
         /// Left to right.
-        case beside([LazyTensor])
+        case concatenatedColumns([LazyTensor])
         /// Matrices, one for each step of a new leading dimension.
-        case batched([LazyTensor])
+        case stackedMatrices([LazyTensor])
         case gathered(LazyTensor, RowOrder)
         /// The same elements in the same order under another shape.
         case reshaped(LazyTensor)
@@ -135,31 +135,31 @@ extension LazyTensor {
     }
 
     /// The rows of each tensor after those of the one before.
-    public static func stacked(_ parts: [LazyTensor]) -> LazyTensor {
+    public static func concatenatedRows(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         if parts.count == 1 { return first }
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.columnCount == first.columnCount })
         precondition(parts.allSatisfy { $0.shape.count == first.shape.count && $0.shape.count < 3 })
         var shape = first.shape
         shape[0] = parts.reduce(0) { $0 + $1.rowCount }
-        return LazyTensor(dtype: first.dtype, shape: shape, recipe: .stacked(parts))
+        return LazyTensor(dtype: first.dtype, shape: shape, recipe: .concatenatedRows(parts))
     }
 
     /// The columns of each matrix to the right of those of the one before.
-    public static func beside(_ parts: [LazyTensor]) -> LazyTensor {
+    public static func concatenatedColumns(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         if parts.count == 1 { return first }
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape.count == 2 })
         precondition(parts.allSatisfy { $0.rowCount == first.rowCount })
         let columns = parts.reduce(0) { $0 + $1.columnCount }
-        return LazyTensor(dtype: first.dtype, shape: [first.rowCount, columns], recipe: .beside(parts))
+        return LazyTensor(dtype: first.dtype, shape: [first.rowCount, columns], recipe: .concatenatedColumns(parts))
     }
 
     /// Matrices of one shape under a new leading dimension.
-    public static func batched(_ parts: [LazyTensor]) -> LazyTensor {
+    public static func stackedMatrices(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape == first.shape && $0.shape.count == 2 })
-        return LazyTensor(dtype: first.dtype, shape: [parts.count] + first.shape, recipe: .batched(parts))
+        return LazyTensor(dtype: first.dtype, shape: [parts.count] + first.shape, recipe: .stackedMatrices(parts))
     }
 
     /// The rows of each matrix in another order.
@@ -238,7 +238,8 @@ extension LazyTensor {
             .converted(let base, _, _), .centered(let base):
             base.firstFile
         case .product(let matrix, _, _): matrix.firstFile
-        case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
+        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts),
+            .decoded(_, let parts):
             parts.lazy.compactMap(\.firstFile).first
         }
     }

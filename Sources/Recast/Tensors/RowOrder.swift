@@ -43,7 +43,7 @@ public struct RowOrder: Sendable, Hashable, Codable {
     /// Rotary pairs of the first `turning` elements of each head, from halves of these (Hugging Face: `j` and
     /// `j + turning/2` turn together) to neighbours (GGUF's llama architecture: `2j` and `2j + 1`). Source:
     /// Specs/gguf.md §d.2.
-    public static func rotaryNeighbours(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
+    public static func rotaryInterleaved(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
         RowOrder(outer: heads, first: turning / 2, second: 2, rest: headDimension - turning)
     }
 }

@@ -50,7 +50,8 @@ extension LazyTensor {
         case .converted(let base, _, let importance):
             base.forEachStored(body)
             importance?.forEachStored(body)
-        case .stacked(let parts), .beside(let parts), .batched(let parts), .decoded(_, let parts):
+        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts),
+            .decoded(_, let parts):
             for part in parts { part.forEachStored(body) }
         case .product(let matrix, let vector, let other):
             matrix.forEachStored(body)

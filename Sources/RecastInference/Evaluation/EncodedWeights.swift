@@ -1,7 +1,7 @@
 import Recast
 
 /// A model's weights in memory, as they are stored; tiles of rows are decoded whenever they are multiplied with.
-final class EncodedWeights: Multiplier {
+final class EncodedWeights: LinearBackend {
     private let matrices: [Slot: EncodedMatrix]
     /// Norms and biases, in float32.
     private let vectors: [Slot: FloatBuffer]

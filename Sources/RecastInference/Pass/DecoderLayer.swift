@@ -38,7 +38,7 @@ struct DecoderLayer: Sendable {
     /// Replaces hidden states `[rows, hiddenSize]` by what layer `index` makes of them.
     func apply(
         _ index: Int, to hidden: UnsafeMutablePointer<Float>, sequences: [Sequence], keysAndValues: KeysAndValues,
-        buffers: LayerBuffers, multiplier: some Multiplier
+        buffers: LayerBuffers, multiplier: some LinearBackend
     ) throws(RecastError) {
         let rows = sequences.last?.rows.upperBound ?? 0
         let attended = try attend(
@@ -66,10 +66,10 @@ struct DecoderLayer: Sendable {
     /// What goes into a branch.
     private func normed(
         _ hidden: UnsafeMutablePointer<Float>, _ role: Role, _ layer: Int, rows: Int, _ buffers: LayerBuffers,
-        _ multiplier: some Multiplier
+        _ multiplier: some LinearBackend
     ) -> UnsafePointer<Float> {
         let columns = configuration.hiddenSize
-        guard configuration.norms.beforeBranches else {
+        guard configuration.norms.hasPreNorms else {
             // A copy, as what is added to may be read.
             buffers.normed.base.update(from: hidden, count: rows * columns)
             return UnsafePointer(buffers.normed.base)
@@ -82,15 +82,15 @@ struct DecoderLayer: Sendable {
     /// Adds what a branch gives to the hidden states, normalised and multiplied where the model does so.
     private func addBranch(
         of role: Role, _ layer: Int, rows: Int, to hidden: UnsafeMutablePointer<Float>, _ buffers: LayerBuffers,
-        _ multiplier: some Multiplier, _ add: (UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+        _ multiplier: some LinearBackend, _ add: (UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {
-        let factor = Float(configuration.multipliers.branches)
-        guard configuration.norms.afterBranches || factor != 1 else { return try add(hidden) }
+        let factor = Float(configuration.multipliers.residual)
+        guard configuration.norms.hasPostNorms || factor != 1 else { return try add(hidden) }
         let count = rows * configuration.hiddenSize
         let branch = buffers.branch.base
         branch.update(repeating: 0, count: count)
         try add(branch)
-        if configuration.norms.afterBranches {
+        if configuration.norms.hasPostNorms {
             norm.apply(
                 branch, multiplier.norm(role, layer: layer), rows: rows, columns: configuration.hiddenSize, into: branch
             )
@@ -103,7 +103,7 @@ struct DecoderLayer: Sendable {
     /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
     private func attend(
         _ layer: Int, _ input: UnsafePointer<Float>, rows: Int, _ sequences: [Sequence], _ keysAndValues: KeysAndValues,
-        _ buffers: LayerBuffers, _ multiplier: some Multiplier
+        _ buffers: LayerBuffers, _ multiplier: some LinearBackend
     ) throws(RecastError) -> UnsafePointer<Float> {
         let queries = buffers.queries.base
         if let latent = configuration.latentAttention {
@@ -120,7 +120,7 @@ struct DecoderLayer: Sendable {
 
     private func project(
         _ input: UnsafePointer<Float>, _ layer: Int, rows: Int, _ keysAndValues: KeysAndValues, _ buffers: LayerBuffers,
-        _ multiplier: some Multiplier
+        _ multiplier: some LinearBackend
     ) throws(RecastError) {
         let (queryRows, keyRows) = (configuration.queryRows, configuration.keyValueRows)
         // swift-format-ignore
@@ -137,8 +137,8 @@ struct DecoderLayer: Sendable {
         }
         for (role, target, columns) in [
             (Role.queryNorm, buffers.queries.base, queryRows), (.keyNorm, keysAndValues.keys, keyRows),
-        ] where configuration.norms.heads != .none {
-            let dimension = configuration.norms.heads == .each ? configuration.headDimension : columns
+        ] where configuration.norms.qk != .none {
+            let dimension = configuration.norms.qk == .perHead ? configuration.headDimension : columns
             norm.apply(
                 target, multiplier.norm(role, layer: layer), rows: rows * columns / dimension, columns: dimension,
                 into: target)
@@ -181,7 +181,7 @@ struct DecoderLayer: Sendable {
     }
 }
 
-extension Multiplier {
+extension LinearBackend {
     func norm(_ role: Role, layer: Int? = nil) -> Norm.Parameters {
         Norm.Parameters(
             weight: vector(Slot(role, layer: layer)), bias: vector(Slot(role, layer: layer, .bias)))

@@ -20,7 +20,7 @@ struct FeedForward: Sendable {
     /// Adds what the layer makes of `input` `[rows, hiddenSize]` to `output`, which has the same shape.
     func apply(
         _ input: UnsafePointer<Float>, layer: Int, rows: Int, addingTo output: UnsafeMutablePointer<Float>,
-        buffers: LayerBuffers, multiplier: some Multiplier
+        buffers: LayerBuffers, multiplier: some LinearBackend
     ) throws(RecastError) {
         if let experts = configuration.experts, configuration.hasExperts(inLayer: layer) {
             try apply(experts, input, layer: layer, rows: rows, addingTo: output, buffers: buffers, multiplier)
@@ -33,7 +33,7 @@ struct FeedForward: Sendable {
 
     private func apply(
         _ site: Site, columns: Int, _ input: UnsafePointer<Float>, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some Multiplier
+        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
     ) throws(RecastError) {
         let (gate, up) = (buffers.gate.base, buffers.up.base)
         try multiplier.multiply(site.gate, input, rows: rows, into: gate, accumulating: false, worker: buffers.worker)
@@ -47,7 +47,7 @@ struct FeedForward: Sendable {
     /// Each expert sees its tokens together.
     private func apply(
         _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some Multiplier
+        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
     ) throws(RecastError) {
         let columns = configuration.hiddenSize
         let (part, result) = (buffers.expertInput.base, buffers.expertOutput.base)
@@ -70,7 +70,7 @@ struct FeedForward: Sendable {
     /// The rows that go through each expert, and what the expert counts for them.
     private func choices(
         _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int, _ buffers: LayerBuffers,
-        _ multiplier: some Multiplier
+        _ multiplier: some LinearBackend
     ) throws(RecastError) -> [[(row: Int, weight: Float)]] {
         let router = Router(experts: experts)
         let logits = buffers.routerLogits.base
@@ -89,11 +89,11 @@ struct FeedForward: Sendable {
     /// The expert of all tokens.
     private func applyShared(
         _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some Multiplier
+        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
     ) throws(RecastError) {
         guard let shared = experts.shared else { return }
         let site = Site(layer: layer, isShared: true)
-        guard shared.isWeighed else {
+        guard shared.isGated else {
             try apply(
                 site, columns: shared.feedForwardSize, input, rows: rows, addingTo: output, buffers: buffers, multiplier
             )

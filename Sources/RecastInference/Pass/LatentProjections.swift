@@ -14,7 +14,7 @@ struct LatentProjections: Sendable {
     func apply(
         _ input: UnsafePointer<Float>, layer: Int, rows: Int, queries: UnsafeMutablePointer<Float>,
         keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>, buffers: LayerBuffers,
-        multiplier: some Multiplier
+        multiplier: some LinearBackend
     ) throws(RecastError) {
         func multiply(
             _ role: Role, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
@@ -32,7 +32,7 @@ struct LatentProjections: Sendable {
         } else {
             try multiply(.query, input, into: queries)
         }
-        let (rank, turning) = (latent.keyValueRank, latent.turningDimension)
+        let (rank, turning) = (latent.keyValueRank, latent.ropeHeadDimension)
         let (down, compressed) = (buffers.latentKeys.base, buffers.latentValues.base)
         try multiply(.keyValueDown, input, into: down)
         Norm.latent.apply(
@@ -40,7 +40,7 @@ struct LatentProjections: Sendable {
         let up = buffers.latentUp.base
         try multiply(.keyValueUp, compressed, into: up)
 
-        let (resting, value) = (latent.restingDimension, latent.valueDimension)
+        let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
         for row in 0..<rows {
             let turned = down + row * (rank + turning) + rank
             for head in 0..<heads {
@@ -55,11 +55,11 @@ struct LatentProjections: Sendable {
 
     /// Turns queries or keys `[rows, heads · headDimension]` in place.
     func rotate(_ x: UnsafeMutablePointer<Float>, rows: Int, _ rotary: RotaryEmbedding, position: Int) {
-        let dimension = latent.restingDimension + latent.turningDimension
+        let dimension = latent.nopeHeadDimension + latent.ropeHeadDimension
         for row in 0..<rows {
             for head in 0..<heads {
                 rotary.rotateNeighbours(
-                    x + (row * heads + head) * dimension + latent.restingDimension, position: position + row)
+                    x + (row * heads + head) * dimension + latent.nopeHeadDimension, position: position + row)
             }
         }
     }

@@ -38,15 +38,15 @@ final class LayerBuffers: Sendable {
         normed = FloatBuffer(count: rows * hiddenSize)
         queries = FloatBuffer(count: rows * configuration.queryRows)
         scores = FloatBuffer(count: Attention(configuration).scoreCount(keys: keys))
-        let isAddedAtOnce = !configuration.norms.afterBranches && configuration.multipliers.branches == 1
+        let isAddedAtOnce = !configuration.norms.hasPostNorms && configuration.multipliers.residual == 1
         branch = FloatBuffer(count: isAddedAtOnce ? 0 : rows * hiddenSize)
 
         let latent = configuration.latentAttention
         let heads = configuration.headCount
         latentQueries = FloatBuffer(count: rows * (latent?.queryRank ?? 0))
-        latentKeys = FloatBuffer(count: latent.map { rows * ($0.keyValueRank + $0.turningDimension) } ?? 0)
+        latentKeys = FloatBuffer(count: latent.map { rows * ($0.keyValueRank + $0.ropeHeadDimension) } ?? 0)
         latentValues = FloatBuffer(count: rows * (latent?.keyValueRank ?? 0))
-        latentUp = FloatBuffer(count: latent.map { rows * heads * ($0.restingDimension + $0.valueDimension) } ?? 0)
+        latentUp = FloatBuffer(count: latent.map { rows * heads * ($0.nopeHeadDimension + $0.valueDimension) } ?? 0)
         attended = FloatBuffer(count: latent.map { rows * heads * $0.valueDimension } ?? 0)
 
         let experts = configuration.experts

@@ -10,13 +10,13 @@ import Recast
 struct Positions: Sendable {
     private let configuration: ModelConfiguration
     /// Some scalings turn long texts otherwise than short ones.
-    private let embeddings: [Rope.Turning: RotaryEmbedding]
+    private let embeddings: [Rope.Table: RotaryEmbedding]
 
     /// - Parameter lengths: of the texts, in tokens.
     /// - Throws: `unsupported` for a scaling that cannot be computed.
     init(_ configuration: ModelConfiguration, lengths: [Int]) throws(RecastError) {
         self.configuration = configuration
-        var positions: [Rope.Turning: Int] = [:]
+        var positions: [Rope.Table: Int] = [:]
         for rope in [configuration.rope, configuration.slidingRope].compactMap(\.self) where !configuration.hasALiBi {
             for length in Set(lengths) {
                 guard let turning = Self.turning(of: rope, configuration, length: length) else {
@@ -29,15 +29,15 @@ struct Positions: Sendable {
             uniqueKeysWithValues: positions.map { ($0.key, RotaryEmbedding($0.key, positions: $0.value)) })
     }
 
-    private static func turning(of rope: Rope, _ configuration: ModelConfiguration, length: Int) -> Rope.Turning? {
-        guard let stretch = configuration.stretch, stretch.growsBase, length > stretch.context else {
-            return rope.turning(in: length)
+    private static func turning(of rope: Rope, _ configuration: ModelConfiguration, length: Int) -> Rope.Table? {
+        guard let longContext = configuration.longContext, longContext.dynamicNTK, length > longContext.context else {
+            return rope.table(in: length)
         }
         // Qwen 1. Source: Specs/families.md §3.3.
-        let times = pow(2, (log2(Double(length) / Double(stretch.context)) + 1).rounded(.up)) - 1
+        let times = pow(2, (log2(Double(length) / Double(longContext.context)) + 1).rounded(.up)) - 1
         var slower = rope
         slower.theta *= pow(max(times, 1), Double(rope.dimensions) / Double(rope.dimensions - 2))
-        return slower.turning(in: length)
+        return slower.table(in: length)
     }
 
     /// How heads turn; nil where they do not.
@@ -50,14 +50,15 @@ struct Positions: Sendable {
 
     /// What the query at a position is multiplied by.
     func queryFactor(at position: Int, length: Int) -> Float {
-        guard let stretch = configuration.stretch, stretch.scalesQueries, position + 1 > stretch.context else {
+        guard let longContext = configuration.longContext, longContext.logNAttention, position + 1 > longContext.context
+        else {
             return 1
         }
-        return Float(log(Double(position + 1)) / log(Double(stretch.context)))
+        return Float(log(Double(position + 1)) / log(Double(longContext.context)))
     }
 
     /// Whether any query of a text is multiplied by anything but one.
     func scalesQueries(length: Int) -> Bool {
-        configuration.stretch.map { $0.scalesQueries && length > $0.context } ?? false
+        configuration.longContext.map { $0.logNAttention && length > $0.context } ?? false
     }
 }

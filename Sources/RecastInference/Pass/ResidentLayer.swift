@@ -3,7 +3,7 @@ import Recast
 /// The weights of one layer in float32; the memory is used again for the next one.
 ///
 /// Experts are not among them: each is read whenever tokens go through it, so that memory is bounded by the largest one.
-final class ResidentLayer: Multiplier {
+final class ResidentLayer: LinearBackend {
     private struct Linear {
         var weight: UnsafeMutablePointer<Float>
         var bias: UnsafeMutablePointer<Float>?

@@ -13,7 +13,7 @@ struct RotaryEmbedding: Sendable {
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
 
-    init(_ turning: Rope.Turning, positions: Int) {
+    init(_ turning: Rope.Table, positions: Int) {
         pairs = turning.frequencies.count
         cosines = FloatBuffer(count: positions * pairs)
         sines = FloatBuffer(count: positions * pairs)

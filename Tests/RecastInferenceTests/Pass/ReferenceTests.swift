@@ -112,7 +112,7 @@ import Testing
         let checkpoint = try ReferenceCheckpoint(directory)
         let reference = try ReferenceLogits(directory, logits: "logits_if_seq_length_16")
         var graph = checkpoint.graph
-        graph.configuration.stretch?.context = 16
+        graph.configuration.longContext?.context = 16
         expectClose(
             try ForwardPass(graph, files: checkpoint.files).logits(of: reference.tokens), reference.logits)
     }

@@ -92,7 +92,7 @@ extension EncodingMatrix {
             Source(testDescription: "\($0)", kind: .blocks($0))
         }
         func add(
-            _ names: String..., per: Packing.Choices.Reach? = nil, group: Int? = nil, symmetric: [Bool?] = [nil],
+            _ names: String..., per: Packing.Choices.Granularity? = nil, group: Int? = nil, symmetric: [Bool?] = [nil],
             types: [DType] = [.f32], change: Source.Change = .none
         ) {
             for name in names { for isSymmetric in symmetric { for type in types {
@@ -187,7 +187,7 @@ extension EncodingMatrix.Source {
         case .signedBytes: encoding.format = .intQuantized
         case .powerScales: encoding.scaleType = .f8e8m0
         case .microscaling:
-            encoding = PackedEncoding(.mlx, Scheme(.table(.e2m1), .center, .group(32)), scaleType: .f8e8m0)
+            encoding = PackedEncoding(.mlx, Scheme(.table(.e2m1), .symmetric, .group(32)), scaleType: .f8e8m0)
         }
     }
 
@@ -387,12 +387,12 @@ struct EncodingLimit {
             let values = Set(book.values).sorted()
             let gap = zip(values, values.dropFirst()).map { $1 - $0 }.max()! / 2
             // The widest steps of the table of nested scales are 0.9 / 64 of the greatest distance from the mean.
-            let nesting: Float = packed.isNested ? 0.9 / 64 / 2 : 0
+            let nesting: Float = packed.isDoubleQuantized ? 0.9 / 64 / 2 : 0
             self.init(run: run) { _, low, high, farthest in max(-low, high) * gap + farthest * nesting }
         case .integers(let bits):
             let codes = Float(1 << bits)
             switch scheme.origin {
-            case .center:
+            case .symmetric:
                 let steps = packed.isFullRange ? (codes - 1) / 2 : codes / 2 - 1
                 self.init(run: run) { _, low, high, _ in
                     let scale = max(-low, high) / steps
@@ -405,7 +405,7 @@ struct EncodingLimit {
                     let scale = (high - low) / steps
                     return scale / 2 + codes * Self.rounding(scale, to: type)
                 }
-            case .minimum:
+            case .affineMinimum:
                 // The near edge and zero are met, and the far end is missed by up to a step.
                 self.init(run: run) { _, low, high, _ in
                     let scale = (high - low) / (codes - 1)

@@ -97,7 +97,7 @@ struct FamilyReadingTests {
         let newer = try read(
             "QWenLMHeadModel", [("kv_channels", 16), ("seq_length", 64), ("layer_norm_epsilon", 1e-6)])
         #expect(newer.feedForwardSize == 64)
-        #expect(newer.stretch == Stretch(context: 64, growsBase: true, scalesQueries: true))
+        #expect(newer.longContext == QwenLongContext(context: 64, dynamicNTK: true, logNAttention: true))
         let older = try read(
             "QWenLMHeadModel",
             [
@@ -106,7 +106,7 @@ struct FamilyReadingTests {
             ], without: Self.usual.map(\.0))
         #expect(older == newer)
         let plain = try read("QWenLMHeadModel", [("use_dynamic_ntk", false), ("use_logn_attn", false)])
-        #expect(plain.stretch == nil)
+        #expect(plain.longContext == nil)
     }
 
     @Test func activationsOfGemma() throws {

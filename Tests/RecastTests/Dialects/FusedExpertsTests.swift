@@ -49,8 +49,9 @@ struct FusedExpertsTests {
             let prefix = "model.layers.\(layer).mlp.experts."
             result.append(
                 NamedTensor(
-                    prefix + "gate_up_proj", .batched(experts.map { .stacked([weight(.gate, $0), weight(.up, $0)]) })))
-            result.append(NamedTensor(prefix + "down_proj", .batched(experts.map { weight(.down, $0) })))
+                    prefix + "gate_up_proj",
+                    .stackedMatrices(experts.map { .concatenatedRows([weight(.gate, $0), weight(.up, $0)]) })))
+            result.append(NamedTensor(prefix + "down_proj", .stackedMatrices(experts.map { weight(.down, $0) })))
         }
         return result
     }

@@ -29,7 +29,7 @@ struct GGUFStacksTests {
     /// Keys are transposed, values are not.
     @Test func latentAttention() throws {
         let latent = LatentAttention(
-            queryRank: nil, keyValueRank: 3, restingDimension: 2, turningDimension: 2, valueDimension: 1)
+            queryRank: nil, keyValueRank: 3, nopeHeadDimension: 2, ropeHeadDimension: 2, valueDimension: 1)
         let both = LazyTensor.vector((0..<18).map { Float($0) }).reshaped([6, 3])
         let packed = GGUFStacks.packed([NamedTensor("blk.4.attn_kv_b.weight", both)], latent: latent)
         #expect(packed.map(\.name) == ["blk.4.attn_k_b.weight", "blk.4.attn_v_b.weight"])

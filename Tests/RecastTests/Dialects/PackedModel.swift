@@ -29,7 +29,7 @@ struct PackedModel {
     }
 
     /// - Parameter name: of an encoding; of groups of 32, where it has groups.
-    init(_ name: String, isSymmetric: Bool? = nil, per: Packing.Choices.Reach? = nil) throws {
+    init(_ name: String, isSymmetric: Bool? = nil, per: Packing.Choices.Granularity? = nil) throws {
         var choices = Packing.Choices()
         choices.isSymmetric = isSymmetric
         choices.per = per

@@ -11,13 +11,13 @@ struct QuantizedModulesTests {
     struct Damage: CustomTestStringConvertible, Sendable {
         var encoding: String
         var isSymmetric: Bool?
-        var per: Packing.Choices.Reach?
+        var per: Packing.Choices.Granularity?
         var said: [String]
         var code: RecastError.Code
         var change: @Sendable (inout PackedModel) -> Void
 
         init(
-            _ encoding: String, _ said: String..., symmetric: Bool? = nil, per: Packing.Choices.Reach? = nil,
+            _ encoding: String, _ said: String..., symmetric: Bool? = nil, per: Packing.Choices.Granularity? = nil,
             code: RecastError.Code = .malformedInput, change: @escaping @Sendable (inout PackedModel) -> Void
         ) {
             (self.encoding, self.said, self.code, self.change) = (encoding, said, code, change)

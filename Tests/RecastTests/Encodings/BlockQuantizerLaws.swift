@@ -50,7 +50,7 @@ struct BlockQuantizerLaws {
                         let block = index * tile.scales.count / row.count
                         let scale = tile.scales[block]
                         // Minima are rounded like scales.
-                        let offset = each.packing.scheme.origin == .minimum ? tile.offsets[block] : 0
+                        let offset = each.packing.scheme.origin == .affineMinimum ? tile.offsets[block] : 0
                         let limit = Self.limit(each.packing, scale: abs(scale), of: wanted) + abs(offset) * 0x1p-8
                         #expect(
                             abs(found - wanted) <= limit, "\(name) \(index): \(wanted) became \(found), scale \(scale)")
@@ -70,7 +70,7 @@ struct BlockQuantizerLaws {
         case .table: scale * 0.17
         case .integers(let bits):
             // Of minima the far end is not met: the near one and zero are.
-            (packing.scheme.origin == .minimum ? 1 : 0.5) * scale + scale * Float(1 << bits) * 0x1p-8
+            (packing.scheme.origin == .affineMinimum ? 1 : 0.5) * scale + scale * Float(1 << bits) * 0x1p-8
         }
     }
 

@@ -34,7 +34,7 @@ struct PackedEncodingLaws {
                     #expect(found.codes == expected.codes)
                     #expect(found.offsets == expected.offsets)
                     #expect(found.groups == nil)
-                    if encoding.isNested {
+                    if encoding.isDoubleQuantized {
                         // A scale in a byte: within the widest gap of the table, half of it, and rounding.
                         let farthest = tile.scales.map { abs($0 - tile.scales.reduce(0, +) / Float(tile.scales.count)) }
                             .max()!
@@ -62,7 +62,7 @@ struct PackedEncodingLaws {
             let weight = LazyTensor.decoded(encoding, [rows, columns], parts).reshaped(shape)
             var reader = Reader(files: FilePool([]))
             let whole = try weight.numbers(rows: 0..<shape[0], as: Float.self, using: &reader)
-            if !encoding.isNested { #expect(whole == tile.numbers) }
+            if !encoding.isDoubleQuantized { #expect(whole == tile.numbers) }
             for _ in 0..<8 {
                 let top = Int.random(in: 0..<shape[0], using: &random)
                 let left = Int.random(in: 0..<shape[1], using: &random)
@@ -91,9 +91,9 @@ extension Tile {
             let code = codes[index]
             if case .table(let levels) = scheme.grid { return levels.values[Int(code)] * scales[block] }
             switch scheme.origin {
-            case .center: return (Float(code) - Float(1 << (scheme.bits - 1))) * scales[block]
+            case .symmetric: return (Float(code) - Float(1 << (scheme.bits - 1))) * scales[block]
             case .zeroPoint: return (Float(code) - offsets[block]) * scales[block]
-            case .minimum: return Float(code) * scales[block] + offsets[block]
+            case .affineMinimum: return Float(code) * scales[block] + offsets[block]
             }
         }
     }

@@ -24,7 +24,7 @@ struct PackingCase: CustomTestStringConvertible, Sendable {
             for isSymmetric in [nil, true, false] as [Bool?] {
                 for (per, size) in [
                     (nil, nil), (.tensor, nil), (.channel, nil), (nil, 32), (nil, 64), (nil, -1),
-                ] as [(Packing.Choices.Reach?, Int?)] {
+                ] as [(Packing.Choices.Granularity?, Int?)] {
                     var choices = Packing.Choices()
                     (choices.isSymmetric, choices.per, choices.groupSize) = (isSymmetric, per, size)
                     guard let packing = (try? Packing.named(name, choices)).flatMap({ $0 }) else { continue }
@@ -62,12 +62,12 @@ extension PackedEncoding {
         for index in tile.scales.indices {
             tile.scales[index] = randomScale(&random)
             switch scheme.origin {
-            case .center: break
+            case .symmetric: break
             case .zeroPoint:
                 // The first GPTQ format has no zero of 0.
                 tile.offsets[index] = Float(
                     UInt8.random(in: format == .gptq ? 1...highest : 0...highest, using: &random))
-            case .minimum: tile.offsets[index] = -randomScale(&random)
+            case .affineMinimum: tile.offsets[index] = -randomScale(&random)
             }
         }
         return tile

@@ -15,12 +15,12 @@ struct ConfigurationFieldTests {
         all.softCaps.logits = 30
         all.multipliers.attention = 0.5
         all.slidingRope = Rope(theta: 1_000, dimensions: 16)
-        all.stretch = Stretch(context: 64, growsBase: true, scalesQueries: true)
+        all.longContext = QwenLongContext(context: 64, dynamicNTK: true, logNAttention: true)
         all.latentAttention = LatentAttention(
-            queryRank: 8, keyValueRank: 8, restingDimension: 8, turningDimension: 8, valueDimension: 8)
+            queryRank: 8, keyValueRank: 8, nopeHeadDimension: 8, ropeHeadDimension: 8, valueDimension: 8)
         all.experts = ExpertConfiguration(
             count: 8, usedCount: 2, feedForwardSize: 32, normalizesWeights: true, denseLayers: [0],
-            shared: SharedExpert(feedForwardSize: 32, isWeighed: true),
+            shared: SharedExpert(feedForwardSize: 32, isGated: true),
             routing: Routing(groups: .init(count: 4, usedCount: 2, scoreCount: 2)))
         all.slidingWindow = SlidingWindow(size: 32, fullLayers: [1])
         all.bosTokens = [1]
@@ -125,22 +125,22 @@ struct ConfigurationFieldTests {
         "rotary scaling":            { $0.rope.scaling = .linear(factor: 3) },
         "local rotary":              { $0.slidingRope = Rope(theta: 77, dimensions: $0.rope.dimensions) },
         "layers without rotary":     { $0.unturnedLayers = $0.unturnedLayers == [0] ? [1] : [0] },
-        "dynamic NTK and log-n attention": { $0.stretch = Stretch(context: 77, growsBase: true, scalesQueries: true) },
+        "dynamic NTK and log-n attention": { $0.longContext = QwenLongContext(context: 77, dynamicNTK: true, logNAttention: true) },
         "ALiBi":                     { $0.hasALiBi.toggle() },
         "norm":                      { $0.norms.kind = $0.norms.kind == .rms ? .layer : .rms },
         "norm weights":              { $0.norms.hasWeights.toggle() },
         "norm weight offset":        { $0.norms.offset += 1 },
-        "pre-norms":                 { $0.norms.beforeBranches.toggle() },
-        "post-norms":                { $0.norms.afterBranches.toggle() },
-        "QK norm":                   { $0.norms.heads = $0.norms.heads == .none ? .each : .none },
+        "pre-norms":                 { $0.norms.hasPreNorms.toggle() },
+        "post-norms":                { $0.norms.hasPostNorms.toggle() },
+        "QK norm":                   { $0.norms.qk = $0.norms.qk == .none ? .perHead : .none },
         "embedding multiplier":      { $0.multipliers.embedding *= 3 },
-        "residual multiplier":       { $0.multipliers.branches *= 3 },
+        "residual multiplier":       { $0.multipliers.residual *= 3 },
         "attention scale":           { $0.multipliers.attention = $0.attentionScale * 3 },
         "logit divisor":             { $0.multipliers.logitDivisor *= 3 },
         "latent attention":          { $0.latentAttention = $0.latentAttention == nil ? everything.latentAttention : nil },
         "query rank":                { $0.latentAttention?.queryRank = 77 },
-        "non-rotary head dimension": { $0.latentAttention?.restingDimension += 2 },
-        "rotary head dimension":     { $0.latentAttention?.turningDimension += 2 },
+        "non-rotary head dimension": { $0.latentAttention?.nopeHeadDimension += 2 },
+        "rotary head dimension":     { $0.latentAttention?.ropeHeadDimension += 2 },
         "value head dimension":      { $0.latentAttention?.valueDimension += 2 },
         "experts":                   { $0.experts = $0.experts == nil ? everything.experts : nil },
         "experts per token":         { $0.experts?.usedCount += 1 },
@@ -148,7 +148,7 @@ struct ConfigurationFieldTests {
         "layers without experts":    { $0.experts?.denseLayers.toggle([1]) },
         "normalized expert weights": { $0.experts?.normalizesWeights.toggle() },
         "shared expert size":        { $0.experts?.toggleShared() },
-        "shared expert gate":        { $0.experts?.shared?.isWeighed.toggle() },
+        "shared expert gate":        { $0.experts?.shared?.isGated.toggle() },
         "router score":              { $0.experts?.routing.toggleScore() },
         "router bias":               { $0.experts?.routing.hasBias.toggle() },
         "expert groups":             { $0.experts?.routing.toggleGroups() },
@@ -221,7 +221,7 @@ extension [Int] {
 
 extension ExpertConfiguration {
     fileprivate mutating func toggleShared() {
-        shared = shared == nil ? SharedExpert(feedForwardSize: 32, isWeighed: true) : nil
+        shared = shared == nil ? SharedExpert(feedForwardSize: 32, isGated: true) : nil
     }
 }
 

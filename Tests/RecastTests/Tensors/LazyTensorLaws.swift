@@ -107,14 +107,14 @@ struct LazyTensorLaws {
         case 2 where tensor.shape.count < 3:
             let parts = try (0..<2).map { _ in try like(tensor, directory, &files, &random) } + [base]
             let rows = tensor.rowCount
-            return Sample(.stacked(parts.map(\.tensor))) { parts[$1 / rows].value($0, $1 % rows, $2) }
+            return Sample(.concatenatedRows(parts.map(\.tensor))) { parts[$1 / rows].value($0, $1 % rows, $2) }
         case 3 where tensor.shape.count == 2:
             let parts = try (0..<2).map { _ in try like(tensor, directory, &files, &random) } + [base]
             let columns = tensor.columnCount
-            return Sample(.beside(parts.map(\.tensor))) { parts[$2 / columns].value($0, $1, $2 % columns) }
+            return Sample(.concatenatedColumns(parts.map(\.tensor))) { parts[$2 / columns].value($0, $1, $2 % columns) }
         case 4 where tensor.shape.count == 2:
             let parts = try [base] + (0..<2).map { _ in try like(tensor, directory, &files, &random) }
-            return Sample(.batched(parts.map(\.tensor))) { parts[$0].value(0, $1, $2) }
+            return Sample(.stackedMatrices(parts.map(\.tensor))) { parts[$0].value(0, $1, $2) }
         case 5:
             let order = randomOrder(tensor.rowCount, &random)
             return Sample(tensor.gathered(order)) { base.value($0, order.source(of: $1), $2) }

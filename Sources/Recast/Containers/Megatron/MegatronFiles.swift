@@ -279,8 +279,8 @@ extension MegatronFiles {
     /// The tensor as it is stored.
     private static func stored(_ parts: [LazyTensor], shape: [Int], leadingAxes: Int) -> LazyTensor {
         if leadingAxes == 0 { return parts[0] }
-        if shape.count - leadingAxes > 1 { return LazyTensor.batched(parts).reshaped(shape) }
-        return LazyTensor.stacked(parts.map { $0.reshaped([1, $0.rowCount]) }).reshaped(shape)
+        if shape.count - leadingAxes > 1 { return LazyTensor.stackedMatrices(parts).reshaped(shape) }
+        return LazyTensor.concatenatedRows(parts.map { $0.reshaped([1, $0.rowCount]) }).reshaped(shape)
     }
 
     /// What all ranks have in common: in a file of its own, or, from core 0.19 on, in an entry.

@@ -317,8 +317,8 @@ extension DistributedCheckpoint {
                 right = cell.columns.upperBound
             }
             guard right == width else { return nil }
-            bands.append(shape.count > 1 ? .beside(ordered.map(\.tensor)) : ordered[0].tensor)
+            bands.append(shape.count > 1 ? .concatenatedColumns(ordered.map(\.tensor)) : ordered[0].tensor)
         }
-        return bottom == shape[0] ? .stacked(bands) : nil
+        return bottom == shape[0] ? .concatenatedRows(bands) : nil
     }
 }

@@ -64,7 +64,7 @@ struct GGUFConfiguration {
             rope: try rope(
                 headDimension: isLatent ? try size("attention.key_length_mla", limit: 1 << 16) : headDimension,
                 factors: factors))
-        if architecture.normalizesHeads { configuration.norms.heads = .each }
+        if architecture.normalizesHeads { configuration.norms.qk = .perHead }
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
@@ -93,9 +93,9 @@ struct GGUFConfiguration {
         var experts = ExpertConfiguration(
             count: count, usedCount: used, feedForwardSize: size, normalizesWeights: normalizes)
         if let length = try optionalSize("expert_shared_feed_forward_length") {
-            experts.shared = SharedExpert(feedForwardSize: length, isWeighed: true)
+            experts.shared = SharedExpert(feedForwardSize: length, isGated: true)
         } else if let shared = try optionalSize("expert_shared_count", limit: 1 << 10) {
-            experts.shared = SharedExpert(feedForwardSize: shared * size, isWeighed: false)
+            experts.shared = SharedExpert(feedForwardSize: shared * size, isGated: false)
         }
         let dense = number("leading_dense_block_count") ?? 0
         guard (0...configuration.layerCount).contains(dense) else {

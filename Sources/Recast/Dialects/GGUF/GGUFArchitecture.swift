@@ -16,7 +16,7 @@ public struct GGUFArchitecture: Sendable {
     let reads: Reading
     let writes: Writing
     /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
-    let landmark: String?
+    let distinguishingTensor: String?
 
     enum RotaryFactors: Sendable, Hashable {
         case none
@@ -33,7 +33,8 @@ public struct GGUFArchitecture: Sendable {
 
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
-        rotaryFactors: RotaryFactors = .none, landmark: String? = nil, reads: @escaping Reading = { _, _ in },
+        rotaryFactors: RotaryFactors = .none, distinguishingTensor: String? = nil,
+        reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
@@ -41,7 +42,7 @@ public struct GGUFArchitecture: Sendable {
         self.activation = activation
         self.writesRopeDimensions = writesRopeDimensions
         self.rotaryFactors = rotaryFactors
-        self.landmark = landmark
+        self.distinguishingTensor = distinguishingTensor
         self.reads = reads
         self.writes = writes
         table = MappingTable(rows())
@@ -78,7 +79,7 @@ public struct GGUFArchitecture: Sendable {
                 trail: [file])
         }
         return candidates.first { candidate in
-            candidate.landmark.map { mark in tensors.contains { $0.contains(mark) } } ?? false
+            candidate.distinguishingTensor.map { mark in tensors.contains { $0.contains(mark) } } ?? false
         } ?? last
     }
 

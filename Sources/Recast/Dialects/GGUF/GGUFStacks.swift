@@ -44,7 +44,7 @@ enum GGUFStacks {
                 result.append(
                     NamedTensor(
                         "blk.\(parts[1]).\(both).weight",
-                        .stacked(
+                        .concatenatedRows(
                             (0..<value.batchCount).flatMap { head in
                                 [
                                     tensor.tensor.matrix(head).converted(to: dtype).transposed(),
@@ -84,21 +84,21 @@ enum GGUFStacks {
             if let (name, _) = stack(of: tensor.name) {
                 // By number: names may come in another order, `10` before `2`.
                 if let parts = stacks.removeValue(forKey: name) {
-                    result.append(NamedTensor(name, batched(parts.sorted { $0.key < $1.key }.map(\.value))))
+                    result.append(NamedTensor(name, stackedMatrices(parts.sorted { $0.key < $1.key }.map(\.value))))
                 }
             } else if let latent, tensor.name.contains("." + both + ".") {
-                let (resting, value) = (latent.restingDimension, latent.valueDimension)
+                let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
                 let heads = stride(from: 0, to: tensor.tensor.rowCount, by: resting + value)
                 // A block that lies along a row does not survive being transposed.
                 let base = tensor.tensor.dtype.blockElements == 1 ? tensor.tensor : tensor.tensor.converted(to: .f32)
                 result.append(
                     NamedTensor(
                         tensor.name.replacing(both, with: keys),
-                        batched(heads.map { base.rows($0..<$0 + resting).transposed() })))
+                        stackedMatrices(heads.map { base.rows($0..<$0 + resting).transposed() })))
                 result.append(
                     NamedTensor(
                         tensor.name.replacing(both, with: values),
-                        batched(heads.map { base.rows($0 + resting..<$0 + resting + value) })))
+                        stackedMatrices(heads.map { base.rows($0 + resting..<$0 + resting + value) })))
             } else {
                 result.append(tensor)
             }
@@ -106,9 +106,9 @@ enum GGUFStacks {
         return result
     }
 
-    private static func batched(_ parts: [LazyTensor]) -> LazyTensor {
+    private static func stackedMatrices(_ parts: [LazyTensor]) -> LazyTensor {
         let dtype = parts[0].dtype
-        return .batched(parts.allSatisfy { $0.dtype == dtype } ? parts : parts.map { $0.converted(to: .f32) })
+        return .stackedMatrices(parts.allSatisfy { $0.dtype == dtype } ? parts : parts.map { $0.converted(to: .f32) })
     }
 
     /// The name of the stored tensor, or of one of two, that holds a weight of this name.

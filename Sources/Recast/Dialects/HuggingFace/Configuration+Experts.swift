@@ -52,14 +52,14 @@ extension HuggingFaceConfiguration {
     private func shared(_ keys: Family.ExpertKeys.Shared, size: Int) throws(RecastError) -> SharedExpert? {
         switch keys {
         case .none: return nil
-        case .weighed(let key): return SharedExpert(feedForwardSize: try self.size(key), isWeighed: true)
+        case .gated(let key): return SharedExpert(feedForwardSize: try self.size(key), isGated: true)
         case .several(let key, let usual):
             let count = try optionalCount(key) ?? usual
             let (total, overflows) = count.multipliedReportingOverflow(by: size)
             guard !overflows, total <= Self.maximumSize else {
                 throw failure("\(count) shared experts of \(size) rows are no model")
             }
-            return count == 0 ? nil : SharedExpert(feedForwardSize: total, isWeighed: false)
+            return count == 0 ? nil : SharedExpert(feedForwardSize: total, isGated: false)
         }
     }
 
@@ -132,8 +132,8 @@ extension HuggingFaceConfiguration {
             queryRank: object["q_lora_rank"] == nil
                 ? 1536 : try optionalSize("q_lora_rank", limit: Self.maximumRank),
             keyValueRank: try optionalSize("kv_lora_rank", limit: Self.maximumRank) ?? 512,
-            restingDimension: try optionalSize("qk_nope_head_dim", limit: limit) ?? 128,
-            turningDimension: try optionalSize("qk_rope_head_dim", limit: limit) ?? 64,
+            nopeHeadDimension: try optionalSize("qk_nope_head_dim", limit: limit) ?? 128,
+            ropeHeadDimension: try optionalSize("qk_rope_head_dim", limit: limit) ?? 64,
             valueDimension: try optionalSize("v_head_dim", limit: limit) ?? 128)
     }
 }
@@ -144,11 +144,11 @@ extension HuggingFaceConfiguration {
     static func addLatentAttention(of configuration: ModelConfiguration, to object: inout JSON.Object) {
         guard let latent = configuration.latentAttention else { return }
         // As transformers writes them; `head_dim` is what its rotary embedding looks at.
-        object["head_dim"] = .int(latent.turningDimension)
+        object["head_dim"] = .int(latent.ropeHeadDimension)
         object["q_lora_rank"] = latent.queryRank.map(JSON.int) ?? .null
         object["kv_lora_rank"] = .int(latent.keyValueRank)
-        object["qk_nope_head_dim"] = .int(latent.restingDimension)
-        object["qk_rope_head_dim"] = .int(latent.turningDimension)
+        object["qk_nope_head_dim"] = .int(latent.nopeHeadDimension)
+        object["qk_rope_head_dim"] = .int(latent.ropeHeadDimension)
         object["qk_head_dim"] = .int(configuration.headDimension)
         object["v_head_dim"] = .int(latent.valueDimension)
         object["attention_bias"] = false
@@ -172,7 +172,7 @@ extension HuggingFaceConfiguration {
         }
         switch keys.shared {
         case .none: break
-        case .weighed(let key): object[key] = .int(experts.shared?.feedForwardSize ?? 0)
+        case .gated(let key): object[key] = .int(experts.shared?.feedForwardSize ?? 0)
         case .several(let key, _):
             object[key] = .int((experts.shared?.feedForwardSize ?? 0) / experts.feedForwardSize)
         }

@@ -43,9 +43,9 @@ struct HuggingFaceConfiguration {
             normEpsilon: try number("rms_norm_eps") ?? family.defaults.normEpsilon,
             activation: try text("hidden_act") ?? family.defaults.activation,
             rope: try rope(
-                family, headDimension: latent?.turningDimension ?? headDimension, contextLength: contextLength))
+                family, headDimension: latent?.ropeHeadDimension ?? headDimension, contextLength: contextLength))
         configuration.latentAttention = latent
-        if family.normalizesHeads { configuration.norms.heads = .each }
+        if family.normalizesHeads { configuration.norms.qk = .perHead }
         configuration.experts = try experts(family, layerCount: configuration.layerCount)
         configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
         configuration.bosTokens = tokens("bos_token_id")

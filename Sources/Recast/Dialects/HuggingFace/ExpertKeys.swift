@@ -17,16 +17,16 @@ extension Family {
             case first(default: Int)
         }
 
-        /// What every token goes through besides.
+        /// The shared expert, which every token goes through.
         public enum Shared: Sendable, Hashable {
             case none
-            /// One expert of the size that a key names, weighed for each token.
-            case weighed(size: String)
+            /// One expert of the size that a key names, gated for each token.
+            case gated(size: String)
             /// As many as a key says, each of the size of the others, stored as one.
             case several(count: String, default: Int)
         }
 
-        /// How experts are picked and weighed.
+        /// How experts are picked and gated.
         public enum Routing: Sendable, Hashable {
             /// By the softmax of all, without more ado.
             case plain
@@ -65,9 +65,9 @@ extension Family.ExpertKeys {
         let sharesAlike =
             switch shared {
             case .none: experts.shared == nil
-            case .weighed: experts.shared?.isWeighed == true
+            case .gated: experts.shared?.isGated == true
             case .several:
-                experts.shared.map { !$0.isWeighed && $0.feedForwardSize.isMultiple(of: experts.feedForwardSize) }
+                experts.shared.map { !$0.isGated && $0.feedForwardSize.isMultiple(of: experts.feedForwardSize) }
                     ?? true
             }
         guard sharesAlike else { return "has \(shared.text), this model has \(experts.sharedText)" }
@@ -89,9 +89,9 @@ extension Family.ExpertKeys {
 extension Family.ExpertKeys.Shared {
     fileprivate var text: String {
         switch self {
-        case .none: "no expert that every token goes through"
-        case .weighed: "one expert that every token goes through, weighed for each"
-        case .several: "experts of the size of the others that every token goes through"
+        case .none: "no shared expert"
+        case .gated: "a shared expert with a gate"
+        case .several: "shared experts of the size of the routed ones, without a gate"
         }
     }
 }
@@ -99,7 +99,7 @@ extension Family.ExpertKeys.Shared {
 extension ExpertConfiguration {
     fileprivate var sharedText: String {
         guard let shared else { return "none" }
-        return "one of \(shared.feedForwardSize) rows" + (shared.isWeighed ? ", weighed for each token" : "")
+        return "a shared expert of \(shared.feedForwardSize) rows" + (shared.isGated ? " with a gate" : "")
     }
 }
 

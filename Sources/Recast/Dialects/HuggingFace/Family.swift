@@ -107,7 +107,7 @@ public struct Family: Sendable {
         let rows = rows()
         // Programs of such families turn whole heads: of heads that turn in part, what rests lies behind each half.
         let turnsWholeHeads = partialRotary == nil && !rows.contains { $0.roles.contains(.keyValueDown) }
-        table = MappingTable(turnsWholeHeads ? rows.map(\.turningWholeHeads) : rows)
+        table = MappingTable(turnsWholeHeads ? rows.map(\.withWholeHeadRotary) : rows)
     }
 }
 
@@ -159,7 +159,7 @@ extension Family {
         guard !given.isEmpty else {
             throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
         }
-        if let stranger = Stranger.all.first(where: { $0.architectures.contains(given) }) {
+        if let stranger = UnsupportedArchitecture.all.first(where: { $0.architectures.contains(given) }) {
             throw RecastError(
                 .unsupported,
                 "\(given) is not supported: \(stranger.difference); the nearest family is \(stranger.nearest)",

@@ -1,12 +1,12 @@
 extension Row {
     /// The names of llama's tensors, which many families have taken over; each has the biases its own groups name.
     // swift-format-ignore
-    static func llamaNames(pairs: RotaryPairs = .halves) -> [Row] {
+    static func llamaNames(rotary: RotaryLayout = .halfSplit) -> [Row] {
         [
             Row(.tokenEmbedding,  "model.embed_tokens.weight"),
             Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight"),
-            Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}", pairs: pairs),
-            Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", pairs: pairs),
+            Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}", rotary: rotary),
+            Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", rotary: rotary),
             Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}"),
             Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.{weight,bias}"),
             Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight"),

@@ -8,7 +8,7 @@ enum QuantizationConfiguration {
         /// The type of the other weights.
         var modelType: DType
         /// Whether the groups of some weights' columns are not in order.
-        var isPermuted = false
+        var hasActOrder = false
     }
 
     /// The configuration under its key in `config.json`, and copies of it that other readers look for.
@@ -78,8 +78,8 @@ enum QuantizationConfiguration {
         return [
             "quant_method": "gptq", "method": "gptq", "bits": .int(scheme.bits),
             "group_size": .int(scheme.block.columns == 0 ? -1 : scheme.block.columns),
-            "desc_act": .bool(draft.isPermuted),
-            "sym": .bool(scheme.origin == .center), "lm_head": false, "true_sequential": true,
+            "desc_act": .bool(draft.hasActOrder),
+            "sym": .bool(scheme.origin == .symmetric), "lm_head": false, "true_sequential": true,
             "static_groups": false, "checkpoint_format": name, "format": name, "pack_dtype": "int32",
             "modules_in_block_to_quantize": .null,
             "dynamic": dynamic.isEmpty ? .null : .object(JSON.Object(uniqueMembers: dynamic)),
@@ -102,7 +102,7 @@ enum QuantizationConfiguration {
         var weights = JSON.Object()
         weights["num_bits"] = .int(scheme.bits)
         weights["type"] = draft.packing.template.isTable ? "float" : "int"
-        weights["symmetric"] = .bool(scheme.origin == .center)
+        weights["symmetric"] = .bool(scheme.origin == .symmetric)
         switch scheme.block {
         case .tensor: weights["strategy"] = "tensor"
         case .channel: weights["strategy"] = "channel"
@@ -135,7 +135,7 @@ enum QuantizationConfiguration {
             "quant_method": "bitsandbytes", "load_in_4bit": .bool(!isInt8), "load_in_8bit": .bool(isInt8),
             "_load_in_4bit": .bool(!isInt8), "_load_in_8bit": .bool(isInt8),
             "bnb_4bit_quant_type": .string(isInt8 ? "fp4" : draft.packing.template.levelTableName),
-            "bnb_4bit_use_double_quant": .bool(draft.packing.template.isNested),
+            "bnb_4bit_use_double_quant": .bool(draft.packing.template.isDoubleQuantized),
             "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
             "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,
             "llm_int8_skip_modules": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),

@@ -32,11 +32,11 @@ extension QuantizedModules {
         let size = try groupSize(configuration["group_size"]?.int, count: groupCount, columns: columns)
         let (convention, isSymmetric) = try conventions.look(at: zeros, bits: bits, configuration, &reader)
         let scheme = Scheme(
-            .integers(bits: bits), isSymmetric ? .center : .zeroPoint, size == columns ? .channel : .group(size))
+            .integers(bits: bits), isSymmetric ? .symmetric : .zeroPoint, size == columns ? .channel : .group(size))
         var encoding = PackedEncoding(convention, scheme, scaleType: scales.dtype)
         var literals: [String: LazyTensor] = [:]
         if let groups {
-            encoding.isPermuted = try isPermuted(groups, columns: columns, size: size, count: groupCount)
+            encoding.hasActOrder = try hasActOrder(groups, columns: columns, size: size, count: groupCount)
         } else {
             let order = (0..<columns).flatMap { column in
                 withUnsafeBytes(of: Int32(column / size).littleEndian, Array.init)
@@ -47,7 +47,7 @@ extension QuantizedModules {
     }
 
     /// Whether the groups of the columns are in another order than that of the columns.
-    private mutating func isPermuted(
+    private mutating func hasActOrder(
         _ groups: LazyTensor, columns: Int, size: Int, count: Int
     ) throws(RecastError) -> Bool {
         guard groups.dtype == .i32, groups.shape == [columns] else {
@@ -81,7 +81,7 @@ extension QuantizedModules {
         let size = try groupSize(given, count: scales.rowCount, columns: columns)
         let isSymmetric = try zeros.hasOnly(word: 0x8888_8888, &reader)
         let scheme = Scheme(
-            .integers(bits: 4), isSymmetric ? .center : .zeroPoint, size == columns ? .channel : .group(size))
+            .integers(bits: 4), isSymmetric ? .symmetric : .zeroPoint, size == columns ? .channel : .group(size))
         return try assembled(
             module, PackedEncoding(.awq, scheme, scaleType: scales.dtype), rows: rows, columns: columns)
     }
@@ -112,7 +112,7 @@ extension QuantizedModules {
                     throw .unsupported("NVFP4 weights cannot be read")
                 }
                 let encoding = PackedEncoding(
-                    .mxfp4PackQuantized, Scheme(.table(.e2m1), .center, .group(32)), scaleType: .f8e8m0)
+                    .mxfp4PackQuantized, Scheme(.table(.e2m1), .symmetric, .group(32)), scaleType: .f8e8m0)
                 return try assembled(module, encoding, rows: rows, columns: try checked(width.multiplied(checked: 2)))
             }
             var shape = try part(module + ".weight_shape")
@@ -138,13 +138,13 @@ extension QuantizedModules {
                 throw RecastError(
                     .malformedInput, "\(width) words a row hold \(columns) codes of none of the configured widths")
             }
-            var scheme = Scheme(.integers(bits: bits), hasZeros ? .zeroPoint : .center, .channel)
+            var scheme = Scheme(.integers(bits: bits), hasZeros ? .zeroPoint : .symmetric, .channel)
             scheme.block = try block(of: scale, rows: rows, columns: columns, weights)
             var encoding = PackedEncoding(.packQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
             var extra = [module + ".weight_shape"]
             if let groups = stored[module + ".weight_g_idx"] {
                 let size = scheme.block.columns == 0 ? columns : scheme.block.columns
-                encoding.isPermuted = try isPermuted(
+                encoding.hasActOrder = try hasActOrder(
                     groups, columns: columns, size: size, count: columns.dividedRoundingUp(by: size))
                 extra.append(module + ".weight_g_idx")
             }
@@ -163,7 +163,7 @@ extension QuantizedModules {
         let weight = try matrix(module + ".weight", .i8, .f8e4m3)
         let isFloat = weight.dtype == .f8e4m3
         var scheme = Scheme(
-            isFloat ? .table(.e4m3) : .integers(bits: 8), hasZeros && !isFloat ? .zeroPoint : .center, .channel)
+            isFloat ? .table(.e4m3) : .integers(bits: 8), hasZeros && !isFloat ? .zeroPoint : .symmetric, .channel)
         scheme.block = try block(of: scale, rows: weight.rowCount, columns: weight.columnCount, weights)
         let encoding = PackedEncoding(
             isFloat ? .floatQuantized : .intQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
@@ -222,10 +222,10 @@ extension QuantizedModules {
             throw .unsupported("\(count) numbers do not fill blocks of 64")
         }
         var encoding = PackedEncoding(
-            .bitsandbytes, Scheme(.table(book), .center, .group(PackedEncoding.bitsandbytesBlock)), scaleType: .f32)
+            .bitsandbytes, Scheme(.table(book), .symmetric, .group(PackedEncoding.bitsandbytesBlock)), scaleType: .f32)
         encoding.flatShape = shape
-        encoding.isNested = stored[module + ".weight.nested_absmax"] != nil
-        if encoding.isNested, state["nested_blocksize"]?.int != PackedEncoding.nestedBlock {
+        encoding.isDoubleQuantized = stored[module + ".weight.nested_absmax"] != nil
+        if encoding.isDoubleQuantized, state["nested_blocksize"]?.int != PackedEncoding.nestedBlock {
             throw .unsupported("nested blocks of \(state["nested_blocksize"]?.int ?? 0) cannot be read; of 256 can")
         }
         switch state["dtype"]?.string {
@@ -255,7 +255,7 @@ extension QuantizedModules {
     mutating func eightBit(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
         let weight = try matrix(module + ".weight", .i8)
         let encoding = PackedEncoding(
-            .bitsandbytesInt8, Scheme(.integers(bits: 8), .center, .channel), scaleType: .f32)
+            .bitsandbytesInt8, Scheme(.integers(bits: 8), .symmetric, .channel), scaleType: .f32)
         let format = module + ".weight_format"
         if stored[format] != nil {
             let layout = try part(format)
@@ -285,7 +285,7 @@ extension QuantizedModules {
         var block = Scheme.Block(rows: sizes[0], columns: sizes[1])
         if scale.elementCount == 1, rows > sizes[0] || columns > sizes[1] { block = .tensor }
         let encoding = PackedEncoding(
-            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .center, block),
+            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .symmetric, block),
             scaleType: isPower ? .f8e8m0 : scale.dtype)
         return try assembled(module, encoding, rows: rows, columns: columns)
     }
@@ -303,10 +303,10 @@ extension QuantizedModules {
         let scaleType: DType
         switch mode {
         case "affine":
-            scheme = Scheme(.integers(bits: bits), .minimum, .group(size))
+            scheme = Scheme(.integers(bits: bits), .affineMinimum, .group(size))
             scaleType = try self.scales(module + ".scales").dtype
         case "mxfp4" where bits == 4 && size == 32:
-            scheme = Scheme(.table(.e2m1), .center, .group(32))
+            scheme = Scheme(.table(.e2m1), .symmetric, .group(32))
             scaleType = .f8e8m0
         default: throw .unsupported("MLX weights of mode \"\(mode)\" cannot be read")
         }

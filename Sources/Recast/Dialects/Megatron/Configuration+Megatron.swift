@@ -9,10 +9,10 @@ extension MegatronArguments {
     ///
     /// - Parameters:
     ///   - layersWithExperts: the layers that are seen to have experts, where any have.
-    ///   - weighsSharedExpert: whether the expert that every token goes through is seen to be weighed.
+    ///   - gatesSharedExpert: whether the shared expert is seen to have a gate.
     /// - Throws: `malformedInput` for arguments that make no model, `unsupported` for what is not of the llama kind.
     func configuration(
-        family: String, vocabularySize: Int, layersWithExperts: Set<Int>, weighsSharedExpert: Bool
+        family: String, vocabularySize: Int, layersWithExperts: Set<Int>, gatesSharedExpert: Bool
     ) throws(RecastError) -> ModelConfiguration {
         try checkKind()
         let heads = try needed(int("num_attention_heads"), "num_attention_heads")
@@ -23,7 +23,7 @@ extension MegatronArguments {
         let headDimension = try needed(
             latent?.headDimension ?? int("kv_channels") ?? hidden / heads, latent == nil ? "kv_channels" : "qk_head_dim"
         )
-        let turning = latent?.turningDimension ?? headDimension
+        let turning = latent?.ropeHeadDimension ?? headDimension
         guard heads.isMultiple(of: groups) else {
             throw .malformed(file, "args name \(heads) heads in \(groups) groups")
         }
@@ -44,7 +44,7 @@ extension MegatronArguments {
             normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: turning))
         configuration.latentAttention = latent
         configuration.experts = try experts(
-            layersWithExperts: layersWithExperts, weighsSharedExpert: weighsSharedExpert, of: configuration)
+            layersWithExperts: layersWithExperts, gatesSharedExpert: gatesSharedExpert, of: configuration)
         return configuration
     }
 
@@ -180,7 +180,7 @@ extension ModelConfiguration {
             layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
             headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon, activation: "silu",
             rope: rope)
-        stated.norms.heads = norms.heads
+        stated.norms.qk = norms.qk
         stated.latentAttention = latentAttention
         stated.experts = experts
         return stated

@@ -4,7 +4,7 @@ extension MegatronArguments {
     private var hasExperts: Bool { int("num_experts").map { $0 > 0 } ?? false }
 
     func experts(
-        layersWithExperts layers: Set<Int>, weighsSharedExpert: Bool, of configuration: ModelConfiguration
+        layersWithExperts layers: Set<Int>, gatesSharedExpert: Bool, of configuration: ModelConfiguration
     ) throws(RecastError) -> ExpertConfiguration? {
         guard hasExperts else { return nil }
         let count = try needed(
@@ -21,7 +21,7 @@ extension MegatronArguments {
             shared: try int("moe_shared_expert_intermediate_size").map { (size) throws(RecastError) in
                 SharedExpert(
                     feedForwardSize: try needed(size, "moe_shared_expert_intermediate_size"),
-                    isWeighed: weighsSharedExpert)
+                    isGated: gatesSharedExpert)
             },
             routing: routing)
     }
@@ -64,15 +64,15 @@ extension MegatronArguments {
         return LatentAttention(
             queryRank: int("q_lora_rank") == nil ? nil : try size("q_lora_rank", limit: 1 << 24),
             keyValueRank: try size("kv_lora_rank", limit: 1 << 24),
-            restingDimension: try size("qk_head_dim", limit: limit),
-            turningDimension: try size("qk_pos_emb_head_dim", limit: limit),
+            nopeHeadDimension: try size("qk_head_dim", limit: limit),
+            ropeHeadDimension: try size("qk_pos_emb_head_dim", limit: limit),
             valueDimension: try size("v_head_dim", limit: limit))
     }
 
     /// The rows of the first projections of latent attention, whole.
     var latentRows: [Role: Int] {
         guard let latent = try? latentAttention() else { return [:] }
-        var rows = [Role.keyValueDown: latent.keyValueRank + latent.turningDimension]
+        var rows = [Role.keyValueDown: latent.keyValueRank + latent.ropeHeadDimension]
         rows[.queryDown] = latent.queryRank
         return rows
     }

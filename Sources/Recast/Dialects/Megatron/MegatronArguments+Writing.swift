@@ -135,7 +135,7 @@ struct MegatronDescription {
             ("layernorm_epsilon",                    .float(configuration.normEpsilon)),
             ("apply_layernorm_1p",                   .bool(false)),
             ("layernorm_zero_centered_gamma",        .bool(false)),
-            ("qk_layernorm",                         .bool(configuration.norms.heads != .none || isLatent)),
+            ("qk_layernorm",                         .bool(configuration.norms.qk != .none || isLatent)),
             ("add_bias_linear",                      .bool(hasAllBiases)),
             ("add_qkv_bias",                         .bool(hasQueryBias || hasAllBiases)),
             ("untie_embeddings_and_output_weights",  .bool(!isTied)),
@@ -156,8 +156,8 @@ struct MegatronDescription {
         var values: [(String, PickledValue)] = [
             ("q_lora_rank",                       .optional(latent.queryRank)),
             ("kv_lora_rank",                      .int(latent.keyValueRank)),
-            ("qk_head_dim",                       .int(latent.restingDimension)),
-            ("qk_pos_emb_head_dim",               .int(latent.turningDimension)),
+            ("qk_head_dim",                       .int(latent.nopeHeadDimension)),
+            ("qk_pos_emb_head_dim",               .int(latent.ropeHeadDimension)),
             ("v_head_dim",                        .int(latent.valueDimension)),
         ]
         guard case .yarn(let yarn) = configuration.rope.scaling else {
@@ -191,7 +191,7 @@ struct MegatronDescription {
             ("moe_router_topk_scaling_factor", experts.routing.factor == 1 ? .none : .float(experts.routing.factor)),
             ("moe_router_enable_expert_bias",  .bool(experts.routing.hasBias)),
             ("moe_shared_expert_intermediate_size", .optional(experts.shared?.feedForwardSize)),
-            ("moe_shared_expert_gate",     .bool(experts.shared?.isWeighed ?? false)),
+            ("moe_shared_expert_gate",     .bool(experts.shared?.isGated ?? false)),
             ("moe_grouped_gemm",           .bool(spelling == .transformerEngine)),
         ]
     }

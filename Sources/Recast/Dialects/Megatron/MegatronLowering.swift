@@ -68,7 +68,7 @@ struct MegatronLowering {
             var tensor = row.fuse(parts, configuration)
             if slot.role == .tokenEmbedding || slot.role == .outputHead, tensor.rowCount < vocabularyRows {
                 let rows = vocabularyRows - tensor.rowCount
-                tensor = .stacked([tensor, .zeros(tensor.dtype, [rows, tensor.columnCount])])
+                tensor = .concatenatedRows([tensor, .zeros(tensor.dtype, [rows, tensor.columnCount])])
             }
             let match = MappingTable.Match(row: row, layer: slot.layer, expert: slot.expert, part: slot.part)
             tensors.append(

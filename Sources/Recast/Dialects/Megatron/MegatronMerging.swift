@@ -82,7 +82,7 @@ struct MegatronMerging {
             joined.append(
                 MegatronFiles.StackedTensor(
                     name: name, counts: stack.counts,
-                    tensors: zip(stack.tensors, up.tensors).map { .stacked([$0, $1]) }))
+                    tensors: zip(stack.tensors, up.tensors).map { .concatenatedRows([$0, $1]) }))
         }
         // For the caller to refuse.
         return joined + ups.values.sorted { $0.name < $1.name }
@@ -94,7 +94,7 @@ struct MegatronMerging {
             unverified.append("the order of queries, keys and values of checkpoint_version \(files.version)")
         }
         let names = ranks.values.lazy.flatMap { $0.chunks.joined().map(\.name) }
-        if names.contains(where: MegatronAge.isGrouped) {
+        if names.contains(where: LegacyCheckpointVersion.isGrouped) {
             unverified.append("grouped experts that are stored as one (weight1, weight2)")
         }
         if names.contains(where: MegatronNames.isTransformerEngine) {
@@ -186,7 +186,9 @@ struct MegatronMerging {
     private static func chunk(_ index: Int, of rank: MegatronRank) throws(RecastError) -> Chunk {
         var chunk = Chunk(rank: rank.name, tensors: [:], order: [], layerCount: 0)
         var layers: Set<Int> = []
-        for tensor in try MegatronAge(rank).modern(rank.chunks.indices.contains(index) ? rank.chunks[index] : []) {
+        for tensor in try LegacyCheckpointVersion(rank).modern(
+            rank.chunks.indices.contains(index) ? rank.chunks[index] : [])
+        {
             let name = MegatronNames.canonical(tensor.name)
             guard chunk.tensors.updateValue(tensor.tensor, forKey: name) == nil else {
                 throw .malformed(rank.file, "\(tensor.name) is there under two names")
@@ -216,8 +218,8 @@ extension MegatronMerging {
     /// Whether keys and values are made of few numbers a token.
     var hasLatentAttention: Bool { has(".self_attention.linear_kv_up_proj.weight") }
 
-    /// Whether what every token goes through besides the experts is weighed.
-    var weighsSharedExpert: Bool { has(".mlp.shared_experts.gate_weight") }
+    /// Whether the shared expert has a gate.
+    var gatesSharedExpert: Bool { has(".mlp.shared_experts.gate_weight") }
 
     private var hasRouterBias: Bool { has(".mlp.router.expert_bias") }
 
@@ -234,7 +236,7 @@ extension MegatronMerging {
     /// The family of Hugging Face whose layers have these biases and norms.
     var family: String {
         if hasLatentAttention { return hasRouterBias ? "deepseek_v3" : "deepseek_v2" }
-        if weighsSharedExpert { return "qwen2_moe" }
+        if gatesSharedExpert { return "qwen2_moe" }
         if !layersWithExperts.isEmpty { return normalizesHeads ? "qwen3_moe" : "mixtral" }
         if normalizesHeads { return "qwen3" }
         // A bias on query, key and value alone is what sets Qwen2 apart.

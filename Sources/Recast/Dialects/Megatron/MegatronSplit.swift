@@ -15,11 +15,11 @@ enum MegatronSplit: Sendable, Hashable {
     func merge(_ ranks: [LazyTensor]) -> LazyTensor {
         switch self {
         case .replicated: return ranks[0]
-        case .rows: return .stacked(ranks)
-        case .columns: return .beside(ranks)
+        case .rows: return .concatenatedRows(ranks)
+        case .columns: return .concatenatedColumns(ranks)
         case .halves:
             let half = ranks[0].rowCount / 2
-            return .stacked(ranks.map { $0.rows(0..<half) } + ranks.map { $0.rows(half..<2 * half) })
+            return .concatenatedRows(ranks.map { $0.rows(0..<half) } + ranks.map { $0.rows(half..<2 * half) })
         }
     }
 

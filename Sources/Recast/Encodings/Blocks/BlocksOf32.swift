@@ -1,28 +1,28 @@
 internal import CKernels
 
 /// Blocks of 32 levels around the middle one with one scale: f16 d, then levels; x = (q − 8)·d.
-enum Q4_0: LevelBlock {
+enum Q4_0: LegacyBlock {
     static let (hasFifthBit, hasMinimum) = (false, false)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q4_0 }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q4_0 }
 }
 
 /// Blocks of 32 levels with a scale and a minimum: f16 d, f16 m, then levels; x = q·d + m.
-enum Q4_1: LevelBlock {
+enum Q4_1: LegacyBlock {
     static let (hasFifthBit, hasMinimum) = (false, true)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q4_1 }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q4_1 }
 }
 
 /// Blocks of 32 levels around the middle one with one scale: f16 d, then levels; x = (q − 16)·d.
-enum Q5_0: LevelBlock {
+enum Q5_0: LegacyBlock {
     static let (hasFifthBit, hasMinimum) = (true, false)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q5_0 }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q5_0 }
 }
 
 /// Blocks of 32 levels with a scale and a minimum: f16 d, f16 m, then levels; x = q·d + m.
-enum Q5_1: LevelBlock {
+enum Q5_1: LegacyBlock {
     static let (hasFifthBit, hasMinimum) = (true, true)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q5_1 }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q5_1 }
@@ -32,12 +32,12 @@ enum Q5_1: LevelBlock {
 ///
 /// The fifth bits, if there are any, come first, that of element 0 lowest; then 16 bytes whose low nibbles hold
 /// elements 0..<16 and whose high nibbles hold the rest.
-protocol LevelBlock: BlockEncoding {
+protocol LegacyBlock: BlockEncoding {
     static var hasFifthBit: Bool { get }
     static var hasMinimum: Bool { get }
 }
 
-extension LevelBlock {
+extension LegacyBlock {
     static var blockSize: Int { 32 }
     static var blockByteCount: Int { levelOffset + (hasFifthBit ? 20 : 16) }
     static var scaleOffsets: [Int] { hasMinimum ? [0, 2] : [0] }
@@ -73,7 +73,7 @@ extension LevelBlock {
 
     private static func searched(_ x: UnsafePointer<Float>, _ weights: [Float]) -> Fit {
         hasMinimum
-            ? LineSearch(highest: highest).fit(x, weights: weights)
+            ? AffineSearch(highest: highest).fit(x, weights: weights)
             : ScaleSearch(highest: middle).fit(x, weights: weights)
     }
 

@@ -33,7 +33,8 @@ enum Q2_K: BlockEncoding {
         }
         let search =
             importance == nil
-            ? LineSearch(highest: 3, first: -0.5, step: 0.1, last: 15, countsMagnitudes: true) : LineSearch(highest: 3)
+            ? AffineSearch(highest: 3, first: -0.5, step: 0.1, last: 15, countsMagnitudes: true)
+            : AffineSearch(highest: 3)
         var fits = zip(groups, weights).map { search.fit(x + $0, weights: $1) }
         let (scales, minima) = (fits.map(\.scale), fits.map { -$0.minimum })
         let scale: Multiples

@@ -1,17 +1,17 @@
 internal import CKernels
 
-/// Blocks of 256 levels 0...15; see `SixBitLines`.
-enum Q4_K: SixBitLines {
+/// Blocks of 256 levels 0...15; see `KQuantAffineBlock`.
+enum Q4_K: KQuantAffineBlock {
     static let hasFifthBit = false
-    static let search = LineSearch(highest: 15, first: -1, step: 0.1, last: 20)
+    static let search = AffineSearch(highest: 15, first: -1, step: 0.1, last: 20)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q4_k }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q4_k }
 }
 
-/// Blocks of 256 levels 0...31; see `SixBitLines`.
-enum Q5_K: SixBitLines {
+/// Blocks of 256 levels 0...31; see `KQuantAffineBlock`.
+enum Q5_K: KQuantAffineBlock {
     static let hasFifthBit = true
-    static let search = LineSearch(highest: 31, first: -0.5, step: 0.1, last: 15)
+    static let search = AffineSearch(highest: 31, first: -0.5, step: 0.1, last: 15)
     static var encoder: KeyPath<ck_kernels, ck_encoder>? { \.encode_q5_k }
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_q5_k }
 }
@@ -19,13 +19,13 @@ enum Q5_K: SixBitLines {
 /// Blocks of 256 levels in eight groups, each with a multiple of the block's scale and one of its minimum: f16 d,
 /// f16 dmin, 12 bytes of multiples of six bits, 32 of fifth bits, if there are any, and 128 of nibbles;
 /// x = (d·multiple)·level − dmin·multiple (gguf.md §b.1, §b.2; search §b.5, §b.7).
-protocol SixBitLines: BlockEncoding {
+protocol KQuantAffineBlock: BlockEncoding {
     static var hasFifthBit: Bool { get }
     /// Where nothing is known about the importance of columns.
-    static var search: LineSearch { get }
+    static var search: AffineSearch { get }
 }
 
-extension SixBitLines {
+extension KQuantAffineBlock {
     static var blockSize: Int { 256 }
     static var blockByteCount: Int { hasFifthBit ? 176 : 144 }
     static var scaleOffsets: [Int] { [0, 2] }
@@ -51,7 +51,7 @@ extension SixBitLines {
             let mean = (Weights.sumOfSquares(x + group, count: 32) / 32).squareRoot()
             return Weights.magnitudes(x + group, count: 32).map { mean + $0 }
         }
-        let search = importance == nil ? search : LineSearch(highest: search.highest)
+        let search = importance == nil ? search : AffineSearch(highest: search.highest)
         var fits = zip(groups, weights).map { search.fit(x + $0, weights: $1) }
         let multiples = multiples(for: fits, weights: importance == nil ? nil : weights)
 

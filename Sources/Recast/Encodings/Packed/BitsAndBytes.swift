@@ -14,7 +14,7 @@ extension PackedEncoding {
             PartLayout(".weight", .u8, [rows * columns / 2, 1], .codes(codes)),
             PartLayout(".weight.quant_map", .f32, [16], .fixed(Self.bytes(of: book.values))),
         ]
-        guard isNested else {
+        guard isDoubleQuantized else {
             parts.append(PartLayout(".weight.absmax", .f32, [rows], .scales(isTransposed: false)))
             let document = document(offset: nil)
             parts.append(PartLayout(state, .u8, [document.count], .fixed(document)))

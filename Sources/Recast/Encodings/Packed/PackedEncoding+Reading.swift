@@ -37,7 +37,7 @@ extension PackedEncoding {
                 let stored = part.reshaped(codes.storedShape(rows: shape.rows, columns: shape.columns))
                 tile.codes = try stored.codes(codes, rows: wide, columns: shape.columns, using: &reader)
             // A symmetric weight's zeros are known to be the centre.
-            case .zeros where scheme.origin == .center: break
+            case .zeros where scheme.origin == .symmetric: break
             case .zeros(let codes):
                 tile.offsets = try part.codes(codes, rows: blocks, columns: tile.blockColumns, using: &reader)
                     .map(Float.init)
@@ -77,7 +77,7 @@ extension PackedEncoding {
                 nested.offset = try Self.nestedOffset(of: try part.bytes(using: &reader))
             }
         }
-        if isNested { tile.scales = nested.decoded }
+        if isDoubleQuantized { tile.scales = nested.decoded }
         return wide == rows ? tile : tile.rows(rows.lowerBound - wide.lowerBound..<rows.upperBound - wide.lowerBound)
     }
 

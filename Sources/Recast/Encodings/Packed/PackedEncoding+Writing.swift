@@ -17,7 +17,7 @@ extension PackedEncoding {
         let blocks = blockRange(of: rows, in: shape.rows)
         let isFirst = rows.lowerBound == 0
         var nested: NestedScales?
-        if isNested { nested = NestedScales(encoding: tile.scales, offset: reduced?.meanScale ?? 0) }
+        if isDoubleQuantized { nested = NestedScales(encoding: tile.scales, offset: reduced?.meanScale ?? 0) }
         var pieces: [Piece] = []
         for (index, layout) in layouts(rows: shape.rows, columns: shape.columns).enumerated() {
             func add(_ rows: Range<Int>, _ columns: Range<Int>, of columnCount: Int? = nil, _ bytes: [UInt8]) {

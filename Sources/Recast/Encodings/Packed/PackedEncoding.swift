@@ -30,9 +30,9 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
     /// What the scales (and minima) are stored as.
     public var scaleType: DType
     /// Whether the groups of the columns are not in order (`desc_act`).
-    public var isPermuted = false
+    public var hasActOrder = false
     /// Whether the scales are quantized themselves (bitsandbytes' double quantization).
-    public var isNested = false
+    public var isDoubleQuantized = false
     /// Whether the scale of symmetric codes uses the one code more that there is below zero; absmax does not.
     public var isFullRange = true
     /// The weight's own shape where its numbers are cut into runs regardless of rows.
@@ -120,7 +120,7 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
                 scales(".weight_scale", flat: scheme.block == .tensor),
                 PartLayout(".weight_shape", .i64, [2], .fixed(Self.bytes(of: [rows, columns]))),
             ]
-            if isPermuted { parts.append(PartLayout(".weight_g_idx", .i32, [columns], .groupOfColumn)) }
+            if hasActOrder { parts.append(PartLayout(".weight_g_idx", .i32, [columns], .groupOfColumn)) }
             if scheme.origin == .zeroPoint {
                 parts.append(
                     scheme.block == .tensor
@@ -164,7 +164,7 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
                 codes(".weight", CodeLayout(bits: bits, word: .u32, axis: .columns, isTransposed: false)),
                 scales(".scales"),
             ]
-            if scheme.origin == .minimum {
+            if scheme.origin == .affineMinimum {
                 parts.append(PartLayout(".biases", scaleType, [counts.rows, counts.columns], .minima))
             }
             return parts
@@ -204,8 +204,8 @@ extension PackedEncoding {
     /// The form of its codes.
     public var form: CodeForm {
         CodeForm(
-            scheme, scaleType: scaleType, isPermuted: isPermuted,
-            scales: isNested ? .nested : format == .bitsandbytesInt8 ? .maxima : .plain)
+            scheme, scaleType: scaleType, hasActOrder: hasActOrder,
+            scales: isDoubleQuantized ? .nested : format == .bitsandbytesInt8 ? .maxima : .plain)
     }
 
     /// Whether the stored tensors of a weight are the same under the other encoding, but for those that say nothing of the
@@ -225,7 +225,8 @@ extension PackedEncoding {
             }
         }
         return format == other.format && scheme.grid == other.scheme.grid && scheme.origin == other.scheme.origin
-            && block(scheme) == block(other.scheme) && isPermuted == other.isPermuted && isNested == other.isNested
+            && block(scheme) == block(other.scheme) && hasActOrder == other.hasActOrder
+            && isDoubleQuantized == other.isDoubleQuantized
             && flatShape == other.flatShape && numbers(self) == numbers(other)
     }
 
@@ -255,9 +256,9 @@ extension PackedEncoding {
         case (1, let columns): if format != .bitsandbytes, !isMicroscaling { words.append("g\(columns)") }
         case (let rows, let columns): words.append("\(rows)×\(columns)")
         }
-        if scheme.origin != .center, format != .mlx { words.append("asymmetric") }
-        if isPermuted { words.append("act-order") }
-        if isNested { words.append("nested") }
+        if scheme.origin != .symmetric, format != .mlx { words.append("asymmetric") }
+        if hasActOrder { words.append("act-order") }
+        if isDoubleQuantized { words.append("nested") }
         return words.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
@@ -274,7 +275,7 @@ enum Reduction: Sendable, Hashable {
 
 extension PackedEncoding {
     var reduction: Reduction? {
-        if isNested { return .meanScale }
+        if isDoubleQuantized { return .meanScale }
         return scheme.block.rows == 0 && scheme.block.columns == 0 ? .extremes : nil
     }
 

@@ -4,7 +4,7 @@ public struct CodeForm: Sendable, Hashable, Codable {
     /// What the scales, and minima, are stored as.
     public var scaleType: DType
     /// Whether the groups of the columns are not in order.
-    public var isPermuted = false
+    public var hasActOrder = false
     public var scales = Scales.plain
 
     /// What stands in the place of scales.
@@ -17,10 +17,10 @@ public struct CodeForm: Sendable, Hashable, Codable {
         case nested
     }
 
-    init(_ scheme: Scheme, scaleType: DType, isPermuted: Bool = false, scales: Scales = .plain) {
+    init(_ scheme: Scheme, scaleType: DType, hasActOrder: Bool = false, scales: Scales = .plain) {
         self.scheme = scheme
         self.scaleType = scaleType
-        self.isPermuted = isPermuted
+        self.hasActOrder = hasActOrder
         self.scales = scales
     }
 
@@ -53,7 +53,9 @@ public struct Repacking: Sendable, Hashable, Codable {
             return nil
         }
         // Columns that are not in order keep their groups only where the target can say so.
-        guard !source.isPermuted || target.isPermuted && source.scheme.block == target.scheme.block else { return nil }
+        guard !source.hasActOrder || target.hasActOrder && source.scheme.block == target.scheme.block else {
+            return nil
+        }
         // Powers of two are numbers of any type with their exponents; other scales are no powers of two.
         if source.scaleType == .f8e8m0 {
             guard [.f8e8m0, .bf16, .f32].contains(target.scaleType) else { return nil }
@@ -61,10 +63,10 @@ public struct Repacking: Sendable, Hashable, Codable {
             return nil
         }
         switch (source.scheme.origin, target.scheme.origin) {
-        case (.center, _), (.zeroPoint, .zeroPoint), (.zeroPoint, .minimum), (.minimum, .minimum),
-            (.minimum, .zeroPoint):
+        case (.symmetric, _), (.zeroPoint, .zeroPoint), (.zeroPoint, .affineMinimum), (.affineMinimum, .affineMinimum),
+            (.affineMinimum, .zeroPoint):
             break
-        case (.zeroPoint, .center), (.minimum, .center): return nil
+        case (.zeroPoint, .symmetric), (.affineMinimum, .symmetric): return nil
         }
     }
 
@@ -89,15 +91,15 @@ public struct Repacking: Sendable, Hashable, Codable {
         guard target.scales != .maxima || source.scales == .maxima || source.scaleType != .f32 else { return false }
         switch (source.scheme.origin, target.scheme.origin) {
         case (let a, let b) where a == b: return keepsScales
-        case (.center, .zeroPoint): return keepsScales
+        case (.symmetric, .zeroPoint): return keepsScales
         // The minimum is a power of two times the scale, and a short scale times a code has no more bits than a float32.
-        case (.center, .minimum): return keepsScales && source.scaleType != .f32
+        case (.symmetric, .affineMinimum): return keepsScales && source.scaleType != .f32
         default: return false
         }
     }
 
     /// Whether the zeros must turn out to be whole, which only the data says.
-    var needsWholeZeros: Bool { source.scheme.origin == .minimum && target.scheme.origin == .zeroPoint }
+    var needsWholeZeros: Bool { source.scheme.origin == .affineMinimum && target.scheme.origin == .zeroPoint }
 
     /// How far from a whole number, relative to it, a zero may lie whose minimum and scale were rounded.
     private var tolerance: Float {
@@ -137,14 +139,14 @@ public struct Repacking: Sendable, Hashable, Codable {
                 let scale = tile.scales[from]
                 result.scales[to] = rounded(scale, &tally)
                 switch (tile.scheme.origin, target.scheme.origin) {
-                case (_, .center): break
-                case (.center, .zeroPoint): result.offsets[to] = center
-                case (.center, .minimum): result.offsets[to] = rounded(-center * scale, &tally)
-                case (.zeroPoint, .minimum): result.offsets[to] = rounded(-tile.offsets[from] * scale, &tally)
-                case (.minimum, .zeroPoint):
+                case (_, .symmetric): break
+                case (.symmetric, .zeroPoint): result.offsets[to] = center
+                case (.symmetric, .affineMinimum): result.offsets[to] = rounded(-center * scale, &tally)
+                case (.zeroPoint, .affineMinimum): result.offsets[to] = rounded(-tile.offsets[from] * scale, &tally)
+                case (.affineMinimum, .zeroPoint):
                     result.offsets[to] = scale == 0 ? 0 : (-tile.offsets[from] / scale).rounded(.toNearestOrEven)
                 case (.zeroPoint, .zeroPoint): result.offsets[to] = tile.offsets[from]
-                case (.minimum, .minimum): result.offsets[to] = rounded(tile.offsets[from], &tally)
+                case (.affineMinimum, .affineMinimum): result.offsets[to] = rounded(tile.offsets[from], &tally)
                 }
             }
         }

@@ -16,11 +16,11 @@ public struct Scheme: Sendable, Hashable, Codable {
     /// Which number the code of zero has.
     public enum Origin: String, Sendable, Hashable, Codable {
         /// x = scale·(q − 2^(bits−1)) for integers, scale·table[q] for tables.
-        case center
+        case symmetric
         /// x = scale·(q − zero), with a whole zero in 0 ..< 2^bits for each block.
         case zeroPoint
         /// x = scale·q + minimum.
-        case minimum
+        case affineMinimum
     }
 
     /// How many rows and columns of a weight `[out, in]` share a scale; 0 stands for all of them.

@@ -4,12 +4,12 @@ extension Scheme {
     /// The scheme of a block type; nil where codes have more than one scale.
     init?(blocksOf dtype: DType) {
         switch dtype {
-        case .q4_0: self.init(.integers(bits: 4), .center, .group(32))
-        case .q5_0: self.init(.integers(bits: 5), .center, .group(32))
-        case .q8_0: self.init(.integers(bits: 8), .center, .group(32))
-        case .q4_1: self.init(.integers(bits: 4), .minimum, .group(32))
-        case .q5_1: self.init(.integers(bits: 5), .minimum, .group(32))
-        case .mxfp4: self.init(.table(.e2m1), .center, .group(32))
+        case .q4_0: self.init(.integers(bits: 4), .symmetric, .group(32))
+        case .q5_0: self.init(.integers(bits: 5), .symmetric, .group(32))
+        case .q8_0: self.init(.integers(bits: 8), .symmetric, .group(32))
+        case .q4_1: self.init(.integers(bits: 4), .affineMinimum, .group(32))
+        case .q5_1: self.init(.integers(bits: 5), .affineMinimum, .group(32))
+        case .mxfp4: self.init(.table(.e2m1), .symmetric, .group(32))
         default: return nil
         }
     }
@@ -19,7 +19,7 @@ extension Tile {
     /// Rows of whole blocks taken apart.
     init(blocks: UnsafeRawBufferPointer, of dtype: DType, rows: Int, columns: Int) {
         self.init(Scheme(blocksOf: dtype)!, rows: rows, columns: columns)
-        let hasMinimum = scheme.origin == .minimum
+        let hasMinimum = scheme.origin == .affineMinimum
         for block in 0..<rows * columns / 32 {
             let base = block * dtype.blockBytes
             func half(_ offset: Int) -> Float {
@@ -60,7 +60,7 @@ extension Tile {
                 out[base] = Self.exponent(scales[block])
             } else {
                 out.storeBytes(of: HalfFloat.bits(of: scales[block]), toByteOffset: base, as: UInt16.self)
-                if scheme.origin == .minimum {
+                if scheme.origin == .affineMinimum {
                     out.storeBytes(of: HalfFloat.bits(of: offsets[block]), toByteOffset: base + 2, as: UInt16.self)
                 }
             }

@@ -20,7 +20,7 @@ struct Tile {
         let counts = scheme.blockCounts(rows: rows, columns: columns)
         codes = [UInt8](repeating: 0, count: rows * columns)
         scales = [Float](repeating: 0, count: counts.rows * counts.columns)
-        offsets = scheme.origin == .center ? [] : scales
+        offsets = scheme.origin == .symmetric ? [] : scales
     }
 
     var blockColumns: Int { scheme.blockCounts(rows: rows, columns: columns).columns }
@@ -51,12 +51,12 @@ struct Tile {
                     let (scale, base) = (scales[block], row * columns)
                     switch (table.isEmpty, scheme.origin) {
                     case (false, _): for i in base + first..<base + end { out[i] = table[Int(codes[i])] * scale }
-                    case (_, .center):
+                    case (_, .symmetric):
                         for i in base + first..<base + end { out[i] = (Float(codes[i]) - center) * scale }
                     case (_, .zeroPoint):
                         let zero = offsets[block]
                         for i in base + first..<base + end { out[i] = (Float(codes[i]) - zero) * scale }
-                    case (_, .minimum):
+                    case (_, .affineMinimum):
                         let minimum = offsets[block]
                         for i in base + first..<base + end { out[i] = Float(codes[i]) * scale + minimum }
                     }
@@ -73,7 +73,7 @@ struct Tile {
             for column in 0..<columns {
                 let block = first + Int(groups[column])
                 let code = Float(codes[row * columns + column])
-                let zero = scheme.origin == .center ? center : offsets[block]
+                let zero = scheme.origin == .symmetric ? center : offsets[block]
                 out[row * columns + column] = (code - zero) * scales[block]
             }
         }

@@ -17,7 +17,7 @@ public enum Examination {
         var size: Int?
         if let model = try? Model(checkpoint) {
             size = model.graph.configuration.vocabularySize
-            if input.reduce(0, &+) % 8 == 0 { _ = Reach.of(model) }
+            if input.reduce(0, &+) % 8 == 0 { _ = ReachableTargets.of(model) }
         }
         if let vocabulary = try? checkpoint.vocabulary(size: size) { tokenize(vocabulary) }
     }

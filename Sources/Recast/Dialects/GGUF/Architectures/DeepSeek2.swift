@@ -35,8 +35,8 @@ extension GGUFArchitecture {
         }
         configuration.latentAttention = LatentAttention(
             queryRank: try reader.optionalSize("attention.q_lora_rank", limit: 1 << 24),
-            keyValueRank: try reader.size("attention.kv_lora_rank", limit: 1 << 24), restingDimension: head - turning,
-            turningDimension: turning, valueDimension: try reader.size("attention.value_length_mla", limit: 1 << 16))
+            keyValueRank: try reader.size("attention.kv_lora_rank", limit: 1 << 24), nopeHeadDimension: head - turning,
+            ropeHeadDimension: turning, valueDimension: try reader.size("attention.value_length_mla", limit: 1 << 16))
         configuration.headDimension = head
         configuration.keyValueHeadCount = configuration.headCount
         configuration.rope.dimensions = turning
@@ -71,13 +71,13 @@ extension GGUFArchitecture {
     private static func write(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) throws(RecastError) {
         guard let latent = configuration.latentAttention, let experts = configuration.experts else { return }
         try keys.set("attention.head_count_kv", 1)
-        try keys.set("attention.key_length", latent.keyValueRank + latent.turningDimension)
+        try keys.set("attention.key_length", latent.keyValueRank + latent.ropeHeadDimension)
         try keys.set("attention.value_length", latent.keyValueRank)
         try keys.set("attention.key_length_mla", configuration.headDimension)
         try keys.set("attention.value_length_mla", latent.valueDimension)
         if let rank = latent.queryRank { try keys.set("attention.q_lora_rank", rank) }
         try keys.set("attention.kv_lora_rank", latent.keyValueRank)
-        try keys.set("rope.dimension_count", latent.turningDimension)
+        try keys.set("rope.dimension_count", latent.ropeHeadDimension)
         try keys.set("vocab_size", configuration.vocabularySize)
         try keys.set("leading_dense_block_count", experts.denseLayers.count)
         try keys.writeExperts(experts)

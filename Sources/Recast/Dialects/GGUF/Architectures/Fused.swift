@@ -1,12 +1,12 @@
 // Architectures with fused projections. Source: Specs/gguf.md §d.3 and §d.4; llama.cpp's converter.
 extension GGUFArchitecture {
     // swift-format-ignore
-    private static func fusedRows(pairs: RotaryPairs, isFused: Bool = true, postNorms: Bool = false) -> [Row] {
+    private static func fusedRows(rotary: RotaryLayout, isFused: Bool = true, postNorms: Bool = false) -> [Row] {
         let projections = isFused
-            ? [Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .stacked, pairs: pairs)]
+            ? [Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .concatenatedRows, rotary: rotary)]
             : [
-                Row(.query, "blk.{layer}.attn_q.{weight,bias}", pairs: pairs),
-                Row(.key,   "blk.{layer}.attn_k.{weight,bias}", pairs: pairs),
+                Row(.query, "blk.{layer}.attn_q.{weight,bias}", rotary: rotary),
+                Row(.key,   "blk.{layer}.attn_k.{weight,bias}", rotary: rotary),
                 Row(.value, "blk.{layer}.attn_v.{weight,bias}"),
             ]
         return [
@@ -14,7 +14,7 @@ extension GGUFArchitecture {
             Row(.attentionNorm,   "blk.{layer}.attn_norm.weight"),
             Row(.attentionOutput, "blk.{layer}.attn_output.{weight,bias}"),
             Row(.feedForwardNorm, "blk.{layer}.ffn_norm.weight"),
-            Row([.gate, .up],     "blk.{layer}.ffn_up.{weight,bias}", layout: .stacked),
+            Row([.gate, .up],     "blk.{layer}.ffn_up.{weight,bias}", layout: .concatenatedRows),
             Row(.down,            "blk.{layer}.ffn_down.{weight,bias}"),
             Row(.outputNorm,      "output_norm.weight"),
             Row(.outputHead,      "output.weight"),
@@ -39,7 +39,7 @@ extension GGUFArchitecture {
     ) {
         Row(.tokenEmbedding,        "token_embd.weight")
         Row(.attentionNorm,         "blk.{layer}.attn_norm.weight")
-        Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .stacked)
+        Row([.query, .key, .value], "blk.{layer}.attn_qkv.{weight,bias}", layout: .concatenatedRows)
         Row(.attentionOutput,       "blk.{layer}.attn_output.weight")
         Row(.feedForwardNorm,       "blk.{layer}.ffn_norm.weight")
         Row(.up,                    "blk.{layer}.ffn_up.weight")
@@ -50,9 +50,9 @@ extension GGUFArchitecture {
     }
 
     static let chatGLM = GGUFArchitecture(
-        "chatglm", families: ["chatglm"], landmark: "attn_qkv", reads: readHalfRotary, writes: writeChatGLM
+        "chatglm", families: ["chatglm"], distinguishingTensor: "attn_qkv", reads: readHalfRotary, writes: writeChatGLM
     ) {
-        fusedRows(pairs: .neighbours)
+        fusedRows(rotary: .interleaved)
     }
 
     static let glm = GGUFArchitecture(
@@ -63,17 +63,17 @@ extension GGUFArchitecture {
             try keys.set("context_length", configuration.hiddenSize)
         }
     ) {
-        fusedRows(pairs: .neighbours, isFused: false)
+        fusedRows(rotary: .interleaved, isFused: false)
     }
 
     static let glm4 = GGUFArchitecture(
         "glm4", families: ["glm4"],
-        reads: { (_, configuration) throws(RecastError) in configuration.norms.afterBranches = true },
+        reads: { (_, configuration) throws(RecastError) in configuration.norms.hasPostNorms = true },
         writes: { (configuration, keys) throws(RecastError) in
             try keys.set("rope.dimension_count", configuration.rope.dimensions)
         }
     ) {
-        fusedRows(pairs: .neighbours, isFused: false, postNorms: true)
+        fusedRows(rotary: .interleaved, isFused: false, postNorms: true)
     }
 
     static let phi3 = GGUFArchitecture(
@@ -94,7 +94,7 @@ extension GGUFArchitecture {
             try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
         }
     ) {
-        fusedRows(pairs: .halves)
+        fusedRows(rotary: .halfSplit)
     }
 
     @Sendable private static func readHalfRotary(

@@ -5,14 +5,14 @@ extension Row {
     ///   - pairs: `neighbours` where llama.cpp turns them so and its converter permutes what transformers has in halves.
     ///   - biases: where llama.cpp's loader looks for them; files with others are not loaded.
     // swift-format-ignore
-    static func ggufNames(pairs: RotaryPairs = .halves, biases: Set<Role> = []) -> [Row] {
+    static func ggufNames(rotary: RotaryLayout = .halfSplit, biases: Set<Role> = []) -> [Row] {
         func name(_ role: Role, _ stem: String) -> String { stem + (biases.contains(role) ? ".{weight,bias}" : ".weight") }
-        func row(_ role: Role, _ stem: String, pairs: RotaryPairs = .halves) -> Row { Row(role, name(role, stem), pairs: pairs) }
+        func row(_ role: Role, _ stem: String, rotary: RotaryLayout = .halfSplit) -> Row { Row(role, name(role, stem), rotary: rotary) }
         return [
             row(.tokenEmbedding,  "token_embd"),
             row(.attentionNorm,   "blk.{layer}.attn_norm"),
-            row(.query,           "blk.{layer}.attn_q", pairs: pairs),
-            row(.key,             "blk.{layer}.attn_k", pairs: pairs),
+            row(.query,           "blk.{layer}.attn_q", rotary: rotary),
+            row(.key,             "blk.{layer}.attn_k", rotary: rotary),
             row(.value,           "blk.{layer}.attn_v"),
             row(.attentionOutput, "blk.{layer}.attn_output"),
             row(.feedForwardNorm, "blk.{layer}.ffn_norm"),
@@ -70,7 +70,7 @@ extension GGUFArchitecture {
             keys["expert_feed_forward_length"] = nil
         }
     ) {
-        Row.ggufNames(pairs: .neighbours, biases: .linear)
+        Row.ggufNames(rotary: .interleaved, biases: .linear)
         Row.ggufExperts
     }
 
@@ -110,7 +110,9 @@ extension GGUFArchitecture {
         Row.ggufExperts
     }
 
-    static let internLM2 = GGUFArchitecture("internlm2", families: ["internlm2"]) { Row.ggufNames(pairs: .neighbours) }
+    static let internLM2 = GGUFArchitecture("internlm2", families: ["internlm2"]) {
+        Row.ggufNames(rotary: .interleaved)
+    }
 
     /// Rows of 13B have biases by distance, which llama.cpp tells by the number of layers; it knows no normalised head.
     static let baichuan = GGUFArchitecture(
@@ -121,7 +123,7 @@ extension GGUFArchitecture {
             keys["tensor_data_layout"] = .string("Meta AI original pth")
         }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(rotary: .interleaved)
     }
 
     static let smolLM3 = GGUFArchitecture(
@@ -130,7 +132,7 @@ extension GGUFArchitecture {
             configuration.unturnedLayers = (0..<configuration.layerCount).filter { ($0 + 1).isMultiple(of: 4) }
         }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(rotary: .interleaved)
     }
 
     static let exaone = GGUFArchitecture(
@@ -148,7 +150,7 @@ extension GGUFArchitecture {
     }
 
     static let ernie45 = GGUFArchitecture("ernie4_5", families: ["ernie4_5"]) {
-        Row.ggufNames(pairs: .neighbours, biases: .attention)
+        Row.ggufNames(rotary: .interleaved, biases: .attention)
     }
 
     static let olmo = GGUFArchitecture(
@@ -162,15 +164,15 @@ extension GGUFArchitecture {
             if let limit = configuration.projectionLimit { keys.set("attention.clamp_kqv", limit) }
         }
     ) {
-        Row.ggufNames(pairs: .neighbours)
+        Row.ggufNames(rotary: .interleaved)
     }
 
     static let olmo2 = GGUFArchitecture(
         "olmo2", families: ["olmo2"],
         reads: { (_, configuration) throws(RecastError) in
-            configuration.norms.beforeBranches = false
-            configuration.norms.afterBranches = true
-            configuration.norms.heads = .together
+            configuration.norms.hasPreNorms = false
+            configuration.norms.hasPostNorms = true
+            configuration.norms.qk = .acrossHeads
         }
     ) {
         Row.ggufNames()

@@ -17,7 +17,7 @@ extension GGUFArchitecture {
             keys.set("attention.scale", configuration.attentionScale)
         }
     ) {
-        Row.ggufNames(pairs: .neighbours, biases: .linear)
+        Row.ggufNames(rotary: .interleaved, biases: .linear)
     }
 
     static let miniCPM = GGUFArchitecture(
@@ -25,13 +25,13 @@ extension GGUFArchitecture {
         reads: { (reader, configuration) throws(RecastError) in
             // What older files mean that do not say it.
             configuration.multipliers.embedding = 12
-            configuration.multipliers.branches = 1.4 / Double(configuration.layerCount).squareRoot()
+            configuration.multipliers.residual = 1.4 / Double(configuration.layerCount).squareRoot()
             configuration.multipliers.logitDivisor = Double(configuration.hiddenSize) / 256
             try reader.readMultipliers(into: &configuration)
         },
         writes: { (configuration, keys) throws(RecastError) in keys.writeMultipliers(configuration.multipliers) }
     ) {
-        Row.ggufNames(pairs: .neighbours, biases: .linear)
+        Row.ggufNames(rotary: .interleaved, biases: .linear)
     }
 
     static let gemma = GGUFArchitecture(
@@ -46,7 +46,7 @@ extension GGUFArchitecture {
         "gemma2", families: ["gemma2"], activation: "gelu_pytorch_tanh",
         reads: { (reader, configuration) throws(RecastError) in
             multiplyEmbedding(&configuration)
-            configuration.norms.afterBranches = true
+            configuration.norms.hasPostNorms = true
             configuration.softCaps.attention = try reader.positive("attn_logit_softcapping")
             configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
             try readWindow(reader, fullEach: 2, &configuration)
@@ -71,7 +71,7 @@ extension GGUFArchitecture {
         "gemma3", families: ["gemma3_text"], activation: "gelu_pytorch_tanh",
         reads: { (reader, configuration) throws(RecastError) in
             multiplyEmbedding(&configuration)
-            configuration.norms.afterBranches = true
+            configuration.norms.hasPostNorms = true
             configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
             try readWindow(reader, fullEach: 6, &configuration)
             // llama.cpp takes a model of 62 layers for the one of 27B.
@@ -112,15 +112,15 @@ extension GGUFArchitecture {
 extension GGUFConfiguration {
     fileprivate func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
         if let factor = try positive("embedding_scale") { configuration.multipliers.embedding = factor }
-        if let factor = try positive("residual_scale") { configuration.multipliers.branches = factor }
+        if let factor = try positive("residual_scale") { configuration.multipliers.residual = factor }
         if let divisor = try positive("logit_scale") { configuration.multipliers.logitDivisor = divisor }
     }
 }
 
 extension GGUFKeys {
-    fileprivate mutating func writeMultipliers(_ multipliers: Multipliers) {
+    fileprivate mutating func writeMultipliers(_ multipliers: ScaleFactors) {
         set("embedding_scale", multipliers.embedding)
-        set("residual_scale", multipliers.branches)
+        set("residual_scale", multipliers.residual)
         set("logit_scale", multipliers.logitDivisor)
     }
 

@@ -38,7 +38,7 @@ extension Family {
         ) {
             Row(.tokenEmbedding,        "model.embed_tokens.weight")
             Row(.attentionNorm,         "model.layers.{layer}.input_layernorm.weight")
-            Row([.query, .key, .value], "model.layers.{layer}.self_attn.W_pack.weight", layout: .stacked)
+            Row([.query, .key, .value], "model.layers.{layer}.self_attn.W_pack.weight", layout: .concatenatedRows)
             Row(.attentionOutput,       "model.layers.{layer}.self_attn.o_proj.weight")
             Row(.feedForwardNorm,       "model.layers.{layer}.post_attention_layernorm.weight")
             Row(.gate,                  "model.layers.{layer}.mlp.gate_proj.weight")

@@ -11,7 +11,7 @@ extension Family {
         defaults: Defaults(
             contextLength: 131072, keyValueHeadCount: 2, headDimension: 128, normEpsilon: 1e-5, theta: 500_000)
     ) {
-        Row.llamaNames(pairs: .neighbours)
+        Row.llamaNames(rotary: .interleaved)
     }
 
     static let helium = Family(
@@ -31,6 +31,6 @@ extension Family {
             }
         }
     ) {
-        Row.llamaNames(pairs: .neighbours)
+        Row.llamaNames(rotary: .interleaved)
     }
 }

@@ -52,10 +52,10 @@ extension Family {
         Row(.tokenEmbedding,        "transformer.embedding.word_embeddings.weight")
         Row(.attentionNorm,         "transformer.encoder.layers.{layer}.input_layernorm.weight")
         Row([.query, .key, .value], "transformer.encoder.layers.{layer}.self_attention.query_key_value.{weight,bias}",
-            layout: .stacked, pairs: .neighbours)
+            layout: .concatenatedRows, rotary: .interleaved)
         Row(.attentionOutput,       "transformer.encoder.layers.{layer}.self_attention.dense.{weight,bias}")
         Row(.feedForwardNorm,       "transformer.encoder.layers.{layer}.post_attention_layernorm.weight")
-        Row([.gate, .up],           "transformer.encoder.layers.{layer}.mlp.dense_h_to_4h.{weight,bias}", layout: .stacked)
+        Row([.gate, .up],           "transformer.encoder.layers.{layer}.mlp.dense_h_to_4h.{weight,bias}", layout: .concatenatedRows)
         Row(.down,                  "transformer.encoder.layers.{layer}.mlp.dense_4h_to_h.{weight,bias}")
         Row(.outputNorm,            "transformer.encoder.final_layernorm.weight")
         Row(.outputHead,            "transformer.output_layer.weight")
@@ -77,17 +77,17 @@ extension Family {
             biases: [BiasGroup(roles: [.query, .key, .value], presence: .configured("attention_bias", default: true))],
             defaults: Defaults(contextLength: 131072, keyValueHeadCount: 2, headDimension: 128, normEpsilon: 1.5625e-07),
             partialRotary: 0.5,
-            reads: { _, configuration in configuration.norms.afterBranches = normalizesAfter }
+            reads: { _, configuration in configuration.norms.hasPostNorms = normalizesAfter }
         ) {
             Row(.tokenEmbedding,  "model.embed_tokens.weight")
             Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")
-            Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}", pairs: .neighbours)
-            Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", pairs: .neighbours)
+            Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}", rotary: .interleaved)
+            Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", rotary: .interleaved)
             Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}")
             Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.weight")
             postNorms
             Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight")
-            Row([.gate, .up],     "model.layers.{layer}.mlp.gate_up_proj.weight", layout: .stacked)
+            Row([.gate, .up],     "model.layers.{layer}.mlp.gate_up_proj.weight", layout: .concatenatedRows)
             Row(.down,            "model.layers.{layer}.mlp.down_proj.weight")
             Row(.outputNorm,      "model.norm.weight")
             Row(.outputHead,      "lm_head.weight")

@@ -75,7 +75,7 @@ extension Family {
         _ reader: HuggingFaceConfiguration, _ configuration: inout ModelConfiguration,
         usualCaps usual: (attention: Double?, logits: Double?)
     ) throws(RecastError) {
-        configuration.norms.afterBranches = true
+        configuration.norms.hasPostNorms = true
         let scalar = try reader.number("query_pre_attn_scalar") ?? 256
         guard scalar > 0 else { throw reader.failure("\"query_pre_attn_scalar\" is \(scalar)") }
         configuration.multipliers.attention = 1 / scalar.squareRoot()

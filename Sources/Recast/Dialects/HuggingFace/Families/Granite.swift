@@ -9,14 +9,14 @@ extension Family {
         ],
         reads: { (reader, configuration) throws(RecastError) in
             configuration.multipliers.embedding = try reader.factor("embedding_multiplier")
-            configuration.multipliers.branches = try reader.factor("residual_multiplier")
+            configuration.multipliers.residual = try reader.factor("residual_multiplier")
             configuration.multipliers.attention = try reader.factor("attention_multiplier")
             configuration.multipliers.logitDivisor = try reader.factor("logits_scaling")
         },
         writes: { configuration, object in
             object.drop(["head_dim"])
             object["embedding_multiplier"] = .double(configuration.multipliers.embedding)
-            object["residual_multiplier"] = .double(configuration.multipliers.branches)
+            object["residual_multiplier"] = .double(configuration.multipliers.residual)
             object["attention_multiplier"] = .double(configuration.attentionScale)
             object["logits_scaling"] = .double(configuration.multipliers.logitDivisor)
         }
@@ -38,14 +38,14 @@ extension Family {
             let depth = try reader.factor("scale_depth")
             let base = try reader.factor("dim_model_base")
             configuration.multipliers.embedding = try reader.factor("scale_emb")
-            configuration.multipliers.branches = depth / Double(configuration.layerCount).squareRoot()
+            configuration.multipliers.residual = depth / Double(configuration.layerCount).squareRoot()
             configuration.multipliers.logitDivisor = Double(configuration.hiddenSize) / base
         },
         writes: { configuration, object in
             object.drop(["head_dim"])
             let root = Double(configuration.layerCount).squareRoot()
             object["scale_emb"] = .whole(configuration.multipliers.embedding)
-            object["scale_depth"] = .double((configuration.multipliers.branches * root * 1e9).rounded() / 1e9)
+            object["scale_depth"] = .double((configuration.multipliers.residual * root * 1e9).rounded() / 1e9)
             object["dim_model_base"] = .whole(
                 (Double(configuration.hiddenSize) / configuration.multipliers.logitDivisor * 1e9).rounded() / 1e9)
         }

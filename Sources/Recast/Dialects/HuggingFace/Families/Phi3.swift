@@ -28,10 +28,10 @@ extension Family {
     ) {
         Row(.tokenEmbedding,        "model.embed_tokens.weight")
         Row(.attentionNorm,         "model.layers.{layer}.input_layernorm.weight")
-        Row([.query, .key, .value], "model.layers.{layer}.self_attn.qkv_proj.weight", layout: .stacked)
+        Row([.query, .key, .value], "model.layers.{layer}.self_attn.qkv_proj.weight", layout: .concatenatedRows)
         Row(.attentionOutput,       "model.layers.{layer}.self_attn.o_proj.weight")
         Row(.feedForwardNorm,       "model.layers.{layer}.post_attention_layernorm.weight")
-        Row([.gate, .up],           "model.layers.{layer}.mlp.gate_up_proj.weight", layout: .stacked)
+        Row([.gate, .up],           "model.layers.{layer}.mlp.gate_up_proj.weight", layout: .concatenatedRows)
         Row(.down,                  "model.layers.{layer}.mlp.down_proj.weight")
         Row(.outputNorm,            "model.norm.weight")
         Row(.outputHead,            "lm_head.weight")

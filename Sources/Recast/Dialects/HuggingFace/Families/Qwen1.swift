@@ -22,10 +22,10 @@ extension Family {
             }
             configuration.feedForwardSize /= 2
             let context = try reader.optionalSize("seq_length") ?? 2048
-            let growsBase = try reader.flag("use_dynamic_ntk") ?? true
+            let dynamicNTK = try reader.flag("use_dynamic_ntk") ?? true
             let scalesQueries = try reader.flag("use_logn_attn") ?? true
-            if growsBase || scalesQueries {
-                configuration.stretch = Stretch(context: context, growsBase: growsBase, scalesQueries: scalesQueries)
+            if dynamicNTK || scalesQueries {
+                configuration.longContext = QwenLongContext(context: context, dynamicNTK: dynamicNTK, logNAttention: scalesQueries)
             }
         },
         writes: { configuration, object in
@@ -34,18 +34,18 @@ extension Family {
                                "tie_word_embeddings", "torch_dtype"])
             object["intermediate_size"] = .int(2 * configuration.feedForwardSize)
             object["kv_channels"] = .int(configuration.headDimension)
-            object["seq_length"] = .int(configuration.stretch?.context ?? configuration.contextLength)
+            object["seq_length"] = .int(configuration.longContext?.context ?? configuration.contextLength)
             object["layer_norm_epsilon"] = .double(configuration.normEpsilon)
             object["rotary_emb_base"] = .whole(configuration.rope.theta)
             object["rotary_pct"] = .double(Double(configuration.rope.dimensions) / Double(configuration.headDimension))
             object["no_bias"] = true
-            object["use_dynamic_ntk"] = .bool(configuration.stretch?.growsBase ?? false)
-            object["use_logn_attn"] = .bool(configuration.stretch?.scalesQueries ?? false)
+            object["use_dynamic_ntk"] = .bool(configuration.longContext?.dynamicNTK ?? false)
+            object["use_logn_attn"] = .bool(configuration.longContext?.logNAttention ?? false)
         }
     ) {
         Row(.tokenEmbedding,          "transformer.wte.weight")
         Row(.attentionNorm,           "transformer.h.{layer}.ln_1.weight")
-        Row([.query, .key, .value],   "transformer.h.{layer}.attn.c_attn.{weight,bias}", layout: .stacked)
+        Row([.query, .key, .value],   "transformer.h.{layer}.attn.c_attn.{weight,bias}", layout: .concatenatedRows)
         Row(.attentionOutput,         "transformer.h.{layer}.attn.c_proj.weight")
         Row(.feedForwardNorm,         "transformer.h.{layer}.ln_2.weight")
         Row(.up,                      "transformer.h.{layer}.mlp.w1.weight")

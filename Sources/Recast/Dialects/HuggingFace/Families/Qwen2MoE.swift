@@ -9,7 +9,7 @@ extension Family {
         experts: ExpertKeys(
             count: ["num_experts"], feedForwardSize: "moe_intermediate_size",
             normalization: .configured("norm_topk_prob"), denseLayers: .named,
-            shared: .weighed(size: "shared_expert_intermediate_size"), defaultCount: 60, defaultUsedCount: 4)
+            shared: .gated(size: "shared_expert_intermediate_size"), defaultCount: 60, defaultUsedCount: 4)
     ) {
         Row(.tokenEmbedding,  "model.embed_tokens.weight")
         Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")

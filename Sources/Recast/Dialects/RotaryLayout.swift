@@ -1,33 +1,33 @@
 /// Which rows of a query or key head turn together, where a stored tensor has them.
-public enum RotaryPairs: Sendable, Hashable {
+public enum RotaryLayout: Sendable, Hashable {
     /// `j` and `j + r/2` of the first `r` rows, as the graph has them.
-    case halves
+    case halfSplit
     /// `2j` and `2j + 1` of the first `r` rows.
-    case neighbours
+    case interleaved
     /// `j` and `j + D/2` of all `D` rows, so that of heads that turn in part, what rests lies behind each half.
-    case halvesOfHead
+    case halfSplitOfWholeHead
 
     /// Rows of heads as the graph has them, from those that are stored.
     func canonical(_ stored: LazyTensor, _ configuration: ModelConfiguration) -> LazyTensor {
         switch self {
-        case .halves: stored
-        case .neighbours: stored.gathered(neighbours(of: stored, configuration).inverse)
-        case .halvesOfHead: Self.rearranged(stored, configuration, fromStored: true)
+        case .halfSplit: stored
+        case .interleaved: stored.gathered(interleaved(of: stored, configuration).inverse)
+        case .halfSplitOfWholeHead: Self.rearranged(stored, configuration, fromStored: true)
         }
     }
 
     /// The opposite of `canonical`.
     func stored(_ canonical: LazyTensor, _ configuration: ModelConfiguration) -> LazyTensor {
         switch self {
-        case .halves: canonical
-        case .neighbours: canonical.gathered(neighbours(of: canonical, configuration))
-        case .halvesOfHead: Self.rearranged(canonical, configuration, fromStored: false)
+        case .halfSplit: canonical
+        case .interleaved: canonical.gathered(interleaved(of: canonical, configuration))
+        case .halfSplitOfWholeHead: Self.rearranged(canonical, configuration, fromStored: false)
         }
     }
 
-    private func neighbours(of tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {
+    private func interleaved(of tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {
         let dimension = configuration.headDimension
-        return .rotaryNeighbours(
+        return .rotaryInterleaved(
             heads: tensor.rowCount / dimension, headDimension: dimension, turning: configuration.rope.dimensions)
     }
 
@@ -41,7 +41,7 @@ public enum RotaryPairs: Sendable, Hashable {
         guard resting > 0 else { return tensor }
         let sizes = fromStored ? [turning, resting, turning, resting] : [turning, turning, resting, resting]
         let starts = sizes.indices.map { sizes[..<$0].reduce(0, +) }
-        return .stacked(
+        return .concatenatedRows(
             stride(from: 0, to: tensor.rowCount, by: dimension).flatMap { head in
                 [0, 2, 1, 3].map { tensor.rows(head + starts[$0]..<head + starts[$0] + sizes[$0]) }
             })

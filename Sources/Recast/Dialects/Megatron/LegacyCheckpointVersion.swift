@@ -1,7 +1,7 @@
 /// What older Megatrons stored in another way, as those of today store it.
 ///
 /// Source: Specs/megatron.md §2.2 and §3.2. No checkpoint of such age is at hand: this is by the specification alone.
-struct MegatronAge {
+struct LegacyCheckpointVersion {
     private let file: String
     /// `checkpoint_version`; queries, keys and values lie by groups from 2 on.
     private let version: Double

@@ -2,7 +2,7 @@
 ///
 /// The original knows more than keys can say. But keys can be edited by tools that do not know of the original, so they
 /// must agree.
-struct TravellingTokenizer {
+struct EmbeddedTokenizer {
     enum Original {
         case none
         case agrees(Vocabulary)

@@ -6,7 +6,7 @@
 
 extension Rope {
     /// How the pairs of a head turn in one text.
-    public struct Turning: Sendable, Hashable {
+    public struct Table: Sendable, Hashable {
         /// In radians a position, for each pair.
         public var frequencies: [Double]
         /// What cosines and sines are multiplied by.
@@ -16,22 +16,22 @@ extension Rope {
     /// How pairs turn in a text of so many tokens; nil for a scaling of an unknown type.
     ///
     /// Source: transformers 5.23, `modeling_rope_utils.py`.
-    public func turning(in length: Int) -> Turning? {
-        if let factors = frequencyFactors { return Turning(divided(by: factors)) }
+    public func table(in length: Int) -> Table? {
+        if let factors = frequencyFactors { return Table(divided(by: factors)) }
         switch scaling {
         case .dynamic(let factor, let context):
             let excess = factor * Double(max(length, context)) / Double(context) - (factor - 1)
             var slower = Rope(theta: theta, dimensions: dimensions)
             // A single pair turns by one radian whatever the base.
             if dimensions > 2 { slower.theta *= pow(excess, Double(dimensions) / Double(dimensions - 2)) }
-            return Turning(slower.baseFrequencies)
+            return Table(slower.baseFrequencies)
         case .longrope(let longrope):
             let factors = length > longrope.originalContext ? longrope.long : longrope.short
-            return Turning(divided(by: factors), attentionFactor: longrope.attentionFactor)
+            return Table(divided(by: factors), attentionFactor: longrope.attentionFactor)
         case .yarn(let yarn):
             let shares = interpolatedShares(yarn)
             let frequencies = zip(baseFrequencies, shares).map { $0 / yarn.factor * $1 + $0 * (1 - $1) }
-            return Turning(frequencies, attentionFactor: yarn.attentionFactor)
+            return Table(frequencies, attentionFactor: yarn.attentionFactor)
         case .none, .linear, .llama3, .factors, .other: return nil
         }
     }
@@ -50,7 +50,7 @@ extension Rope {
     }
 }
 
-extension Rope.Turning {
+extension Rope.Table {
     fileprivate init(_ frequencies: [Double], attentionFactor: Double = 1) {
         self.frequencies = frequencies
         self.attentionFactor = attentionFactor

@@ -1,5 +1,5 @@
 /// Where a checkpoint can go, and what becomes of its numbers on the way.
-public struct Reach: Sendable, Hashable {
+public struct ReachableTargets: Sendable, Hashable {
     public enum Outcome: Sendable, Hashable {
         case possible(Exactness)
         case refused(reason: String)
@@ -10,7 +10,7 @@ public struct Reach: Sendable, Hashable {
     public var outcome: Outcome
 
     /// Plans the conversion to every target, reading no tensors but the evidence that planning needs.
-    public static func of(_ model: Model) -> [Reach] {
+    public static func of(_ model: Model) -> [ReachableTargets] {
         let families = Family.all.map {
             ("huggingface, \($0.name) layout", ConversionOptions.Target.huggingFace(family: $0.name))
         }
@@ -21,9 +21,9 @@ public struct Reach: Sendable, Hashable {
         return (families + others).map { name, target in
             do throws(RecastError) {
                 let plan = try Planning(model, ConversionOptions(target: target)).plan(destination: "model.gguf")
-                return Reach(target: name, outcome: .possible(plan.exactness))
+                return ReachableTargets(target: name, outcome: .possible(plan.exactness))
             } catch {
-                return Reach(target: name, outcome: .refused(reason: error.summary))
+                return ReachableTargets(target: name, outcome: .refused(reason: error.summary))
             }
         }
     }

@@ -2,7 +2,7 @@
 ///
 /// Each candidate is a grid on which the greatest element lies at highest + first + step·k; what its levels give by
 /// least squares is kept if the error shrinks.
-struct LineSearch {
+struct AffineSearch {
     var highest: Int
     var first: Float = -0.9
     var step: Float = 0.05

@@ -3,7 +3,7 @@ import Recast
 /// Where a pass multiplies by the model's weights: the one place to watch what is multiplied, or to replace it.
 ///
 /// A site is the slot of a weight. Matrices are row-major without gaps.
-protocol Multiplier {
+protocol LinearBackend {
     /// `output[rows, out] = input[rows, in] · weightᵀ + bias`, or that added to what `output` holds.
     ///
     /// - Parameter worker: who asks.
