@@ -14,8 +14,8 @@ recast=$(cd "$OLDPWD" && realpath "$recast")
 
 say inspect qwen2-tiny
 "$recast" inspect qwen2-tiny
-say convert qwen2-tiny qwen2-tiny-llama
-"$recast" convert qwen2-tiny qwen2-tiny-llama
+say convert qwen2-tiny qwen2-tiny-llama --family llama
+"$recast" convert qwen2-tiny qwen2-tiny-llama --family llama
 say convert qwen2-tiny-llama qwen2-tiny-q4_0.gguf --encoding q4_0
 "$recast" convert qwen2-tiny-llama qwen2-tiny-q4_0.gguf --encoding q4_0
 

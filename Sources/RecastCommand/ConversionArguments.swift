@@ -20,7 +20,10 @@ struct ConversionArguments: ParsableArguments {
                 + "gguf if DESTINATION ends in .gguf, else huggingface.", valueName: "format"))
     var to: Target?
 
-    @Option(help: ArgumentHelp("Layout of a Hugging Face target; \"same\" keeps the source's.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Layout of a Hugging Face target: same (the default) is the model's own, llama what most programs know.",
+            valueName: "name"))
     var family: String?
 
     @Option(help: ArgumentHelp("Split the output into files of at most this size, such as 5GB.", valueName: "size"))
@@ -69,10 +72,7 @@ struct ConversionArguments: ParsableArguments {
         return max(1, min(resources.jobs, limit / (32 << 20)))
     }
 
-    /// - Parameter defaultFamily: of a Hugging Face target, by the format of the source.
-    private func options(
-        for checkpoint: Checkpoint, defaultFamily: (Checkpoint) -> String
-    ) throws -> ConversionOptions {
+    private func options() throws -> ConversionOptions {
         var options: ConversionOptions
         if let option = layout.given.first, target == .gguf || target == .huggingface {
             throw ValidationError("\(option) is for Megatron targets: --to megatron")
@@ -91,8 +91,12 @@ struct ConversionArguments: ParsableArguments {
             }
             options = ConversionOptions(target: .gguf)
         case .huggingface:
-            let chosen = family ?? defaultFamily(checkpoint)
-            options = ConversionOptions(target: .huggingFace(family: chosen == "same" ? nil : chosen))
+            options = ConversionOptions(target: .huggingFace(family: family == "same" ? nil : family))
+            if family == nil { options.defaults.append("the layout is the model's own; --family names another") }
+        }
+        if to == nil, target == .huggingface {
+            options.defaults.append(
+                "the target is Hugging Face, as DESTINATION does not end in .gguf; --to names another")
         }
         options.maximumShardSize = maxShardSize?.bytes
         options.tokenizer = tokenizer.tokenizer
@@ -111,11 +115,9 @@ struct ConversionArguments: ParsableArguments {
     /// - Parameters:
     ///   - title: what is being done, for the progress display.
     ///   - refine: sets the options that only the command knows.
-    func convert(
-        title: String, defaultFamily: (Checkpoint) -> String, refine: (inout ConversionOptions) throws -> Void
-    ) throws {
+    func convert(title: String, refine: (inout ConversionOptions) throws -> Void) throws {
         let checkpoint = try Checkpoint(path: source)
-        var options = try options(for: checkpoint, defaultFamily: defaultFamily)
+        var options = try options()
         try refine(&options)
         let plan = try Planning(checkpoint, options).plan(destination: destination)
         var conversion = Conversion(plan, to: destination)

@@ -12,7 +12,8 @@ extension ConversionArguments {
         }
         if output.json {
             try Console.document([
-                "source": .string(source), "destination": .string(destination), "bytes": .int(report.byteCount),
+                "source": .string(source), "destination": .string(destination), "format": .string(plan.format),
+                "layout": .string(plan.layout), "types": plan.typesJSON, "bytes": .int(report.byteCount),
                 "bits_per_weight": .double(plan.bitsPerWeight), "seconds": .double(seconds),
                 "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
@@ -26,7 +27,8 @@ extension ConversionArguments {
         let name =
             plan.form == .fileSet
             ? "\(plan.outputs[0].name) … \(plan.outputs[plan.outputs.count - 1].name)" : destination
-        var text: TerminalText = "\(name): \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
+        var text: TerminalText =
+            "\(name): \(plan.summary), \(Format.bytes(report.byteCount)) in \(Format.fixed(seconds, 1)) s, "
         switch report.exactness {
         case .bit: text += "bit-exact"
         case .rounded:
@@ -50,7 +52,8 @@ extension ConversionArguments {
         do throws(RecastError) { try conversion.check() } catch { problem = error }
         if output.json {
             try Console.document([
-                "source": .string(source), "destination": .string(destination), "bytes": .int(plan.byteCount),
+                "source": .string(source), "destination": .string(destination), "format": .string(plan.format),
+                "layout": .string(plan.layout), "types": plan.typesJSON, "bytes": .int(plan.byteCount),
                 "bits_per_weight": .double(plan.bitsPerWeight), "exactness": .string(plan.exactness.rawValue),
                 "files": .array(plan.outputs.map { ["name": .string($0.name), "bytes": .int($0.byteCount)] }),
                 "tensors": .array(
@@ -79,11 +82,12 @@ extension ConversionArguments {
             try Console.result("")
             try Console.result(Format.table(plan.outputs.map { [$0.name, "\($0.byteCount)"] }, rightAligned: [1]))
             try Console.result(
-                "\(plan.byteCount) bytes in \(plan.outputs.count) files, "
+                "\(plan.summary), \(plan.byteCount) bytes in \(plan.outputs.count) files, "
                     + "\(Format.fixed(plan.bitsPerWeight, 2)) bits per weight, \(plan.exactness.rawValue)")
             output.notes(plan.notes, warnings: plan.allWarnings)
             for evidence in plan.evidence where !output.quiet {
-                Console.note("\(evidence.question) \(evidence.answer) (\(Format.bytes(evidence.byteCount)) read)")
+                Console.note(
+                    "checked: \(evidence.question) \(evidence.answer) (\(Format.bytes(evidence.byteCount)) read)")
             }
         }
         if let problem { throw problem }
@@ -104,6 +108,24 @@ extension Transfer {
 }
 
 extension Plan {
+    /// `Hugging Face safetensors, llama layout, BF16 × 51`.
+    fileprivate var summary: String {
+        "\(format), \(layout), " + types.map { "\($0.name) × \($0.count)" }.joined(separator: ", ")
+    }
+
+    /// How many tensors are written in each encoding, those with the most numbers first.
+    private var types: [(name: String, count: Int)] {
+        var sizes: [String: (tensors: Int, elements: Int)] = [:]
+        for transfer in transfers where transfer.isTensor {
+            sizes[transfer.encoding.name, default: (0, 0)].tensors += 1
+            sizes[transfer.encoding.name]!.elements += transfer.source.elementCount
+        }
+        return sizes.sorted { ($1.value.elements, $0.key) < ($0.value.elements, $1.key) }
+            .map { ($0.key, $0.value.tensors) }
+    }
+
+    fileprivate var typesJSON: JSON { .object(JSON.Object(types.map { ($0.name, .int($0.count)) })) }
+
     /// What the target computes otherwise comes first.
     var allWarnings: [String] { inexactness.map { "inexact: \($0)" } + warnings }
 

@@ -6,10 +6,11 @@ struct Convert: ParsableCommand {
         abstract: "Writes a checkpoint in another layout, format or number type.",
         discussion: """
             The source's format is told by its content. Where nothing is said the target is GGUF if the destination ends
-            in .gguf and Hugging Face otherwise, and a Hugging Face source is written in llama layout.
+            in .gguf and Hugging Face otherwise, in the model's own layout; --family llama is for programs that know no
+            other.
 
             EXAMPLES:
-              recast convert Qwen2.5-0.5B Qwen2.5-0.5B-llama
+              recast convert Qwen2.5-0.5B Qwen2.5-0.5B-llama --family llama
               recast convert Qwen2.5-0.5B-llama back --family qwen2
               recast convert Qwen2.5-0.5B qwen.gguf --dtype bf16
               recast convert Qwen2.5-0.5B qwen-q4_0.gguf --encoding q4_0
@@ -17,7 +18,7 @@ struct Convert: ParsableCommand {
               recast convert Qwen2.5-0.5B ranks --to megatron --tp 4 --pp 2
               recast convert ranks others --to megatron --tp 2
               recast convert ranks Qwen2.5-0.5B-trained --hf-config Qwen2.5-0.5B/config.json
-              recast convert big big-split --family same --max-shard-size 2GB --dry-run
+              recast convert big big-split --max-shard-size 2GB --dry-run
             """)
 
     @Option(help: "Type of the weights.")
@@ -32,9 +33,7 @@ struct Convert: ParsableCommand {
     @OptionGroup var arguments: ConversionArguments
 
     func run() throws {
-        try arguments.convert(
-            title: "converting", defaultFamily: { $0.formatName == "huggingface" ? "llama" : "same" }
-        ) { options in
+        try arguments.convert(title: "converting") { options in
             options.dtype = dtype.dtype
             if let encoding { try options.encode(as: encoding) }
         }

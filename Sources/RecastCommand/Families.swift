@@ -6,7 +6,7 @@ struct Families: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists the families of models, and where each can go.",
         discussion: """
-            bit: every number is kept; rounded: some are computed, in float32, and rounded once; -: refused, for the reason
+            bit-exact: every number is kept; rounded: some are computed, in float32, and rounded once; -: refused, for the reason
             that --reasons shows. What a particular checkpoint can do, inspect says.
 
             EXAMPLES:
@@ -26,7 +26,7 @@ struct Families: ParsableCommand {
             try Console.document(["families": .array(all.map(\.json))])
             return
         }
-        let rows = all.map { [$0.family.name, $0.family.architectures[0]] + $0.answers.map { $0.1.word } }
+        let rows = all.map { [$0.family.name, $0.family.architectures[0]] + $0.answers.map { $0.1.word(in: $0.0) } }
         let names = all[0].answers.map(\.0)
         try Console.result(Format.table([["family", "architecture"] + names] + rows))
         guard reasons else { return }
@@ -62,7 +62,7 @@ extension FamilySupport {
             ("family", .string(family.name)), ("architectures", .array(family.architectures.map(JSON.string))),
         ])
         for (name, answer) in answers {
-            var entry = JSON.Object([("outcome", .string(answer.word == "-" ? "refused" : answer.word))])
+            var entry = JSON.Object([("outcome", .string(answer.word(in: name) == "-" ? "refused" : answer.word(in: name)))])
             if case .refused(let reason) = answer { entry["reason"] = .string(reason) }
             if name == "GGUF", let architecture { entry["architecture"] = .string(architecture) }
             object[name.replacing(" ", with: "_").lowercased()] = .object(entry)
@@ -72,11 +72,12 @@ extension FamilySupport {
 }
 
 extension FamilySupport.Answer {
-    /// `bit`, `rounded` or `-`.
-    fileprivate var word: String {
+    /// `bit-exact`, `rounded` or `-`; what only runs, runs or not.
+    fileprivate func word(in column: String) -> String {
         switch self {
-        case .bit: "bit"
-        case .rounded: "rounded"
+        case .bit where column == "runs": "yes"
+        case .bit: Exactness.bit.rawValue
+        case .rounded: Exactness.rounded.rawValue
         case .refused: "-"
         }
     }

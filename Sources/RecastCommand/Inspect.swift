@@ -117,7 +117,7 @@ private struct Summary {
                 rows.append([
                     "latent attention",
                     "\(queries)keys and values of \(latent.keyValueRank) and \(latent.ropeHeadDimension) numbers, "
-                        + "\(latent.ropeHeadDimension) of a head's \(c.headDimension) turn, values of "
+                        + "\(latent.ropeHeadDimension) of a head's \(c.headDimension) rotary, values of "
                         + "\(latent.valueDimension)",
                 ])
             }
@@ -156,7 +156,7 @@ private struct Summary {
         for reach in reach {
             let outcome =
                 switch reach.outcome {
-                case .possible(let exactness): exactness == .bit ? "bit-exact" : exactness.rawValue
+                case .possible(let exactness): exactness.rawValue
                 case .refused(let reason): "refused: \(reason)"
                 }
             rows.append(["→ \(reach.target)", outcome])

@@ -93,7 +93,7 @@ struct MegatronTargetOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Names of modules: te as Transformer Engine's (the default), local as Megatron core's own.",
+            "Names of modules: te as Transformer Engine's, local as Megatron core's own; by default the source's, or te.",
             valueName: "spelling"))
     var names: MegatronTarget.Spelling?
 
@@ -129,7 +129,7 @@ struct MegatronTargetOptions: ParsableArguments {
         target.sizes.expert = expert ?? 1
         target.sizes.expertTensor = expertTensor ?? target.sizes.tensor
         target.stageLayers = pipelineLayout?.counts
-        target.spelling = names ?? .transformerEngine
+        target.spelling = names
         return target
     }
 }

@@ -95,7 +95,7 @@ struct Quantize: ParsableCommand {
         choices.isSymmetric = symmetry.map { $0 == .symmetric }
         _ = try EncodingName(encoding)
         let quantization = try gguf.options()
-        try arguments.convert(title: "quantizing", defaultFamily: { _ in "same" }) { options in
+        try arguments.convert(title: "quantizing") { options in
             try options.encode(as: encoding, choices)
             options.quantization = quantization
             options.dtype = dtype.dtype

@@ -105,7 +105,7 @@ for name, kind, unusual, is_llama in CASES:
         own = convert(source, f"{name}-own", "--family", "same")
         compare(f"random-{name}-own", likelihood(transformers.AutoModelForCausalLM.from_pretrained(own), list(TEXT)), expected)
         if is_llama:
-            llama = convert(source, f"{name}-llama")
+            llama = convert(source, f"{name}-llama", "--family", "llama")
             loaded = transformers.AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
             compare(f"random-{name}-llama", likelihood(loaded, list(TEXT)), expected)
         if name == "phi4-mini":

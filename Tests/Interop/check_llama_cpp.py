@@ -151,7 +151,7 @@ text = (TINY / "text/prose.txt").read_bytes()
 ids = json.loads((TINY / "reference.ids.json").read_text())
 with check("tiny"):
     compare_logits("llama.cpp-qwen2", TINY, ids["prose"][:CONTEXT])
-    compare_logits("llama.cpp-llama-of-qwen2", convert(TINY, "tiny-llama"), ids["prose"][:CONTEXT])
+    compare_logits("llama.cpp-llama-of-qwen2", convert(TINY, "tiny-llama", "--family", "llama"), ids["prose"][:CONTEXT])
 if golden_or_skip("llama.cpp-families"):
     for each in ("llama_mha", "llama_bias", "llama3_rope_sharded", "llama_linear_rope", "yi"):
         sample = json.loads((family(each) / "reference.json").read_text())["input_ids"][0]

@@ -65,13 +65,13 @@ def to_gguf(name, source, encoding, kind, limit=0.0):
         worst = max(((found[key] - expected[key]).abs().max() / expected[key].abs().max()).item() for key in expected)
         said = set(exactness(source, f"{name}.gguf", encoding, "--pure").values())
         problems = [] if set(types.values()) == {kind} else [f"types {set(types.values())}"]
-        problems += [] if said == {"bit" if limit == 0 else "rounded"} else [f"the plan says {said}"]
+        problems += [] if said == {"bit-exact" if limit == 0 else "rounded"} else [f"the plan says {said}"]
         problems += [] if worst <= limit else [f"{worst:.1e} away"]
         report(name, not problems and len(found) == 7, "; ".join(problems) or ("equal" if worst == 0 else f"{worst:.1e} away"))
         return target
 
 
-def move(name, source, encoding, *options, limit=0.0, library=None, promise="bit"):
+def move(name, source, encoding, *options, limit=0.0, library=None, promise="bit-exact"):
     """From one packed format to another: the plan's promise, the numbers, and the library's word for them."""
     with check(name):
         target = packed(source, name, encoding, *options)

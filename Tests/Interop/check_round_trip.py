@@ -26,7 +26,7 @@ def compare(name, original, back):
 
 def round_trips(name, original, layout):
     with check(f"{name}-by-llama"):
-        llama = convert(original, f"{name}-llama")
+        llama = convert(original, f"{name}-llama", "--family", "llama")
         compare(f"{name}-by-llama", original, convert(llama, f"{name}-back", "--family", layout))
     with check(f"{name}-by-gguf"):
         gguf = convert(original, f"{name}.gguf")

@@ -29,7 +29,7 @@ def report_logits(name, found, expected, limit):
 
 
 def check_tiny():
-    llama = convert(TINY, "tiny-llama")
+    llama = convert(TINY, "tiny-llama", "--family", "llama")
     ids, expected = reference(TINY)
     with check("qwen2-tiny-logits"):
         name, found = logits(llama, ids)
@@ -50,7 +50,7 @@ def check_family(name):
     with check(f"{name}-llama"):
         known = json.loads((family(name) / "reference.json").read_text())["llama"]
         rounded = known.get("exactness") == "rounded"
-        llama = convert(family(name), f"{name}-llama", *(["--dtype", "f32"] if rounded else []))
+        llama = convert(family(name), f"{name}-llama", "--family", "llama", *(["--dtype", "f32"] if rounded else []))
         if not rounded:
             wrong = different(tensors(llama), tensors(family(name) / "llama"))
             report(f"{name}-tensors", not wrong, ", ".join(wrong[:3]))

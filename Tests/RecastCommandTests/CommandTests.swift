@@ -161,10 +161,10 @@ struct CommandTests {
         let targets = Dictionary(
             uniqueKeysWithValues: (json["targets"]?.array ?? []).map { ($0["target"]?.string, $0["exactness"]?.string) }
         )
-        #expect(targets["huggingface, llama layout"] == "bit")
-        #expect(targets["huggingface, qwen2 layout"] == "bit")
+        #expect(targets["huggingface, llama layout"] == "bit-exact")
+        #expect(targets["huggingface, qwen2 layout"] == "bit-exact")
         #expect(targets["huggingface, qwen3 layout"] == "refused")
-        #expect(targets["gguf"] == "bit")
+        #expect(targets["gguf"] == "bit-exact")
     }
 
     @Test func dryRunWritesNothing() throws {
@@ -222,12 +222,47 @@ struct CommandTests {
             #expect(try Self.recast(arguments).status == 0)
         }
         #expect(directory.bytes("convert") == directory.bytes("quantize"))
-        // Without a word about it, quantize keeps the family, and convert makes it llama.
-        for (command, family) in [("convert", "llama"), ("quantize", "qwen2")] {
+        // Without a word about it, both keep the family.
+        for command in ["convert", "quantize"] {
             let path = directory.file(command + "-bf16")
             #expect(try Self.recast(command, Fixtures.tinyModel, path, "--encoding", "bf16").status == 0)
-            #expect(try Self.recast("inspect", path, "--json").json["family"]?.string == family)
+            #expect(try Self.recast("inspect", path, "--json").json["family"]?.string == "qwen2")
         }
+    }
+
+    /// The result line, and its JSON, say what was written: format, layout, types and exactness.
+    // swift-format-ignore
+    @Test(arguments: [
+        (["out"],                                              "Hugging Face safetensors", "qwen2 layout",        "BF16 × 51"),
+        (["out", "--family", "llama"],                         "Hugging Face safetensors", "llama layout",        "BF16 × 55"),
+        (["out.gguf"],                                         "GGUF",                     "qwen2 architecture",  "BF16 × 30, F32 × 21"),
+        (["out", "--to", "megatron", "--tp", "2"],             "Megatron torch",           "tp 2, pp 1, names te", "BF16 × 31"),
+        (["out", "--to", "megatron-dist", "--names", "local"], "Megatron torch_dist",      "names local",         "BF16 × 31"),
+    ])
+    func resultSaysWhatWasWritten(_ arguments: [String], _ format: String, _ layout: String, _ types: String) throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file(arguments[0])
+        let options = ["convert", Fixtures.tinyModel, path] + arguments.dropFirst()
+        #expect(try Self.recast(options + ["--dry-run"]).output.contains("\(format), \(layout), \(types), "))
+        let written = try Self.recast(options)
+        #expect(written.output.contains("\(path): \(format), \(layout), \(types), "), "\(written.output)")
+        #expect(written.output.hasSuffix("bit-exact\n"))
+        let json = try Self.recast(options + ["--json", "--force"]).json
+        #expect(json["format"]?.string == format && json["layout"]?.string == layout && json["exactness"] == "bit-exact")
+        let counts = json["types"]?.object?.members.map { "\($0.key) × \($0.value.int ?? 0)" }
+        #expect(counts?.joined(separator: ", ") == types)
+    }
+
+    /// What was not asked for is not refused without a word about the option that asks.
+    @Test func refusalsNameDefaults() throws {
+        let directory = TemporaryDirectory()
+        let byDefault = try Self.recast("quantize", Fixtures.tinyModel, directory.file("out"), "--encoding", "q4_0")
+        #expect(byDefault.status == 69)
+        #expect(byDefault.errors.contains("--to names another") && byDefault.errors.contains("--family names another"))
+        let asked = try Self.recast(
+            "quantize", Fixtures.tinyModel, directory.file("out"), "--encoding", "q4_0", "--to", "huggingface",
+            "--family", "same")
+        #expect(asked.status == 69 && !asked.errors.contains("names another"))
     }
 
     @Test func quietIsQuiet() throws {
@@ -241,7 +276,7 @@ struct CommandTests {
         let model = Fixtures.tinyModel
         let llama = directory.file("llama")
         let gguf = directory.file("q8_0.gguf")
-        #expect(try Self.recast("convert", model, llama).status == 0)
+        #expect(try Self.recast("convert", model, llama, "--family", "llama").status == 0)
         #expect(try Self.recast("convert", model, gguf, "--encoding", "q8_0").status == 0)
         let equal = try Self.recast("diff", model, llama, "--json")
         #expect(equal.status == 0)

@@ -30,6 +30,8 @@ public struct ConversionOptions: Sendable {
     public var vocabularySize: Int?
     /// Whether, where ranks of a Megatron checkpoint have different tensors that should be the same, the first is taken.
     public var allowsRankMismatch = false
+    /// What was not asked for but taken by default, in the caller's words; said where the target is refused.
+    public var defaults: [String] = []
     /// How many threads look at the source while it is planned.
     public var workers = 1
 

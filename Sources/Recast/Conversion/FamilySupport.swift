@@ -46,7 +46,7 @@ public struct FamilySupport: Sendable {
             let target = MegatronTarget(.ranks)
             let lowering = try MegatronLowering(
                 adaptation.graph, tensorParallelSize: 1, vocabularyDivisor: MegatronLowering.usualDivisor,
-                spelling: target.spelling
+                spelling: .transformerEngine
             ) { $0.tensor.dtype }
             let layout = try MegatronLayout(target.sizes, layerCount: sample.configuration.layerCount, counts: nil)
             _ = try MegatronDescription(adaptation.graph, layout: layout, lowering, dtype: .f32, target)

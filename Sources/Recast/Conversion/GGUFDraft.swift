@@ -38,6 +38,8 @@ extension Planning {
         try problems.end()
         try checkImportance(of: draft.tensors)
         var plan = draft.plan
+        plan.format = "GGUF"
+        plan.layout = "\(draft.metadata["general.architecture"]?.string ?? "unknown") architecture"
         try GGUFLayout(metadata: draft.metadata, tensors: draft.tensors, alignment: draft.alignment)
             .lay(
                 out: Path.name(destination), maximumShardSize: options.maximumShardSize,

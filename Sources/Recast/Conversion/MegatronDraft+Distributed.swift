@@ -100,11 +100,11 @@ extension MegatronDraft {
         if isUniform { name = MegatronNames.withoutLayer(name) }
         if configuration.latentAttention != nil {
             return MegatronNames.spelled(
-                name, target.spelling, hasExperts: configuration.hasExperts(inLayer: layer), isLatent: true)
+                name, lowering.spelling, hasExperts: configuration.hasExperts(inLayer: layer), isLatent: true)
         }
         // But for latent attention, Megatron's own modules are saved under the names of Transformer Engine's, without the
         // norm before experts, which those leave a module of its own.
-        let keepsNorm = target.spelling == .transformerEngine && configuration.hasExperts(inLayer: layer)
+        let keepsNorm = lowering.spelling == .transformerEngine && configuration.hasExperts(inLayer: layer)
         return MegatronNames.spelled(name, .transformerEngine, hasExperts: keepsNorm)
     }
 

@@ -112,7 +112,8 @@ extension MegatronDraft {
                 Member(
                     tensor: index,
                     name: MegatronNames.spelled(
-                        name, target.spelling, hasExperts: hasExperts, isLatent: configuration.latentAttention != nil)))
+                        name, lowering.spelling, hasExperts: hasExperts, isLatent: configuration.latentAttention != nil)
+                ))
         }
         // A head that is the embedding is stored again on the last stage, where the embedding itself is not.
         if isLast, !isFirst, !lowering.tensors.contains(where: { $0.role == .outputHead }),

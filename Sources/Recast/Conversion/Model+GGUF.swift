@@ -11,7 +11,7 @@ extension Model {
             guard let tensor = byName(name) else { return nil }
             evidence.append(
                 Evidence(
-                    question: "which scaling do the rotary factors \(name) stand for?", answer: "read",
+                    question: "rotary scaling that the factors \(name) stand for:", answer: "read",
                     byteCount: tensor.byteCount))
             return try readVector(tensor, files: checkpoint.files, file: path)
         }
@@ -74,7 +74,7 @@ extension Model {
         let isNormalized = try head.hasUnitRows(&reader)
         evidence.append(
             Evidence(
-                question: "have the rows of the head length one?", answer: isNormalized ? "yes" : "no",
+                question: "rows of the output head have unit length:", answer: isNormalized ? "yes" : "no",
                 byteCount: head.byteCount))
         guard !isNormalized else { return }
         if graph.configuration.family == "baichuan2" || graph.configuration.vocabularySize == 125_696 {

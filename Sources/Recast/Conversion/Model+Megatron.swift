@@ -28,12 +28,12 @@ extension Model {
         return model
     }
 
-    /// Norm weights that are stored less one get it back.
+    /// Norm weights of `apply_layernorm_1p` are stored less one.
     private mutating func addOneToNormWeights() {
         for entry in graph.entries where entry.slot.role.isNorm && entry.slot.part == .weight {
             graph[entry.slot] = entry.tensor.converted(to: entry.tensor.dtype, [.adding(1)])
         }
-        notes.append("norm weights, which are stored less one, get it back")
+        notes.append("1 is added to norm weights, which apply_layernorm_1p stores less one")
     }
 }
 
@@ -211,7 +211,7 @@ extension Model {
                 details: differences.prefix(5) + more + ["--allow-rank-mismatch takes those of the first rank"])
         }
         let evidence = Evidence(
-            question: "are the tensors that all tensor-parallel ranks have the same?",
+            question: "replicated tensors are identical in all tensor-parallel ranks:",
             answer: differences.isEmpty ? "yes, all \(replicas.count)" : "no: \(differences.count) differ",
             byteCount: byteCount)
         return (differences.map { $0 + "; the first is taken" }, [evidence])

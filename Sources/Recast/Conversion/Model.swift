@@ -70,7 +70,8 @@ extension Model {
     ) throws(RecastError) -> Model {
         let path = files.configurationPath
         guard let object = files.configuration else {
-            throw RecastError(.inputMissing, "is needed to understand the tensors", trail: [path])
+            throw RecastError(
+                .inputMissing, "not found: a checkpoint of tensors alone does not say which model it is", trail: [path])
         }
         let family = try Family.of(object, file: path)
         let reader = HuggingFaceConfiguration(object: object, file: path)
@@ -136,14 +137,15 @@ extension Model {
         let areEqual = try head.hasSameBits(as: embedding, Parallel(workers: workers, files: FilePool(files)))
         evidence.append(
             Evidence(
-                question: "are head and embedding, which the configuration ties, the same?",
+                question: "output head and embedding, tied in config.json, are equal:",
                 answer: areEqual ? "yes" : "no", byteCount: 2 * head.byteCount))
         if areEqual {
             graph[Slot(.outputHead)] = nil
-            notes.append("the head repeats the embedding, to which it is tied, and is left out")
+            notes.append("the output head equals the embedding, to which it is tied, and is left out")
         } else {
             warnings.append(
-                "the configuration ties the head to the embedding, but the file holds another head: it is kept, untied")
+                "config.json ties the output head to the embedding, but the file holds another head: it is kept, untied"
+            )
         }
     }
 }

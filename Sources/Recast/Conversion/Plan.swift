@@ -14,6 +14,9 @@ public struct Plan: Sendable, Hashable, Codable {
     public var notes: [String] = []
     /// What the user should do something about.
     public var warnings: [String] = []
+    /// What is written, for people: `Hugging Face safetensors`, `llama layout`; empty where nothing was converted.
+    public var format = ""
+    public var layout = ""
     /// What the target computes otherwise than the source, where that was allowed.
     public var inexactness: [String] = []
     /// The model that is read of the destination; nil where none is.
@@ -190,7 +193,7 @@ public struct Transfer: Sendable, Hashable, Codable {
 /// What happens to numbers in a conversion, from best to worst.
 public enum Exactness: String, Sendable, Hashable, Codable, Comparable, CaseIterable {
     /// Bits are only moved, or widened to a type that holds every value.
-    case bit
+    case bit = "bit-exact"
     /// Computed, and rounded once.
     case rounded
     /// Stored with fewer values than the source has.
@@ -203,7 +206,7 @@ public enum Exactness: String, Sendable, Hashable, Codable, Comparable, CaseIter
     }
 }
 
-/// Data that was read to make a decision.
+/// Data that was read to make a decision: what was looked at (`the bias of the final norm is zero:`), and what was found.
 public struct Evidence: Sendable, Hashable, Codable {
     public var question: String
     public var answer: String

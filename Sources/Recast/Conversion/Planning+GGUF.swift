@@ -193,7 +193,7 @@ extension Planning {
                 of: try files.folder.contents(of: "config.json"))
             left = files.ignored
             for name in files.companions {
-                guard GGUFCompanions.travels(name) else {
+                guard GGUFCompanions.isEmbedded(name) else {
                     left.append(name)
                     continue
                 }
@@ -208,12 +208,12 @@ extension Planning {
         if let directory = options.tokenizer {
             let folder = try Folder(path: directory)
             for name in try folder.names()
-            where GGUFCompanions.travels(name) && name != "generation_config.json" {
+            where GGUFCompanions.isEmbedded(name) && name != "generation_config.json" {
                 let bytes = try folder.contents(of: name)
                 metadata[GGUFCompanions.key(of: name)] = GGUFCompanions.value(of: bytes)
             }
         }
-        if !left.isEmpty { plan.notes.append("GGUF does not take along: \(left.joined(separator: ", "))") }
+        if !left.isEmpty { plan.notes.append("not copied: \(left.joined(separator: ", "))") }
     }
 
     /// `qwen2-tiny` as a title: `Qwen2 Tiny`.

@@ -12,6 +12,8 @@ extension Planning {
                 "the rotary scaling \(type) of this GGUF file cannot be written without its original configuration")
         }
         var plan = basis(model, form: .directory)
+        plan.format = "Hugging Face safetensors"
+        plan.layout = "\(family.name) layout"
         if options.dtype != nil, model.graph.entries.contains(where: { $0.slot.role == .routerBias }) {
             plan.notes.append(Self.routerBiasNote)
         }
@@ -68,7 +70,7 @@ extension Planning {
                 }
                 if corrected != said.object {
                     correctedFiles = Set(["quantize_config.json", "quant_config.json"])
-                    plan.notes.append("the configuration is written with what the weights say of themselves")
+                    plan.notes.append("quantization_config is corrected to what the quantized weights are")
                 }
             }
         case .none:
@@ -159,7 +161,7 @@ extension Planning {
                 try copy(name, in: files.folder, into: &plan)
             }
             if !files.ignored.isEmpty {
-                plan.notes.append("not carried along: \(files.ignored.joined(separator: ", "))")
+                plan.notes.append("not copied: \(files.ignored.joined(separator: ", "))")
             }
         case .gguf(let set):
             let isReplaced = options.tokenizer != nil || tokenizer?.contradictsOriginal == true
@@ -180,7 +182,7 @@ extension Planning {
             }
             if options.tokenizer == nil {
                 plan.warnings.append(
-                    "the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
+                    "neither source nor destination has a tokenizer; --tokenizer DIR adds one")
             }
         }
         guard let directory = options.tokenizer else { return }
@@ -195,7 +197,7 @@ extension Planning {
     }
 
     static func isTokenizerFile(_ name: String) -> Bool {
-        GGUFCompanions.travels(name) && name != "generation_config.json"
+        GGUFCompanions.isEmbedded(name) && name != "generation_config.json"
     }
 
     /// A file as it is, through the same machinery as tensors.
@@ -211,7 +213,7 @@ extension Planning {
     /// Tokenizer files made from the keys of a GGUF file.
     private func addTokenizer(_ tokenizer: EmbeddedTokenizer, to plan: inout Plan) throws(RecastError) {
         guard let vocabulary = tokenizer.keys else {
-            plan.warnings.append("the source has no tokenizer, and so has the destination; --tokenizer DIR adds one")
+            plan.warnings.append("neither source nor destination has a tokenizer; --tokenizer DIR adds one")
             return
         }
         for (name, json) in try vocabulary.huggingFaceFiles() {
@@ -219,7 +221,7 @@ extension Planning {
         }
         if tokenizer.contradictsOriginal {
             plan.warnings.append(
-                "the GGUF file's keys say something else than the tokenizer files that travel in it: the tokenizer, and "
+                "the GGUF file's keys contradict the tokenizer files embedded in it: the tokenizer, and "
                     + "the special tokens of config.json, are made from the keys")
         } else {
             plan.notes.append("the tokenizer files are made from the keys of the GGUF file")

@@ -18,9 +18,14 @@ extension Planning {
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
         try checkHeads(of: model.graph.configuration, layout.sizes)
         try checkExperts(of: model.graph.configuration, layout.sizes)
+        let spelling = target.spelling ?? source?.spelling ?? .transformerEngine
+        if let source, target.spelling == nil, source.spelling == nil {
+            plan.notes.append(
+                "the source's modules have names of before Megatron's core; they get Transformer Engine's")
+        }
         let lowering = try MegatronLowering(
             model.graph, tensorParallelSize: target.sizes.tensor,
-            vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: target.spelling
+            vocabularyDivisor: vocabularyDivisor(of: source, &plan), spelling: spelling
         ) { writtenType(of: $0.tensor, slot: $0.slot, in: model, original: adaptation.types[$0.slot]) }
         var problems = Problems()
         for entry in model.graph.entries {
@@ -71,6 +76,9 @@ extension Planning {
         }
         plan.expectedModel = ExpectedModel(
             configuration: expected, statesFamily: model.original != nil, isTied: model.graph.isTied)
+        plan.format = "Megatron \(target.format.rawValue)"
+        plan.layout =
+            target.layoutText(hasExperts: model.graph.configuration.experts != nil) + "names \(spelling.rawValue)"
         plan.outputs.append(
             OutputFile(
                 name: MegatronFolder.tracker, bytes: Array((iteration.map(String.init) ?? MegatronFolder.release).utf8))
@@ -149,7 +157,7 @@ extension Planning {
     static let routerBiasNote = "biases of routers keep their type, whatever --dtype says: the order of scores decides"
 
     static func latentNormWarning(_ configuration: ModelConfiguration) -> String {
-        "Megatron's norms of what queries, keys and values are made of add \(configuration.normEpsilon) as all norms do, "
+        "Megatron's q_layernorm and kv_layernorm add the epsilon \(configuration.normEpsilon) of all norms, "
             + "those of transformers always 1e-06; nothing in a checkpoint says which"
     }
 
@@ -186,7 +194,7 @@ extension Planning {
         }
         if plan.outputs.count > first {
             plan.notes.append(
-                "\(MegatronFolder.companions)/ takes along \(plan.outputs[first...].map { Path.name($0.name) }.abridged)"
+                "copied to \(MegatronFolder.companions)/: \(plan.outputs[first...].map { Path.name($0.name) }.abridged)"
             )
         }
     }

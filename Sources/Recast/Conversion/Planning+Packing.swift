@@ -149,7 +149,7 @@ extension Planning {
         }
         plan.evidence.append(
             Evidence(
-                question: "can minima become whole zeros?", answer: "of \(wholeCount) of \(wanted.count) weights",
+                question: "minima that are whole zero points:", answer: "of \(wholeCount) of \(wanted.count) weights",
                 byteCount: byteCount))
     }
 

@@ -34,12 +34,25 @@ public struct Planning: Sendable {
         case .gguf: plan = try self.plan(try ggufDraft(), destination: destination)
         case .huggingFace(let family):
             let model = try model()
-            plan = try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
-        case .megatron(let target): plan = try megatron(from: try model(), target)
+            plan = try namingDefaults { () throws(RecastError) in
+                try huggingFace(from: model, family: Family.named(family ?? model.graph.configuration.family))
+            }
+        case .megatron(let target):
+            let model = try model()
+            plan = try namingDefaults { () throws(RecastError) in try megatron(from: model, target) }
         }
         warnOfQuantizingAgain(&plan)
         plan.checksums = checkpoint.checksums.covering(plan.transfers.map(\.source))
         return plan
+    }
+
+    /// A refusal of what was not asked for says which option would have asked.
+    private func namingDefaults(_ body: () throws(RecastError) -> Plan) throws(RecastError) -> Plan {
+        do { return try body() } catch {
+            var error = error
+            if error.code == .unsupported { error.details += options.defaults }
+            throw error
+        }
     }
 
     private func warnOfQuantizingAgain(_ plan: inout Plan) {

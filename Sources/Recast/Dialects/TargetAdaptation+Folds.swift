@@ -18,7 +18,7 @@ extension TargetAdaptation {
         if mine.kind != theirs.kind || mine.hasWeights != theirs.hasWeights {
             guard mine.kind == .layer, theirs == Norms() else { return }
             guard !mine.hasWeights || !lastNormHasBias else {
-                explain("norm", "the bias of the last norm would need a bias of the output head")
+                explain("norm", "the bias of the final norm would need a bias of the output head")
                 return
             }
             removeMeans()
@@ -30,7 +30,10 @@ extension TargetAdaptation {
         let difference = mine.offset - theirs.offset
         for role in Role.allCases where role.isNorm { computeAll(role, .adding(Float(difference))) }
         graph.configuration.norms.offset = theirs.offset
-        notes.append("\(difference.plain) is added to the weights of norms")
+        notes.append(
+            "norm weights \(difference < 0 ? "−" : "+") \(abs(difference).plain): \(own.family) multiplies by "
+                + "\(mine.offset == 0 ? "" : "\(mine.offset.plain) + ")w, \(target) by "
+                + "\(theirs.offset == 0 ? "" : "\(theirs.offset.plain) + ")w")
     }
 
     /// A hidden state whose mean is zero throughout, which norms need not subtract any more (families.md §1.8).
@@ -62,7 +65,7 @@ extension TargetAdaptation {
             }
         }
         graph[Slot(.outputNorm, .bias)] = nil
-        notes.append("the biases of norms are folded into the layers after them")
+        notes.append("norm biases are folded into the biases of the projections after them")
     }
 
     /// Norms without weights multiply by one.
@@ -76,7 +79,7 @@ extension TargetAdaptation {
             types[slot] = types[Slot(.tokenEmbedding)]
             graph[slot] = ones
         }
-        notes.append("norms get weights of one")
+        notes.append("norm weights of one are written")
     }
 
     mutating func foldMultipliers() {

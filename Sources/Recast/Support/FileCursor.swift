@@ -18,7 +18,7 @@ struct FileCursor: ~Copyable {
         _ count: Int, _ body: (UnsafeRawBufferPointer) throws(RecastError) -> Result
     ) throws(RecastError) -> Result {
         guard count <= remaining else {
-            throw failure("the file ends \(count - remaining) bytes too early")
+            throw failure("truncated: \(count - remaining) more bytes are needed")
         }
         let start = offset - bufferStart
         if start < 0 || start + count > buffer.count {
@@ -34,7 +34,7 @@ struct FileCursor: ~Copyable {
 
     /// Moves past bytes that are not looked at.
     mutating func skip(_ count: Int) throws(RecastError) {
-        guard count <= remaining else { throw failure("the file ends \(count - remaining) bytes too early") }
+        guard count <= remaining else { throw failure("truncated: \(count - remaining) more bytes are needed") }
         offset += count
     }
 

@@ -103,7 +103,7 @@ struct ArchiveReadingTests {
         #expect(companions == ["NOTICE"])
         try expectSame(file, archive)
         let elsewhere = try pack(file, "elsewhere")
-        expectRejection(.inputMissing, "is needed to understand the tensors", file: "config.json") {
+        expectRejection(.inputMissing, "not found: a checkpoint of tensors alone", file: "config.json") {
             _ = try Model(Checkpoint(path: elsewhere))
         }
     }

@@ -127,7 +127,7 @@ struct ConfigurationRejectionTests {
             expectRejection(message, file: "config.json", at: -1) { _ = try Model(Checkpoint(path: path)) }
         }
         directory.remove("model/config.json")
-        expectRejection(.inputMissing, "is needed to understand the tensors", file: "config.json") {
+        expectRejection(.inputMissing, "not found: a checkpoint of tensors alone", file: "config.json") {
             _ = try Model(Checkpoint(path: path))
         }
     }

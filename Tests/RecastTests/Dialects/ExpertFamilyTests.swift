@@ -160,7 +160,9 @@ struct ExpertFamilyTests {
             refusal(.golden("qwen2_moe"), "llama").contains("experts: 6 in this qwen2_moe, none in LlamaForCausalLM"))
         #expect(refusal(.golden("qwen2_moe"), "mixtral").contains("add up to one"))
         #expect(refusal(.golden("mixtral"), "qwen2_moe").contains("a shared expert with a gate, this model has none"))
-        #expect(refusal(.golden("mixtral"), "deepseek_v2").contains("has latent attention, which this model has not"))
+        #expect(
+            refusal(.golden("mixtral"), "deepseek_v2").contains(
+                "multi-head latent attention (MLA), which this model has not"))
     }
 
     /// Values that are no model's, and what is meant but not supported.
@@ -171,7 +173,7 @@ struct ExpertFamilyTests {
             ("qk_rope_head_dim", .int(5), "pairs"), ("qk_rope_head_dim", .int(1 << 40), "qk_rope_head_dim"),
             ("kv_lora_rank", .int(0), "kv_lora_rank"), ("q_lora_rank", .double(1.5), "q_lora_rank"),
             ("scoring_func", "softmax", "scoring_func"), ("topk_method", "greedy", "topk_method"),
-            ("routed_scaling_factor", .int(0), "routed_scaling_factor"), ("rope_interleave", false, "halves"),
+            ("routed_scaling_factor", .int(0), "routed_scaling_factor"), ("rope_interleave", false, "half-split rotary"),
             ("attention_bias", true, "biases"), ("moe_layer_freq", .int(2), "moe_layer_freq"),
             ("num_experts_per_tok", .int(9), "9 of 8 experts"), ("n_routed_experts", .int(1 << 40), "n_routed_experts"),
             ("n_routed_experts", .int(1 << 16), "missing"),
@@ -276,7 +278,7 @@ struct ExpertFamilyTests {
                 false
             }
         }
-        #expect(error?.message.contains("both or none") == true)
+        #expect(error?.message.contains("reads both or neither") == true)
     }
 
     /// Routers are linear layers to some programs, which would look for their codes.

@@ -201,8 +201,8 @@ struct FamilyReadingTests {
     }
 
     static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
-        ("FalconForCausalLM", [], .unsupported, "in parallel; the nearest family is stablelm"),
-        ("MiniCPM3ForCausalLM", [], .unsupported, "the nearest family is minicpm"),
+        ("FalconForCausalLM", [], .unsupported, "it adds attention and feed-forward in parallel"),
+        ("MiniCPM3ForCausalLM", [], .unsupported, "a latent attention of its own kind"),
         ("LlamoForCausalLM", [], .unsupported, "the nearest is LlamaForCausalLM"),
         ("StableLmForCausalLM", [("use_parallel_residual", true)], .unsupported, "use_parallel_residual"),
         ("StableLmForCausalLM", [("qk_layernorm", true)], .unsupported, "qk_layernorm"),
@@ -224,11 +224,11 @@ struct FamilyReadingTests {
             "Phi3ForCausalLM", [("rope_scaling", ["type": "su", "short_factor": [1, 2], "long_factor": [1, 2]])],
             .malformedInput, "no list of 8 positive numbers"
         ),
-        ("Phi3ForCausalLM", [("rope_scaling", ["type": "linear", "factor": 2])], .unsupported, "or by longrope"),
+        ("Phi3ForCausalLM", [("rope_scaling", ["type": "linear", "factor": 2])], .unsupported, "or longrope, not linear"),
         ("HeliumForCausalLM", [("head_dim", 32)], .malformedInput, "as Helium's must"),
         ("MiniCPMForCausalLM", [("sparse_config", ["topk": 64])], .unsupported, "sparse_config"),
         ("ChatGLMModel", [("inner_hidden_size", 256)], .unsupported, "two dimensions"),
-        ("Gemma3ForConditionalGeneration", [], .unsupported, "a tower for images"),
+        ("Gemma3ForConditionalGeneration", [], .unsupported, "it has a vision tower"),
         ("LlamaForCausalLM", [("rope_scaling", ["type": "dynamic", "factor": 0.5])], .malformedInput, "factor of 0.5"),
     ]
 

@@ -186,7 +186,7 @@ struct LiftingRejectionTests {
             $0["lm_head.weight"].bytes = $0["model.embed_tokens.weight"].bytes
         }
         #expect(repeated.graph.isTied)
-        #expect(repeated.notes == ["the head repeats the embedding, to which it is tied, and is left out"])
+        #expect(repeated.notes == ["the output head equals the embedding, to which it is tied, and is left out"])
         #expect(repeated.evidence.map(\.answer) == ["yes"])
 
         let contradicting = try lifted { $0.configuration["tie_word_embeddings"] = true }
@@ -269,8 +269,11 @@ struct GGUFModelRejectionTests {
         ("llama.rope.freq_base", GGUFBuilder.f64(1e-300), .malformedInput, "no positive number"),
         ("llama.attention.layer_norm_rms_epsilon", GGUFBuilder.f64(1e-300), .malformedInput, "no small"),
         ("llama.rope.scale_linear", GGUFBuilder.f32(0), .malformedInput, "no positive number"),
-        ("llama.rope.dimension_count", GGUFBuilder.u32(16), .malformedInput, "of 8 elements of a head 16 cannot turn"),
-        ("llama.rope.dimension_count", GGUFBuilder.u32(3), .malformedInput, "of 8 elements of a head 3 cannot turn"),
+        (
+            "llama.rope.dimension_count", GGUFBuilder.u32(16), .malformedInput,
+            "the rotary dimension is 16, of heads of 8"
+        ),
+        ("llama.rope.dimension_count", GGUFBuilder.u32(3), .malformedInput, "the rotary dimension is 3, of heads of 8"),
         ("llama.expert_count", GGUFBuilder.u32(8), .malformedInput, "llama.expert_used_count is missing"),
         ("llama.expert_count", GGUFBuilder.u32(1 << 20), .malformedInput, "no integer from 1 to 65536"),
     ]

@@ -131,6 +131,33 @@ struct MegatronWritingTests {
         #expect(mine.version == theirs.version)
     }
 
+    /// Where no spelling is asked for, names of modules stay what they are in the source.
+    @Test(arguments: counterparts.map(\.path), [MegatronTarget.Format.ranks, .distributed])
+    func keepsSpelling(path: String, format: MegatronTarget.Format) throws {
+        let directory = TemporaryDirectory()
+        let source = try #require(try megatronFiles(Fixtures.golden("megatron/" + path)).spelling)
+        #expect(source == (path.contains("te_names") ? .transformerEngine : .local))
+        var options = ConversionOptions(target: .megatron(MegatronTarget(format)))
+        options.huggingFaceConfiguration = truth(try #require(Self.counterparts.first { $0.path == path }).model)
+        let (there, back) = (directory.file("there"), directory.file("back"))
+        var plan = try Planning(Checkpoint(path: Fixtures.golden("megatron/" + path)), options).plan(destination: there)
+        _ = try Conversion(plan, to: there).run()
+        #expect(plan.layout.hasSuffix("names \(source.rawValue)"))
+        #expect(try megatronFiles(there).spelling == source)
+        // And from whole tensors, which do not have them in their names.
+        options.target = .megatron(MegatronTarget(.ranks))
+        plan = try Planning(Checkpoint(path: there), options).plan(destination: back)
+        _ = try Conversion(plan, to: back).run()
+        #expect(try megatronFiles(back).spelling == source)
+    }
+
+    private func megatronFiles(_ path: String) throws -> MegatronFiles {
+        guard case .megatron(let files) = try Checkpoint(path: path).content else {
+            throw RecastError.unsupported("no Megatron checkpoint")
+        }
+        return files
+    }
+
     private func roundTrip(_ model: String, _ layout: Layout) throws {
         let directory = TemporaryDirectory()
         let (there, back) = (directory.file("there"), directory.file("back"))

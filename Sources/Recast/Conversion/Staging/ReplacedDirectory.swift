@@ -61,7 +61,7 @@ enum ReplacedDirectory {
                 isCheckpoint = true
                 return true
             }
-            return ReplacedDirectory.companions.contains(name) || GGUFCompanions.travels(name)
+            return ReplacedDirectory.companions.contains(name) || GGUFCompanions.isEmbedded(name)
                 || ReplacedDirectory.companionSuffixes.contains(where: name.hasSuffix)
                 || name.hasSuffix(".py") && ReplacedDirectory.codePrefixes.contains(where: name.hasPrefix)
                 || ["LICENSE", "NOTICE"].contains { name == $0 || name.hasPrefix($0 + ".") || name.hasPrefix($0 + "-") }

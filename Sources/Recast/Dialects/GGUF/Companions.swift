@@ -1,12 +1,12 @@
-/// What GGUF has no place for and takes along in keys of our own, so that the way back is exact.
+/// Files that are embedded in GGUF under keys of our own, so that the way back is exact.
 enum GGUFCompanions {
     /// `tokenizer.json` has a key that other tools know.
     private static let tokenizerKey = "tokenizer.huggingface.json"
     private static let filePrefix = "recast.file."
     static let configurationKey = filePrefix + "config.json"
 
-    /// Which files of a Hugging Face checkpoint travel in a GGUF file: those that describe the model and its tokenizer.
-    static func travels(_ name: String) -> Bool {
+    /// Which files of a Hugging Face checkpoint are embedded in a GGUF file: those that describe the model and its tokenizer.
+    static func isEmbedded(_ name: String) -> Bool {
         let names = [
             "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
             "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.json",
@@ -21,7 +21,7 @@ enum GGUFCompanions {
         String(validating: bytes, as: UTF8.self).map(GGUFValue.string) ?? .array(.u8(bytes))
     }
 
-    /// The files that travel in a GGUF file, by name, without the configuration.
+    /// The files that are embedded in a GGUF file, by name, without the configuration.
     ///
     /// Names with a path in them are not ours, and are left alone.
     static func files(in metadata: GGUFMetadata) -> [(name: String, bytes: [UInt8])] {
@@ -31,7 +31,7 @@ enum GGUFCompanions {
             guard pair.key.hasPrefix(filePrefix) else { return nil }
             let name = String(pair.key.dropFirst(filePrefix.count))
             // `tokenizer.json` has its own key; a second one would be a second file of that name.
-            return travels(name) && isSafe(name) && name != "tokenizer.json" ? (name, bytes) : nil
+            return isEmbedded(name) && isSafe(name) && name != "tokenizer.json" ? (name, bytes) : nil
         }
     }
 

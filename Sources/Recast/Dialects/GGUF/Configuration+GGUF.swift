@@ -145,7 +145,7 @@ struct GGUFConfiguration {
         let theta = try positive("rope.freq_base") ?? 10_000
         let dimensions = try optionalSize("rope.dimension_count") ?? headDimension
         guard dimensions <= headDimension, dimensions.isMultiple(of: 2) else {
-            throw failure("of \(headDimension) elements of a head \(dimensions) cannot turn")
+            throw failure("the rotary dimension is \(dimensions), of heads of \(headDimension)")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)
         // llama.cpp takes a missing type for linear, and knows the factor under an older name too.

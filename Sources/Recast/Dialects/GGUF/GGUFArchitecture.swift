@@ -63,7 +63,7 @@ public struct GGUFArchitecture: Sendable {
     /// - Throws: `unsupported`; names are never invented.
     static func of(family: String) throws(RecastError) -> GGUFArchitecture {
         guard let architecture = all.first(where: { $0.families.contains(family) }) else {
-            throw .unsupported("llama.cpp has no architecture for the family \(family), and names are not invented")
+            throw .unsupported("llama.cpp has no architecture for \(family)")
         }
         return architecture
     }

@@ -79,7 +79,7 @@ extension HuggingFaceConfiguration {
             _ = try check("scoring_func", among: ["softmax"])
             // transformers does not look at it, and DeepSeek's own program leaves the factor out where it is true.
             if try flag("norm_topk_prob") == true {
-                throw .unsupported("\(file): a \"norm_topk_prob\" of true, of which programs make different things")
+                throw .unsupported("\(file): \"norm_topk_prob\" is true, which programs compute differently")
             }
             let method = try check("topk_method", among: ["greedy", "group_limited_greedy"])
             let groups = method == "greedy" ? nil : try groups(of: count, usually: (1, 1), scoreCount: 1)
@@ -122,7 +122,7 @@ extension HuggingFaceConfiguration {
     func latentAttention(_ family: Family) throws(RecastError) -> LatentAttention? {
         guard family.hasLatentAttention else { return nil }
         if try flag("rope_interleave") == false {
-            throw .unsupported("\(file): latent attention whose heads turn in halves is not supported")
+            throw .unsupported("\(file): latent attention with half-split rotary is not supported")
         }
         if try flag("attention_bias") == true {
             throw .unsupported("\(file): latent attention with biases is not supported")

@@ -73,7 +73,9 @@ extension HuggingFaceConfiguration {
             }
             let turning = 2 * Int(share * Double(dimensions) / 2)
             let factor = try number("factor", in: scaling) ?? 1
-            guard turning > 0, factor > 0 else { throw failure("the proportional rope scaling turns nothing") }
+            guard turning > 0, factor > 0 else {
+                throw failure("the rotary dimension of the proportional rope scaling is 0")
+            }
             rope = Rope(theta: pow(theta, Double(turning) / Double(dimensions)), dimensions: turning)
             if factor != 1 { rope.scaling = .linear(factor: factor) }
         default: rope.scaling = .other(type)

@@ -159,10 +159,10 @@ extension Family {
         guard !given.isEmpty else {
             throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
         }
-        if let stranger = UnsupportedArchitecture.all.first(where: { $0.architectures.contains(given) }) {
+        if let unsupported = UnsupportedArchitecture.all.first(where: { $0.architectures.contains(given) }) {
             throw RecastError(
                 .unsupported,
-                "\(given) is not supported: \(stranger.difference); the nearest family is \(stranger.nearest)",
+                "\(given) is not supported: \(unsupported.difference)",
                 trail: [file])
         }
         let known = all.flatMap(\.architectures)

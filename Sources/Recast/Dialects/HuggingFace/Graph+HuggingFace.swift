@@ -68,8 +68,8 @@ struct HuggingFaceLowering {
         var graph = graph
         if let experts = family.identicalExperts(for: graph.configuration) {
             outcome.notes.append(
-                "each of \(experts.count) experts is the feed-forward part of the model, so that any \(experts.usedCount) of them "
-                    + "together are it, too; the router is zero")
+                "the feed-forward layers are written as \(experts.count) identical experts, of which any \(experts.usedCount) "
+                    + "together give the same; the router is zero")
             graph = graph.repeated(in: experts)
         }
         let configuration = graph.configuration
@@ -80,23 +80,24 @@ struct HuggingFaceLowering {
                 of: graph.configuration(for: family), by: family, original: original,
                 ropeScaling: original?["rope_scaling"]?.object ?? original?["rope_parameters"]?.object)
         } catch {
-            throw .unsupported("\(family.architectures[0]) cannot say what this model is like: \(error.message)")
+            throw .unsupported("\(family.architectures[0]) cannot state this model: \(error.message)")
         }
         if stated.normalizesOutputHead, !configuration.normalizesOutputHead, let head = graph.head,
             try hasUnitRows(head)
         {
             // Normalising again changes nothing.
             graph.configuration.normalizesOutputHead = true
-            outcome.notes.append("the rows of the head have length one, as \(family.name) makes them")
+            outcome.notes.append("the rows of the output head have unit length already, as \(family.name) makes them")
             outcome.evidence.append(
-                Evidence(question: "have the rows of the head length one?", answer: "yes", byteCount: head.byteCount))
+                Evidence(
+                    question: "rows of the output head have unit length:", answer: "yes", byteCount: head.byteCount))
         }
         var lastNormHasBias = true
         if configuration.norms.kind != stated.norms.kind, let bias = graph[.outputNorm, layer: nil, part: .bias] {
             lastNormHasBias = try !isZero(bias)
             outcome.evidence.append(
                 Evidence(
-                    question: "is the bias of the last norm zero?", answer: lastNormHasBias ? "no" : "yes",
+                    question: "the bias of the final norm is zero:", answer: lastNormHasBias ? "no" : "yes",
                     byteCount: bias.byteCount))
         }
         let adaptation = try TargetAdaptation(
@@ -114,7 +115,8 @@ struct HuggingFaceLowering {
     /// What no configuration can say, with better words than its reader has.
     private func checkSayable(_ configuration: ModelConfiguration) throws(RecastError) {
         if family.hasLatentAttention, configuration.latentAttention == nil {
-            throw .unsupported("\(family.architectures[0]) has latent attention, which this model has not")
+            throw .unsupported(
+                "\(family.architectures[0]) has multi-head latent attention (MLA), which this model has not")
         }
         if let experts = configuration.experts, let obstacle = family.experts?.obstacle(experts) {
             throw .unsupported("\(family.architectures[0]) \(obstacle)")
@@ -125,7 +127,7 @@ struct HuggingFaceLowering {
         if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isExpressibleInTransformers {
             throw .unsupported(
                 "the yarn scaling of this model has an mscale of \(yarn.mscale) and an mscale_all_dim of "
-                    + "\(yarn.mscaleAllDimensions), of which a configuration says both or none")
+                    + "\(yarn.mscaleAllDimensions); transformers reads both or neither")
         }
         if case .factors = configuration.rope.scaling {
             throw .unsupported(
@@ -142,7 +144,7 @@ struct HuggingFaceLowering {
         for group in family.biasGroups {
             guard try isNeeded(group, graph, isZero: isZero) else { continue }
             outcome.biases.formUnion(group.roles)
-            var added = 0
+            var added: [Role: Int] = [:]
             for role in group.roles {
                 let layers = role.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
                 for layer in layers where graph[role, layer: layer, part: .bias] == nil {
@@ -151,13 +153,25 @@ struct HuggingFaceLowering {
                     graph[Slot(role, layer: layer, .bias)] = .zeros(
                         dtype.isQuantized ? .f32 : dtype, graph.configuration.shape(of: Slot(role, layer: layer, .bias))
                     )
-                    added += 1
+                    added[role, default: 0] += 1
                 }
             }
-            if added > 0 { outcome.notes.append("\(added) biases that \(family.name) needs are written as zeros") }
+            if !added.isEmpty {
+                outcome.notes.append("biases that \(family.name) needs are written as zeros: \(names(of: added))")
+            }
         }
         try dropZeroBiases(&graph, &outcome, isZero: isZero)
         return graph
+    }
+
+    /// `o_proj.bias × 4`, as the family calls them.
+    private func names(of biases: [Role: Int]) -> String {
+        Role.allCases.compactMap { role in
+            biases[role].map { count in
+                let stem = family.table.rows.first { $0.roles.contains(role) }?.stem ?? role.rawValue
+                return "\(stem.split(separator: ".").last ?? "").bias × \(count)"
+            }
+        }.joined(separator: ", ")
     }
 
     /// Whether there are biases of a group; some of them that are zero everywhere, and others missing, are none.
@@ -178,17 +192,20 @@ struct HuggingFaceLowering {
         guard !foreign.isEmpty else { return }
         for entry in foreign {
             guard try isZero(entry.tensor) else {
-                throw .unsupported(
-                    "\(family.name) has no bias on \(entry.slot.role), but \(entry.slot) is not zero")
+                let slot = entry.slot
+                let name = family.table.row(of: Slot(slot.role, layer: slot.layer, expert: slot.expert))?.name(
+                    layer: slot.layer, expert: slot.expert, .bias)
+                throw .unsupported("\(family.name) has no \(name ?? "\(slot)"), and that of this model is not zero")
             }
         }
         let biases = outcome.biases
         graph.remove { $0.slot.part == .bias && !biases.contains($0.slot.role) }
+        let counts = Dictionary(grouping: foreign, by: \.slot.role).mapValues(\.count)
         outcome.notes.append(
-            "\(foreign.count) biases that are zero everywhere are left out: \(family.name) has none there")
+            "biases that are zero, and that \(family.name) has not, are left out: \(names(of: counts))")
         outcome.evidence.append(
             Evidence(
-                question: "are the biases that \(family.name) cannot store zero?", answer: "yes, all \(foreign.count)",
+                question: "biases that \(family.name) cannot store are zero:", answer: "yes, all \(foreign.count)",
                 byteCount: foreign.reduce(0) { $0 + $1.tensor.byteCount }))
     }
 }

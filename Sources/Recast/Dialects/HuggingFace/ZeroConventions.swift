@@ -94,7 +94,7 @@ struct ZeroConventions {
         }
         let answer = answers.joined(separator: "; ")
         return (
-            [Evidence(question: "which GPTQ format do the zeros have?", answer: answer, byteCount: byteCount)], warnings
+            [Evidence(question: "GPTQ format of the zeros:", answer: answer, byteCount: byteCount)], warnings
         )
     }
 }

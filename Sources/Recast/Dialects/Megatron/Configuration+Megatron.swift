@@ -164,7 +164,7 @@ extension MegatronArguments {
             throw refuse("positions of type \(kind) cannot be read; rope can")
         }
         if let part = double("rotary_percent"), part != 1 {
-            throw refuse("models of which only a part (\(part)) of each head turns cannot be read yet")
+            throw refuse("partial rotary (rotary_percent \(part)) is not supported yet")
         }
         guard bool("rotary_interleaved") != true else {
             throw refuse("models whose rotary pairs are neighbours cannot be read from Megatron checkpoints yet")

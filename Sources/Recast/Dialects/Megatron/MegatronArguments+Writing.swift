@@ -25,7 +25,7 @@ struct MegatronDescription {
         self.layout = layout
         self.lowering = lowering
         self.dtype = dtype
-        spelling = target.spelling
+        spelling = lowering.spelling
         format = target.format
         let biases = Set(graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
         guard biases.isEmpty || biases == Self.attention || biases == Self.linear else {
@@ -42,7 +42,7 @@ struct MegatronDescription {
         }
         guard configuration.rope.dimensions == configuration.headDimension || configuration.latentAttention != nil
         else {
-            throw .unsupported("models of which only a part of each head turns cannot be written for Megatron yet")
+            throw .unsupported("partial rotary (rotary_percent below 1) is not supported for Megatron targets yet")
         }
         try Self.checkScaling(of: configuration)
         try Self.checkRouting(of: configuration)

@@ -20,6 +20,8 @@ struct MegatronLowering {
 
     /// What each rank's rows of the vocabulary are a multiple of (`make_vocab_size_divisible_by`).
     let vocabularyDivisor: Int
+    /// Whose modules are to load it.
+    let spelling: MegatronTarget.Spelling
     /// Megatron's default.
     static let usualDivisor = 128
     static let divisors = 1...1 << 20
@@ -35,6 +37,7 @@ struct MegatronLowering {
     ) throws(RecastError) {
         let configuration = graph.configuration
         self.vocabularyDivisor = vocabularyDivisor
+        self.spelling = spelling
         let grain = vocabularyDivisor * tensorParallelSize
         vocabularyRows = (configuration.vocabularySize + grain - 1) / grain * grain
         let table = MegatronTable.table(of: configuration)
@@ -56,8 +59,8 @@ struct MegatronLowering {
             }
             guard entries.count == row.roles.count else {
                 throw .unsupported(
-                    "Megatron has \(row.roles.map(\.rawValue).joined(separator: ", ")) as one, all of which the model must "
-                        + "have: \(slot)")
+                    "Megatron has \(row.roles.map(\.rawValue).joined(separator: ", ")) fused, and needs all of them: "
+                        + "\(slot)")
             }
             let types = Set(entries.map(dtype))
             let common = types.count == 1 ? types.first! : .f32

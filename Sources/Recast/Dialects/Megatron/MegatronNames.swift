@@ -52,6 +52,11 @@ enum MegatronNames {
                 && !name.contains(localExperts)
     }
 
+    /// Whether Megatron's core calls a part of a layer so, and not the programs before it.
+    static func isOfCore(_ name: String) -> Bool {
+        name.contains(".self_attention.linear_") && !name.contains("language_model.")
+    }
+
     /// A name of the local spelling in another one.
     ///
     /// - Parameter hasExperts: whether it is of a layer with experts, whose norm Transformer Engine leaves a module of its

@@ -31,7 +31,7 @@ extension GGUFArchitecture {
         let turning = try reader.size("rope.dimension_count", limit: 1 << 16)
         let head = try reader.size("attention.key_length_mla", limit: 1 << 16)
         guard turning.isMultiple(of: 2), turning < head else {
-            throw .malformed(reader.file, "of \(head) elements of a head \(turning) cannot turn")
+            throw .malformed(reader.file, "the rotary dimension is \(turning), of heads of \(head)")
         }
         configuration.latentAttention = LatentAttention(
             queryRank: try reader.optionalSize("attention.q_lora_rank", limit: 1 << 24),

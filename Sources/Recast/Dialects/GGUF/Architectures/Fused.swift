@@ -101,7 +101,8 @@ extension GGUFArchitecture {
         _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         guard configuration.headDimension.isMultiple(of: 4) else {
-            throw .malformed(reader.file, "half of a head of \(configuration.headDimension) elements cannot turn")
+            throw .malformed(
+                reader.file, "half of the head dimension, \(configuration.headDimension), is no rotary dimension")
         }
         // The key counts elements of the head that llama.cpp's converter takes for granted.
         configuration.rope.dimensions = configuration.headDimension / 2

@@ -9,7 +9,7 @@ extension Family {
             case .none, .longrope, .other: break
             default:
                 throw .unsupported(
-                    "\(reader.file): Phi-3 turns as it is or by longrope, not by \(configuration.rope.scaling.name)")
+                    "\(reader.file): Phi-3 has no rotary scaling or longrope, not \(configuration.rope.scaling.name)")
             }
         },
         writes: { configuration, object in
