@@ -62,7 +62,9 @@ extension FamilySupport {
             ("family", .string(family.name)), ("architectures", .array(family.architectures.map(JSON.string))),
         ])
         for (name, answer) in answers {
-            var entry = JSON.Object([("outcome", .string(answer.word(in: name) == "-" ? "refused" : answer.word(in: name)))])
+            var entry = JSON.Object([
+                ("outcome", .string(answer.word(in: name) == "-" ? "refused" : answer.word(in: name)))
+            ])
             if case .refused(let reason) = answer { entry["reason"] = .string(reason) }
             if name == "GGUF", let architecture { entry["architecture"] = .string(architecture) }
             object[name.replacing(" ", with: "_").lowercased()] = .object(entry)

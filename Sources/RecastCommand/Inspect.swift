@@ -122,7 +122,8 @@ private struct Summary {
                 ])
             }
             if let experts = c.experts {
-                let dense = experts.denseLayers.isEmpty ? "" : ", none in \(experts.denseLayers.count) layers"
+                let denseCount = c.layers.filter { $0.feedForward == .dense }.count
+                let dense = denseCount == 0 ? "" : ", none in \(denseCount) layers"
                 rows.append([
                     "experts",
                     "\(experts.usedCount) of \(experts.count) for each token, feed-forward \(experts.feedForwardSize)\(dense)",
@@ -258,7 +259,7 @@ private struct Summary {
                     "num_experts": .int(experts.count), "num_experts_per_tok": .int(experts.usedCount),
                     "moe_intermediate_size": .int(experts.feedForwardSize),
                     "norm_topk_prob": .bool(experts.normalizesWeights),
-                    "mlp_only_layers": .array(experts.denseLayers.map(JSON.int)),
+                    "mlp_only_layers": .array(c.layers.indices.filter { !c.hasExperts(inLayer: $0) }.map(JSON.int)),
                     "shared_expert_intermediate_size": experts.shared.map { .int($0.feedForwardSize) } ?? .null,
                     "routing": .string(experts.routing.text),
                 ]

@@ -2,10 +2,16 @@
 public struct NamedTensor: Sendable, Hashable, Codable {
     public var name: String
     public var tensor: LazyTensor
+    /// The places in a graph that it holds, where it was lowered from one: of several roles where these are fused, of no
+    /// expert where it holds all of a layer.
+    var slots: [Slot] = []
 
-    public init(_ name: String, _ tensor: LazyTensor) {
+    public init(_ name: String, _ tensor: LazyTensor) { self.init(name, tensor, slots: []) }
+
+    init(_ name: String, _ tensor: LazyTensor, slots: [Slot]) {
         self.name = name
         self.tensor = tensor
+        self.slots = slots
     }
 }
 

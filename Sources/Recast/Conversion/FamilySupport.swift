@@ -100,7 +100,7 @@ public struct FamilySupport: Sendable {
         for row in family.table.rows {
             for layer in row.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(row, inLayer: layer) {
-                for expert in configuration.experts(of: row) {
+                for expert in configuration.experts(of: row, inLayer: layer) {
                     for role in row.roles {
                         for part in row.parts where part == .weight || biases.contains(role) {
                             let slot = Slot(role, layer: layer, expert: expert, part)

@@ -52,7 +52,7 @@ extension Planning {
         guard let fileType = options.encoding else { return }
         let blind = tensors.filter {
             $0.importance == nil && $0.dtype != $0.tensor.dtype
-                && GGUFTypePolicy.needsImportance($0.dtype, for: $0.name, in: fileType)
+                && GGUFTypePolicy.needsImportance($0.dtype, for: $0.named, in: fileType)
         }
         guard let first = blind.first else { return }
         let names = blind.map(\.name).abridged

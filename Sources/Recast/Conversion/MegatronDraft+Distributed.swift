@@ -27,7 +27,7 @@ extension MegatronDraft {
         let layerCount = layout.counts.reduce(0, +)
 
         // Where layers are of several kinds, each has names of its own.
-        let isUniform = configuration.experts == nil || configuration.experts!.denseLayers.isEmpty
+        let isUniform = configuration.experts == nil || !configuration.hasDenseLayers
         for (index, tensor) in lowering.tensors.enumerated() {
             let place = Place(of: tensor, configuration, isUniform: isUniform, layerCount: layerCount)
             var archive = TorchArchiveLayout(folder: Self.archiveFolder)

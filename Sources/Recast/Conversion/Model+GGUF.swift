@@ -118,7 +118,7 @@ extension GGUFArchitecture {
     /// A matrix of one row again, of which llama.cpp's quantizer makes a vector.
     fileprivate func withOneRow(_ tensor: NamedTensor, _ configuration: ModelConfiguration) -> NamedTensor {
         guard let match = table.match(tensor.name), match.part == .weight, match.row.roles.count == 1,
-            configuration.shape(of: match.row.roles[0]) == [1] + tensor.tensor.shape
+            configuration.shape(of: Slot(match.row.roles[0], layer: match.layer)) == [1] + tensor.tensor.shape
         else { return tensor }
         return NamedTensor(tensor.name, tensor.tensor.reshaped([1] + tensor.tensor.shape))
     }

@@ -60,7 +60,7 @@ extension Model {
             var said = try files.arguments?.configuration(
                 family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
                 gatesSharedExpert: merging.gatesSharedExpert)
-            said?.norms.qk = merging.normalizesHeads ? .perHead : .none
+            if merging.normalizesHeads { said?.eachLayer { $0.norms.qk = .perHead } }
             if let path = options.huggingFaceConfiguration ?? files.configuration {
                 if options.huggingFaceConfiguration == nil {
                     notes.append("\(path) says what the model is like; --hf-config FILE names another")

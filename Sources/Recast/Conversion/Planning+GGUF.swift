@@ -17,23 +17,8 @@ extension Planning {
         let originalTypes = adaptation.types
         let configuration = model.graph.configuration
         var tensors = try architecture.rotaryTensors(of: configuration.rope)
-        for entry in model.graph.entries {
-            guard let row = architecture.table.row(of: entry.slot), row.parts.contains(entry.slot.part) else {
-                throw .unsupported("the GGUF architecture \(architecture.name) has no \(entry.slot)")
-            }
-            // A row of several roles is written where its first one stands.
-            guard entry.slot.role == row.roles[0] else { continue }
-            let parts = row.roles.compactMap {
-                model.graph[Slot($0, layer: entry.slot.layer, expert: entry.slot.expert, entry.slot.part)]
-            }
-            guard parts.count == row.roles.count else {
-                throw .unsupported("the GGUF architecture \(architecture.name) needs all of \(row.roles)")
-            }
-            tensors.append(
-                NamedTensor(
-                    row.name(layer: entry.slot.layer, expert: entry.slot.expert, entry.slot.part),
-                    row.fuse(parts, configuration)))
-        }
+        tensors += try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
+            .lower(model.graph, order: .ofGraph)
         tensors = GGUFStacks.packed(tensors, latent: configuration.latentAttention)
 
         guard !options.quantization.keepsSplit else {

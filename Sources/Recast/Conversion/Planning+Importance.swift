@@ -1,24 +1,31 @@
 extension Planning {
     /// Gives each tensor that is quantized the importance of its columns.
     ///
-    /// - Parameter names: what the importance file calls the tensors, where that is not their own name.
+    /// - Parameter name: what the importance file calls a tensor.
     /// - Throws: `malformedInput` for the importance of another model.
     func attachImportance(
-        _ tensors: inout [TypedTensor], by importance: Importance, names: [Int: String] = [:], plan: inout Plan
+        _ tensors: inout [TypedTensor], by importance: Importance, plan: inout Plan,
+        name: (NamedTensor) -> String = { $0.name }
     ) throws(RecastError) {
         let file = FileID(plan.sources.count)
         plan.sources.append(importance.file)
         var coverage = Coverage()
         for (index, tensor) in tensors.enumerated()
         where tensor.encoding.isQuantized && tensor.encoding.dtype != tensor.tensor.dtype {
-            let name = names[index] ?? tensor.name
+            let name = name(tensor.named)
+            let isUsual = [.embedding, .output].contains(GGUFTensorClass(tensor.named))
             guard let entry = importance.entry(for: name) else {
-                coverage.missing.append(name)
+                if isUsual { coverage.unweighted.append(name) } else { coverage.missing.append(name) }
                 continue
             }
             let (columns, matrices) = (tensor.tensor.columnCount, tensor.tensor.batchCount)
             guard entry.fits(columns: columns, matrices: matrices) else {
-                coverage.misfits.append((name, entry.valueCount, columns * matrices))
+                // The embedding is looked up, not multiplied: an entry of that name is about something else.
+                if GGUFTensorClass(tensor.named) == .embedding {
+                    coverage.unweighted.append(name)
+                } else {
+                    coverage.misfits.append((name, entry.valueCount, columns * matrices))
+                }
                 continue
             }
             coverage.found += 1
@@ -35,33 +42,30 @@ extension Planning {
 private struct Coverage {
     var found = 0
     var missing: [String] = []
+    /// Embedding and head, of which these files often know nothing.
+    var unweighted: [String] = []
     var misfits: [(name: String, valueCount: Int, expected: Int)] = []
     /// With a matrix that nothing was multiplied with.
     var unmeasured: [String] = []
 
     func report(_ importance: Importance, plan: inout Plan) throws(RecastError) {
-        // The embedding is looked up, not multiplied: an entry of that name is about something else.
-        let wrong = misfits.filter { GGUFTensorClass($0.name) != .embedding }
-        if let first = wrong.first {
+        if let first = misfits.first {
             throw RecastError(
                 .malformedInput,
                 "is the importance of another model: \(first.valueCount) values instead of \(first.expected) for "
-                    + wrong.map(\.name).abridged)
+                    + misfits.map(\.name).abridged)
         }
-        let isUsual = { (name: String) in [.embedding, .output].contains(GGUFTensorClass(name)) }
-        let unknown = missing.filter { !isUsual($0) }
-        if found == 0, !unknown.isEmpty {
+        if found == 0, !missing.isEmpty {
             throw RecastError(
                 .malformedInput,
                 "is the importance of another model: it knows \(importance.entries.map(\.name).abridged), and none of "
-                    + unknown.abridged)
+                    + missing.abridged)
         }
-        if !unknown.isEmpty {
+        if !missing.isEmpty {
             plan.warnings.append(
-                "\(importance.path) has no entry for \(unknown.count) of \(found + unknown.count) weights, in which all "
-                    + "columns are taken to matter alike: \(unknown.abridged)")
+                "\(importance.path) has no entry for \(missing.count) of \(found + missing.count) weights, in which all "
+                    + "columns are taken to matter alike: \(missing.abridged)")
         }
-        let unweighted = missing.filter(isUsual) + misfits.map(\.name)
         if !unweighted.isEmpty { plan.notes.append("quantized without importance: \(unweighted.abridged)") }
         if !unmeasured.isEmpty {
             plan.notes.append(

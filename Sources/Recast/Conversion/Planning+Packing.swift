@@ -25,15 +25,13 @@ extension Planning {
         var decodedCount = 0
         var kept: [PackedEncoding] = []
         var linted: [ConsumerLint.Weight] = []
-        // Importance files name weights as GGUF does.
-        var importanceNames: [Int: String] = [:]
-        let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
         try checkImportance()
         // A configuration speaks of all weights: they stay as they are together, or not at all.
         let keepsCodes =
             options.packing == nil && options.dtype == nil && options.encoding == nil
             && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
-        for (tensor, slot) in zip(lowered.tensors, lowered.slots) {
+        for tensor in lowered.tensors {
+            let slot = tensor.slots[0]
             if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
                 let obstacle = Self.obstacle(of: encoding, tensor.tensor)
@@ -46,10 +44,6 @@ extension Planning {
                     var encoding = encoding
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
-                    if let row = architecture?.table.row(of: slot) {
-                        importanceNames[outcome.tensors.count] = row.name(
-                            layer: slot.layer, expert: slot.expert, .weight)
-                    }
                     outcome.tensors.append(
                         TypedTensor(source, .packed(encoding), method: packing.method))
                     continue
@@ -90,7 +84,14 @@ extension Planning {
                     + "would be taken for codes")
         }
         if let importance = options.quantization.importance {
-            try attachImportance(&outcome.tensors, by: importance, names: importanceNames, plan: &plan)
+            let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
+            try attachImportance(&outcome.tensors, by: importance, plan: &plan) { tensor in
+                // Importance files name weights as GGUF does.
+                guard let slot = tensor.slots.first, let row = architecture?.table.row(of: slot) else {
+                    return tensor.name
+                }
+                return row.name(layer: slot.layer, expert: slot.expert, slot.part)
+            }
         }
         if let packing = options.packing {
             guard outcome.tensors.contains(where: { $0.encoding.dtype == nil }) else {
@@ -167,7 +168,7 @@ extension Planning {
         let block = PackedEncoding.bitsandbytesBlock
         // Runs of 64 numbers end within blocks of 256.
         let flat = tensor.tensor.converted(to: .f32).reshaped([tensor.tensor.elementCount / block, block])
-        return (NamedTensor(tensor.name, flat), encoding)
+        return (NamedTensor(tensor.name, flat, slots: tensor.slots), encoding)
     }
 
     /// The stored tensors of a quantized weight that is as it was read.
@@ -176,14 +177,15 @@ extension Planning {
         let stem = String(tensor.name.dropLast(".weight".count))
         let shape = tensor.tensor.storedShape
         return zip(encoding.layouts(rows: shape[0], columns: shape[1]), parts).map { layout, part in
-            TypedTensor(NamedTensor(stem + layout.suffix, part), part.dtype)
+            TypedTensor(NamedTensor(stem + layout.suffix, part, slots: tensor.slots), part.dtype)
         }
     }
 
     /// The type of most of the weights that are not quantized; of none, bfloat16.
     private func modelType(_ lowered: HuggingFaceLowering.Outcome, in model: Model) -> DType {
         var counts: [DType: Int] = [:]
-        for (tensor, slot) in zip(lowered.tensors, lowered.slots) where !tensor.tensor.isQuantized {
+        for tensor in lowered.tensors where !tensor.tensor.isQuantized {
+            let slot = tensor.slots[0]
             let dtype = keptType(of: tensor.tensor, tensor.tensor.dtype, slot: slot, in: model)
             if [.f16, .bf16, .f32].contains(dtype) { counts[dtype, default: 0] += tensor.tensor.elementCount }
         }

@@ -53,7 +53,8 @@ extension Planning {
         for tensor in options.quantization.keepsSplit ? tensors : tensors.inQuantizerOrder {
             // The quantizer's files have no leading dimensions of one.
             let shape = Array(tensor.tensor.shape.drop { $0 == 1 })
-            let trimmed = NamedTensor(tensor.name, tensor.tensor.reshaped(shape.isEmpty ? [1] : shape))
+            var trimmed = tensor
+            trimmed.tensor = tensor.tensor.reshaped(shape.isEmpty ? [1] : shape)
             let choice = try policy.choice(for: trimmed)
             report.add(trimmed, choice)
             let dtype = choice.origin == .kept ? stored(trimmed) : choice.dtype ?? choice.wanted

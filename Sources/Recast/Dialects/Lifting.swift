@@ -33,7 +33,9 @@ struct Lifting {
                 continue
             }
             if isRequired(match.row) { foundNames.insert(ByteString(tensor.name)) }
-            let shapes = match.row.roles.map { configuration.shape(of: Slot($0, expert: match.expert, match.part)) }
+            let shapes = match.row.roles.map {
+                configuration.shape(of: Slot($0, layer: match.layer, expert: match.expert, match.part))
+            }
             var shape = shapes[0]
             shape[0] = shapes.reduce(0) { $0 + $1[0] }
             guard tensor.tensor.shape == shape else {
@@ -95,7 +97,7 @@ struct Lifting {
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {
         guard configuration.has(match.row, inLayer: match.layer) else { return false }
-        if let expert = match.expert, expert >= configuration.experts?.count ?? 0 { return false }
+        if let expert = match.expert, expert >= configuration.expertCount(inLayer: match.layer) { return false }
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }
 
@@ -113,8 +115,10 @@ struct Lifting {
     /// How many tensors must be there.
     private var requiredCount: Int {
         table.rows.lazy.filter(isRequired).reduce(0) { count, row in
-            let experts = row.isPerExpert ? configuration.experts?.count ?? 0 : 1
-            return count + layers(of: row).count * experts * parts(of: row).count
+            let tensors = layers(of: row).reduce(0) {
+                $0 + (row.isPerExpert ? configuration.expertCount(inLayer: $1) : 1)
+            }
+            return count + tensors * parts(of: row).count
         }
     }
 
@@ -122,7 +126,7 @@ struct Lifting {
     private func expectedNames(where isWanted: @escaping (Row) -> Bool) -> some Sequence<String> {
         table.rows.lazy.filter(isWanted).flatMap { row in
             layers(of: row).lazy.flatMap { layer in
-                configuration.experts(of: row).lazy.flatMap { expert in
+                configuration.experts(of: row, inLayer: layer).lazy.flatMap { expert in
                     parts(of: row).map { row.name(layer: layer, expert: expert, $0) }
                 }
             }

@@ -16,7 +16,9 @@ extension TargetAdaptation {
     mutating func foldNorms() {
         let (mine, theirs) = (own.norms, stated.norms)
         if mine.kind != theirs.kind || mine.hasWeights != theirs.hasWeights {
-            guard mine.kind == .layer, theirs == Norms() else { return }
+            guard mine.kind == .layer, theirs == Norms(),
+                (own.layers + stated.layers).allSatisfy({ $0.norms == .init() })
+            else { return }
             guard !mine.hasWeights || !lastNormHasBias else {
                 explain("norm", "the bias of the final norm would need a bias of the output head")
                 return
@@ -102,7 +104,7 @@ extension TargetAdaptation {
             $0.graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
         }
         guard own.headDimension == stated.headDimension else { return }
-        guard own.norms.qk == .none, own.latentAttention == nil else {
+        guard own.layerNorms.qk == .none, own.latentAttention == nil else {
             explain("attention scale", "no weight can hold it where there is QK norm or latent attention")
             return
         }
@@ -130,7 +132,7 @@ extension TargetAdaptation {
     mutating func foldRotaryFactor() {
         guard case .longrope(var longrope) = own.rope.scaling, longrope.attentionFactor != 1,
             case .longrope(let theirs) = stated.rope.scaling, theirs.attentionFactor == 1,
-            own.rope.dimensions < own.headDimension, own.norms.qk == .none
+            own.rope.dimensions < own.headDimension, own.layerNorms.qk == .none
         else { return }
         let factor = longrope.attentionFactor * longrope.attentionFactor
         let (dimension, turning) = (own.headDimension, own.rope.dimensions)

@@ -60,14 +60,18 @@ struct TargetAdaptation {
                 "beyond \(longContext.context) tokens \(own.family) switches to dynamic NTK and log-n attention, which \(target) "
                     + "lacks: up to there the results are the same")
         }
-        if let window = own.slidingWindow, own.slidingWindow != stated.slidingWindow, own.slidingRope == nil {
-            let layers = window.text(layerCount: own.layerCount)
-            let theirs = stated.slidingWindow.map { "to \($0.size) tokens in \($0.text(layerCount: own.layerCount))" }
-            let size = min(window.size, stated.slidingWindow?.size ?? window.size)
-            graph.configuration.slidingWindow = stated.slidingWindow
+        let windows = (own: own.layers.map(\.slidingWindow), stated: stated.layers.map(\.slidingWindow))
+        if let window = own.slidingWindow, windows.own != windows.stated, windows.own.count == windows.stated.count,
+            own.localRope == nil
+        {
+            let size = min(window, stated.slidingWindow ?? window)
+            func text(_ windows: [Int?]) -> String {
+                ModelConfiguration.text(of: windows) { $0.map { "the last \($0) tokens" } ?? "all tokens" }
+            }
+            graph.configuration.eachLayer { $1.slidingWindow = windows.stated[$0] }
             warnings.append(
-                "\(layers) attend only to the last \(window.size) tokens; \(target) attends \(theirs ?? "to all"): up to "
-                    + "\(size) tokens the results are the same")
+                "sliding window: this \(own.family) attends to \(text(windows.own)), \(target) to "
+                    + "\(text(windows.stated)): up to \(size) tokens the results are the same")
         }
         if case .dynamic(let factor, let context) = own.rope.scaling, stated.rope.scaling == .none {
             graph.configuration.rope.scaling = .none

@@ -18,11 +18,16 @@ public struct ConfigurationField: Sendable {
 
     public let name: String
     public let kind: Kind
-    /// Where it stands in ``ModelConfiguration``.
-    let path: any PartialKeyPath<ModelConfiguration> & Sendable
+    /// Where it stands.
+    let member: Member
     /// What it is for people: `8`, `RMSNorm`, `none`.
     public let text: @Sendable (ModelConfiguration) -> String
-    let isSame: @Sendable (ModelConfiguration, ModelConfiguration) -> Bool
+    private(set) var isSame: @Sendable (ModelConfiguration, ModelConfiguration) -> Bool
+
+    enum Member: Sendable {
+        case ofModel(any PartialKeyPath<ModelConfiguration> & Sendable)
+        case ofLayer(any PartialKeyPath<LayerConfiguration> & Sendable)
+    }
 
     init<Value: Equatable & Sendable>(
         _ name: String, _ kind: Kind, _ path: KeyPath<ModelConfiguration, Value> & Sendable,
@@ -31,21 +36,36 @@ public struct ConfigurationField: Sendable {
     ) {
         self.name = name
         self.kind = kind
-        self.path = path
+        member = .ofModel(path)
         self.text = { text($0[keyPath: path]) }
         self.isSame = isSame ?? { $0[keyPath: path] == $1[keyPath: path] }
     }
 
-    /// A field that may be missing; where all that it belongs to is missing in one of two models, that is said once, by the
-    /// field that stands for all.
+    /// A field of each layer.
+    private init<Value: Hashable & Sendable>(
+        _ name: String, _ kind: Kind, layer path: KeyPath<LayerConfiguration, Value> & Sendable, of whole: Whole?,
+        text: @escaping @Sendable (Value) -> String, isSame: @escaping @Sendable (Value, Value) -> Bool
+    ) {
+        self.name = name
+        self.kind = kind
+        member = .ofLayer(path)
+        self.text = { $0.text(of: path, text) }
+        self.isSame = { a, b in
+            // How many there are is a field of its own.
+            if a.layers == b.layers || a.layerCount != b.layerCount { return true }
+            return zip(a.layers, b.layers).allSatisfy { own, other in
+                if let whole, !whole.isIn(own) || !whole.isIn(other) { return true }
+                return isSame(own[keyPath: path], other[keyPath: path])
+            }
+        }
+    }
+
+    /// A field that may be missing.
     static func optional<Value: Equatable & Sendable>(
-        _ name: String, _ kind: Kind, _ path: KeyPath<ModelConfiguration, Value?> & Sendable, of whole: Whole? = nil,
+        _ name: String, _ kind: Kind, _ path: KeyPath<ModelConfiguration, Value?> & Sendable,
         text: @escaping @Sendable (Value) -> String = { "\($0)" }
     ) -> ConfigurationField {
-        ConfigurationField(name, kind, path, text: { $0.map(text) ?? "none" }) { a, b in
-            if let whole, !whole.isIn(a) || !whole.isIn(b) { return true }
-            return a[keyPath: path] == b[keyPath: path]
-        }
+        ConfigurationField(name, kind, path, text: { $0.map(text) ?? "none" })
     }
 
     /// A number as float32 has it: that is what GGUF stores, and what programs compute with.
@@ -58,11 +78,10 @@ public struct ConfigurationField: Sendable {
     }
 
     static func optionalNumber(
-        _ name: String, _ path: KeyPath<ModelConfiguration, Double?> & Sendable, of whole: Whole? = nil
+        _ name: String, _ path: KeyPath<ModelConfiguration, Double?> & Sendable
     ) -> ConfigurationField {
-        ConfigurationField(name, .computation, path, text: { $0.map(\.plain) ?? "none" }) { a, b in
-            if let whole, !whole.isIn(a) || !whole.isIn(b) { return true }
-            return a[keyPath: path].map { Float($0) } == b[keyPath: path].map { Float($0) }
+        ConfigurationField(name, .computation, path, text: { $0.map(\.plain) ?? "none" }) {
+            $0[keyPath: path].map { Float($0) } == $1[keyPath: path].map { Float($0) }
         }
     }
 
@@ -73,22 +92,55 @@ public struct ConfigurationField: Sendable {
         ConfigurationField(name, .computation, path, text: { $0 ? "yes" : "no" })
     }
 
-    static func optionalFlag(
-        _ name: String, _ path: KeyPath<ModelConfiguration, Bool?> & Sendable, of whole: Whole
+    // Of layers. Where all that a field belongs to is missing in one of two, that is said once, by the field that stands
+    // for all.
+
+    static func layer<Value: Hashable & Sendable>(
+        _ name: String, _ kind: Kind, _ path: KeyPath<LayerConfiguration, Value> & Sendable,
+        text: @escaping @Sendable (Value) -> String,
+        isSame: (@Sendable (ModelConfiguration, ModelConfiguration) -> Bool)? = nil
     ) -> ConfigurationField {
-        optional(name, .computation, path, of: whole) { $0 ? "yes" : "no" }
+        var field = ConfigurationField(name, kind, layer: path, of: nil, text: text, isSame: ==)
+        if let isSame { field.isSame = isSame }
+        return field
+    }
+
+    static func optionalOfLayer<Value: Hashable & Sendable>(
+        _ name: String, _ kind: Kind, _ path: KeyPath<LayerConfiguration, Value?> & Sendable, of whole: Whole? = nil,
+        text: @escaping @Sendable (Value) -> String = { "\($0)" }
+    ) -> ConfigurationField {
+        ConfigurationField(name, kind, layer: path, of: whole, text: { $0.map(text) ?? "none" }, isSame: ==)
+    }
+
+    static func optionalNumberOfLayer(
+        _ name: String, _ path: KeyPath<LayerConfiguration, Double?> & Sendable, of whole: Whole? = nil
+    ) -> ConfigurationField {
+        ConfigurationField(name, .computation, layer: path, of: whole, text: { $0.map(\.plain) ?? "none" }) { a, b in
+            a.map { Float($0) } == b.map { Float($0) }
+        }
+    }
+
+    static func layerFlag(
+        _ name: String, _ path: KeyPath<LayerConfiguration, Bool> & Sendable
+    ) -> ConfigurationField {
+        layer(name, .computation, path) { $0 ? "yes" : "no" }
+    }
+
+    static func optionalFlagOfLayer(
+        _ name: String, _ path: KeyPath<LayerConfiguration, Bool?> & Sendable, of whole: Whole
+    ) -> ConfigurationField {
+        optionalOfLayer(name, .computation, path, of: whole) { $0 ? "yes" : "no" }
     }
 
     enum Whole: Sendable {
-        case latentAttention, experts, sharedExpert, expertGroups, slidingWindow
+        case latentAttention, experts, sharedExpert, expertGroups
 
-        func isIn(_ configuration: ModelConfiguration) -> Bool {
+        func isIn(_ layer: LayerConfiguration) -> Bool {
             switch self {
-            case .latentAttention: configuration.latentAttention != nil
-            case .experts: configuration.experts != nil
-            case .sharedExpert: configuration.experts?.shared != nil
-            case .expertGroups: configuration.experts?.routing.groups != nil
-            case .slidingWindow: configuration.slidingWindow != nil
+            case .latentAttention: layer.latentAttention != nil
+            case .experts: layer.experts != nil
+            case .sharedExpert: layer.experts?.shared != nil
+            case .expertGroups: layer.experts?.routing.groups != nil
             }
         }
     }

@@ -7,8 +7,6 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     public var feedForwardSize: Int
     /// Whether the weights of the experts that are picked add up to one.
     public var normalizesWeights: Bool
-    /// The layers that have one ordinary feed-forward layer instead, in order.
-    public var denseLayers: [Int]
     /// What every token goes through besides the routed experts; nil for none.
     public var shared: SharedExpert?
     public var routing: Routing
@@ -17,14 +15,13 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     static let maximumCount = 1 << 18
 
     public init(
-        count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool, denseLayers: [Int] = [],
+        count: Int, usedCount: Int, feedForwardSize: Int, normalizesWeights: Bool,
         shared: SharedExpert? = nil, routing: Routing = Routing()
     ) {
         self.count = count
         self.usedCount = usedCount
         self.feedForwardSize = feedForwardSize
         self.normalizesWeights = normalizesWeights
-        self.denseLayers = denseLayers
         self.shared = shared
         self.routing = routing
     }
@@ -78,45 +75,4 @@ public struct Routing: Sendable, Hashable, Codable {
         self.groups = groups
         self.factor = factor
     }
-}
-
-extension ModelConfiguration {
-    /// Whether a layer's feed-forward part is a router and experts.
-    public func hasExperts(inLayer layer: Int) -> Bool {
-        experts.map { !$0.denseLayers.contains(ascending: layer) } ?? false
-    }
-
-    /// Whether any layer has an ordinary feed-forward part.
-    public var hasDenseLayers: Bool { (0..<layerCount).contains { !hasExperts(inLayer: $0) } }
-
-    /// Whether the model has tensors of a role.
-    public func has(_ role: Role) -> Bool {
-        switch role {
-        case .attentionNorm, .feedForwardNorm: norms.hasWeights && norms.hasPreNorms
-        case .attentionPostNorm, .feedForwardPostNorm: norms.hasWeights && norms.hasPostNorms
-        case .outputNorm: norms.hasWeights
-        case .queryNorm, .keyNorm: norms.qk != .none
-        case .query: latentAttention == nil || latentAttention?.queryRank == nil
-        case .key, .value: latentAttention == nil
-        case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
-        case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
-        case .router: experts != nil
-        case .routerBias: experts?.routing.hasBias ?? false
-        case .sharedRouter: experts?.shared?.isGated ?? false
-        case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
-        case .tokenEmbedding, .attentionOutput, .gate, .up, .down, .outputHead: true
-        }
-    }
-
-    /// Whether a layer has the tensors of a row of a mapping table; nil for what is in no layer.
-    func has(_ row: Row, inLayer layer: Int?) -> Bool {
-        guard row.roles.allSatisfy(has) else { return false }
-        guard let layer, row.isPerLayer else { return !row.isPerLayer }
-        guard (0..<layerCount).contains(layer) else { return false }
-        guard row.roles.contains(where: \.isFeedForward) else { return true }
-        return hasExperts(inLayer: layer) == (row.isPerExpert || row.roles.contains(where: \.isOfExperts))
-    }
-
-    /// The experts that a row of a layer names; nil, once, for a row that names none.
-    func experts(of row: Row) -> [Int?] { row.isPerExpert ? (0..<(experts?.count ?? 0)).map(Optional.some) : [nil] }
 }

@@ -1,14 +1,14 @@
 extension ModelConfiguration {
     /// Every field, each once: a new one of ``ModelConfiguration`` has its line here, which a test demands.
     public static let fields =
-        sizes + computation + rotary + norms + multipliers + latentAttention + experts + window + specialTokens
+        sizes + computation + positions + norms + multipliers + latentAttention + experts + specialTokens
 
     // swift-format-ignore
     private static let sizes: [ConfigurationField] = [
         .init("family",                           .family,        \.family),
         .init("vocabulary size",                  .size,          \.vocabularySize),
         .init("hidden size",                      .size,          \.hiddenSize),
-        .init("layers",                           .size,          \.layerCount),
+        .init("layers",                           .size,          \.layers.count),
         .init("feed-forward size",                .size,          \.feedForwardSize, isSame: hasSameFeedForward),
         .init("attention heads",                  .size,          \.headCount),
         .init("key/value heads",                  .size,          \.keyValueHeadCount),
@@ -27,14 +27,13 @@ extension ModelConfiguration {
     ]
 
     // swift-format-ignore
-    private static let rotary: [ConfigurationField] = [
+    private static let positions: [ConfigurationField] = [
         .init("rotary dimension",                 .size,          \.rope.dimensions, isSame: hasSameRotaryDimension),
         .init("rotary base",                      .computation,   \.rope.theta, text: \.plain, isSame: hasSameRotaryBase),
         .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
-        .init("local rotary",                     .computation,   \.slidingRope, text: \.text, isSame: hasSameLocalRotary),
-        .init("layers without rotary",            .computation,   \.unturnedLayers, text: \.layersText),
+        .layer("position encoding",               .computation,   \.position, text: \.text, isSame: hasSamePositions),
+        .optionalOfLayer("sliding window",        .computation,   \.slidingWindow),
         .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
-        .flag("ALiBi",                                            \.hasALiBi),
     ]
 
     // swift-format-ignore
@@ -42,9 +41,9 @@ extension ModelConfiguration {
         .init("norm",                             .computation,   \.norms.kind, text: \.text),
         .flag("norm weights",                                     \.norms.hasWeights),
         .number("norm weight offset",                             \.norms.offset),
-        .flag("pre-norms",                                        \.norms.hasPreNorms),
-        .flag("post-norms",                                       \.norms.hasPostNorms),
-        .init("QK norm",                          .computation,   \.norms.qk, text: \.text),
+        .layerFlag("pre-norms",                                   \.norms.hasPreNorms),
+        .layerFlag("post-norms",                                  \.norms.hasPostNorms),
+        .layer("QK norm",                         .computation,   \.norms.qk, text: \.text),
     ]
 
     // swift-format-ignore
@@ -57,34 +56,27 @@ extension ModelConfiguration {
 
     // swift-format-ignore
     private static let latentAttention: [ConfigurationField] = [
-        .optional("latent attention",             .size,          \.latentAttention?.keyValueRank) { "key/value rank \($0)" },
-        .optional("query rank",                   .size,          \.latentAttention?.queryRank, of: .latentAttention),
-        .optional("non-rotary head dimension",    .size,          \.latentAttention?.nopeHeadDimension, of: .latentAttention),
-        .optional("rotary head dimension",        .size,          \.latentAttention?.ropeHeadDimension, of: .latentAttention),
-        .optional("value head dimension",         .size,          \.latentAttention?.valueDimension, of: .latentAttention),
+        .optionalOfLayer("latent attention",          .size, \.latentAttention?.keyValueRank) { "key/value rank \($0)" },
+        .optionalOfLayer("query rank",                .size, \.latentAttention?.queryRank, of: .latentAttention),
+        .optionalOfLayer("non-rotary head dimension", .size, \.latentAttention?.nopeHeadDimension, of: .latentAttention),
+        .optionalOfLayer("rotary head dimension",     .size, \.latentAttention?.ropeHeadDimension, of: .latentAttention),
+        .optionalOfLayer("value head dimension",      .size, \.latentAttention?.valueDimension, of: .latentAttention),
     ]
 
     // swift-format-ignore
     private static let experts: [ConfigurationField] = [
-        .optional("experts",                      .size,          \.experts?.count),
-        .optional("experts per token",            .computation,   \.experts?.usedCount, of: .experts),
-        .optional("expert feed-forward size",     .size,          \.experts?.feedForwardSize, of: .experts),
-        .optional("layers without experts",       .size,          \.experts?.denseLayers, of: .experts, text: \.layersText),
-        .optionalFlag("normalized expert weights",                \.experts?.normalizesWeights, of: .experts),
-        .optional("shared expert size",           .size,          \.experts?.shared?.feedForwardSize, of: .experts),
-        .optionalFlag("shared expert gate",                       \.experts?.shared?.isGated, of: .sharedExpert),
-        .optional("router score",                 .computation,   \.experts?.routing.score, of: .experts, text: \.rawValue),
-        .optionalFlag("router bias",                              \.experts?.routing.hasBias, of: .experts),
-        .optional("expert groups",                .computation,   \.experts?.routing.groups?.count, of: .experts),
-        .optional("expert groups per token",      .computation,   \.experts?.routing.groups?.usedCount, of: .expertGroups),
-        .optional("experts that rank a group",    .computation,   \.experts?.routing.groups?.scoreCount, of: .expertGroups),
-        .optionalNumber("routed scaling factor",                  \.experts?.routing.factor, of: .experts),
-    ]
-
-    // swift-format-ignore
-    private static let window: [ConfigurationField] = [
-        .optional("sliding window",               .computation,   \.slidingWindow?.size),
-        .optional("layers without window",        .computation,   \.slidingWindow?.fullLayers, of: .slidingWindow, text: \.layersText),
+        .optionalOfLayer("experts",                   .size,        \.experts?.count),
+        .optionalOfLayer("experts per token",         .computation, \.experts?.usedCount, of: .experts),
+        .optionalOfLayer("expert feed-forward size",  .size,        \.experts?.feedForwardSize, of: .experts),
+        .optionalFlagOfLayer("normalized expert weights",           \.experts?.normalizesWeights, of: .experts),
+        .optionalOfLayer("shared expert size",        .size,        \.experts?.shared?.feedForwardSize, of: .experts),
+        .optionalFlagOfLayer("shared expert gate",                  \.experts?.shared?.isGated, of: .sharedExpert),
+        .optionalOfLayer("router score",              .computation, \.experts?.routing.score, of: .experts, text: \.rawValue),
+        .optionalFlagOfLayer("router bias",                         \.experts?.routing.hasBias, of: .experts),
+        .optionalOfLayer("expert groups",             .computation, \.experts?.routing.groups?.count, of: .experts),
+        .optionalOfLayer("expert groups per token",   .computation, \.experts?.routing.groups?.usedCount, of: .expertGroups),
+        .optionalOfLayer("experts that rank a group", .computation, \.experts?.routing.groups?.scoreCount, of: .expertGroups),
+        .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
     ]
 
     // swift-format-ignore
@@ -122,9 +114,13 @@ extension ModelConfiguration {
         a.rope.scaling == b.rope.scaling || a.hasSameRotary(as: b)
     }
 
-    @Sendable private static func hasSameLocalRotary(_ a: Self, _ b: Self) -> Bool {
-        guard let own = a.slidingRope, let other = b.slidingRope else { return a.slidingRope == b.slidingRope }
-        return own.isEquivalent(to: other, upTo: a.contextLength)
+    @Sendable private static func hasSamePositions(_ a: Self, _ b: Self) -> Bool {
+        a.layerCount != b.layerCount
+            || zip(a.layers, b.layers).allSatisfy { own, other in
+                if own.position == other.position { return true }
+                guard own.hasRotary, other.hasRotary else { return false }
+                return (own.localRope ?? a.rope).isEquivalent(to: other.localRope ?? b.rope, upTo: a.contextLength)
+            }
     }
 
     private func hasSameRotary(as other: Self) -> Bool {
@@ -132,14 +128,14 @@ extension ModelConfiguration {
     }
 
     /// Whether any layer has rotary positions.
-    private var hasRotary: Bool { !hasALiBi && unturnedLayers.count < layerCount }
+    private var hasRotary: Bool { layers.contains(where: \.hasRotary) }
 }
 
 extension Norms.Kind {
     fileprivate var text: String { self == .rms ? "RMSNorm" : "LayerNorm" }
 }
 
-extension Norms.QKNorm {
+extension LayerConfiguration.LayerNorms.QKNorm {
     fileprivate var text: String {
         switch self {
         case .none: "none"
@@ -149,9 +145,15 @@ extension Norms.QKNorm {
     }
 }
 
-extension Rope? {
+extension LayerConfiguration.Position {
     fileprivate var text: String {
-        map { "base \($0.theta.plain), dimension \($0.dimensions), \($0.scaling.text)" } ?? "as in other layers"
+        switch self {
+        case .rotary: "rotary"
+        case .localRotary(let rope):
+            "local rotary of base \(rope.theta.plain), dimension \(rope.dimensions), \(rope.scaling.text)"
+        case .alibi: "ALiBi"
+        case .none: "none (NoPE)"
+        }
     }
 }
 
@@ -164,10 +166,5 @@ extension QwenLongContext? {
 }
 
 extension [Int] {
-    /// `3, 7, 11, 15, …`; `none`.
-    fileprivate var layersText: String {
-        isEmpty ? "none" : prefix(4).map(String.init).joined(separator: ", ") + (count > 4 ? ", …" : "")
-    }
-
     fileprivate var idsText: String { isEmpty ? "none" : map(String.init).joined(separator: ", ") }
 }

@@ -6,8 +6,10 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var family: String
     public var vocabularySize: Int
     public var hiddenSize: Int
+    /// Of layers without experts; stated also where there are none.
     public var feedForwardSize: Int
-    public var layerCount: Int
+    /// What each layer is made of, the first one first.
+    public var layers: [LayerConfiguration]
     public var headCount: Int
     public var keyValueHeadCount: Int
     /// Elements of one query, key or value; need not be `hiddenSize / headCount`. With latent attention of a query or
@@ -19,6 +21,7 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var normEpsilon: Double
     /// The gate's activation, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
     public var activation: String
+    /// The rotary embedding of layers that have none of their own.
     public var rope: Rope
     public var norms = Norms()
     public var multipliers = ScaleFactors()
@@ -27,20 +30,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var normalizesOutputHead = false
     /// What queries, keys and values are limited to, in both directions (OLMo 1's `clip_qkv`).
     public var projectionLimit: Double?
-    /// Whether distance is said by a bias on attention scores, by head, instead of by turning.
-    public var hasALiBi = false
-    /// The layers whose queries and keys do not turn (SmolLM3), in order.
-    public var unturnedLayers: [Int] = []
-    /// How queries and keys turn in layers with a sliding window; nil where they turn as in the others.
-    public var slidingRope: Rope?
     /// What changes in texts longer than this many tokens, in a way that only the family itself computes (Qwen 1).
     public var longContext: QwenLongContext?
-    /// Where keys and values are made of few numbers a token; nil for ordinary attention.
-    public var latentAttention: LatentAttention?
-    /// Where a router picks experts; nil where every layer has one feed-forward part.
-    public var experts: ExpertConfiguration?
-    /// Tokens a layer may look back on, itself included; nil where it sees all.
-    public var slidingWindow: SlidingWindow?
     public var bosTokens: [Int] = []
     public var eosTokens: [Int] = []
     public var paddingToken: Int?
@@ -54,7 +45,7 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
         self.vocabularySize = vocabularySize
         self.hiddenSize = hiddenSize
         self.feedForwardSize = feedForwardSize
-        self.layerCount = layerCount
+        layers = Array(repeating: LayerConfiguration(), count: layerCount)
         self.headCount = headCount
         self.keyValueHeadCount = keyValueHeadCount
         self.headDimension = headDimension
@@ -106,42 +97,4 @@ extension ModelConfiguration {
     public var keyValueRows: Int { keyValueHeadCount * headDimension }
     /// Elements of the values of a token; fewer than of its keys in latent attention.
     public var valueRows: Int { keyValueHeadCount * (latentAttention?.valueDimension ?? headDimension) }
-
-    /// The shape of a role's weight outside of experts; one of a role that the model does not have has no rows.
-    public func shape(of role: Role) -> [Int] {
-        let latent = latentAttention
-        let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
-        let sharedSize = experts?.shared?.feedForwardSize ?? 0
-        return switch role {
-        case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
-        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
-        case .queryNorm: [norms.qk == .acrossHeads ? queryRows : headDimension]
-        case .keyNorm: [norms.qk == .acrossHeads ? keyValueRows : headDimension]
-        case .query: [queryRows, hiddenSize]
-        case .key, .value: [keyValueRows, hiddenSize]
-        case .queryDown: [queryRank, hiddenSize]
-        case .queryDownNorm: [queryRank]
-        case .queryUp: [queryRows, queryRank]
-        case .keyValueDown: [keyValueRank + (latent?.ropeHeadDimension ?? 0), hiddenSize]
-        case .keyValueDownNorm: [keyValueRank]
-        case .keyValueUp:
-            [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
-        case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
-        case .gate, .up: [feedForwardSize, hiddenSize]
-        case .down: [hiddenSize, feedForwardSize]
-        case .router: [experts?.count ?? 0, hiddenSize]
-        case .routerBias: [experts?.count ?? 0]
-        case .sharedRouter: [1, hiddenSize]
-        case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
-        case .sharedDown: [hiddenSize, sharedSize]
-        }
-    }
-
-    /// The shape of a tensor; a bias has the first dimension of its weight.
-    public func shape(of slot: Slot) -> [Int] {
-        var configuration = self
-        if slot.expert != nil, let experts { configuration.feedForwardSize = experts.feedForwardSize }
-        let shape = configuration.shape(of: slot.role)
-        return slot.part == .bias ? [shape[0]] : shape
-    }
 }

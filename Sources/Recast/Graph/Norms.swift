@@ -1,4 +1,4 @@
-/// What a model normalises, and how.
+/// What the norms of a model compute; which there are, each layer says.
 public struct Norms: Sendable, Hashable, Codable {
     public enum Kind: String, Sendable, Hashable, Codable {
         /// `x / sqrt(mean(x²) + ε)`
@@ -7,25 +7,11 @@ public struct Norms: Sendable, Hashable, Codable {
         case layer
     }
 
-    /// How queries and keys are normalised before they turn.
-    public enum QKNorm: String, Sendable, Hashable, Codable {
-        case none
-        /// Each head by itself.
-        case perHead
-        /// All heads of a token as one vector.
-        case acrossHeads
-    }
-
     public var kind = Kind.rms
     /// Whether what is normalised is multiplied by a weight (not so in OLMo 1).
     public var hasWeights = true
     /// Added to weights before they multiply (Gemma's 1).
     public var offset = 0.0
-    /// Whether what goes into attention and feed-forward is normalised.
-    public var hasPreNorms = true
-    /// Whether what comes out of them is normalised before it is added to the hidden state.
-    public var hasPostNorms = false
-    public var qk = QKNorm.none
 
     public init() {}
 }

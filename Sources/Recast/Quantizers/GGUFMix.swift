@@ -23,7 +23,7 @@ struct GGUFMix {
     }
 
     mutating func dtype(of tensor: NamedTensor) -> DType {
-        let tensorClass = GGUFTensorClass(tensor.name)
+        let tensorClass = GGUFTensorClass(tensor)
         if traits.architecture == "glm5-next",
             ["attn_q_a", "attn_q_b", "nextn.eh_proj"].contains(where: tensor.name.contains)
         {

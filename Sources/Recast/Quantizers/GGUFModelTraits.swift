@@ -37,8 +37,8 @@ struct GGUFModelTraits: Sendable, Hashable {
             case "jais2": layerCount == 68
             default: false
             }
-        isTied = !tensors.contains { $0.name == "output.weight" }
-        valueCount = tensors.count { GGUFTensorClass($0.name) == .value }
+        isTied = !tensors.contains { GGUFTensorClass($0) == .output }
+        valueCount = tensors.count { GGUFTensorClass($0) == .value }
     }
 
     private static let maximumLayerCount = 65_535

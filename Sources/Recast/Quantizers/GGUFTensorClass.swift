@@ -14,7 +14,31 @@ enum GGUFTensorClass: Sendable, Hashable {
     case down
     case other
 
-    init(_ name: String) {
+    /// By its role, or by its name where the architecture is not known.
+    init(_ tensor: NamedTensor) {
+        if tensor.slots.isEmpty { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
+    }
+
+    /// A fused weight is what the most sensitive of its parts is.
+    private init(slots: [Slot]) {
+        guard slots[0].part == .weight else {
+            self = .other
+            return
+        }
+        let roles = slots.map(\.role)
+        self = roles.contains(.value) ? .value : roles.contains(.up) ? .up : Self.classes[roles[0]] ?? .other
+    }
+
+    // Routers count as gates, as llama.cpp finds `ffn_gate` in their names.
+    // swift-format-ignore
+    private static let classes: [Role: GGUFTensorClass] = [
+        .outputHead: .output, .tokenEmbedding: .embedding,
+        .query: .query, .key: .key, .attentionOutput: .attentionOutput,
+        .up: .up, .sharedUp: .up, .down: .down, .sharedDown: .down,
+        .gate: .gate, .sharedGate: .gate, .router: .gate, .sharedRouter: .gate,
+    ]
+
+    init(name: String) {
         switch name {
         case "output.weight": self = .output
         case "token_embd.weight", "per_layer_token_embd.weight": self = .embedding
@@ -43,8 +67,11 @@ extension NamedTensor {
     /// Whether the quantizer may change the type: weights of two and more dimensions, except those whose numbers matter
     /// most or are few. Source: Specs/gguf.md §c.3.
     func isQuantizable(in architecture: String) -> Bool {
-        guard tensor.shape.drop(while: { $0 == 1 }).count >= 2, [.float, .quantized].contains(tensor.dtype.kind),
-            name.utf8.reversed().starts(with: "weight".utf8.reversed()),
+        guard tensor.shape.drop(while: { $0 == 1 }).count >= 2, [.float, .quantized].contains(tensor.dtype.kind) else {
+            return false
+        }
+        if let slot = slots.first { return slot.part == .weight && !slot.role.isNorm && slot.role != .router }
+        guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),
             !Self.keptNames.contains(name), !Self.keptParts.contains(where: name.holds)
         else { return false }
         return architecture != "glm5-next" || !Self.keptPartsOfGLM5.contains(where: name.holds)
@@ -52,7 +79,7 @@ extension NamedTensor {
 
     /// Whether the converter stores the tensor as F32 whatever is asked for. Source: Specs/gguf.md §d.1.
     var isAlwaysSingle: Bool {
-        !isQuantizable(in: "") || name.holds("ffn_gate_inp_shexp.weight")
+        !isQuantizable(in: "") || slots.first?.role == .sharedRouter || name.holds("ffn_gate_inp_shexp.weight")
     }
 
     private static let keptNames: Set<String> = ["position_embd.weight", "token_types.weight"]
@@ -73,8 +100,9 @@ extension NamedTensor {
         "ssm_f_b", "ssm_g_a", "ssm_g_b", "ssm_beta", "hc_",
     ]
 
-    /// The block that `blk.N.…` belongs to; nil for other names.
+    /// The block that it, or `blk.N.…`, belongs to; nil for other names.
     var block: Int? {
+        if let slot = slots.first { return slot.layer }
         guard name.hasPrefix("blk.") else { return nil }
         return Int(Substring(name.utf8.dropFirst(4).prefix { (0x30...0x39).contains($0) }))
     }

@@ -56,7 +56,7 @@ struct GGUFTypePolicy {
     }
 
     private mutating func wish(for tensor: NamedTensor) throws(RecastError) -> (GGUFTypeChoice.Origin, DType) {
-        let tensorClass = GGUFTensorClass(tensor.name)
+        let tensorClass = GGUFTensorClass(tensor)
         if tensorClass == .embedding, let dtype = options.embeddingType {
             return (.asked("--embedding-encoding"), dtype)
         }
@@ -88,8 +88,8 @@ struct GGUFTypePolicy {
     }
 
     /// Whether a type is so coarse that it needs an importance for the tensor. Source: Specs/gguf.md §c.4.
-    static func needsImportance(_ dtype: DType, for name: String, in fileType: GGUFFileType) -> Bool {
-        guard ![.output, .embedding].contains(GGUFTensorClass(name)) else { return false }
+    static func needsImportance(_ dtype: DType, for tensor: NamedTensor, in fileType: GGUFFileType) -> Bool {
+        guard ![.output, .embedding].contains(GGUFTensorClass(tensor)) else { return false }
         switch dtype {
         case .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs: return true
         default: return dtype == .q2_k && fileType == .q2_k_s

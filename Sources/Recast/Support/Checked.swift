@@ -30,18 +30,6 @@ extension Int {
     }
 }
 
-extension RandomAccessCollection<Int> {
-    /// Whether a number is among these, which ascend.
-    func contains(ascending number: Int) -> Bool {
-        var (low, high) = (startIndex, endIndex)
-        while low < high {
-            let middle = index(low, offsetBy: distance(from: low, to: high) / 2)
-            if self[middle] < number { low = index(after: middle) } else { high = middle }
-        }
-        return low < endIndex && self[low] == number
-    }
-}
-
 extension Collection<Int> {
     /// The product of the elements, 1 for none; nil where it does not fit.
     public func product() -> Int? {

@@ -69,7 +69,7 @@ struct DecoderLayer: Sendable {
         _ multiplier: some LinearBackend
     ) -> UnsafePointer<Float> {
         let columns = configuration.hiddenSize
-        guard configuration.norms.hasPreNorms else {
+        guard configuration.layers[layer].norms.hasPreNorms else {
             // A copy, as what is added to may be read.
             buffers.normed.base.update(from: hidden, count: rows * columns)
             return UnsafePointer(buffers.normed.base)
@@ -85,12 +85,12 @@ struct DecoderLayer: Sendable {
         _ multiplier: some LinearBackend, _ add: (UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {
         let factor = Float(configuration.multipliers.residual)
-        guard configuration.norms.hasPostNorms || factor != 1 else { return try add(hidden) }
+        guard configuration.layers[layer].norms.hasPostNorms || factor != 1 else { return try add(hidden) }
         let count = rows * configuration.hiddenSize
         let branch = buffers.branch.base
         branch.update(repeating: 0, count: count)
         try add(branch)
-        if configuration.norms.hasPostNorms {
+        if configuration.layers[layer].norms.hasPostNorms {
             norm.apply(
                 branch, multiplier.norm(role, layer: layer), rows: rows, columns: configuration.hiddenSize, into: branch
             )
@@ -137,8 +137,8 @@ struct DecoderLayer: Sendable {
         }
         for (role, target, columns) in [
             (Role.queryNorm, buffers.queries.base, queryRows), (.keyNorm, keysAndValues.keys, keyRows),
-        ] where configuration.norms.qk != .none {
-            let dimension = configuration.norms.qk == .perHead ? configuration.headDimension : columns
+        ] where configuration.layers[layer].norms.qk != .none {
+            let dimension = configuration.layers[layer].norms.qk == .perHead ? configuration.headDimension : columns
             norm.apply(
                 target, multiplier.norm(role, layer: layer), rows: rows * columns / dimension, columns: dimension,
                 into: target)
@@ -162,7 +162,7 @@ struct DecoderLayer: Sendable {
                 for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
             }
         }
-        let window = configuration.slidingWindow.flatMap { $0.limits(layer: layer) ? $0.size : nil }
+        let window = configuration.layers[layer].slidingWindow
         attention.attend(
             Attention.Operands(
                 queries: queries, count: count, keys: keys - past * configuration.keyValueRows,

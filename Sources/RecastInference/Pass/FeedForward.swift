@@ -22,7 +22,7 @@ struct FeedForward: Sendable {
         _ input: UnsafePointer<Float>, layer: Int, rows: Int, addingTo output: UnsafeMutablePointer<Float>,
         buffers: LayerBuffers, multiplier: some LinearBackend
     ) throws(RecastError) {
-        if let experts = configuration.experts, configuration.hasExperts(inLayer: layer) {
+        if let experts = configuration.layers[layer].experts {
             try apply(experts, input, layer: layer, rows: rows, addingTo: output, buffers: buffers, multiplier)
         } else {
             try apply(

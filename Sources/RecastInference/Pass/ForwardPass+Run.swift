@@ -196,9 +196,12 @@ extension ForwardPass {
 extension ModelConfiguration {
     /// For one token, in a layer with experts where there are any.
     fileprivate var multiplicationsPerLayer: Int {
-        var configuration = self
-        if let experts { configuration.feedForwardSize = experts.feedForwardSize * experts.usedCount }
-        return Role.allCases.filter { $0.isLinear && has($0) }
-            .reduce(0) { $0 + configuration.shape(of: $1).reduce(1, *) }
+        let layer = layers.firstIndex { $0.experts != nil } ?? 0
+        let used = layers.isEmpty ? nil : layers[layer].experts?.usedCount
+        return Role.allCases.filter { $0.isLinear && has($0) }.reduce(0) { cost, role in
+            let isExpert = used != nil && [.gate, .up, .down].contains(role)
+            let shape = shape(of: Slot(role, layer: layer, expert: isExpert ? 0 : nil))
+            return cost + shape.reduce(1, *) * (isExpert ? used! : 1)
+        }
     }
 }

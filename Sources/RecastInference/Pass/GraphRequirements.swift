@@ -46,6 +46,6 @@ extension ModelConfiguration {
         guard let layer, role.isFeedForward else { return [Slot(role, layer: layer)] }
         guard hasExperts(inLayer: layer) else { return role.isOfExperts ? [] : [Slot(role, layer: layer)] }
         if role.isOfExperts { return [Slot(role, layer: layer)] }
-        return (0..<experts!.count).map { Slot(role, layer: layer, expert: $0) }
+        return (0..<layers[layer].experts!.count).map { Slot(role, layer: layer, expert: $0) }
     }
 }

@@ -38,7 +38,8 @@ final class LayerBuffers: Sendable {
         normed = FloatBuffer(count: rows * hiddenSize)
         queries = FloatBuffer(count: rows * configuration.queryRows)
         scores = FloatBuffer(count: Attention(configuration).scoreCount(keys: keys))
-        let isAddedAtOnce = !configuration.norms.hasPostNorms && configuration.multipliers.residual == 1
+        let isAddedAtOnce =
+            !configuration.layers.contains(where: \.norms.hasPostNorms) && configuration.multipliers.residual == 1
         branch = FloatBuffer(count: isAddedAtOnce ? 0 : rows * hiddenSize)
 
         let latent = configuration.latentAttention

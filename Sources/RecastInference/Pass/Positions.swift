@@ -17,7 +17,7 @@ struct Positions: Sendable {
     init(_ configuration: ModelConfiguration, lengths: [Int]) throws(RecastError) {
         self.configuration = configuration
         var positions: [Rope.Table: Int] = [:]
-        for rope in [configuration.rope, configuration.slidingRope].compactMap(\.self) where !configuration.hasALiBi {
+        for rope in Set(configuration.layers.indices.compactMap { Self.rope(ofLayer: $0, configuration) }) {
             for length in Set(lengths) {
                 guard let turning = Self.turning(of: rope, configuration, length: length) else {
                     throw .unsupported("cannot compute rotary embeddings of the type \(rope.scaling.name)")
@@ -40,11 +40,17 @@ struct Positions: Sendable {
         return slower.table(in: length)
     }
 
-    /// How heads turn; nil where they do not.
+    private static func rope(ofLayer layer: Int, _ configuration: ModelConfiguration) -> Rope? {
+        switch configuration.layers[layer].position {
+        case .rotary: configuration.rope
+        case .localRotary(let rope): rope
+        case .alibi, .none: nil
+        }
+    }
+
+    /// How heads are rotated; nil where they are not.
     func rotary(inLayer layer: Int, length: Int) -> RotaryEmbedding? {
-        guard !configuration.hasALiBi, !configuration.unturnedLayers.contains(layer) else { return nil }
-        let isSliding = configuration.slidingWindow?.limits(layer: layer) ?? false
-        let rope = isSliding ? configuration.slidingRope ?? configuration.rope : configuration.rope
+        guard let rope = Self.rope(ofLayer: layer, configuration) else { return nil }
         return Self.turning(of: rope, configuration, length: length).flatMap { embeddings[$0] }
     }
 

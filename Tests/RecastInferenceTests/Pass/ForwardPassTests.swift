@@ -61,10 +61,10 @@ import Testing
     /// relative.
     @Test(arguments: [1, 7, 130, 200]) func slidingWindow(_ size: Int) throws {
         var configuration = RandomModel.tinyConfiguration()
-        configuration.layerCount = 1
+        configuration.layers.removeLast(configuration.layerCount - 1)
         let model = try RandomModel(configuration)
         var graph = model.graph
-        graph.configuration.slidingWindow = SlidingWindow(size: size)
+        graph.configuration.eachLayer { $0.slidingWindow = size }
         let tokens = (0..<300).map { Int32($0 * 29 % 96) }
         let windowed = try ForwardPass(graph, files: model.files).logits(of: [tokens])[0]
         for last in [0, 6, 131, 299] {
@@ -73,7 +73,7 @@ import Testing
             #expect(zip(windowed[last], alone).allSatisfy { abs($0 - $1) < 1e-4 }, "\(last)")
         }
         // In some layers only.
-        graph.configuration.slidingWindow = SlidingWindow(size: size, fullLayers: [0])
+        graph.configuration.layers[0].slidingWindow = nil
         let full = try ForwardPass(graph, files: model.files).logits(of: [tokens])
         #expect(try full == ForwardPass(model.graph, files: model.files).logits(of: [tokens]))
     }

@@ -96,7 +96,7 @@ struct ExpertFamilyTests {
         configuration.paddingToken = original.paddingToken
         if source.description == "deepseek_v3" {
             #expect(configuration.experts?.routing.groups?.scoreCount == 1)
-            configuration.experts?.routing.groups?.scoreCount = 2
+            configuration.eachLayer { $0.experts?.routing.groups?.scoreCount = 2 }
         }
         // Without a dense layer their size means nothing.
         if !original.hasDenseLayers { configuration.feedForwardSize = original.feedForwardSize }
@@ -173,7 +173,8 @@ struct ExpertFamilyTests {
             ("qk_rope_head_dim", .int(5), "pairs"), ("qk_rope_head_dim", .int(1 << 40), "qk_rope_head_dim"),
             ("kv_lora_rank", .int(0), "kv_lora_rank"), ("q_lora_rank", .double(1.5), "q_lora_rank"),
             ("scoring_func", "softmax", "scoring_func"), ("topk_method", "greedy", "topk_method"),
-            ("routed_scaling_factor", .int(0), "routed_scaling_factor"), ("rope_interleave", false, "half-split rotary"),
+            ("routed_scaling_factor", .int(0), "routed_scaling_factor"),
+            ("rope_interleave", false, "half-split rotary"),
             ("attention_bias", true, "biases"), ("moe_layer_freq", .int(2), "moe_layer_freq"),
             ("num_experts_per_tok", .int(9), "9 of 8 experts"), ("n_routed_experts", .int(1 << 40), "n_routed_experts"),
             ("n_routed_experts", .int(1 << 16), "missing"),
@@ -303,7 +304,7 @@ struct ExpertFamilyTests {
         model.configuration["sliding_window"] = 16
         let configuration = try HuggingFaceConfiguration(object: model.configuration, file: "config.json")
             .configuration(of: .mixtral)
-        #expect(configuration.slidingWindow == SlidingWindow(size: 16))
+        #expect(configuration.layers.allSatisfy { $0.slidingWindow == 16 })
         model.configuration["use_sliding_window"] = true
         #expect(throws: RecastError.self) {
             try HuggingFaceConfiguration(object: model.configuration, file: "config.json").configuration(of: .qwen2MoE)

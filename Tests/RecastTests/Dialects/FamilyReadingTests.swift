@@ -44,30 +44,31 @@ struct FamilyReadingTests {
     }
 
     @Test func slidingWindows() throws {
-        #expect(try read("MistralForCausalLM").slidingWindow == SlidingWindow(size: 4096))
+        func windows(_ size: Int, full: [Int]) -> [Int?] { (0..<8).map { full.contains($0) ? nil : size } }
+        #expect(try read("MistralForCausalLM").windows == windows(4096, full: []))
         #expect(try read("MistralForCausalLM", [("sliding_window", .null)]).slidingWindow == nil)
         #expect(try read("Phi3ForCausalLM").slidingWindow == nil)
         // Every second layer, every sixth.
-        #expect(try read("Gemma2ForCausalLM").slidingWindow == SlidingWindow(size: 4096, fullLayers: [1, 3, 5, 7]))
-        #expect(try read("Gemma3ForCausalLM").slidingWindow == SlidingWindow(size: 4096, fullLayers: [5]))
+        #expect(try read("Gemma2ForCausalLM").windows == windows(4096, full: [1, 3, 5, 7]))
+        #expect(try read("Gemma3ForCausalLM").windows == windows(4096, full: [5]))
         let named = [JSON](repeating: "sliding_attention", count: 7) + ["full_attention"]
         let told = try read("Gemma2ForCausalLM", [("layer_types", .array(named)), ("sliding_window", 7)])
-        #expect(told.slidingWindow == SlidingWindow(size: 7, fullLayers: [7]))
+        #expect(told.windows == windows(7, full: [7]))
         #expect(try read("Qwen2ForCausalLM", [("sliding_window", 7)]).slidingWindow == nil)
         let switched = try read(
             "Qwen2ForCausalLM", [("sliding_window", 7), ("use_sliding_window", true), ("max_window_layers", 3)])
-        #expect(switched.slidingWindow == SlidingWindow(size: 7, fullLayers: [0, 1, 2]))
+        #expect(switched.windows == windows(7, full: [0, 1, 2]))
     }
 
     @Test func ropes() throws {
-        #expect(try read("SmolLM3ForCausalLM").unturnedLayers == [3, 7])
+        #expect(try read("SmolLM3ForCausalLM").layers { $0.position == .none } == [3, 7])
         #expect(try read("SmolLM3ForCausalLM").rope.theta == 2_000_000)
         #expect(try read("StableLmForCausalLM").rope.dimensions == 4)
         #expect(try read("GlmForCausalLM", [("head_dim", 16)]).rope.dimensions == 8)
         let gemma = try read("Gemma3ForCausalLM")
-        #expect(gemma.rope.theta == 1_000_000 && gemma.slidingRope?.theta == 10_000)
+        #expect(gemma.rope.theta == 1_000_000 && gemma.localRope?.theta == 10_000)
         let older = try read("Gemma3ForCausalLM", [("rope_theta", 5000), ("rope_local_base_freq", 300)])
-        #expect(older.rope.theta == 5000 && older.slidingRope?.theta == 300)
+        #expect(older.rope.theta == 5000 && older.localRope?.theta == 300)
         #expect(
             try read("ChatGLMModel", [("multi_query_attention", true), ("rope_ratio", 500)]).rope.theta == 5_000_000)
     }
@@ -224,7 +225,10 @@ struct FamilyReadingTests {
             "Phi3ForCausalLM", [("rope_scaling", ["type": "su", "short_factor": [1, 2], "long_factor": [1, 2]])],
             .malformedInput, "no list of 8 positive numbers"
         ),
-        ("Phi3ForCausalLM", [("rope_scaling", ["type": "linear", "factor": 2])], .unsupported, "or longrope, not linear"),
+        (
+            "Phi3ForCausalLM", [("rope_scaling", ["type": "linear", "factor": 2])], .unsupported,
+            "or longrope, not linear"
+        ),
         ("HeliumForCausalLM", [("head_dim", 32)], .malformedInput, "as Helium's must"),
         ("MiniCPMForCausalLM", [("sparse_config", ["topk": 64])], .unsupported, "sparse_config"),
         ("ChatGLMModel", [("inner_hidden_size", 256)], .unsupported, "two dimensions"),
@@ -244,4 +248,9 @@ struct FamilyReadingTests {
             #expect(error.description.contains("config.json"))
         }
     }
+}
+
+extension ModelConfiguration {
+    /// Of each layer.
+    fileprivate var windows: [Int?] { layers.map(\.slidingWindow) }
 }

@@ -21,7 +21,7 @@ struct RoundTripTests {
         let source = try Checkpoint(path: path)
         let configuration = try Model(source).graph.configuration
         let family = configuration.family
-        guard configuration.norms.qk == .none else {
+        guard configuration.layerNorms.qk == .none else {
             let error = #expect(throws: RecastError.self) {
                 try convert(source, to: directory.file("llama"), .huggingFace(family: "llama"))
             }

@@ -195,7 +195,7 @@ import Testing
     private static let words = [
         ("ALiBi", "ALiBi"), ("latent", "latent attention"), ("mixture of experts", "experts: "),
         ("soft-capping", "soft-cap"), ("q_norm", "QK norm: "), ("post_self_attn", "post-norms: "),
-        ("norms after", "post-norms"), ("no RoPE", "layers without rotary: "),
+        ("norms after", "post-norms"), ("no RoPE", "position encoding: "),
         ("LayerNorm with bias", "bias of the output head"),
     ]
 

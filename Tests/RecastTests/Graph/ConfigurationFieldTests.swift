@@ -14,15 +14,19 @@ struct ConfigurationFieldTests {
         all.softCaps.attention = 50
         all.softCaps.logits = 30
         all.multipliers.attention = 0.5
-        all.slidingRope = Rope(theta: 1_000, dimensions: 16)
         all.longContext = QwenLongContext(context: 64, dynamicNTK: true, logNAttention: true)
-        all.latentAttention = LatentAttention(
+        let latent = LatentAttention(
             queryRank: 8, keyValueRank: 8, nopeHeadDimension: 8, ropeHeadDimension: 8, valueDimension: 8)
-        all.experts = ExpertConfiguration(
-            count: 8, usedCount: 2, feedForwardSize: 32, normalizesWeights: true, denseLayers: [0],
+        let experts = ExpertConfiguration(
+            count: 8, usedCount: 2, feedForwardSize: 32, normalizesWeights: true,
             shared: SharedExpert(feedForwardSize: 32, isGated: true),
             routing: Routing(groups: .init(count: 4, usedCount: 2, scoreCount: 2)))
-        all.slidingWindow = SlidingWindow(size: 32, fullLayers: [1])
+        all.eachLayer { $0.latentAttention = latent }
+        all.setExperts(experts, butIn: [3])
+        for layer in [0, 2, 3] {
+            all.layers[layer].slidingWindow = 32
+            all.layers[layer].position = .localRotary(Rope(theta: 1_000, dimensions: 16))
+        }
         all.bosTokens = [1]
         all.eosTokens = [2]
         all.paddingToken = 3
@@ -31,16 +35,26 @@ struct ConfigurationFieldTests {
 
     /// A member that no line speaks of could be lost without a word.
     @Test func everyFieldIsListed() {
-        let listed = ModelConfiguration.fields.map { Self.name(of: $0.path) }
-        #expect(Set(listed).count == listed.count)
-        #expect(Set(ModelConfiguration.fields.map(\.name)).count == listed.count)
-        let members = Self.members(of: Self.everything, "", stoppingAt: Set(listed))
-        #expect(Set(members) == Set(listed))
+        let fields = ModelConfiguration.fields
+        #expect(Set(fields.map(\.name)).count == fields.count)
+        let ofModel = fields.compactMap { if case .ofModel(let path) = $0.member { Self.name(of: path) } else { nil } }
+        let ofLayer = fields.compactMap { if case .ofLayer(let path) = $0.member { Self.name(of: path) } else { nil } }
+        #expect(Set(ofModel).count == ofModel.count && Set(ofLayer).count == ofLayer.count)
+        let all = Self.everything
+        #expect(
+            Set(Self.members(of: all, "", stoppingAt: Set(ofModel + ["layers"])))
+                == Set(ofModel + ["layers"]).subtracting(["layers.count"]))
+        #expect(Set(Self.members(of: all.layers[0], "", stoppingAt: Set(ofLayer))) == Set(ofLayer))
     }
 
     /// `experts.routing.factor`
-    private static func name(of path: PartialKeyPath<ModelConfiguration>) -> String {
-        "\(path)".replacing("\\ModelConfiguration.", with: "").replacing("?", with: "")
+    private static func name(of path: AnyKeyPath) -> String {
+        "\(path)".replacing("\\ModelConfiguration.", with: "").replacing("\\LayerConfiguration.", with: "")
+            .replacing("?", with: "")
+            // Key paths do not know the names of computed members.
+            .replacing(#/<computed \w+ \(Optional<ExpertConfiguration>\)>/#, with: "experts")
+            .replacing(#/<computed \w+ \(Optional<LatentAttention>\)>/#, with: "latentAttention")
+            .replacing(#/<computed \w+ \(Int\)>/#, with: "count")
     }
 
     /// The members of a value, and of its members where they are no fields themselves.
@@ -53,6 +67,9 @@ struct ConfigurationFieldTests {
             return mirror.children.flatMap {
                 members(of: $0.value, (path.isEmpty ? "" : path + ".") + ($0.label ?? ""), stoppingAt: fields)
             }
+        case .enum where !mirror.children.isEmpty:
+            // What a layer is made of, by the name of the case.
+            return mirror.children.flatMap { members(of: $0.value, $0.label ?? "", stoppingAt: fields) }
         default: return [path]
         }
     }
@@ -68,13 +85,13 @@ struct ConfigurationFieldTests {
             ("rotary base",          { $0.rope.theta = 20_000 }),
             ("rotary dimension",     { $0.rope.dimensions = 8 }),
             ("rotary scaling",       { $0.rope.scaling = .linear(factor: 2) }),
-            ("local rotary",         { $0.slidingRope = nil }),
+            ("position encoding",    { $0.layers[2].position = .rotary }),
             ("attention scale",      { $0.multipliers.attention = nil }),
-            ("latent attention",     { $0.latentAttention = nil }),
-            ("experts",              { $0.experts = nil }),
-            ("shared expert size",   { $0.experts?.shared = nil }),
-            ("expert groups",        { $0.experts?.routing.groups = nil }),
-            ("layers without window", { $0.slidingWindow?.fullLayers = [] }),
+            ("latent attention",     { $0.layers[1].mixer = .attention }),
+            ("experts",              { $0.layers[1].feedForward = .dense }),
+            ("shared expert size",   { $0.eachLayer { $0.experts?.shared = nil } }),
+            ("expert groups",        { $0.eachLayer { $0.experts?.routing.groups = nil } }),
+            ("sliding window",       { $0.layers[1].slidingWindow = 32 }),
             ("EOS tokens",           { $0.eosTokens = [2, 4] }),
         ]
         #expect(all.differences(from: all).isEmpty)
@@ -108,7 +125,7 @@ struct ConfigurationFieldTests {
     private static let mutations: [String: @Sendable (inout ModelConfiguration) -> Void] = [
         "vocabulary size":           { $0.vocabularySize += 8 },
         "hidden size":               { $0.hiddenSize *= 2 },
-        "layers":                    { $0.layerCount += 1 },
+        "layers":                    { $0.layers.append($0.layers[0]) },
         "feed-forward size":         { $0.feedForwardSize *= 2 },
         "attention heads":           { $0.headCount *= 2 },
         "key/value heads":           { $0.keyValueHeadCount = $0.keyValueHeadCount == 1 ? 2 : 1 },
@@ -123,40 +140,36 @@ struct ConfigurationFieldTests {
         "rotary dimension":          { $0.rope.dimensions = $0.rope.dimensions == 8 ? 4 : 8 },
         "rotary base":               { $0.rope.theta *= 3 },
         "rotary scaling":            { $0.rope.scaling = .linear(factor: 3) },
-        "local rotary":              { $0.slidingRope = Rope(theta: 77, dimensions: $0.rope.dimensions) },
-        "layers without rotary":     { $0.unturnedLayers = $0.unturnedLayers == [0] ? [1] : [0] },
+        "position encoding":         { $0.layers[1].position = $0.layers[1].position == .none ? .rotary : .none },
         "dynamic NTK and log-n attention": { $0.longContext = QwenLongContext(context: 77, dynamicNTK: true, logNAttention: true) },
-        "ALiBi":                     { $0.hasALiBi.toggle() },
         "norm":                      { $0.norms.kind = $0.norms.kind == .rms ? .layer : .rms },
         "norm weights":              { $0.norms.hasWeights.toggle() },
         "norm weight offset":        { $0.norms.offset += 1 },
-        "pre-norms":                 { $0.norms.hasPreNorms.toggle() },
-        "post-norms":                { $0.norms.hasPostNorms.toggle() },
-        "QK norm":                   { $0.norms.qk = $0.norms.qk == .none ? .perHead : .none },
+        "pre-norms":                 { $0.layers[1].norms.hasPreNorms.toggle() },
+        "post-norms":                { $0.eachLayer { $0.norms.hasPostNorms.toggle() } },
+        "QK norm":                   { $0.eachLayer { $0.norms.qk = $0.norms.qk == .none ? .perHead : .none } },
         "embedding multiplier":      { $0.multipliers.embedding *= 3 },
         "residual multiplier":       { $0.multipliers.residual *= 3 },
         "attention scale":           { $0.multipliers.attention = $0.attentionScale * 3 },
         "logit divisor":             { $0.multipliers.logitDivisor *= 3 },
-        "latent attention":          { $0.latentAttention = $0.latentAttention == nil ? everything.latentAttention : nil },
-        "query rank":                { $0.latentAttention?.queryRank = 77 },
-        "non-rotary head dimension": { $0.latentAttention?.nopeHeadDimension += 2 },
-        "rotary head dimension":     { $0.latentAttention?.ropeHeadDimension += 2 },
-        "value head dimension":      { $0.latentAttention?.valueDimension += 2 },
-        "experts":                   { $0.experts = $0.experts == nil ? everything.experts : nil },
-        "experts per token":         { $0.experts?.usedCount += 1 },
-        "expert feed-forward size":  { $0.experts?.feedForwardSize *= 2 },
-        "layers without experts":    { $0.experts?.denseLayers.toggle([1]) },
-        "normalized expert weights": { $0.experts?.normalizesWeights.toggle() },
-        "shared expert size":        { $0.experts?.toggleShared() },
-        "shared expert gate":        { $0.experts?.shared?.isGated.toggle() },
-        "router score":              { $0.experts?.routing.toggleScore() },
-        "router bias":               { $0.experts?.routing.hasBias.toggle() },
-        "expert groups":             { $0.experts?.routing.toggleGroups() },
-        "expert groups per token":   { $0.experts?.routing.groups?.usedCount = 3 },
-        "experts that rank a group": { $0.experts?.routing.groups?.scoreCount = 7 },
-        "routed scaling factor":     { $0.experts?.routing.factor *= 3 },
-        "sliding window":            { $0.slidingWindow = $0.slidingWindow == nil ? everything.slidingWindow : nil },
-        "layers without window":     { $0.slidingWindow?.fullLayers.toggle([0]) },
+        "latent attention":          { $0.layers[1].latentAttention = $0.layers[1].latentAttention == nil ? everything.latentAttention : nil },
+        "query rank":                { $0.eachLayer { $0.latentAttention?.queryRank = 77 } },
+        "non-rotary head dimension": { $0.eachLayer { $0.latentAttention?.nopeHeadDimension += 2 } },
+        "rotary head dimension":     { $0.eachLayer { $0.latentAttention?.ropeHeadDimension += 2 } },
+        "value head dimension":      { $0.eachLayer { $0.latentAttention?.valueDimension += 2 } },
+        "experts":                   { $0.layers[1].experts = $0.layers[1].experts == nil ? everything.experts : nil },
+        "experts per token":         { $0.eachLayer { $0.experts?.usedCount += 1 } },
+        "expert feed-forward size":  { $0.eachLayer { $0.experts?.feedForwardSize *= 2 } },
+        "normalized expert weights": { $0.eachLayer { $0.experts?.normalizesWeights.toggle() } },
+        "shared expert size":        { $0.eachLayer { $0.experts?.toggleShared() } },
+        "shared expert gate":        { $0.eachLayer { $0.experts?.shared?.isGated.toggle() } },
+        "router score":              { $0.eachLayer { $0.experts?.routing.toggleScore() } },
+        "router bias":               { $0.eachLayer { $0.experts?.routing.hasBias.toggle() } },
+        "expert groups":             { $0.eachLayer { $0.experts?.routing.toggleGroups() } },
+        "expert groups per token":   { $0.eachLayer { $0.experts?.routing.groups?.usedCount = 3 } },
+        "experts that rank a group": { $0.eachLayer { $0.experts?.routing.groups?.scoreCount = 7 } },
+        "routed scaling factor":     { $0.eachLayer { $0.experts?.routing.factor *= 3 } },
+        "sliding window":            { $0.layers[1].slidingWindow = $0.layers[1].slidingWindow == nil ? 32 : nil },
     ]
 
     @Test func everyFieldIsChanged() {
@@ -213,10 +226,6 @@ struct ConfigurationFieldTests {
         }
         #expect(changes > 25)
     }
-}
-
-extension [Int] {
-    fileprivate mutating func toggle(_ one: [Int]) { self = self == one ? [2] : one }
 }
 
 extension ExpertConfiguration {

@@ -160,15 +160,27 @@ struct GGUFTypePolicyTests {
 
     @Test func coarseTypesNeedImportance() {
         for dtype in [DType.iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs] {
-            #expect(GGUFTypePolicy.needsImportance(dtype, for: "blk.0.attn_q.weight", in: .q4_0))
-            #expect(!GGUFTypePolicy.needsImportance(dtype, for: "output.weight", in: .q4_0))
-            #expect(!GGUFTypePolicy.needsImportance(dtype, for: "token_embd.weight", in: .q4_0))
+            #expect(
+                GGUFTypePolicy.needsImportance(
+                    dtype, for: NamedTensor("blk.0.attn_q.weight", .zeros(.f32, [1, 256])), in: .q4_0))
+            #expect(
+                !GGUFTypePolicy.needsImportance(
+                    dtype, for: NamedTensor("output.weight", .zeros(.f32, [1, 256])), in: .q4_0))
+            #expect(
+                !GGUFTypePolicy.needsImportance(
+                    dtype, for: NamedTensor("token_embd.weight", .zeros(.f32, [1, 256])), in: .q4_0))
         }
         for dtype in [DType.iq3_s, .q3_k, .tq1_0, .q1_0, .f16] {
-            #expect(!GGUFTypePolicy.needsImportance(dtype, for: "blk.0.attn_q.weight", in: .q2_k_s))
+            #expect(
+                !GGUFTypePolicy.needsImportance(
+                    dtype, for: NamedTensor("blk.0.attn_q.weight", .zeros(.f32, [1, 256])), in: .q2_k_s))
         }
-        #expect(GGUFTypePolicy.needsImportance(.q2_k, for: "blk.0.attn_q.weight", in: .q2_k_s))
-        #expect(!GGUFTypePolicy.needsImportance(.q2_k, for: "blk.0.attn_q.weight", in: .q2_k))
+        #expect(
+            GGUFTypePolicy.needsImportance(
+                .q2_k, for: NamedTensor("blk.0.attn_q.weight", .zeros(.f32, [1, 256])), in: .q2_k_s))
+        #expect(
+            !GGUFTypePolicy.needsImportance(
+                .q2_k, for: NamedTensor("blk.0.attn_q.weight", .zeros(.f32, [1, 256])), in: .q2_k))
     }
 
     // MARK: Traits

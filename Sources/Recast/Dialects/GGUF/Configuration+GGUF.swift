@@ -64,7 +64,7 @@ struct GGUFConfiguration {
             rope: try rope(
                 headDimension: isLatent ? try size("attention.key_length_mla", limit: 1 << 16) : headDimension,
                 factors: factors))
-        if architecture.normalizesHeads { configuration.norms.qk = .perHead }
+        if architecture.normalizesHeads { configuration.eachLayer { $0.norms.qk = .perHead } }
         if let id = metadata["tokenizer.ggml.bos_token_id"]?.int { configuration.bosTokens = [id] }
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
@@ -101,8 +101,7 @@ struct GGUFConfiguration {
         guard (0...configuration.layerCount).contains(dense) else {
             throw failure("\(key("leading_dense_block_count")) is \(dense) of \(configuration.layerCount) layers")
         }
-        experts.denseLayers = Array(0..<dense)
-        configuration.experts = experts
+        configuration.setExperts(experts, butIn: 0..<dense)
     }
 
     private func key(_ name: String) -> String { architecture.name + "." + name }

@@ -84,7 +84,9 @@ enum GGUFStacks {
             if let (name, _) = stack(of: tensor.name) {
                 // By number: names may come in another order, `10` before `2`.
                 if let parts = stacks.removeValue(forKey: name) {
-                    result.append(NamedTensor(name, stackedMatrices(parts.sorted { $0.key < $1.key }.map(\.value))))
+                    let slots = tensor.slots.map { Slot($0.role, layer: $0.layer, $0.part) }
+                    result.append(
+                        NamedTensor(name, stackedMatrices(parts.sorted { $0.key < $1.key }.map(\.value)), slots: slots))
                 }
             } else if let latent, tensor.name.contains("." + both + ".") {
                 let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
@@ -94,11 +96,12 @@ enum GGUFStacks {
                 result.append(
                     NamedTensor(
                         tensor.name.replacing(both, with: keys),
-                        stackedMatrices(heads.map { base.rows($0..<$0 + resting).transposed() })))
+                        stackedMatrices(heads.map { base.rows($0..<$0 + resting).transposed() }), slots: tensor.slots))
                 result.append(
                     NamedTensor(
                         tensor.name.replacing(both, with: values),
-                        stackedMatrices(heads.map { base.rows($0 + resting..<$0 + resting + value) })))
+                        stackedMatrices(heads.map { base.rows($0 + resting..<$0 + resting + value) }),
+                        slots: tensor.slots))
             } else {
                 result.append(tensor)
             }

@@ -1,9 +1,8 @@
 extension HuggingFaceConfiguration {
     private static let maximumExpertCount = 1 << 16
 
-    /// What the configuration says of experts; nil for a family without.
-    func experts(_ family: Family, layerCount: Int) throws(RecastError) -> ExpertConfiguration? {
-        guard let keys = family.experts else { return nil }
+    /// What the configuration says of experts.
+    func experts(_ keys: Family.ExpertKeys, layerCount: Int) throws(RecastError) -> ExpertConfiguration {
         var found: Int?
         for key in keys.count where found == nil { found = try optionalSize(key, limit: Self.maximumExpertCount) }
         let count = found ?? keys.defaultCount
@@ -22,12 +21,12 @@ extension HuggingFaceConfiguration {
         let size = try size(keys.feedForwardSize)
         return ExpertConfiguration(
             count: count, usedCount: used, feedForwardSize: size, normalizesWeights: normalizes,
-            denseLayers: try denseLayers(keys.denseLayers, layerCount: layerCount),
             shared: try shared(keys.shared, size: size),
             routing: try routing(keys.routing, count: count))
     }
 
-    private func denseLayers(
+    /// The layers that have an ordinary feed-forward part instead.
+    func denseLayers(
         _ keys: Family.ExpertKeys.DenseLayers, layerCount: Int
     ) throws(RecastError) -> [Int] {
         switch keys {
@@ -155,21 +154,24 @@ extension HuggingFaceConfiguration {
     }
 
     static func add(
-        _ experts: ExpertConfiguration, _ keys: Family.ExpertKeys, original: JSON.Object?, to object: inout JSON.Object
+        expertsOf configuration: ModelConfiguration, _ keys: Family.ExpertKeys, original: JSON.Object?,
+        to object: inout JSON.Object
     ) {
-        for key in keys.count { object[key] = .int(experts.count) }
-        object["num_experts_per_tok"] = .int(experts.usedCount)
-        object[keys.feedForwardSize] = .int(experts.feedForwardSize)
-        if case .configured(let key, _) = keys.normalization { object[key] = .bool(experts.normalizesWeights) }
+        let dense = configuration.layers { $0.feedForward == .dense }
         switch keys.denseLayers {
         case .none: break
         case .named:
             object["decoder_sparse_step"] = 1
-            object["mlp_only_layers"] = .array(experts.denseLayers.map(JSON.int))
+            object["mlp_only_layers"] = .array(dense.map(JSON.int))
         case .first:
-            object["first_k_dense_replace"] = .int(experts.denseLayers.count)
+            object["first_k_dense_replace"] = .int(dense.count)
             object["moe_layer_freq"] = 1
         }
+        guard let experts = configuration.experts else { return }
+        for key in keys.count { object[key] = .int(experts.count) }
+        object["num_experts_per_tok"] = .int(experts.usedCount)
+        object[keys.feedForwardSize] = .int(experts.feedForwardSize)
+        if case .configured(let key, _) = keys.normalization { object[key] = .bool(experts.normalizesWeights) }
         switch keys.shared {
         case .none: break
         case .gated(let key): object[key] = .int(experts.shared?.feedForwardSize ?? 0)

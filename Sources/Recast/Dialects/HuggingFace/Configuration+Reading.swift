@@ -44,10 +44,14 @@ struct HuggingFaceConfiguration {
             activation: try text("hidden_act") ?? family.defaults.activation,
             rope: try rope(
                 family, headDimension: latent?.ropeHeadDimension ?? headDimension, contextLength: contextLength))
-        configuration.latentAttention = latent
-        if family.normalizesHeads { configuration.norms.qk = .perHead }
-        configuration.experts = try experts(family, layerCount: configuration.layerCount)
-        configuration.slidingWindow = try slidingWindow(family, layerCount: configuration.layerCount)
+        configuration.eachLayer { $0.latentAttention = latent }
+        if family.normalizesHeads { configuration.eachLayer { $0.norms.qk = .perHead } }
+        if let keys = family.experts {
+            configuration.setExperts(
+                try experts(keys, layerCount: configuration.layerCount),
+                butIn: try denseLayers(keys.denseLayers, layerCount: configuration.layerCount))
+        }
+        try readSlidingWindow(family, into: &configuration)
         configuration.bosTokens = tokens("bos_token_id")
         configuration.eosTokens = tokens("eos_token_id")
         configuration.paddingToken = tokens("pad_token_id").first
@@ -159,35 +163,37 @@ struct HuggingFaceConfiguration {
 
     // MARK: Attention
 
-    private func slidingWindow(_ family: Family, layerCount: Int) throws(RecastError) -> SlidingWindow? {
+    private func readSlidingWindow(
+        _ family: Family, into configuration: inout ModelConfiguration
+    ) throws(RecastError) {
         let isSwitchedOn = try flag("use_sliding_window") == true
+        let usual = object["sliding_window"] == nil ? family.defaults.slidingWindow : nil
+        let layers = configuration.layers.indices
         switch family.slidingWindow {
-        case .none: return nil
+        case .none: break
         case .refused:
             guard !isSwitchedOn else {
                 throw .unsupported("\(file): the sliding window of \(family.name) is not supported")
             }
-            return nil
         case .everywhere:
-            let usual = object["sliding_window"] == nil ? family.defaults.slidingWindow : nil
-            return (try optionalSize("sliding_window") ?? usual).map { SlidingWindow(size: $0) }
+            let size = try optionalSize("sliding_window") ?? usual
+            configuration.eachLayer { $0.slidingWindow = size }
         case .patterned(let fullEach):
-            let usual = object["sliding_window"] == nil ? family.defaults.slidingWindow : nil
-            guard let size = try optionalSize("sliding_window") ?? usual else { return nil }
+            guard let size = try optionalSize("sliding_window") ?? usual else { return }
             let pattern = try optionalSize("sliding_window_pattern") ?? fullEach
-            let full =
-                try fullLayers(layerCount: layerCount) ?? (0..<layerCount).filter { ($0 + 1).isMultiple(of: pattern) }
-            return full.count < layerCount ? SlidingWindow(size: size, fullLayers: full) : nil
+            let sliding =
+                try slidingLayers(layerCount: layers.count) ?? layers.filter { !($0 + 1).isMultiple(of: pattern) }
+            for layer in sliding { configuration.layers[layer].slidingWindow = size }
         case .switched:
-            guard isSwitchedOn, let size = try optionalSize("sliding_window") else { return nil }
-            let first = min(layerCount, max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer))
-            let full = try fullLayers(layerCount: layerCount) ?? Array(0..<first)
-            return full.count < layerCount ? SlidingWindow(size: size, fullLayers: full) : nil
+            guard isSwitchedOn, let size = try optionalSize("sliding_window") else { return }
+            let first = max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer)
+            let sliding = try slidingLayers(layerCount: layers.count) ?? Array(layers.dropFirst(first))
+            for layer in sliding { configuration.layers[layer].slidingWindow = size }
         }
     }
 
-    /// The layers that `layer_types` says see everything; nil where it is absent.
-    private func fullLayers(layerCount: Int) throws(RecastError) -> [Int]? {
+    /// The layers that `layer_types` says have a window; nil where it is absent.
+    private func slidingLayers(layerCount: Int) throws(RecastError) -> [Int]? {
         guard let types = object["layer_types"], !types.isNull else { return nil }
         let names = types.array?.map { $0.string ?? "" } ?? []
         let known = ["full_attention", "sliding_attention"]
@@ -195,6 +201,6 @@ struct HuggingFaceConfiguration {
             throw failure(
                 "\"layer_types\" does not say of each of \(layerCount) layers whether it is \(known[0]) or \(known[1])")
         }
-        return names.indices.filter { names[$0] == known[0] }
+        return names.indices.filter { names[$0] == known[1] }
     }
 }

@@ -71,7 +71,7 @@ extension HuggingFaceConfiguration {
             let reader = HuggingFaceConfiguration(object: old, file: "config.json")
             let read = try? reader.configuration(of: draft.family)
             let agrees =
-                read?.rope == draft.configuration.rope && read?.slidingRope == draft.configuration.slidingRope
+                read?.rope == draft.configuration.rope && read?.localRope == draft.configuration.localRope
             let fresh = fresh(draft)
             for key in ["rope_theta", "rope_scaling", "rope_local_base_freq", "partial_rotary_factor"] {
                 guard let value = fresh[key] else { continue }
@@ -118,24 +118,24 @@ extension HuggingFaceConfiguration {
             object[key] = .bool(!draft.biases.isDisjoint(with: group.roles))
         }
         addLatentAttention(of: configuration, to: &object)
-        if let keys = draft.family.experts, let experts = configuration.experts {
-            add(experts, keys, original: draft.original, to: &object)
+        if let keys = draft.family.experts {
+            add(expertsOf: configuration, keys, original: draft.original, to: &object)
         }
         switch draft.family.slidingWindow {
         case .none: break
         case .patterned:
-            let types = (0..<configuration.layerCount).map { layer in
-                configuration.slidingWindow?.limits(layer: layer) ?? false ? "sliding_attention" : "full_attention"
+            let types = configuration.layers.map {
+                $0.slidingWindow == nil ? "full_attention" : "sliding_attention"
             }
-            object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
+            object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null
             object["layer_types"] = .array(types.map(JSON.string))
-        case .everywhere: object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
+        case .everywhere: object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null
         case .refused: object["use_sliding_window"] = false
         case .switched:
             object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)
-            object["sliding_window"] = configuration.slidingWindow.map { .int($0.size) } ?? .null
-            let count = configuration.layerCount
-            object["max_window_layers"] = .int(configuration.slidingWindow?.onset(layerCount: count) ?? count)
+            object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null
+            // Where others than the last ones have a window, it is read again as something else, and refused.
+            object["max_window_layers"] = .int(configuration.layers.prefix { $0.slidingWindow == nil }.count)
         }
         object["attention_dropout"] = draft.original?["attention_dropout"] ?? .double(0)
         object["tie_word_embeddings"] = .bool(draft.isTied)

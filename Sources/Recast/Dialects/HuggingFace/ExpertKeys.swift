@@ -51,8 +51,8 @@ extension Family {
 
 extension Family.ExpertKeys {
     /// What a family has or does that experts are not or do not; nil where it can say what they are.
-    func obstacle(_ experts: ExpertConfiguration) -> String? {
-        let dense = experts.denseLayers
+    func obstacle(_ experts: ExpertConfiguration, in configuration: ModelConfiguration) -> String? {
+        let dense = configuration.layers { $0.feedForward == .dense }
         switch denseLayers {
         case .none where !dense.isEmpty: return "has experts in every layer, which this model has not"
         case .first where dense != Array(0..<dense.count):

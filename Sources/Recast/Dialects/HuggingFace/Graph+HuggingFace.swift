@@ -10,8 +10,6 @@ struct HuggingFaceLowering {
         /// What the target will compute.
         var configuration: ModelConfiguration
         var tensors: [NamedTensor] = []
-        /// Where each tensor comes from in the graph.
-        var slots: [Slot] = []
         var biases: Set<Role> = []
         var isTied = false
         /// The types of weights before they were computed with.
@@ -36,26 +34,11 @@ struct HuggingFaceLowering {
             fitted(graph, &outcome, isZero: isZero, hasUnitRows: hasUnitRows), &outcome, isZero: isZero)
         outcome.configuration = graph.configuration
         outcome.isTied = graph.isTied
-        for row in family.table.rows {
-            let layers = row.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
-            for layer in layers {
-                for expert in graph.configuration.experts(of: row) {
-                    for part in row.parts {
-                        let slots = row.roles.map { Slot($0, layer: layer, expert: expert, part) }
-                        let tensors = slots.compactMap { graph[$0] }
-                        guard tensors.count == row.roles.count else { continue }
-                        let types = zip(slots, tensors).map { outcome.types[$0] ?? $1.dtype }
-                        if slots.contains(where: { outcome.types[$0] != nil }), types.allSatisfy({ $0 == types[0] }) {
-                            outcome.types[slots[0]] = types[0]
-                        }
-                        outcome.tensors.append(
-                            NamedTensor(
-                                row.name(layer: layer, expert: expert, part),
-                                row.fuse(tensors, graph.configuration)))
-                        outcome.slots.append(slots[0])
-                    }
-                }
-            }
+        outcome.tensors = try Lowering(table: family.table, target: family.architectures[0]).lower(
+            graph, order: .ofTable)
+        for tensor in outcome.tensors where tensor.slots.contains(where: { outcome.types[$0] != nil }) {
+            let types = Set(tensor.slots.map { outcome.types[$0] ?? graph[$0]!.dtype })
+            if types.count == 1 { outcome.types[tensor.slots[0]] = types.first }
         }
         return outcome
     }
@@ -118,10 +101,10 @@ struct HuggingFaceLowering {
             throw .unsupported(
                 "\(family.architectures[0]) has multi-head latent attention (MLA), which this model has not")
         }
-        if let experts = configuration.experts, let obstacle = family.experts?.obstacle(experts) {
+        if let experts = configuration.experts, let obstacle = family.experts?.obstacle(experts, in: configuration) {
             throw .unsupported("\(family.architectures[0]) \(obstacle)")
         }
-        if family.experts != nil, configuration.experts == nil {
+        if family.experts?.denseLayers == Family.ExpertKeys.DenseLayers.none, configuration.experts == nil {
             throw .unsupported("\(family.architectures[0]) has experts, which this model has not")
         }
         if case .yarn(let yarn) = configuration.rope.scaling, !yarn.isExpressibleInTransformers {
@@ -227,7 +210,7 @@ extension Graph {
     /// Every layer's feed-forward part as so many experts.
     fileprivate func repeated(in experts: ExpertConfiguration) -> Graph {
         var result = Graph(configuration: configuration)
-        result.configuration.experts = experts
+        result.configuration.setExperts(experts, butIn: [])
         for entry in entries {
             guard [.gate, .up, .down].contains(entry.slot.role) else {
                 result[entry.slot] = entry.tensor
@@ -245,7 +228,8 @@ extension Graph {
             }
             if slot.role == .gate {
                 let dtype = entry.tensor.dtype.isQuantized ? DType.f32 : entry.tensor.dtype
-                result[Slot(.router, layer: slot.layer)] = .zeros(dtype, result.configuration.shape(of: Slot(.router)))
+                result[Slot(.router, layer: slot.layer)] = .zeros(
+                    dtype, result.configuration.shape(of: Slot(.router, layer: slot.layer)))
             }
         }
         return result

@@ -42,9 +42,10 @@ extension MegatronArguments {
             contextLength: try needed(
                 int("max_position_embeddings", "seq_length") ?? Self.usualContext, "max_position_embeddings"),
             normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: turning))
-        configuration.latentAttention = latent
-        configuration.experts = try experts(
-            layersWithExperts: layersWithExperts, gatesSharedExpert: gatesSharedExpert, of: configuration)
+        configuration.eachLayer { $0.latentAttention = latent }
+        configuration.setExperts(
+            try experts(gatesSharedExpert: gatesSharedExpert, of: configuration),
+            butIn: configuration.layers.indices.filter { !layersWithExperts.contains($0) })
         return configuration
     }
 
@@ -180,9 +181,11 @@ extension ModelConfiguration {
             layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
             headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon, activation: "silu",
             rope: rope)
-        stated.norms.qk = norms.qk
-        stated.latentAttention = latentAttention
-        stated.experts = experts
+        stated.layers = layers.map { layer in
+            var stated = LayerConfiguration()
+            (stated.mixer, stated.feedForward, stated.norms.qk) = (layer.mixer, layer.feedForward, layer.norms.qk)
+            return stated
+        }
         return stated
     }
 

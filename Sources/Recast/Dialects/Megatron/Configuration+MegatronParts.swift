@@ -4,7 +4,7 @@ extension MegatronArguments {
     private var hasExperts: Bool { int("num_experts").map { $0 > 0 } ?? false }
 
     func experts(
-        layersWithExperts layers: Set<Int>, gatesSharedExpert: Bool, of configuration: ModelConfiguration
+        gatesSharedExpert: Bool, of configuration: ModelConfiguration
     ) throws(RecastError) -> ExpertConfiguration? {
         guard hasExperts else { return nil }
         let count = try needed(
@@ -17,7 +17,6 @@ extension MegatronArguments {
                 int("moe_ffn_hidden_size") ?? configuration.feedForwardSize, "moe_ffn_hidden_size"),
             // A single sigmoid is taken as it is.
             normalizesWeights: routing.score == .sigmoid ? used > 1 : !(bool("moe_router_pre_softmax") ?? false),
-            denseLayers: (0..<configuration.layerCount).filter { !layers.contains($0) },
             shared: try int("moe_shared_expert_intermediate_size").map { (size) throws(RecastError) in
                 SharedExpert(
                     feedForwardSize: try needed(size, "moe_shared_expert_intermediate_size"),

@@ -135,7 +135,7 @@ struct MegatronDescription {
             ("layernorm_epsilon",                    .float(configuration.normEpsilon)),
             ("apply_layernorm_1p",                   .bool(false)),
             ("layernorm_zero_centered_gamma",        .bool(false)),
-            ("qk_layernorm",                         .bool(configuration.norms.qk != .none || isLatent)),
+            ("qk_layernorm",                         .bool(configuration.layerNorms.qk != .none || isLatent)),
             ("add_bias_linear",                      .bool(hasAllBiases)),
             ("add_qkv_bias",                         .bool(hasQueryBias || hasAllBiases)),
             ("untie_embeddings_and_output_weights",  .bool(!isTied)),

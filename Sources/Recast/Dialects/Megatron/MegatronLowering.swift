@@ -7,15 +7,17 @@ struct MegatronLowering {
     let vocabularyRows: Int
 
     struct Tensor {
-        /// Of the local spelling, with the layer counted from the beginning of the model.
-        var name: String
-        var tensor: LazyTensor
+        /// Under a name of the local spelling, with the layer counted from the beginning of the model.
+        var named: NamedTensor
         /// The type to write it in.
         var dtype: DType
-        var role: Role
-        var layer: Int?
-        var expert: Int?
         var split: MegatronSplit
+
+        var name: String { named.name }
+        var tensor: LazyTensor { named.tensor }
+        var role: Role { named.slots[0].role }
+        var layer: Int? { named.slots[0].layer }
+        var expert: Int? { named.slots[0].expert }
     }
 
     /// What each rank's rows of the vocabulary are a multiple of (`make_vocab_size_divisible_by`).
@@ -41,44 +43,33 @@ struct MegatronLowering {
         let grain = vocabularyDivisor * tensorParallelSize
         vocabularyRows = (configuration.vocabularySize + grain - 1) / grain * grain
         let table = MegatronTable.table(of: configuration)
-        for entry in graph.entries {
-            let slot = entry.slot
-            guard let row = table.row(of: slot), row.parts.contains(slot.part) else {
-                throw .unsupported("Megatron has no \(slot)")
-            }
-            // A row of several roles is written where its first one stands.
-            guard slot.role == row.roles[0] else {
-                guard graph[Slot(row.roles[0], layer: slot.layer, expert: slot.expert, slot.part)] != nil else {
-                    throw .unsupported("Megatron has no \(slot) without a \(row.roles[0].rawValue)")
-                }
-                continue
-            }
-            let entries = row.roles.compactMap { role in
-                let slot = Slot(role, layer: slot.layer, expert: slot.expert, slot.part)
-                return graph[slot].map { Graph.Entry(slot: slot, tensor: $0) }
-            }
-            guard entries.count == row.roles.count else {
-                throw .unsupported(
-                    "Megatron has \(row.roles.map(\.rawValue).joined(separator: ", ")) fused, and needs all of them: "
-                        + "\(slot)")
-            }
-            let types = Set(entries.map(dtype))
-            let common = types.count == 1 ? types.first! : .f32
+        let lowered = try Lowering(table: table, target: "Megatron").lower(graph, order: .ofGraph) { entries in
             // Numbers are converted on their way, but for those that must be of one type to lie in one tensor.
             let stored = Set(entries.map(\.tensor.dtype))
             let isPlain = stored.count == 1 && !entries[0].tensor.isQuantized
-            let parts = isPlain ? entries.map(\.tensor) : entries.map { $0.tensor.converted(to: common) }
-            var tensor = row.fuse(parts, configuration)
+            return isPlain
+                ? entries.map(\.tensor) : entries.map { $0.tensor.converted(to: Self.common(entries, dtype)) }
+        }
+        for named in lowered {
+            let slot = named.slots[0]
+            var tensor = named.tensor
             if slot.role == .tokenEmbedding || slot.role == .outputHead, tensor.rowCount < vocabularyRows {
                 let rows = vocabularyRows - tensor.rowCount
                 tensor = .concatenatedRows([tensor, .zeros(tensor.dtype, [rows, tensor.columnCount])])
             }
-            let match = MappingTable.Match(row: row, layer: slot.layer, expert: slot.expert, part: slot.part)
+            let match = MappingTable.Match(
+                row: table.row(of: slot)!, layer: slot.layer, expert: slot.expert, part: slot.part)
+            let entries = named.slots.map { Graph.Entry(slot: $0, tensor: graph[$0]!) }
             tensors.append(
                 Tensor(
-                    name: row.name(layer: slot.layer, expert: slot.expert, slot.part), tensor: tensor, dtype: common,
-                    role: slot.role,
-                    layer: slot.layer, expert: slot.expert, split: MegatronTable.split(of: match, spelling)))
+                    named: NamedTensor(named.name, tensor, slots: named.slots), dtype: Self.common(entries, dtype),
+                    split: MegatronTable.split(of: match, spelling)))
         }
+    }
+
+    /// The type of what is fused.
+    private static func common(_ entries: [Graph.Entry], _ dtype: (Graph.Entry) -> DType) -> DType {
+        let types = Set(entries.map(dtype))
+        return types.count == 1 ? types.first! : .f32
     }
 }

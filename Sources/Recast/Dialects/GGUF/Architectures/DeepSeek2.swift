@@ -33,10 +33,11 @@ extension GGUFArchitecture {
         guard turning.isMultiple(of: 2), turning < head else {
             throw .malformed(reader.file, "the rotary dimension is \(turning), of heads of \(head)")
         }
-        configuration.latentAttention = LatentAttention(
+        let latent = LatentAttention(
             queryRank: try reader.optionalSize("attention.q_lora_rank", limit: 1 << 24),
             keyValueRank: try reader.size("attention.kv_lora_rank", limit: 1 << 24), nopeHeadDimension: head - turning,
             ropeHeadDimension: turning, valueDimension: try reader.size("attention.value_length_mla", limit: 1 << 16))
+        configuration.eachLayer { $0.latentAttention = latent }
         configuration.headDimension = head
         configuration.keyValueHeadCount = configuration.headCount
         configuration.rope.dimensions = turning
@@ -48,9 +49,8 @@ extension GGUFArchitecture {
         }
         try reader.readExperts(into: &configuration, normalizes: reader.flag("expert_weights_norm") ?? false)
         let isSigmoid = reader.number("expert_gating_func") == 2
-        configuration.experts?.routing.score = isSigmoid ? .sigmoid : .softmax
-        configuration.experts?.routing.hasBias = isSigmoid
-        configuration.experts?.routing.factor = try reader.positive("expert_weights_scale") ?? 1
+        var routing = Routing(score: isSigmoid ? .sigmoid : .softmax, hasBias: isSigmoid)
+        routing.factor = try reader.positive("expert_weights_scale") ?? 1
         if let experts = configuration.experts,
             let count = try reader.optionalSize("expert_group_count", limit: 1 << 16), count > 1
         {
@@ -61,10 +61,10 @@ extension GGUFArchitecture {
                     reader.file, "\(experts.count) experts cannot be looked at in \(used) of \(count) groups")
             }
             if used < count {
-                configuration.experts?.routing.groups = Routing.Groups(
-                    count: count, usedCount: used, scoreCount: scores)
+                routing.groups = Routing.Groups(count: count, usedCount: used, scoreCount: scores)
             }
         }
+        configuration.eachLayer { $0.experts?.routing = routing }
         configuration.family = isSigmoid ? "deepseek_v3" : "deepseek_v2"
     }
 
@@ -79,7 +79,7 @@ extension GGUFArchitecture {
         try keys.set("attention.kv_lora_rank", latent.keyValueRank)
         try keys.set("rope.dimension_count", latent.ropeHeadDimension)
         try keys.set("vocab_size", configuration.vocabularySize)
-        try keys.set("leading_dense_block_count", experts.denseLayers.count)
+        try keys.set("leading_dense_block_count", configuration.layers { $0.feedForward == .dense }.count)
         try keys.writeExperts(experts)
         try keys.set("expert_shared_count", (experts.shared?.feedForwardSize ?? 0) / experts.feedForwardSize)
         keys.set("expert_weights_scale", experts.routing.factor)

@@ -68,7 +68,7 @@ extension GGUFArchitecture {
 
     static let glm4 = GGUFArchitecture(
         "glm4", families: ["glm4"],
-        reads: { (_, configuration) throws(RecastError) in configuration.norms.hasPostNorms = true },
+        reads: { (_, configuration) throws(RecastError) in configuration.eachLayer { $0.norms.hasPostNorms = true } },
         writes: { (configuration, keys) throws(RecastError) in
             try keys.set("rope.dimension_count", configuration.rope.dimensions)
         }
@@ -80,7 +80,7 @@ extension GGUFArchitecture {
         "phi3", families: ["phi3"], rotaryFactors: .two,
         reads: { (reader, configuration) throws(RecastError) in
             if let size = reader.number("attention.sliding_window"), size > 0 {
-                configuration.slidingWindow = SlidingWindow(size: size)
+                configuration.eachLayer { $0.slidingWindow = size }
             }
         },
         writes: { (configuration, keys) throws(RecastError) in
@@ -91,7 +91,7 @@ extension GGUFArchitecture {
             }
             try keys.set("rope.scaling.original_context_length", original)
             try keys.set("rope.dimension_count", configuration.rope.dimensions)
-            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+            try keys.set("attention.sliding_window", configuration.slidingWindow ?? 0)
         }
     ) {
         fusedRows(rotary: .halfSplit)

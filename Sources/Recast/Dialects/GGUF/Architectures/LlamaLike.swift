@@ -117,7 +117,9 @@ extension GGUFArchitecture {
     /// Rows of 13B have biases by distance, which llama.cpp tells by the number of layers; it knows no normalised head.
     static let baichuan = GGUFArchitecture(
         "baichuan", families: ["baichuan", "baichuan2"],
-        reads: { (_, configuration) throws(RecastError) in configuration.hasALiBi = configuration.layerCount == 40 },
+        reads: { (_, configuration) throws(RecastError) in
+            if configuration.layerCount == 40 { configuration.eachLayer { $0.position = .alibi } }
+        },
         writes: { (configuration, keys) throws(RecastError) in
             try keys.set("rope.dimension_count", configuration.rope.dimensions)
             keys["tensor_data_layout"] = .string("Meta AI original pth")
@@ -129,7 +131,7 @@ extension GGUFArchitecture {
     static let smolLM3 = GGUFArchitecture(
         "smollm3", families: ["smollm3"], writesRopeDimensions: true,
         reads: { (_, configuration) throws(RecastError) in
-            configuration.unturnedLayers = (0..<configuration.layerCount).filter { ($0 + 1).isMultiple(of: 4) }
+            configuration.eachLayer { if ($0 + 1).isMultiple(of: 4) { $1.position = .none } }
         }
     ) {
         Row.ggufNames(rotary: .interleaved)
@@ -170,9 +172,9 @@ extension GGUFArchitecture {
     static let olmo2 = GGUFArchitecture(
         "olmo2", families: ["olmo2"],
         reads: { (_, configuration) throws(RecastError) in
-            configuration.norms.hasPreNorms = false
-            configuration.norms.hasPostNorms = true
-            configuration.norms.qk = .acrossHeads
+            configuration.eachLayer { $0.norms.hasPreNorms = false }
+            configuration.eachLayer { $0.norms.hasPostNorms = true }
+            configuration.eachLayer { $0.norms.qk = .acrossHeads }
         }
     ) {
         Row.ggufNames()

@@ -46,7 +46,7 @@ extension GGUFArchitecture {
         "gemma2", families: ["gemma2"], activation: "gelu_pytorch_tanh",
         reads: { (reader, configuration) throws(RecastError) in
             multiplyEmbedding(&configuration)
-            configuration.norms.hasPostNorms = true
+            configuration.eachLayer { $0.norms.hasPostNorms = true }
             configuration.softCaps.attention = try reader.positive("attn_logit_softcapping")
             configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
             try readWindow(reader, fullEach: 2, &configuration)
@@ -60,7 +60,7 @@ extension GGUFArchitecture {
             try keys.writeHeadDimension(configuration)
             if let cap = configuration.softCaps.attention { keys.set("attn_logit_softcapping", cap) }
             if let cap = configuration.softCaps.logits { keys.set("final_logit_softcapping", cap) }
-            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+            try keys.set("attention.sliding_window", configuration.slidingWindow ?? 0)
         }
     ) {
         Row.ggufNames()
@@ -71,7 +71,7 @@ extension GGUFArchitecture {
         "gemma3", families: ["gemma3_text"], activation: "gelu_pytorch_tanh",
         reads: { (reader, configuration) throws(RecastError) in
             multiplyEmbedding(&configuration)
-            configuration.norms.hasPostNorms = true
+            configuration.eachLayer { $0.norms.hasPostNorms = true }
             configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
             try readWindow(reader, fullEach: 6, &configuration)
             // llama.cpp takes a model of 62 layers for the one of 27B.
@@ -79,14 +79,13 @@ extension GGUFArchitecture {
                 configuration.multipliers.attention =
                     1 / (Double(configuration.hiddenSize) / Double(configuration.headCount)).squareRoot()
             }
-            if configuration.slidingWindow != nil {
-                configuration.slidingRope = Rope(theta: 10_000, dimensions: configuration.rope.dimensions)
-            }
+            let local = Rope(theta: 10_000, dimensions: configuration.rope.dimensions)
+            configuration.eachLayer { if $0.slidingWindow != nil { $0.position = .localRotary(local) } }
         },
         writes: { (configuration, keys) throws(RecastError) in
             try keys.writeHeadDimension(configuration)
             if let cap = configuration.softCaps.logits { keys.set("final_logit_softcapping", cap) }
-            try keys.set("attention.sliding_window", configuration.slidingWindow?.size ?? 0)
+            try keys.set("attention.sliding_window", configuration.slidingWindow ?? 0)
         }
     ) {
         Row.ggufNames()
@@ -103,9 +102,7 @@ extension GGUFArchitecture {
         _ reader: GGUFConfiguration, fullEach count: Int, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         guard let size = reader.number("attention.sliding_window"), size > 0 else { return }
-        let full = (0..<configuration.layerCount).filter { ($0 + 1).isMultiple(of: count) }
-        guard full.count < configuration.layerCount else { return }
-        configuration.slidingWindow = SlidingWindow(size: size, fullLayers: full)
+        configuration.eachLayer { if !($0 + 1).isMultiple(of: count) { $1.slidingWindow = size } }
     }
 }
 

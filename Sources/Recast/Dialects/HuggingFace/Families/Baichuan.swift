@@ -24,7 +24,7 @@ extension Family {
             recognizes: recognizes,
             reads: { (reader, configuration) throws(RecastError) in
                 configuration.normalizesOutputHead = normalizesHead
-                configuration.hasALiBi = hasALiBi(reader.object)
+                if hasALiBi(reader.object) { configuration.eachLayer { $0.position = .alibi } }
                 let older = try reader.optionalSize("model_max_length")
                 configuration.contextLength = try reader.optionalSize("max_position_embeddings") ?? older ?? 4096
                 configuration.rope = Rope(theta: 10_000, dimensions: configuration.headDimension)

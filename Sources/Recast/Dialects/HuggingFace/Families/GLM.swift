@@ -77,7 +77,7 @@ extension Family {
             biases: [BiasGroup(roles: [.query, .key, .value], presence: .configured("attention_bias", default: true))],
             defaults: Defaults(contextLength: 131072, keyValueHeadCount: 2, headDimension: 128, normEpsilon: 1.5625e-07),
             partialRotary: 0.5,
-            reads: { _, configuration in configuration.norms.hasPostNorms = normalizesAfter }
+            reads: { _, configuration in configuration.eachLayer { $0.norms.hasPostNorms = normalizesAfter } }
         ) {
             Row(.tokenEmbedding,  "model.embed_tokens.weight")
             Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")

@@ -47,7 +47,7 @@ extension Family {
         },
         writes: { configuration, object in
             writeGemma2(configuration, &object)
-            let local = configuration.slidingRope ?? configuration.rope
+            let local = configuration.localRope ?? configuration.rope
             object["rope_local_base_freq"] = .double(local.theta)
             var parameters = JSON.Object()
             parameters["full_attention"] = object["rope_parameters"]
@@ -75,7 +75,7 @@ extension Family {
         _ reader: HuggingFaceConfiguration, _ configuration: inout ModelConfiguration,
         usualCaps usual: (attention: Double?, logits: Double?)
     ) throws(RecastError) {
-        configuration.norms.hasPostNorms = true
+        configuration.eachLayer { $0.norms.hasPostNorms = true }
         let scalar = try reader.number("query_pre_attn_scalar") ?? 256
         guard scalar > 0 else { throw reader.failure("\"query_pre_attn_scalar\" is \(scalar)") }
         configuration.multipliers.attention = 1 / scalar.squareRoot()
@@ -104,7 +104,7 @@ extension Family {
         configuration.rope = try rope(
             "full_attention", theta: "rope_theta", usual: 1_000_000, scaling: reader.object["rope_scaling"]?.object)
         let local = try rope("sliding_attention", theta: "rope_local_base_freq", usual: 10_000, scaling: nil)
-        configuration.slidingRope = configuration.slidingWindow == nil ? nil : local
+        configuration.eachLayer { if $0.slidingWindow != nil { $0.position = .localRotary(local) } }
     }
 
     @Sendable private static func writeGemma2(_ configuration: ModelConfiguration, _ object: inout JSON.Object) {

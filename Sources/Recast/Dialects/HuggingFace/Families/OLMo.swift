@@ -34,9 +34,9 @@ extension Family {
         biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
         defaults: Defaults(normEpsilon: 1e-5),
         reads: { _, configuration in
-            configuration.norms.hasPreNorms = false
-            configuration.norms.hasPostNorms = true
-            configuration.norms.qk = .acrossHeads
+            configuration.eachLayer { $0.norms.hasPreNorms = false }
+            configuration.eachLayer { $0.norms.hasPostNorms = true }
+            configuration.eachLayer { $0.norms.qk = .acrossHeads }
         },
         writes: { _, object in object.drop(["head_dim"]) }
     ) {

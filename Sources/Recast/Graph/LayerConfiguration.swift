@@ -1,0 +1,97 @@
+/// What one layer computes: how it mixes tokens, and what it does with each of them.
+///
+/// The defaults are llama's; a family whose layers differ says so of each (`configuration.layers[3].position = .none`).
+public struct LayerConfiguration: Sendable, Hashable, Codable {
+    /// What mixes tokens.
+    public enum Mixer: Sendable, Hashable, Codable {
+        case attention
+        case latentAttention(LatentAttention)
+    }
+
+    /// What tells a layer how far tokens are apart.
+    public enum Position: Sendable, Hashable, Codable {
+        /// The rotary embedding of the model.
+        case rotary
+        /// One of the layer's own (the local rotary of Gemma 3).
+        case localRotary(Rope)
+        /// A bias on attention scores, by head and distance.
+        case alibi
+        /// Nothing (NoPE).
+        case none
+    }
+
+    public enum FeedForward: Sendable, Hashable, Codable {
+        /// Of the model's feed-forward size.
+        case dense
+        case experts(ExpertConfiguration)
+    }
+
+    /// Which norms a layer has; what they compute is the model's (``Norms``).
+    public struct LayerNorms: Sendable, Hashable, Codable {
+        /// How queries and keys are normalised before they are rotated.
+        public enum QKNorm: String, Sendable, Hashable, Codable {
+            case none
+            case perHead
+            /// All heads of a token as one vector.
+            case acrossHeads
+        }
+
+        /// Before attention and feed-forward.
+        public var hasPreNorms = true
+        /// Of what they give, before it is added to the hidden state.
+        public var hasPostNorms = false
+        public var qk = QKNorm.none
+
+        public init() {}
+    }
+
+    public var mixer = Mixer.attention
+    /// Tokens the layer may look back on, itself included; nil where it sees all.
+    public var slidingWindow: Int?
+    public var position = Position.rotary
+    public var feedForward = FeedForward.dense
+    public var norms = LayerNorms()
+
+    public init() {}
+}
+
+extension LayerConfiguration {
+    public var latentAttention: LatentAttention? {
+        get { if case .latentAttention(let latent) = mixer { latent } else { nil } }
+        set { mixer = newValue.map(Mixer.latentAttention) ?? .attention }
+    }
+
+    public var experts: ExpertConfiguration? {
+        get { if case .experts(let experts) = feedForward { experts } else { nil } }
+        set { feedForward = newValue.map(FeedForward.experts) ?? .dense }
+    }
+
+    public var localRope: Rope? { if case .localRotary(let rope) = position { rope } else { nil } }
+
+    /// Whether queries and keys are rotated.
+    public var hasRotary: Bool {
+        switch position {
+        case .rotary, .localRotary: true
+        case .alibi, .none: false
+        }
+    }
+
+    /// Whether the layer has tensors of a role, in a model whose norms have weights or not.
+    func has(_ role: Role, normWeights: Bool) -> Bool {
+        switch role {
+        case .attentionNorm, .feedForwardNorm: normWeights && norms.hasPreNorms
+        case .attentionPostNorm, .feedForwardPostNorm: normWeights && norms.hasPostNorms
+        case .queryNorm, .keyNorm: norms.qk != .none
+        case .query: latentAttention == nil || latentAttention?.queryRank == nil
+        case .key, .value: latentAttention == nil
+        case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
+        case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
+        case .router: experts != nil
+        case .routerBias: experts?.routing.hasBias ?? false
+        case .sharedRouter: experts?.shared?.isGated ?? false
+        case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
+        case .attentionOutput, .gate, .up, .down: true
+        case .tokenEmbedding, .outputNorm, .outputHead: false
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// What all layers have alike, or some have. Families whose layers are regular read and write it here.
+extension ModelConfiguration {
+    public var layerCount: Int { layers.count }
+
+    /// Changes every layer.
+    public mutating func eachLayer(_ change: (inout LayerConfiguration) -> Void) {
+        for index in layers.indices { change(&layers[index]) }
+    }
+
+    /// Changes layers by their number.
+    mutating func eachLayer(_ change: (Int, inout LayerConfiguration) -> Void) {
+        for index in layers.indices { change(index, &layers[index]) }
+    }
+
+    /// The numbers of layers that are so, in order.
+    func layers(where condition: (LayerConfiguration) -> Bool) -> [Int] {
+        layers.indices.filter { condition(layers[$0]) }
+    }
+
+    /// The latent attention of the first layer that has one.
+    public var latentAttention: LatentAttention? { layers.lazy.compactMap(\.latentAttention).first }
+
+    /// The experts of the first layer that has any.
+    public var experts: ExpertConfiguration? { layers.lazy.compactMap(\.experts).first }
+
+    /// Gives experts to every layer but those.
+    mutating func setExperts(_ experts: ExpertConfiguration?, butIn dense: some Collection<Int>) {
+        eachLayer { $0.experts = experts }
+        for layer in dense { layers[layer].feedForward = .dense }
+    }
+
+    /// The window of the first layer that has one.
+    public var slidingWindow: Int? { layers.lazy.compactMap(\.slidingWindow).first }
+
+    /// The rotary embedding of the first layer that has one of its own.
+    public var localRope: Rope? { layers.lazy.compactMap(\.localRope).first }
+
+    public var hasALiBi: Bool { layers.contains { $0.position == .alibi } }
+
+    /// The norms of layers, where all have the same.
+    public var layerNorms: LayerConfiguration.LayerNorms { layers.first?.norms ?? .init() }
+
+    public func hasExperts(inLayer layer: Int) -> Bool { layers[layer].experts != nil }
+
+    /// Whether any layer has an ordinary feed-forward part.
+    public var hasDenseLayers: Bool { layers.contains { $0.feedForward == .dense } }
+
+    /// Whether all layers are alike, which some targets demand.
+    var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
+
+    /// `512 tokens in layers 0, 2, 4, 6, …; all in 1, 3, 5, 7, …`.
+    public func text<Value: Hashable>(of value: KeyPath<LayerConfiguration, Value>, _ text: (Value) -> String) -> String
+    {
+        Self.text(of: layers.map { $0[keyPath: value] }, text)
+    }
+
+    static func text<Value: Hashable>(of values: [Value], _ text: (Value) -> String) -> String {
+        var order: [Value] = []
+        var numbers: [Value: [Int]] = [:]
+        for (number, value) in values.enumerated() {
+            if numbers[value] == nil { order.append(value) }
+            numbers[value, default: []].append(number)
+        }
+        guard order.count > 1 else { return order.first.map(text) ?? "none" }
+        return order.map { value in
+            let all = numbers[value]!
+            let shown = all.prefix(4).map(String.init).joined(separator: ", ") + (all.count > 4 ? ", …" : "")
+            return "\(text(value)) in \(all.count == 1 ? "layer" : "layers") \(shown)"
+        }.joined(separator: "; ")
+    }
+}
+
+// Tensors.
+extension ModelConfiguration {
+    /// Whether the model has tensors of a role, in any layer.
+    public func has(_ role: Role) -> Bool {
+        switch role {
+        case .outputNorm: norms.hasWeights
+        case .tokenEmbedding, .outputHead: true
+        default: layers.contains { $0.has(role, normWeights: norms.hasWeights) }
+        }
+    }
+
+    /// The shape of a tensor; a bias has the first dimension of its weight. One that the model does not have has no rows.
+    public func shape(of slot: Slot) -> [Int] {
+        let layer = slot.layer.flatMap { layers.indices.contains($0) ? layers[$0] : nil } ?? layers.first
+        let shape = shape(of: slot.role, in: layer ?? LayerConfiguration(), isOfExpert: slot.expert != nil)
+        return slot.part == .bias ? [shape[0]] : shape
+    }
+
+    private func shape(of role: Role, in layer: LayerConfiguration, isOfExpert: Bool) -> [Int] {
+        let latent = layer.latentAttention
+        let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
+        let sharedSize = layer.experts?.shared?.feedForwardSize ?? 0
+        let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : feedForwardSize
+        let isAcrossHeads = layer.norms.qk == .acrossHeads
+        return switch role {
+        case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
+        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
+        case .queryNorm: [isAcrossHeads ? queryRows : headDimension]
+        case .keyNorm: [isAcrossHeads ? keyValueRows : headDimension]
+        case .query: [queryRows, hiddenSize]
+        case .key, .value: [keyValueRows, hiddenSize]
+        case .queryDown: [queryRank, hiddenSize]
+        case .queryDownNorm: [queryRank]
+        case .queryUp: [queryRows, queryRank]
+        case .keyValueDown: [keyValueRank + (latent?.ropeHeadDimension ?? 0), hiddenSize]
+        case .keyValueDownNorm: [keyValueRank]
+        case .keyValueUp:
+            [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+        case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
+        case .gate, .up: [size, hiddenSize]
+        case .down: [hiddenSize, size]
+        case .router: [layer.experts?.count ?? 0, hiddenSize]
+        case .routerBias: [layer.experts?.count ?? 0]
+        case .sharedRouter: [1, hiddenSize]
+        case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
+        case .sharedDown: [hiddenSize, sharedSize]
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import Testing
+
+@testable import Recast
+
+/// One lowering for all dialects: names, and the places in the graph that stay with them.
+struct LoweringTests {
+    private static var graph: Graph { get throws { try FamilySupport(.llama).sample } }
+
+    /// What is lifted by a table is lowered by it: the same names, and every place once.
+    @Test(arguments: Family.all.map(\.name)) func placesAreThoseOfTheGraph(family: String) throws {
+        let graph = try FamilySupport(Family.named(family)).sample
+        let table = try Family.named(family).table
+        for order in [Lowering.Order.ofGraph, .ofTable] {
+            let tensors = try Lowering(table: table, target: family).lower(graph, order: order)
+            let slots = tensors.flatMap(\.slots)
+            #expect(Set(slots).count == slots.count && Set(slots) == Set(graph.entries.map(\.slot)))
+            for tensor in tensors {
+                let match = try #require(table.match(tensor.name))
+                #expect(match.row.roles == tensor.slots.map(\.role))
+                #expect(tensor.slots.allSatisfy { $0.layer == match.layer && $0.expert == match.expert })
+                let rows = tensor.slots.reduce(0) { $0 + graph.configuration.shape(of: $1)[0] }
+                #expect(tensor.tensor.shape[0] == rows)
+            }
+        }
+    }
+
+    /// Tensors in the order of a table, whatever that of the graph.
+    @Test func order() throws {
+        let graph = try Self.graph
+        var reversed = Graph(configuration: graph.configuration)
+        for entry in graph.entries.reversed() { reversed[entry.slot] = entry.tensor }
+        let lowering = Lowering(table: Family.llama.table, target: "llama")
+        let names = try lowering.lower(graph, order: .ofTable).map(\.name)
+        #expect(try lowering.lower(reversed, order: .ofTable).map(\.name) == names)
+        #expect(
+            try lowering.lower(reversed, order: .ofGraph).map(\.name)
+                == lowering.lower(graph, order: .ofGraph).map(\.name).reversed())
+    }
+
+    /// Nothing is dropped for want of a place, and nothing fused that is not whole.
+    @Test func refusals() throws {
+        var graph = try Self.graph
+        graph[Slot(.queryNorm, layer: 0)] = .zeros(.bf16, [16])
+        expectRejection(.unsupported, "llama has no layers.0.queryNorm.weight") {
+            _ = try Lowering(table: Family.llama.table, target: "llama").lower(graph, order: .ofTable)
+        }
+        graph = try Self.graph
+        graph[Slot(.key, layer: 1)] = nil
+        for order in [Lowering.Order.ofGraph, .ofTable] {
+            expectRejection(.unsupported, "phi3 has query, key, value fused, and needs all of them") {
+                _ = try Lowering(table: Family.phi3.table, target: "phi3").lower(graph, order: order)
+            }
+        }
+    }
+}
