@@ -119,9 +119,7 @@ extension ResourceOptions {
     func passOptions(_ display: ProgressDisplay?) -> PassOptions {
         var options = PassOptions(workers: jobs)
         if let limit = maxMemory?.bytes { options.maximumMemory = limit }
-        options.progress = { progress in
-            display?.show(Progress(done: Int(progress.fraction * 1e6), total: 1_000_000))
-        }
+        options.progress = { display?.show($0) }
         options.isCancelled = { Interruption.hasCome }
         return options
     }

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 #if canImport(Glibc)
@@ -64,33 +63,29 @@ struct Executor: Sendable {
     /// Does all jobs that `journal` does not list as done.
     ///
     /// - Returns: a tally for each transfer.
-    /// - Throws: the first error of any worker, or `interrupted`.
+    /// - Throws: the error of the first job that failed, or `interrupted`.
     func run(
         journal: consuming Journal?, progress: (@Sendable (Progress) -> Void)?
     ) throws(RecastError) -> [Tally] {
         let finished = journal?.finished ?? [:]
         let pending = jobs.indices.filter { finished[$0] == nil }
         let state = State(executor: self, finished: finished, journal: journal)
-        let next = Atomic<Int>(0)
-
-        DispatchQueue.concurrentPerform(iterations: min(workers, max(1, pending.count))) { _ in
+        func reader() -> Reader {
             var reader = Reader(files: files)
             reader.measuresErrors = verification != .none
             reader.sourceLog = verification == .none ? nil : sourceLog
-            while !state.hasFailed {
-                let turn = next.add(1, ordering: .relaxed).oldValue
-                guard turn < pending.count else { return }
-                do throws(RecastError) {
-                    if isInterrupted() { throw RecastError(.interrupted, "interrupted") }
-                    reader.tally = Tally()
-                    try perform(jobs[pending[turn]], using: &reader)
-                    try state.finish(pending[turn], reader.tally, progress)
-                } catch {
-                    state.fail(error)
-                }
-            }
+            return reader
         }
-        return try state.end()
+        var failure: RecastError?
+        do throws(RecastError) {
+            let workers = Workers(count: workers, isInterrupted: isInterrupted)
+            try workers.run(pending.count, state: { _ in reader() }) { (reader, index) throws(RecastError) in
+                reader.tally = Tally()
+                try perform(jobs[pending[index]], using: &reader)
+                try state.finish(pending[index], reader.tally, progress)
+            }
+        } catch { failure = error }
+        return try state.end(after: failure)
     }
 
     private func perform(_ job: Job, using reader: inout Reader) throws(RecastError) {
@@ -197,7 +192,7 @@ extension Executor {
 
 // MARK: Shared state
 
-/// What the workers of a run share: tallies by job, the journal, the first error.
+/// What the workers of a run share: tallies by job, the journal.
 private final class State: Sendable {
     private struct Content: ~Copyable {
         var tallies: [Int: Tally]
@@ -205,13 +200,11 @@ private final class State: Sendable {
         var unrecorded: [(job: Int, tally: Tally)] = []
         var lastRecord = ContinuousClock.now
         var done = 0
-        var failure: RecastError?
     }
 
     private let executor: Executor
     private let total: Int
     private let content: Mutex<Content>
-    private let failed = Atomic<Bool>(false)
 
     init(executor: Executor, finished: [Int: Tally], journal: consuming Journal?) {
         self.executor = executor
@@ -220,13 +213,6 @@ private final class State: Sendable {
             sum + (executor.jobs.indices.contains(job) ? executor.byteCount(of: executor.jobs[job]) : 0)
         }
         content = Mutex(Content(tallies: finished, journal: journal, done: done))
-    }
-
-    var hasFailed: Bool { failed.load(ordering: .relaxed) }
-
-    func fail(_ error: RecastError) {
-        content.withLock { content in if content.failure == nil { content.failure = error } }
-        failed.store(true, ordering: .relaxed)
     }
 
     func finish(_ job: Int, _ tally: Tally, _ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) {
@@ -255,13 +241,13 @@ private final class State: Sendable {
         content.lastRecord = .now
     }
 
-    /// The tallies by transfer, or the first error.
-    func end() throws(RecastError) -> [Tally] {
+    /// The tallies by transfer. What was done before a failure is recorded as well.
+    func end(after failure: RecastError?) throws(RecastError) -> [Tally] {
         let outcome = content.withLock { content -> Result<[Tally], RecastError> in
             if content.journal != nil, !content.unrecorded.isEmpty {
-                do throws(RecastError) { try record(&content) } catch { return .failure(content.failure ?? error) }
+                do throws(RecastError) { try record(&content) } catch { return .failure(failure ?? error) }
             }
-            if let failure = content.failure { return .failure(failure) }
+            if let failure { return .failure(failure) }
             var tallies = [Tally](repeating: Tally(), count: executor.plan.transfers.count)
             for (index, job) in executor.jobs.enumerated() {
                 if let tally = content.tallies[index] { tallies[job.transfer] += tally }

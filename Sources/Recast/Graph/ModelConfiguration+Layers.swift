@@ -81,6 +81,12 @@ extension ModelConfiguration {
         }
     }
 
+    /// Whether a layer has tensors of a role; nil for what is in no layer.
+    public func has(_ role: Role, inLayer layer: Int?) -> Bool {
+        guard let layer else { return !role.isPerLayer && has(role) }
+        return layers.indices.contains(layer) && layers[layer].has(role, normWeights: norms.hasWeights)
+    }
+
     /// The shape of a tensor; a bias has the first dimension of its weight. One that the model does not have has no rows.
     public func shape(of slot: Slot) -> [Int] {
         let layer = slot.layer.flatMap { layers.indices.contains($0) ? layers[$0] : nil } ?? layers.first

@@ -56,38 +56,10 @@ struct EncodedMatrix {
         bytes.withUnsafeBytes { bytes in
             let weights = bytes.baseAddress!.assumingMemoryBound(to: UInt16.self)
             for row in rows {
-                let product = BrainFloat.dot(weights + row * columns, input, columns)
+                let product = Reduction.dot(bfloat16: weights + row * columns, input, columns)
                 output[row] = accumulating ? output[row] + product : product
             }
         }
         return true
-    }
-}
-
-/// Numbers that are the upper half of a float32.
-enum BrainFloat {
-    private static let lanes = 16
-
-    /// The sum over several lanes, so that it is vectorised.
-    static func dot(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: lanes) { buffer in
-            let sums = buffer.baseAddress!
-            for lane in 0..<lanes { sums[lane] = 0 }
-            let whole = count & ~(lanes &- 1)
-            var i = 0
-            while i < whole {
-                for lane in 0..<lanes {
-                    sums[lane] += Float(bitPattern: UInt32(a[i &+ lane]) &<< 16) * b[i &+ lane]
-                }
-                i = i &+ lanes
-            }
-            while i < count {
-                sums[0] += Float(bitPattern: UInt32(a[i]) &<< 16) * b[i]
-                i = i &+ 1
-            }
-            var total: Float = 0
-            for lane in 0..<lanes { total += sums[lane] }
-            return total
-        }
     }
 }

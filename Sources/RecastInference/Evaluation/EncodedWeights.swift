@@ -27,8 +27,7 @@ final class EncodedWeights: LinearBackend {
             } else {
                 matrices[entry.slot] = try EncodedMatrix(tensor, name: name, by: workers, resources)
             }
-            options.progress?(
-                .init(phase: .embedding, fraction: Double(index + 1) / Double(graph.entries.count)))
+            options.progress?(Progress(done: index + 1, total: graph.entries.count, phase: .embedding))
         }
         self.matrices = matrices
         self.vectors = vectors

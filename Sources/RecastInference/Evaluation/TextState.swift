@@ -1,6 +1,6 @@
 import Recast
 
-/// A text in the making: the keys and values of its tokens in every layer, and the hidden state of the last one.
+/// A text in the making: what every layer remembers of its tokens, and the hidden state of the last one.
 final class TextState {
     /// Tokens seen so far.
     private(set) var count = 0
@@ -8,8 +8,7 @@ final class TextState {
     private let configuration: ModelConfiguration
     private let capacity: Int
     private let layer: DecoderLayer
-    private let keys: [FloatBuffer]
-    private let values: [FloatBuffer]
+    private let states: [any LayerState]
     private let hidden: FloatBuffer
     private let buffers: LayerBuffers
     private let logits: FloatBuffer
@@ -20,9 +19,9 @@ final class TextState {
     init(_ configuration: ModelConfiguration, capacity: Int, tokensAtOnce: Int) throws(RecastError) {
         self.configuration = configuration
         self.capacity = capacity
-        layer = try DecoderLayer(configuration, lengths: [capacity])
-        keys = (0..<configuration.layerCount).map { _ in FloatBuffer(count: capacity * configuration.keyValueRows) }
-        values = (0..<configuration.layerCount).map { _ in FloatBuffer(count: capacity * configuration.valueRows) }
+        let layer = try DecoderLayer(configuration, lengths: [capacity])
+        self.layer = layer
+        states = (0..<configuration.layerCount).map { _ in layer.makeState(capacity: capacity) }
         hidden = FloatBuffer(count: tokensAtOnce * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: tokensAtOnce, keys: capacity)
         logits = FloatBuffer(count: configuration.vocabularySize)
@@ -32,15 +31,13 @@ final class TextState {
         try weights.embed(tokens, into: hidden.base)
         let factor = Float(configuration.multipliers.embedding)
         if factor != 1 { for i in 0..<tokens.count * configuration.hiddenSize { hidden.base[i] *= factor } }
-        let sequence = DecoderLayer.Sequence(rows: 0..<tokens.count, past: count, length: capacity)
-        for index in 0..<configuration.layerCount {
+        let sequences = [LayerBlock.Sequence(rows: 0..<tokens.count, length: capacity)]
+        for (index, state) in states.enumerated() {
             try layer.apply(
-                index, to: hidden.base, sequences: [sequence],
-                keysAndValues: .init(
-                    keys: keys[index].base + count * configuration.keyValueRows,
-                    values: values[index].base + count * configuration.valueRows),
-                buffers: buffers, multiplier: weights)
+                to: LayerBlock(
+                    layer: index, sequences: sequences, state: state, hidden: hidden.base, buffers: buffers), weights)
         }
+        for state in states { state.append(tokens.count) }
         // Only the last token is asked what comes next.
         let columns = configuration.hiddenSize
         hidden.base.update(from: hidden.base + (tokens.count - 1) * columns, count: columns)
@@ -49,7 +46,7 @@ final class TextState {
 
     /// Of the token after the last one: `[vocabulary]`, valid until the next call.
     func logits(_ weights: EncodedWeights) throws(RecastError) -> UnsafeBufferPointer<Float> {
-        let normed = buffers.normed.base
+        let normed = buffers[.normed]
         Norm(configuration).apply(
             hidden.base, weights.norm(.outputNorm), rows: 1, columns: configuration.hiddenSize, into: normed)
         try weights.multiply(Slot(.outputHead), normed, rows: 1, into: logits.base, accumulating: false, worker: 0)

@@ -5,112 +5,90 @@ struct FeedForward: Sendable {
     let configuration: ModelConfiguration
     let activation: Activation
 
-    /// Where a part lies: of the layer itself, of one of its experts, or shared by all tokens.
-    private struct Site {
-        var layer: Int
-        var expert: Int?
-        var isShared = false
+    /// Whose weights: of the layer itself, of one of its experts, or of the expert that all tokens share.
+    enum Site: Hashable, Sendable {
+        case dense
+        case expert(Int)
+        case shared
 
-        func slot(_ role: Role) -> Slot { Slot(role, layer: layer, expert: expert) }
-        var gate: Slot { slot(isShared ? .sharedGate : .gate) }
-        var up: Slot { slot(isShared ? .sharedUp : .up) }
-        var down: Slot { slot(isShared ? .sharedDown : .down) }
+        var expert: Int? { if case .expert(let expert) = self { expert } else { nil } }
+
+        func gate(_ layer: Int) -> Slot { slot(self == .shared ? .sharedGate : .gate, layer) }
+        func up(_ layer: Int) -> Slot { slot(self == .shared ? .sharedUp : .up, layer) }
+        func down(_ layer: Int) -> Slot { slot(self == .shared ? .sharedDown : .down, layer) }
+
+        private func slot(_ role: Role, _ layer: Int) -> Slot { Slot(role, layer: layer, expert: expert) }
     }
 
-    /// Adds what the layer makes of `input` `[rows, hiddenSize]` to `output`, which has the same shape.
-    func apply(
-        _ input: UnsafePointer<Float>, layer: Int, rows: Int, addingTo output: UnsafeMutablePointer<Float>,
-        buffers: LayerBuffers, multiplier: some LinearBackend
-    ) throws(RecastError) {
-        if let experts = configuration.layers[layer].experts {
-            try apply(experts, input, layer: layer, rows: rows, addingTo: output, buffers: buffers, multiplier)
-        } else {
-            try apply(
-                Site(layer: layer), columns: configuration.feedForwardSize, input, rows: rows, addingTo: output,
-                buffers: buffers, multiplier)
+    /// Picks the experts of each row, and weighs the shared one.
+    func route(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
+        guard let experts = configuration.experts else { return }
+        let logits = block.buffers[.routerLogits]
+        try block.multiply(.router, .normed, into: logits, backend)
+        block.buffers.routing.route(
+            logits, rows: block.rows, Router(experts: experts),
+            bias: backend.vector(Slot(.routerBias, layer: block.layer)))
+        if experts.shared?.isGated ?? false {
+            try block.multiply(.sharedRouter, .normed, into: block.buffers[.sharedLogits], backend)
         }
     }
 
-    private func apply(
-        _ site: Site, columns: Int, _ input: UnsafePointer<Float>, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
-    ) throws(RecastError) {
-        let (gate, up) = (buffers.gate.base, buffers.up.base)
-        try multiplier.multiply(site.gate, input, rows: rows, into: gate, accumulating: false, worker: buffers.worker)
-        try multiplier.multiply(site.up, input, rows: rows, into: up, accumulating: false, worker: buffers.worker)
-        activation.apply(gate, times: up, rows * columns)
-        try multiplier.multiply(site.down, gate, rows: rows, into: output, accumulating: true, worker: buffers.worker)
+    /// The rows that go through a site: of an expert those of its tokens, side by side.
+    func gatheredInput(of site: Site, _ block: LayerBlock) -> (values: UnsafePointer<Float>, rows: Int) {
+        let normed = block.buffers[.normed]
+        guard let expert = site.expert else { return (UnsafePointer(normed), block.rows) }
+        let (columns, part) = (configuration.hiddenSize, block.buffers[.expertInput])
+        let tokens = block.buffers.routing.tokens[expert]
+        for (index, token) in tokens.enumerated() {
+            (part + index * columns).update(from: normed + token.row * columns, count: columns)
+        }
+        return (UnsafePointer(part), tokens.count)
     }
 
-    // MARK: Experts
+    /// How many rows go through a site.
+    func rowCount(of site: Site, _ block: LayerBlock) -> Int {
+        site.expert.map { block.buffers.routing.tokens[$0].count } ?? block.rows
+    }
 
-    /// Each expert sees its tokens together.
-    private func apply(
-        _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
+    func gateUp(_ site: Site, _ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
+        let (input, rows) = gatheredInput(of: site, block)
+        guard rows > 0 else { return }
+        let (gate, up) = (block.buffers[.gate], block.buffers[.up])
+        for (slot, target) in [(site.gate(block.layer), gate), (site.up(block.layer), up)] {
+            try backend.multiply(
+                slot, input, rows: rows, into: target, accumulating: false, worker: block.buffers.worker)
+        }
+        activation.apply(gate, times: up, rows * configuration.feedForwardSize(of: site))
+    }
+
+    /// Adds what a site gives to `output` `[rows, hiddenSize]`.
+    func down(
+        _ site: Site, _ block: LayerBlock, addingTo output: UnsafeMutablePointer<Float>, _ backend: some LinearBackend
     ) throws(RecastError) {
-        let columns = configuration.hiddenSize
-        let (part, result) = (buffers.expertInput.base, buffers.expertOutput.base)
-        for (expert, tokens) in try choices(experts, input, layer: layer, rows: rows, buffers, multiplier).enumerated()
-        where !tokens.isEmpty {
-            for (index, token) in tokens.enumerated() {
-                (part + index * columns).update(from: input + token.row * columns, count: columns)
-            }
-            result.update(repeating: 0, count: tokens.count * columns)
-            try apply(
-                Site(layer: layer, expert: expert), columns: experts.feedForwardSize, part, rows: tokens.count,
-                addingTo: result, buffers: buffers, multiplier)
-            for (index, token) in tokens.enumerated() {
+        let rows = rowCount(of: site, block)
+        guard rows > 0 else { return }
+        let (columns, gate) = (configuration.hiddenSize, block.buffers[.gate])
+        func multiply(into target: UnsafeMutablePointer<Float>) throws(RecastError) {
+            try backend.multiply(
+                site.down(block.layer), gate, rows: rows, into: target, accumulating: true,
+                worker: block.buffers.worker)
+        }
+        let isGated = site == .shared && configuration.experts?.shared?.isGated ?? false
+        guard site.expert != nil || isGated else { return try multiply(into: output) }
+        let result = block.buffers[.expertOutput]
+        result.update(repeating: 0, count: rows * columns)
+        try multiply(into: result)
+        if let expert = site.expert {
+            for (index, token) in block.buffers.routing.tokens[expert].enumerated() {
                 Self.add(result + index * columns, times: token.weight, columns, to: output + token.row * columns)
             }
-        }
-        try applyShared(experts, input, layer: layer, rows: rows, addingTo: output, buffers: buffers, multiplier)
-    }
-
-    /// The rows that go through each expert, and what the expert counts for them.
-    private func choices(
-        _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int, _ buffers: LayerBuffers,
-        _ multiplier: some LinearBackend
-    ) throws(RecastError) -> [[(row: Int, weight: Float)]] {
-        let router = Router(experts: experts)
-        let logits = buffers.routerLogits.base
-        try multiplier.multiply(
-            Slot(.router, layer: layer), input, rows: rows, into: logits, accumulating: false, worker: buffers.worker)
-        let bias = multiplier.vector(Slot(.routerBias, layer: layer))
-        var tokens = [[(row: Int, weight: Float)]](repeating: [], count: experts.count)
-        for row in 0..<rows {
-            for choice in router.choices(logits + row * experts.count, bias: bias) {
-                tokens[choice.expert].append((row, choice.weight))
+        } else {
+            let logits = block.buffers[.sharedLogits]
+            for row in 0..<rows {
+                Self.add(
+                    result + row * columns, times: 1 / (1 + exponential(-logits[row])), columns,
+                    to: output + row * columns)
             }
-        }
-        return tokens
-    }
-
-    /// The expert of all tokens.
-    private func applyShared(
-        _ experts: ExpertConfiguration, _ input: UnsafePointer<Float>, layer: Int, rows: Int,
-        addingTo output: UnsafeMutablePointer<Float>, buffers: LayerBuffers, _ multiplier: some LinearBackend
-    ) throws(RecastError) {
-        guard let shared = experts.shared else { return }
-        let site = Site(layer: layer, isShared: true)
-        guard shared.isGated else {
-            try apply(
-                site, columns: shared.feedForwardSize, input, rows: rows, addingTo: output, buffers: buffers, multiplier
-            )
-            return
-        }
-        let columns = configuration.hiddenSize
-        let (weights, result) = (buffers.routerLogits.base, buffers.expertOutput.base)
-        try multiplier.multiply(
-            Slot(.sharedRouter, layer: layer), input, rows: rows, into: weights, accumulating: false,
-            worker: buffers.worker)
-        result.update(repeating: 0, count: rows * columns)
-        try apply(
-            site, columns: shared.feedForwardSize, input, rows: rows, addingTo: result, buffers: buffers, multiplier)
-        for row in 0..<rows {
-            Self.add(
-                result + row * columns, times: 1 / (1 + exponential(-weights[row])), columns,
-                to: output + row * columns)
         }
     }
 
@@ -121,6 +99,17 @@ struct FeedForward: Sendable {
         while i < count {
             target[i] += factor * source[i]
             i = i &+ 1
+        }
+    }
+}
+
+extension ModelConfiguration {
+    /// Rows of a site's gate.
+    func feedForwardSize(of site: FeedForward.Site) -> Int {
+        switch site {
+        case .dense: feedForwardSize
+        case .expert: experts?.feedForwardSize ?? 0
+        case .shared: experts?.shared?.feedForwardSize ?? 0
         }
     }
 }

@@ -21,6 +21,7 @@ extension ForwardPass.Run {
     /// row of logits is ever whole in memory.
     func likelihoods(of targets: [Int], hidden: HiddenStates) throws(RecastError) -> [Double] {
         precondition(targets.count == hidden.rows)
+        if targets.isEmpty { return [] }
         let logits = (0..<workers.count).map { _ in FloatBuffer(count: ForwardPass.rowsAtOnce * columnsAtOnce) }
         // Shared by the workers, each of which touches the elements of its own blocks only.
         let state = UnsafeMutablePointer<RunningLogSumExp>.allocate(capacity: max(1, targets.count))

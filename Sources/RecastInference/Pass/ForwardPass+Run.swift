@@ -11,11 +11,15 @@ extension ForwardPass {
         let workers: Workers
         let resources: [WorkerResources]
         let work: Work
-        private let layer: DecoderLayer
+        let layer: DecoderLayer
+        private let observer: (any PassObserver)?
 
         var configuration: ModelConfiguration { graph.configuration }
 
-        init(_ pass: ForwardPass, _ texts: [Text]) throws(RecastError) {
+        init(
+            _ pass: ForwardPass, _ texts: [Text], _ observer: (any PassObserver)?
+        ) throws(RecastError) {
+            self.observer = observer
             graph = pass.graph
             options = pass.options
             self.texts = texts
@@ -73,32 +77,60 @@ extension ForwardPass {
 
         private func applyLayers(to hidden: HiddenStates) throws(RecastError) {
             let weights = ResidentLayer(of: graph, resources)
-            let rows = blocks.map(\.rows.count).max() ?? 0
-            let keys = texts.map(\.tokens.count).max() ?? 0
-            let buffers = (0..<min(workers.count, blocks.count)).map { worker in
-                BlockBuffers(configuration, rows: rows, keys: keys, worker: worker)
+            let observed = try observer.map { (observer) throws(RecastError) in
+                try ObservedLayers(self, hidden, weights, observer)
             }
+            let places = places()
             for index in 0..<configuration.layerCount {
                 try weights.load(index, by: workers)
-                let phase = PassOptions.Progress.Phase.layer(index, of: configuration.layerCount)
-                try workers.run(blocks.count) { (worker, job) throws(RecastError) in
-                    let (block, buffers) = (blocks[job], buffers[worker])
-                    try hidden.withRows(block.rows, .update, staging: &resources[worker].staging) {
-                        (rows) throws(RecastError) in
-                        try layer.apply(
-                            index, to: rows, sequences: sequences(of: block), keysAndValues: buffers.keysAndValues,
-                            buffers: buffers.layer, multiplier: weights)
-                    }
-                    work.add(work.layerCost * block.rows.count, phase)
+                if let observed {
+                    try observed.apply(index)
+                } else {
+                    try apply(index, to: hidden, weights, places)
                 }
             }
         }
 
-        private func sequences(of block: Block) -> [DecoderLayer.Sequence] {
+        private func apply(
+            _ index: Int, to hidden: HiddenStates, _ weights: ResidentLayer, _ places: [WorkPlace]
+        ) throws(RecastError) {
+            let phase = Progress.Phase.layer(index, of: configuration.layerCount)
+            try workers.run(blocks.count) { (worker, job) throws(RecastError) in
+                let block = blocks[job]
+                try hidden.withRows(block.rows, .update, staging: &resources[worker].staging) {
+                    (rows) throws(RecastError) in
+                    try layer.apply(to: layerBlock(block, index, rows, places[worker]), weights)
+                }
+                work.add(work.layerCost * block.rows.count, phase)
+            }
+        }
+
+        /// A block on its way through a layer.
+        func layerBlock(
+            _ block: Block, _ index: Int, _ hidden: UnsafeMutablePointer<Float>, _ place: WorkPlace
+        ) -> LayerBlock {
             var first = 0
-            return texts[block.texts].map { text in
+            let sequences = texts[block.texts].map { text in
                 defer { first += text.tokens.count }
-                return DecoderLayer.Sequence(rows: first..<first + text.tokens.count, length: text.tokens.count)
+                return LayerBlock.Sequence(rows: first..<first + text.tokens.count, length: text.tokens.count)
+            }
+            return LayerBlock(
+                layer: index, sequences: sequences, state: place.state, hidden: hidden, buffers: place.buffers)
+        }
+
+        /// What each worker needs for one block of one layer.
+        struct WorkPlace {
+            let buffers: LayerBuffers
+            let state: any LayerState
+        }
+
+        func places() -> [WorkPlace] {
+            let rows = blocks.map(\.rows.count).max() ?? 0
+            let keys = texts.map(\.tokens.count).max() ?? 0
+            return (0..<min(workers.count, blocks.count)).map { worker in
+                WorkPlace(
+                    buffers: LayerBuffers(configuration, rows: rows, keys: keys, worker: worker),
+                    state: layer.makeState(capacity: rows))
             }
         }
 
@@ -140,7 +172,7 @@ extension ForwardPass {
         }
 
         private func forEachBlock(
-            _ phase: PassOptions.Progress.Phase, cost: (Block) -> Int,
+            _ phase: Progress.Phase, cost: (Block) -> Int,
             _ body: (Block, WorkerResources) throws(RecastError) -> Void
         ) throws(RecastError) {
             try workers.run(blocks.count) { (worker, job) throws(RecastError) in
@@ -150,44 +182,29 @@ extension ForwardPass {
         }
     }
 
-    /// A worker's buffers for one block of one layer.
-    final class BlockBuffers: Sendable {
-        let layer: LayerBuffers
-        private let keys: FloatBuffer
-        private let values: FloatBuffer
-
-        var keysAndValues: DecoderLayer.KeysAndValues { .init(keys: keys.base, values: values.base) }
-
-        init(_ configuration: ModelConfiguration, rows: Int, keys: Int, worker: Int) {
-            layer = LayerBuffers(configuration, rows: rows, keys: keys, worker: worker)
-            self.keys = FloatBuffer(count: rows * configuration.keyValueRows)
-            values = FloatBuffer(count: rows * configuration.valueRows)
-        }
-    }
-
     /// What is done of all there is to do, in multiplications.
     final class Work: Sendable {
         let layerCost: Int
         let headCost: Int
-        private let total: Double
-        private let report: (@Sendable (PassOptions.Progress) -> Void)?
+        private let total: Int
+        private let report: (@Sendable (Progress) -> Void)?
         private let done = Mutex(0)
 
-        init(_ graph: Graph, blocks: [Block], report: (@Sendable (PassOptions.Progress) -> Void)?) {
+        init(_ graph: Graph, blocks: [Block], report: (@Sendable (Progress) -> Void)?) {
             let configuration = graph.configuration
             layerCost = configuration.multiplicationsPerLayer
             headCost = configuration.vocabularySize * configuration.hiddenSize
             let rows = blocks.last?.rows.upperBound ?? 0
             let predictions = blocks.last?.predictions.upperBound ?? 0
-            total = Double(rows * configuration.layerCount * layerCost + predictions * headCost)
+            total = rows * configuration.layerCount * layerCost + predictions * headCost
             self.report = report
         }
 
-        func add(_ cost: Int, _ phase: PassOptions.Progress.Phase) {
+        func add(_ cost: Int, _ phase: Progress.Phase) {
             guard let report else { return }
             done.withLock { done in
                 done += cost
-                report(PassOptions.Progress(phase: phase, fraction: total > 0 ? Double(done) / total : 1))
+                report(Progress(done: done, total: total, phase: phase))
             }
         }
     }

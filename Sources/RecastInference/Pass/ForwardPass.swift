@@ -33,9 +33,16 @@ public struct ForwardPass: Sendable {
 
     /// `-ln p` of the token after each asked position, for each text; in nats.
     public func negativeLogLikelihoods(of texts: [Text]) throws(RecastError) -> [[Double]] {
+        try negativeLogLikelihoods(of: texts, observer: nil)
+    }
+
+    /// The same, observed: with an observer that replaces nothing, the same bits.
+    package func negativeLogLikelihoods(
+        of texts: [Text], observer: (any PassObserver)?
+    ) throws(RecastError) -> [[Double]] {
         for text in texts { precondition(text.predictions.upperBound < text.tokens.count || text.predictions.isEmpty) }
         let targets = texts.flatMap { text in text.predictions.map { Int(text.tokens[$0 + 1]) } }
-        let run = try Run(self, texts)
+        let run = try Run(self, texts, observer)
         let values = try run.likelihoods(of: targets, hidden: try run.finalHiddenStates())
         var next = 0
         return texts.map { text in
@@ -46,8 +53,13 @@ public struct ForwardPass: Sendable {
 
     /// The logits of every position: `[texts][tokens][vocabulary]`; for short texts.
     public func logits(of texts: [[Int32]]) throws(RecastError) -> [[[Float]]] {
+        try logits(of: texts, observer: nil)
+    }
+
+    /// The same, observed.
+    package func logits(of texts: [[Int32]], observer: (any PassObserver)?) throws(RecastError) -> [[[Float]]] {
         let texts = texts.map { Text(tokens: $0, predictions: $0.indices) }
-        let run = try Run(self, texts)
+        let run = try Run(self, texts, observer)
         let rows = try run.logits(hidden: try run.finalHiddenStates())
         let columns = graph.configuration.vocabularySize
         var next = 0

@@ -6,8 +6,13 @@ extension Graph {
     ///
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
-        for role in Role.allCases where role != .outputHead && configuration.has(role) {
-            for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil] {
+        let layers = configuration.layers
+        guard Set(layers.map(\.mixer)).count <= 1, Set(layers.compactMap(\.experts)).count <= 1 else {
+            throw .unsupported("cannot compute layers that mix tokens differently, or have different experts")
+        }
+        for role in Role.allCases where role != .outputHead {
+            for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
+            where configuration.has(role, inLayer: layer) {
                 for slot in configuration.slots(of: role, inLayer: layer) where self[slot] == nil {
                     throw RecastError(.malformedInput, "the model lacks \(slot)")
                 }
@@ -22,7 +27,9 @@ extension Graph {
 
     private func checkComputable(_ entry: Entry) throws(RecastError) {
         let (slot, tensor) = (entry.slot, entry.tensor)
-        guard configuration.has(slot.role), slot.expert == nil || configuration.experts != nil else {
+        guard configuration.has(slot.role, inLayer: slot.layer),
+            slot.expert == nil || slot.layer.map(configuration.hasExperts) == true
+        else {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
         let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms

@@ -1,11 +1,5 @@
 import Recast
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// A matrix with a row for each token of the sample: in memory, or in a file without a name that goes with it.
 final class HiddenStates: Sendable {
     let rows: Int
@@ -33,6 +27,7 @@ final class HiddenStates: Sendable {
     }
 
     enum Access {
+        case none
         case read
         case write
         case update
@@ -45,57 +40,30 @@ final class HiddenStates: Sendable {
         _ range: Range<Int>, _ access: Access, staging: inout FloatBuffer?,
         _ body: (UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {
+        if let place = place(of: range.lowerBound) { return try body(place) }
         let count = range.count * columns
-        switch storage {
-        case .memory(let buffer): try body(buffer.base + range.lowerBound * columns)
-        case .file(let file):
-            if (staging?.count ?? 0) < count { staging = FloatBuffer(count: count) }
-            let rows = staging!.base
-            let bytes = UnsafeMutableRawBufferPointer(start: rows, count: count * 4)
-            let offset = range.lowerBound * columns * 4
-            if access != .write { try file.read(into: bytes, at: offset) }
-            try body(rows)
-            if access != .read { try file.write(UnsafeRawBufferPointer(bytes), at: offset) }
-        }
-    }
-}
-
-/// A file that has no name, so that it cannot outlive the process.
-final class ScratchFile: Sendable {
-    private let descriptor: Int32
-    private let directory: String
-
-    init(directory: String) throws(RecastError) {
-        var path = Array((directory + "/recast.XXXXXX").utf8CString)
-        descriptor = mkstemp(&path)
-        self.directory = directory
-        guard descriptor >= 0 else { throw Self.failure("create a temporary file", directory) }
-        unlink(path)
+        if (staging?.count ?? 0) < count { staging = FloatBuffer(count: count) }
+        let rows = staging!.base
+        if access == .read || access == .update { try load(count, from: range.lowerBound, into: rows) }
+        try body(rows)
+        if access == .write || access == .update { try store(count, to: range.lowerBound, from: rows) }
     }
 
-    deinit { close(descriptor) }
-
-    private static func failure(_ action: String, _ directory: String) -> RecastError {
-        RecastError(.inputOutput, "cannot \(action): \(String(cString: strerror(errno)))", trail: [directory])
+    /// Where a row and those after it are; nil where they are in a file.
+    func place(of row: Int) -> UnsafeMutablePointer<Float>? {
+        if case .memory(let buffer) = storage { buffer.base + row * columns } else { nil }
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
-        var done = 0
-        while done < buffer.count {
-            let count = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.failure("read a temporary file", directory) }
-            done += count
-        }
+    /// Reads numbers from the beginning of a row; does nothing where these are in memory, and so in their place.
+    func load(_ count: Int, from row: Int, into target: UnsafeMutablePointer<Float>) throws(RecastError) {
+        guard case .file(let file) = storage else { return }
+        try file.read(
+            into: UnsafeMutableRawBufferPointer(start: target, count: count * 4), at: row * columns * 4)
     }
 
-    func write(_ buffer: UnsafeRawBufferPointer, at offset: Int) throws(RecastError) {
-        var done = 0
-        while done < buffer.count {
-            let count = pwrite(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.failure("write a temporary file", directory) }
-            done += count
-        }
+    /// Writes numbers from the beginning of a row; does nothing where these are in memory, and so in their place.
+    func store(_ count: Int, to row: Int, from source: UnsafePointer<Float>) throws(RecastError) {
+        guard case .file(let file) = storage else { return }
+        try file.write(UnsafeRawBufferPointer(start: source, count: count * 4), at: row * columns * 4)
     }
 }

@@ -8,40 +8,38 @@ struct LatentProjections: Sendable {
     let latent: LatentAttention
     let heads: Int
 
-    /// - Parameters:
-    ///   - input: `[rows, hiddenSize]`.
-    ///   - queries: `[rows, heads · headDimension]`; `keys` likewise, `values` `[rows, heads · valueDimension]`.
-    func apply(
-        _ input: UnsafePointer<Float>, layer: Int, rows: Int, queries: UnsafeMutablePointer<Float>,
-        keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>, buffers: LayerBuffers,
-        multiplier: some LinearBackend
-    ) throws(RecastError) {
-        func multiply(
-            _ role: Role, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>
-        ) throws(RecastError) {
-            try multiplier.multiply(
-                Slot(role, layer: layer), input, rows: rows, into: output, accumulating: false, worker: buffers.worker)
-        }
-        func norm(_ role: Role) -> Norm.Parameters { .init(weight: multiplier.vector(Slot(role, layer: layer))) }
+    /// From the hidden size to the ranks, normalised; queries at once where they have no rank.
+    func projectDown(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
+        let (buffers, rank) = (block.buffers, latent.keyValueRank)
+        func norm(_ role: Role) -> Norm.Parameters { .init(weight: backend.vector(Slot(role, layer: block.layer))) }
 
         if let rank = latent.queryRank {
-            let down = buffers.latentQueries.base
-            try multiply(.queryDown, input, into: down)
-            Norm.latent.apply(down, norm(.queryDownNorm), rows: rows, columns: rank, into: down)
-            try multiply(.queryUp, down, into: queries)
+            let down = buffers[.latentQueries]
+            try block.multiply(.queryDown, .normed, into: down, backend)
+            Norm.latent.apply(down, norm(.queryDownNorm), rows: block.rows, columns: rank, into: down)
         } else {
-            try multiply(.query, input, into: queries)
+            try block.multiply(.query, .normed, into: buffers[.queries], backend)
         }
-        let (rank, turning) = (latent.keyValueRank, latent.ropeHeadDimension)
-        let (down, compressed) = (buffers.latentKeys.base, buffers.latentValues.base)
-        try multiply(.keyValueDown, input, into: down)
+        try block.multiply(.keyValueDown, .normed, into: buffers[.latentKeys], backend)
         Norm.latent.apply(
-            down, stride: rank + turning, norm(.keyValueDownNorm), rows: rows, columns: rank, into: compressed)
-        let up = buffers.latentUp.base
-        try multiply(.keyValueUp, compressed, into: up)
+            buffers[.latentKeys], stride: rank + latent.ropeHeadDimension, norm(.keyValueDownNorm), rows: block.rows,
+            columns: rank, into: buffers[.latentValues])
+    }
+
+    /// From the ranks to queries `[rows, heads · headDimension]`, keys likewise, and values `[rows, heads · valueDimension]`.
+    func projectUp(
+        _ block: LayerBlock, into cache: KeyValueCache, _ backend: some LinearBackend
+    ) throws(RecastError) {
+        let (rank, turning) = (latent.keyValueRank, latent.ropeHeadDimension)
+        let (keys, values) = (cache.keys, cache.values)
+        let (down, up) = (block.buffers[.latentKeys], block.buffers[.latentUp])
+        if latent.queryRank != nil {
+            try block.multiply(.queryUp, .latentQueries, into: block.buffers[.queries], backend)
+        }
+        try block.multiply(.keyValueUp, .latentValues, into: up, backend)
 
         let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
-        for row in 0..<rows {
+        for row in 0..<block.rows {
             let turned = down + row * (rank + turning) + rank
             for head in 0..<heads {
                 let source = up + (row * heads + head) * (resting + value)
@@ -54,7 +52,9 @@ struct LatentProjections: Sendable {
     }
 
     /// Turns queries or keys `[rows, heads · headDimension]` in place.
-    func rotate(_ x: UnsafeMutablePointer<Float>, rows: Int, _ rotary: RotaryEmbedding, position: Int) {
+    func rotate(
+        _ x: UnsafeMutablePointer<Float>, rows: Int, heads: Int, _ rotary: RotaryEmbedding, position: Int
+    ) {
         let dimension = latent.nopeHeadDimension + latent.ropeHeadDimension
         for row in 0..<rows {
             for head in 0..<heads {

@@ -1,6 +1,6 @@
 import Recast
 
-/// Where a pass multiplies by the model's weights: the one place to watch what is multiplied, or to replace it.
+/// Where a pass multiplies by the model's weights, whatever keeps them.
 ///
 /// A site is the slot of a weight. Matrices are row-major without gaps.
 protocol LinearBackend {

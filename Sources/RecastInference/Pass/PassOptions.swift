@@ -8,24 +8,11 @@ import Recast
 
 /// How a pass may use the machine, and who hears of it.
 public struct PassOptions: Sendable {
-    /// How far a pass has come.
-    public struct Progress: Sendable, Equatable {
-        public enum Phase: Sendable, Equatable {
-            case embedding
-            /// A layer, from 0, of so many.
-            case layer(Int, of: Int)
-            case head
-        }
-
-        public var phase: Phase
-        /// The part of the whole computation that is done, 0…1.
-        public var fraction: Double
-    }
-
     /// Threads. Results are the same for any number.
     public var workers: Int
     /// Bytes of hidden states (tokens × hidden size × 4) that may be kept in memory; more go to a temporary file. One layer's
-    /// weights in float32 and each worker's buffers come on top.
+    /// weights in float32 and each worker's buffers come on top; what is kept between the stages of an observed pass counts
+    /// like hidden states.
     public var maximumMemory: Int
     /// Where the temporary file is made; it has no name and goes with the process.
     public var temporaryDirectory: String

@@ -2,7 +2,8 @@ import Recast
 
 /// The weights of one layer in float32; the memory is used again for the next one.
 ///
-/// Experts are not among them: each is read whenever tokens go through it, so that memory is bounded by the largest one.
+/// Experts are not among them: each is read whenever tokens go through it, so that memory is bounded by the largest one;
+/// but those whose weights are lent to be replaced stay until they are dropped.
 final class ResidentLayer: LinearBackend {
     private struct Linear {
         var weight: UnsafeMutablePointer<Float>
@@ -17,6 +18,9 @@ final class ResidentLayer: LinearBackend {
     private let arena: FloatBuffer
     /// Room for one weight of an expert, for each worker.
     private let expertWeights: [FloatBuffer]
+    /// Weights of experts that are kept for all workers, and room for more.
+    private var keptExperts: [(site: Slot, weight: FloatBuffer)] = []
+    private var freeExperts: [FloatBuffer] = []
     private var linears: [Slot: Linear] = [:]
     private var vectors: [Slot: UnsafeMutablePointer<Float>] = [:]
 
@@ -93,6 +97,35 @@ final class ResidentLayer: LinearBackend {
             try load.run(using: &resources[worker].reader)
         }
         return Linear(weight: weight, rows: tensor.rowCount, columns: tensor.columnCount)
+    }
+
+    /// Lends a weight `[rows, columns]` to be replaced, while nothing is multiplied. An expert's counts until it is dropped.
+    func withWeight(
+        of site: Slot, by workers: Workers,
+        _ body: (UnsafeMutableBufferPointer<Float>, _ rows: Int, _ columns: Int) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        if linears[site] == nil { try keepExpert(site, by: workers) }
+        let linear = linears[site]!
+        let weight = UnsafeMutableBufferPointer(start: linear.weight, count: linear.rows * linear.columns)
+        try body(weight, linear.rows, linear.columns)
+    }
+
+    private func keepExpert(_ site: Slot, by workers: Workers) throws(RecastError) {
+        let tensor = graph[site]!
+        let weight = freeExperts.popLast() ?? FloatBuffer(count: expertWeights[0].count)
+        let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: weight.base, name: site.description)
+        try TensorLoad.run(loads, by: workers, resources)
+        keptExperts.append((site, weight))
+        linears[site] = Linear(weight: weight.base, rows: tensor.rowCount, columns: tensor.columnCount)
+    }
+
+    /// Experts are again what the model says.
+    func dropExperts() {
+        for expert in keptExperts {
+            linears[expert.site] = nil
+            freeExperts.append(expert.weight)
+        }
+        keptExperts = []
     }
 
     func vector(_ slot: Slot) -> UnsafePointer<Float>? { vectors[slot].map { UnsafePointer($0) } }

@@ -53,3 +53,27 @@ struct Router: Sendable {
         Array(candidates.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(count))
     }
 }
+
+/// Which rows of a block go through each expert.
+final class Routing {
+    struct Token {
+        var row: Int
+        /// What the expert counts for it.
+        var weight: Float
+    }
+
+    /// By expert, in the order of the rows.
+    private(set) var tokens: [[Token]] = []
+
+    /// - Parameter logits: products with the router: `[rows, experts]`; they are lost.
+    func route(_ logits: UnsafeMutablePointer<Float>, rows: Int, _ router: Router, bias: UnsafePointer<Float>?) {
+        let count = router.experts.count
+        if tokens.count != count { tokens = [[Token]](repeating: [], count: count) }
+        for expert in tokens.indices { tokens[expert].removeAll(keepingCapacity: true) }
+        for row in 0..<rows {
+            for choice in router.choices(logits + row * count, bias: bias) {
+                tokens[choice.expert].append(Token(row: row, weight: choice.weight))
+            }
+        }
+    }
+}

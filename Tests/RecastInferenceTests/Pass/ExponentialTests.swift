@@ -27,6 +27,9 @@ import Testing
         #expect(Reduction.maximum(x, count) == x.max())
         #expect(Reduction.sum(x, count) == x.reduce(0) { $0 + Double($1) })
         #expect(Reduction.sumOfSquares(x, count) == x.reduce(0) { $0 + Double($1) * Double($1) })
+        // Small integers, which bfloat16 holds, as their sums do in float32.
+        let halves = x.map { UInt16($0.bitPattern >> 16) }
+        #expect(Reduction.dot(bfloat16: halves, x, count) == x.reduce(0) { $0 + $1 * $1 })
     }
 
     @Test func softmaxOfPartOfARow() {

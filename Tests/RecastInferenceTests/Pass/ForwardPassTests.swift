@@ -155,7 +155,7 @@ import Testing
     }
 
     @Test func progressEndsAtOne() throws {
-        let seen = Mutex<[PassOptions.Progress]>([])
+        let seen = Mutex<[Recast.Progress]>([])
         let options = PassOptions(workers: 2, progress: { value in seen.withLock { $0.append(value) } })
         _ = try likelihoods(options, texts(12, length: 250))
         let values = seen.withLock { $0 }

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 extension Archive {
@@ -27,36 +26,25 @@ extension Archive {
     ///
     /// - Throws: `malformedInput` for the first that is not what was packed.
     func checkFrames(
-        workers: Int, isInterrupted: @Sendable () -> Bool, progress: (@Sendable (Progress) -> Void)? = nil
+        workers: Int, isInterrupted: @escaping @Sendable () -> Bool, progress: (@Sendable (Progress) -> Void)? = nil
     ) throws(RecastError) {
         let pieces = members.flatMap(\.pieces).filter { $0.entry != nil && $0.byteCount > 0 }
         let total = pieces.reduce(0) { $0 + $1.byteCount }
         let done = Atomic<Int>(0)
-        let next = Atomic<Int>(0)
-        let failure = Mutex<(frame: Int, error: RecastError)?>(nil)
-        DispatchQueue.concurrentPerform(iterations: max(1, workers)) { _ in
-            let scratch = Scratch()
-            while failure.withLock({ $0 == nil }) {
-                let number = next.add(1, ordering: .relaxed).oldValue
-                guard number < checksums.count else { return }
+        let workers = Workers(count: workers, isInterrupted: isInterrupted)
+        do throws(RecastError) {
+            try workers.run(checksums.count, state: { _ in Scratch() }) { (scratch, number) throws(RecastError) in
                 let piece = pieces[Self.index(ofPieceWith: number, in: pieces)]
                 let frameByteCount = piece.entry?.frameByteCount ?? 1
                 let frame = number - piece.firstChecksum
                 let byteCount = min(frameByteCount, piece.byteCount - frame * frameByteCount)
                 let buffer = scratch.take(byteCount)
                 defer { scratch.give(buffer) }
-                do throws(RecastError) {
-                    if isInterrupted() { throw RecastError(.interrupted, "interrupted") }
-                    try read(
-                        frame: frame, of: piece, 0, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<byteCount]))
-                } catch {
-                    failure.withLock { if number < $0?.frame ?? .max { $0 = (number, error) } }
-                    return
-                }
+                try read(
+                    frame: frame, of: piece, 0, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<byteCount]))
                 progress?(Progress(done: done.add(byteCount, ordering: .relaxed).newValue, total: total))
             }
-        }
-        if let failure = failure.withLock({ $0 }) { throw failure.error.within(path) }
+        } catch { throw error.within(path) }
     }
 
     private static func index(ofPieceWith checksum: Int, in pieces: [Piece]) -> Int {

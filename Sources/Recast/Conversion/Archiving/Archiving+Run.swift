@@ -64,8 +64,6 @@ private final class ArchivingLine: Sendable {
     /// The number of each piece's first frame among all frames, and behind the last piece that of all.
     private let firstFrames: [Int]
     private let state: Mutex<State>
-    private let nextFrame = Atomic<Int>(0)
-    private let failed = Atomic<Bool>(false)
     /// How many more frames may be on their way. Made with none, as libdispatch traps when a semaphore that holds less than
     /// it was made with goes away, and after an error some frames keep their buffers, waiting for a turn that never comes.
     private let buffers = DispatchSemaphore(value: 0)
@@ -78,7 +76,6 @@ private final class ArchivingLine: Sendable {
         var free: [ArchiveFrame]
         var compressible: [Int: UInt8] = [:]
         var done = 0
-        var failure: RecastError?
     }
 
     /// What a worker that may write is given.
@@ -106,33 +103,16 @@ private final class ArchivingLine: Sendable {
     }
 
     func run(_ progress: (@Sendable (Progress) -> Void)?) throws(RecastError) -> Archiving.Report {
-        let total = firstFrames[firstFrames.count - 1]
-        DispatchQueue.concurrentPerform(iterations: min(max(1, archiving.workers), max(1, total))) { _ in
-            var compressors: [Compressor.Profile: Compressor] = [:]
-            while true {
-                // A frame that is waited for has its buffer already, because buffers are given out in order.
-                buffers.wait()
-                let number = nextFrame.add(1, ordering: .relaxed).oldValue
-                guard number < total, !failed.load(ordering: .relaxed) else {
-                    buffers.signal()
-                    return
-                }
-                do throws(RecastError) {
-                    if archiving.isInterrupted() { throw RecastError(.interrupted, "interrupted") }
-                    let frame = state.withLock { $0.free.removeLast() }
-                    try fill(frame, number, &compressors)
-                    try deliver(frame, number, progress)
-                } catch {
-                    state.withLock { state in if state.failure == nil { state.failure = error } }
-                    failed.store(true, ordering: .relaxed)
-                    buffers.signal()
-                    return
-                }
-            }
+        let workers = Workers(count: archiving.workers, isInterrupted: archiving.isInterrupted)
+        let makeCompressors = { (_: Int) in [Compressor.Profile: Compressor]() }
+        // A frame that is waited for has its buffer already, because buffers are given out in order.
+        try workers.run(firstFrames[firstFrames.count - 1], permits: buffers, state: makeCompressors) {
+            (compressors, number) throws(RecastError) in
+            let frame = state.withLock { $0.free.removeLast() }
+            try fill(frame, number, &compressors)
+            try deliver(frame, number, progress)
         }
-        let (failure, writer) = state.withLock { ($0.failure, $0.writer) }
-        if let failure { throw failure }
-        return try writer.archive.finish()
+        return try state.withLock { $0.writer }.archive.finish()
     }
 
     private func fill(

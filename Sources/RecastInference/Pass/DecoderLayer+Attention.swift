@@ -1,0 +1,69 @@
+import Recast
+
+extension DecoderLayer {
+    func keyValueCache(of block: LayerBlock) -> KeyValueCache { unsafeDowncast(block.state, to: KeyValueCache.self) }
+
+    /// Queries, keys and values, as they are before rotary positions.
+    func project(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
+        let cache = keyValueCache(of: block)
+        let (queryRows, keyRows) = (configuration.queryRows, configuration.keyValueRows)
+        let (queries, keys) = (block.buffers[.queries], cache.keys)
+        // swift-format-ignore
+        let projections: [(role: Role, target: UnsafeMutablePointer<Float>, columns: Int)] = [
+            (.query, queries,      queryRows),
+            (.key,   keys,         keyRows),
+            (.value, cache.values, keyRows),
+        ]
+        for (role, target, columns) in projections {
+            try block.multiply(role, .normed, into: target, backend)
+            guard let limit = configuration.projectionLimit.map({ Float($0) }) else { continue }
+            for i in 0..<block.rows * columns { target[i] = min(max(target[i], -limit), limit) }
+        }
+        let qkNorm = configuration.layers[block.layer].norms.qk
+        guard qkNorm != .none else { return }
+        for (role, target, columns) in [(Role.queryNorm, queries, queryRows), (.keyNorm, keys, keyRows)] {
+            let dimension = qkNorm == .perHead ? configuration.headDimension : columns
+            norm.apply(
+                target, backend.norm(role, layer: block.layer), rows: block.rows * columns / dimension,
+                columns: dimension, into: target)
+        }
+    }
+
+    /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
+    func mix(_ block: LayerBlock) {
+        let cache = keyValueCache(of: block)
+        for sequence in block.sequences { attend(sequence, of: block, cache) }
+    }
+
+    private func attend(_ sequence: LayerBlock.Sequence, of block: LayerBlock, _ cache: KeyValueCache) {
+        let (first, count, past) = (sequence.rows.lowerBound, sequence.rows.count, cache.count)
+        let queries = block.buffers[.queries] + first * configuration.queryRows
+        let keys = cache.keys + first * configuration.keyValueRows
+        if let rotary = positions.rotary(inLayer: block.layer, length: sequence.length) {
+            rotate(queries, rows: count, heads: configuration.headCount, rotary, position: past)
+            rotate(keys, rows: count, heads: configuration.keyValueHeadCount, rotary, position: past)
+        }
+        if positions.scalesQueries(length: sequence.length) {
+            for row in 0..<count {
+                let factor = positions.queryFactor(at: past + row, length: sequence.length)
+                for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
+            }
+        }
+        let window = configuration.layers[block.layer].slidingWindow
+        attention.attend(
+            Attention.Operands(
+                queries: queries, count: count, keys: keys - past * configuration.keyValueRows,
+                values: cache.values + (first - past) * configuration.valueRows, past: past, window: window),
+            into: block.buffers[.attended] + first * configuration.columns(of: .attended), scores: block.buffers.scores)
+    }
+
+    private func rotate(
+        _ x: UnsafeMutablePointer<Float>, rows: Int, heads: Int, _ rotary: RotaryEmbedding, position: Int
+    ) {
+        if let latent {
+            latent.rotate(x, rows: rows, heads: heads, rotary, position: position)
+        } else {
+            rotary.rotate(x, rows: rows, heads: heads, headDimension: configuration.headDimension, position: position)
+        }
+    }
+}

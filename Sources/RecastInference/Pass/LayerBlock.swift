@@ -1,0 +1,57 @@
+import Recast
+
+/// A block of tokens on its way through a layer.
+struct LayerBlock {
+    /// Consecutive rows that belong to one text.
+    struct Sequence {
+        /// Among the rows of the block.
+        var rows: Range<Int>
+        /// Tokens of the whole text, as far as it is known.
+        var length: Int
+    }
+
+    let layer: Int
+    private(set) var rows: Int
+    private(set) var sequences: [Sequence]
+    /// Where tokens are remembered, the block is of one text.
+    let state: any LayerState
+    /// `[rows, hiddenSize]`
+    private(set) var hidden: UnsafeMutablePointer<Float>
+    var buffers: LayerBuffers
+
+    init(
+        layer: Int, sequences: [Sequence], state: any LayerState, hidden: UnsafeMutablePointer<Float>,
+        buffers: LayerBuffers
+    ) {
+        self.layer = layer
+        self.sequences = sequences
+        self.state = state
+        self.hidden = hidden
+        self.buffers = buffers
+        rows = sequences.last?.rows.upperBound ?? 0
+    }
+
+    /// Some of its rows, for the feed-forward network.
+    func part(_ range: Range<Int>, columns: Int) -> LayerBlock {
+        var part = self
+        part.sequences = []
+        part.rows = range.count
+        part.hidden += range.lowerBound * columns
+        return part
+    }
+
+    /// The product of all rows with a weight of the layer, without anything else of it.
+    func multiply(
+        _ site: Slot, _ input: Intermediate, into output: UnsafeMutablePointer<Float>, accumulating: Bool = false,
+        _ backend: some LinearBackend
+    ) throws(RecastError) {
+        try backend.multiply(
+            site, buffers[input], rows: rows, into: output, accumulating: accumulating, worker: buffers.worker)
+    }
+
+    func multiply(
+        _ role: Role, _ input: Intermediate, into output: UnsafeMutablePointer<Float>, _ backend: some LinearBackend
+    ) throws(RecastError) {
+        try multiply(Slot(role, layer: layer), input, into: output, backend)
+    }
+}

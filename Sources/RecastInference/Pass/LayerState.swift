@@ -1,0 +1,38 @@
+import Recast
+
+/// What a layer remembers of a text for the tokens to come: keys and values, where attention mixes tokens.
+///
+/// A stage that mixes tokens writes to the state of its layer, and knows of what kind it is. A pass over whole texts has a
+/// state that remembers nothing, and whose room is used again for every block.
+protocol LayerState: AnyObject {
+    /// Tokens that are remembered.
+    var count: Int { get }
+
+    /// Remembers so many tokens more: those that have just gone through the layer.
+    func append(_ tokens: Int)
+}
+
+/// The keys and values of attention.
+final class KeyValueCache: LayerState {
+    private(set) var count = 0
+    private let keyColumns: Int
+    private let valueColumns: Int
+    private let keyBuffer: FloatBuffer
+    private let valueBuffer: FloatBuffer
+
+    /// - Parameter capacity: tokens, remembered ones and those of a block together.
+    init(_ configuration: ModelConfiguration, capacity: Int) {
+        keyColumns = configuration.keyValueRows
+        valueColumns = configuration.valueRows
+        keyBuffer = FloatBuffer(count: capacity * keyColumns)
+        valueBuffer = FloatBuffer(count: capacity * valueColumns)
+    }
+
+    /// Keys of the tokens after those remembered: `[tokens, keyValueHeads · headDimension]`; those remembered stand before.
+    var keys: UnsafeMutablePointer<Float> { keyBuffer.base + count * keyColumns }
+
+    /// Values likewise: `[tokens, keyValueHeads · valueDimension]`.
+    var values: UnsafeMutablePointer<Float> { valueBuffer.base + count * valueColumns }
+
+    func append(_ tokens: Int) { count += tokens }
+}
