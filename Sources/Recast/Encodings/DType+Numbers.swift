@@ -30,6 +30,9 @@ extension DType {
         .f8e8m0:     E8M0.self,     .f4:         E2M1.self,
     ]
 
+    /// The types that are codes of a grid.
+    static let gridBlocks = codecs.compactMapValues { $0 as? any GridBlock.Type }
+
     /// Whether numbers of this type can be turned into float32.
     public var isDecodable: Bool { self == .f32 || self == .f64 || Self.codecs[self] != nil }
 
@@ -60,30 +63,26 @@ extension DType {
 struct NumberCoder {
     let dtype: DType
     private let form: Form
-    private let writer: (any BlockEncoding.Type)?
     private let decoder: ck_conversion?
-    private let encoder: ck_encoder?
 
-    /// What takes more than a kernel.
     private enum Form {
-        case single, double, half, brain, other
-        case byte(any WritableSmallFloat.Type)
+        case single, double
+        case cast(any FloatCast.Type)
+        case blocks(any GridBlock.Type, ck_encoder)
+        /// Only read, or not even that.
+        case other
     }
 
     fileprivate init(dtype: DType, codec: (any BlockDecoding.Type)?) {
         let kernels = Kernels.best.table
         self.dtype = dtype
-        form =
-            switch dtype {
-            case .f32: .single
-            case .f64: .double
-            case .f16: .half
-            case .bf16: .brain
-            default: (codec as? any WritableSmallFloat.Type).map(Form.byte) ?? .other
-            }
-        writer = codec as? any BlockEncoding.Type
         decoder = codec.map { kernels.pointee[keyPath: $0.decoder] }
-        encoder = writer?.encoder.map { kernels.pointee[keyPath: $0] }
+        switch codec {
+        case nil: form = dtype == .f32 ? .single : dtype == .f64 ? .double : .other
+        case let cast as any FloatCast.Type: form = .cast(cast)
+        case let block as any GridBlock.Type: form = .blocks(block, kernels.pointee[keyPath: block.encoder])
+        default: form = .other
+        }
     }
 
     /// Stored bytes as float32 numbers; exact for every type but F64, which is rounded once.
@@ -116,27 +115,15 @@ struct NumberCoder {
     ) throws(RecastError) {
         guard let source = numbers.baseAddress, let out = target.baseAddress else { return }
         switch form {
-        case .single:
-            out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
-            return
-        case .half:
-            tally.overflowCount += HalfFloat.overflowCount(source, count: numbers.count)
-            tally.roundedCount += HalfFloat.inexactCount(source, count: numbers.count)
-        case .brain:
-            tally.overflowCount += BrainFloat.overflowCount(source, count: numbers.count)
-            tally.roundedCount += BrainFloat.inexactCount(source, count: numbers.count)
-        case .byte(let type):
-            tally.overflowCount += type.overflowCount(source, count: numbers.count)
+        case .single: out.copyMemory(from: UnsafeRawPointer(source), byteCount: target.count)
+        case .cast(let type):
+            tally.overflowCount += type.overflowCount(source, count: numbers.count, with: .best)
             tally.roundedCount += type.inexactCount(source, count: numbers.count)
-        case .double, .other: break
-        }
-        guard let writer else { throw .unsupported("\(dtype) cannot be written") }
-        let rows = numbers.count / max(1, columns)
-        if let encoder {
+            type.encode(source, into: out, rows: 1, columns: numbers.count, importance: nil, with: .best)
+        case .blocks(_, let encoder):
             precondition(columns % dtype.blockElements == 0)
-            encoder(source, out, rows, columns, importance)
-        } else {
-            writer.encode(source, into: out, rows: rows, columns: columns, importance: importance, with: .best)
+            encoder(source, out, numbers.count / max(1, columns), columns, importance)
+        case .double, .other: throw .unsupported("\(dtype) cannot be written")
         }
     }
 
@@ -144,11 +131,12 @@ struct NumberCoder {
     func countFailures(
         of numbers: UnsafeBufferPointer<Float>, in blocks: UnsafeRawBufferPointer, tally: inout Tally
     ) {
-        guard dtype.isQuantized, let source = numbers.baseAddress, let blocks = blocks.baseAddress else { return }
+        guard case .blocks(let type, _) = form, let source = numbers.baseAddress, let blocks = blocks.baseAddress
+        else { return }
         tally.nonfiniteCount += SingleFloat.nonfiniteCount(source, count: numbers.count)
-        tally.lostBlockCount += writer?.lostBlockCount(of: source, blocks: blocks, count: numbers.count) ?? 0
+        tally.lostBlockCount += type.lostBlockCount(of: source, blocks: blocks, count: numbers.count)
     }
 
     /// Whether each failure makes some decoded number not finite.
-    var showsFailures: Bool { writer?.showsLostBlocks ?? true }
+    var showsFailures: Bool { if case .blocks(let type, _) = form { type.showsLostBlocks } else { true } }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Recast
 
-private let quantizers: [any BlockEncoding.Type] = [
+private let quantizers: [any GridBlock.Type] = [
     Q4_0.self, Q4_1.self, Q5_0.self, Q5_1.self, Q8_0.self, Q2_K.self, Q3_K.self, Q4_K.self, Q5_K.self, Q6_K.self,
     IQ4_NL.self, IQ4_XS.self,
 ]
@@ -75,24 +75,8 @@ private let quantizers: [any BlockEncoding.Type] = [
         }
     }
 
-    /// What is not finite and weighs something has no defined levels.
-    @Test(arguments: quantizers) func encodingMatchesDefinition(encoding: any BlockEncoding.Type) {
-        for (family, elements) in Samples.families {
-            for (importance, weights) in [("none", nil)] + Samples.importances.map({ ($0, Optional($1)) })
-            where weights == nil || family != "not finite" {
-                let expected = digest(encoding.encoded(elements, importance: weights, with: nil))
-                for kernels in Kernels.available {
-                    let actual = digest(encoding.encoded(elements, importance: weights, with: kernels))
-                    #expect(
-                        actual == expected,
-                        "\(encoding) of \(family), importance \(importance), with \(kernels.instructionSet)")
-                }
-            }
-        }
-    }
-
     /// Whatever blocks share a batch.
-    @Test(arguments: quantizers) func rowsAreIndependent(encoding: any BlockEncoding.Type) {
+    @Test(arguments: quantizers) func rowsAreIndependent(encoding: any GridBlock.Type) {
         let elements = Samples.families.flatMap(\.elements)
         for importance in [nil, Samples.importances[1].weights] {
             for kernels in Kernels.available {
@@ -114,8 +98,8 @@ private let quantizers: [any BlockEncoding.Type] = [
         (Q5_1.self,   "b08d562cbc780016"), (Q8_0.self,   "eb5dd90f095b7637"), (Q2_K.self, "fdb4dcbe0a1fd565"),
         (Q3_K.self,   "6e96c71d7199e502"), (Q4_K.self,   "2a2cdda7806d9d0a"), (Q5_K.self, "6815c32be860bb59"),
         (Q6_K.self,   "a3ddb24170a5573c"), (IQ4_NL.self, "50451bef2cfedd70"), (IQ4_XS.self, "dedc1f50b4f127fb"),
-    ] as [(any BlockEncoding.Type, String)])
-    func decodedRandomBytes(encoding: any BlockEncoding.Type, expected: String) {
+    ] as [(any GridBlock.Type, String)])
+    func decodedRandomBytes(encoding: any GridBlock.Type, expected: String) {
         var bytes = Samples.Stream(seed: 11).prefix(256 * encoding.blockByteCount)
             .map { UInt8(truncatingIfNeeded: $0 >> 8) }
         for block in 0..<256 {
@@ -198,7 +182,7 @@ private let quantizers: [any BlockEncoding.Type] = [
 }
 
 extension BlockEncoding {
-    /// Rows of equal length, by the definition if there are no kernels.
+    /// Rows of equal length, by the definition if there are no kernels: cast one by one, or searched and then written.
     static func encoded(
         _ elements: [Float], rows: Int = 1, importance: [Float]? = nil, with kernels: Kernels?
     ) -> [UInt8] {
@@ -207,8 +191,13 @@ extension BlockEncoding {
         func run(_ importance: UnsafePointer<Float>?) {
             if let kernels {
                 encode(elements, into: &bytes, rows: rows, columns: columns, importance: importance, with: kernels)
+            } else if let cast = self as? any FloatCast.Type {
+                cast.encodePortable(elements, into: &bytes, count: elements.count)
             } else {
-                encodePortable(elements, into: &bytes, rows: rows, columns: columns, importance: importance)
+                let dtype = DType(named: "\(self)")!
+                let tile = dtype.blockSearch!.tile(
+                    of: elements, rows: rows, columns: columns, importance: importance, as: dtype.gridBlock!)
+                bytes.withUnsafeMutableBytes { tile.blocks(of: dtype, into: $0) }
             }
         }
         if let importance {

@@ -33,16 +33,6 @@ import Testing
         #expect(digest(encoding.encodedPortably(Samples.goldenY)) == y)
     }
 
-    @Test(arguments: types) func encodingMatchesDefinition(encoding: any BlockEncoding.Type) {
-        for (family, elements) in Samples.families + Self.families {
-            let expected = encoding.encodedPortably(elements)
-            for kernels in Kernels.available {
-                let actual = encoding.encoded(elements, with: kernels)
-                #expect(actual == expected, "\(encoding) of \(family) with \(kernels.instructionSet)")
-            }
-        }
-    }
-
     /// Families that matter where a scale is a small float: what lies beside powers of two and midpoints of levels.
     static let families: [(name: String, elements: [Float])] = {
         var stream = Samples.Stream(seed: 13)

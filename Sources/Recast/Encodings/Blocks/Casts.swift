@@ -8,21 +8,61 @@ enum SingleFloat {
     }
 }
 
-/// IEEE float16, kept as its bits: Swift's `Float16` is a library call per element on x86-64.
-///
-/// Rounds to nearest even and keeps subnormals; overflow is infinite, and a NaN is sign|0x7E00 (gguf.md §b, `h`).
-enum HalfFloat: BlockEncoding {
-    static let blockSize = 1
-    static let blockByteCount = 2
+/// Floats that lie one after the other.
+protocol FloatDecoding: BlockDecoding {
+    associatedtype Bits: FixedWidthInteger & UnsignedInteger
+    static func value(of bits: Bits) -> Float
+}
 
-    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.f32_from_f16 }
+extension FloatDecoding {
+    static var blockSize: Int { 1 }
+    static var blockByteCount: Int { MemoryLayout<Bits>.size }
 
+    static func decodeBlock(_ block: UnsafeRawPointer, into numbers: UnsafeMutablePointer<Float>) {
+        numbers[0] = value(of: block.loadUnaligned(as: Bits.self))
+    }
+}
+
+/// Floats that numbers are rounded to, each on its own.
+protocol FloatCast: FloatDecoding, BlockEncoding {
+    static func bits(of value: Float) -> Bits
+    /// The kernel that rounds.
+    static var cast: KeyPath<ck_kernels, ck_conversion> { get }
+    /// The kernel that counts what does not come back the same, NaN aside.
+    static var losses: KeyPath<ck_kernels, ck_tally> { get }
+
+    /// How many of `count` elements are finite, but infinite once encoded; or beyond the largest where nothing is infinite.
+    static func overflowCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels) -> Int
+}
+
+extension FloatCast {
     static func encode(
         _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
         importance: UnsafePointer<Float>?, with kernels: Kernels
     ) {
-        kernels.table.pointee.f16_from_f32(source, destination, rows * columns)
+        kernels.table.pointee[keyPath: cast](source, destination, rows * columns)
     }
+
+    /// By the definition.
+    static func encodePortable(_ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, count: Int) {
+        for i in 0..<count {
+            destination.storeBytes(of: bits(of: source[i]), toByteOffset: i * blockByteCount, as: Bits.self)
+        }
+    }
+
+    /// How many of `count` elements, NaN aside, do not come back the same.
+    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
+        kernels.table.pointee[keyPath: losses](source, count)
+    }
+}
+
+/// IEEE float16, kept as its bits: Swift's `Float16` is a library call per element on x86-64.
+///
+/// Rounds to nearest even and keeps subnormals; overflow is infinite, and a NaN is sign|0x7E00 (gguf.md §b, `h`).
+enum HalfFloat: FloatCast {
+    static var decoder: KeyPath<ck_kernels, ck_conversion> { \.f32_from_f16 }
+    static var cast: KeyPath<ck_kernels, ck_conversion> { \.f16_from_f32 }
+    static var losses: KeyPath<ck_kernels, ck_tally> { \.inexact_f16 }
 
     /// Casts bfloat16, by way of float32.
     static func encode(
@@ -32,28 +72,12 @@ enum HalfFloat: BlockEncoding {
         kernels.table.pointee.f16_from_bf16(source, destination, count)
     }
 
-    /// How many of `count` elements are finite, but infinite once encoded.
     static func overflowCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
         kernels.table.pointee.overflowing_f16(source, count)
     }
 
-    /// How many of `count` elements, NaN aside, do not come back the same.
-    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
-        kernels.table.pointee.inexact_f16(source, count)
-    }
-
-    static func encodePortable(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?
-    ) {
-        for i in 0..<rows * columns {
-            destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self)
-        }
-    }
-
-    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
-        for i in 0..<count { destination[i] = value(of: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
-    }
+    /// The nearest number of this type.
+    static func rounded(_ value: Float) -> Float { Self.value(of: bits(of: value)) }
 
     static func bits(of value: Float) -> UInt16 {
         let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
@@ -81,44 +105,17 @@ enum HalfFloat: BlockEncoding {
 }
 
 /// bfloat16: the upper half of a float32, rounded to nearest even; a NaN stays one (gguf.md §b.1, BF16).
-enum BrainFloat: BlockEncoding {
-    static let blockSize = 1
-    static let blockByteCount = 2
-
+enum BrainFloat: FloatCast {
     static var decoder: KeyPath<ck_kernels, ck_conversion> { \.f32_from_bf16 }
+    static var cast: KeyPath<ck_kernels, ck_conversion> { \.bf16_from_f32 }
+    static var losses: KeyPath<ck_kernels, ck_tally> { \.inexact_bf16 }
 
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?, with kernels: Kernels
-    ) {
-        kernels.table.pointee.bf16_from_f32(source, destination, rows * columns)
-    }
-
-    /// How many of `count` elements are finite, but infinite once encoded.
-    static func overflowCount(_ source: UnsafePointer<Float>, count: Int) -> Int {
+    static func overflowCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
         // From half way between the largest bfloat16 and what would come after it, up to infinity.
         let limits: Range<UInt32> = 0x7F7F_8000..<0x7F80_0000
         var overflows = 0
         for i in 0..<count { overflows &+= limits.contains(source[i].bitPattern & 0x7FFF_FFFF) ? 1 : 0 }
         return overflows
-    }
-
-    /// How many of `count` elements, NaN aside, do not come back the same.
-    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
-        kernels.table.pointee.inexact_bf16(source, count)
-    }
-
-    static func encodePortable(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?
-    ) {
-        for i in 0..<rows * columns {
-            destination.storeBytes(of: bits(of: source[i]), toByteOffset: 2 * i, as: UInt16.self)
-        }
-    }
-
-    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
-        for i in 0..<count { destination[i] = value(of: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)) }
     }
 
     static func bits(of value: Float) -> UInt16 {

@@ -11,8 +11,8 @@ protocol CodebookBlock: BlockDecoding {
 extension CodebookBlock {
     static var blockSize: Int { 256 }
 
-    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
-        for i in 0..<count { destination[i] = element(i % 256, of: source + i / 256 * blockByteCount) }
+    static func decodeBlock(_ block: UnsafeRawPointer, into numbers: UnsafeMutablePointer<Float>) {
+        for i in 0..<blockSize { numbers[i] = element(i, of: block) }
     }
 }
 

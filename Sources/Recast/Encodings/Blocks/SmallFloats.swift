@@ -23,56 +23,22 @@ struct SmallFormat {
 }
 
 /// A float of one byte.
-protocol SmallFloat: BlockDecoding {
-    static func value(of byte: UInt8) -> Float
-}
+protocol SmallFloat: FloatDecoding where Bits == UInt8 {}
 
 extension SmallFloat {
-    static var blockSize: Int { 1 }
-    static var blockByteCount: Int { 1 }
-
-    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
-        for i in 0..<count { destination[i] = value(of: source.load(fromByteOffset: i, as: UInt8.self)) }
-    }
-
     fileprivate static func signed(_ magnitude: Float, _ byte: UInt8) -> Float {
         byte & 0x80 == 0 ? magnitude : -magnitude
     }
 }
 
 /// A float of one byte that is also written.
-protocol WritableSmallFloat: SmallFloat, BlockEncoding {
-    static func bits(of value: Float) -> UInt8
-    static var cast: KeyPath<ck_kernels, ck_conversion> { get }
+protocol WritableSmallFloat: SmallFloat, FloatCast {
     static var overflows: KeyPath<ck_kernels, ck_tally> { get }
-    static var losses: KeyPath<ck_kernels, ck_tally> { get }
 }
 
 extension WritableSmallFloat {
-    static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?, with kernels: Kernels
-    ) {
-        kernels.table.pointee[keyPath: cast](source, destination, rows * columns)
-    }
-
-    static func encodePortable(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?
-    ) {
-        for i in 0..<rows * columns {
-            destination.storeBytes(of: bits(of: source[i]), toByteOffset: i, as: UInt8.self)
-        }
-    }
-
-    /// How many of `count` elements are beyond the largest that can be stored.
     static func overflowCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
         kernels.table.pointee[keyPath: overflows](source, count)
-    }
-
-    /// How many of `count` elements, NaN aside, do not come back the same.
-    static func inexactCount(_ source: UnsafePointer<Float>, count: Int, with kernels: Kernels = .best) -> Int {
-        kernels.table.pointee[keyPath: losses](source, count)
     }
 }
 
@@ -143,6 +109,12 @@ enum E8M0: SmallFloat {
     static func value(of byte: UInt8) -> Float {
         byte == 0xFF ? .nan : Float(sign: .plus, exponent: Int(byte) - 127, significand: 1)
     }
+
+    /// Of a power of two; 0, which it has not, becomes the smallest.
+    static func bits(of scale: Float) -> UInt8 {
+        guard scale.isFinite, scale > 0 else { return scale == 0 ? 0 : 255 }
+        return UInt8(max(0, min(254, Int(scale.exponent) + 127)))
+    }
 }
 
 /// F4, which is E2M1: 0, ½, 1, 1½, 2, 3, 4, 6 and a sign, two to a byte, the first in the low bits.
@@ -156,10 +128,8 @@ enum E2M1: BlockDecoding {
         return code & 8 == 0 ? magnitude : -magnitude
     }
 
-    static func decodePortable(_ source: UnsafeRawPointer, into destination: UnsafeMutablePointer<Float>, count: Int) {
-        for i in 0..<count {
-            let pair = source.load(fromByteOffset: i / 2, as: UInt8.self)
-            destination[i] = value(of: i % 2 == 0 ? pair & 15 : pair >> 4)
-        }
+    static func decodeBlock(_ block: UnsafeRawPointer, into numbers: UnsafeMutablePointer<Float>) {
+        let pair = block.load(as: UInt8.self)
+        (numbers[0], numbers[1]) = (value(of: pair & 15), value(of: pair >> 4))
     }
 }

@@ -53,17 +53,21 @@ extension Tile {
     /// Rows in another order; each has blocks of its own.
     fileprivate func picked(_ order: [Int]) -> Tile {
         var result = Tile(scheme, rows: order.count, columns: columns)
-        let width = blockColumns
-        for (row, source) in order.enumerated() {
-            result.codes.replaceSubrange(
-                row * columns..<(row + 1) * columns, with: codes[source * columns..<(source + 1) * columns])
-            result.scales.replaceSubrange(
-                row * width..<(row + 1) * width, with: scales[source * width..<(source + 1) * width])
-            if offsets.isEmpty { continue }
-            result.offsets.replaceSubrange(
-                row * width..<(row + 1) * width, with: offsets[source * width..<(source + 1) * width])
+        func picked<T>(_ numbers: [T]) -> [T] {
+            let width = numbers.count / max(1, rows)
+            return order.flatMap { numbers[$0 * width..<($0 + 1) * width] }
         }
+        func picked(_ scales: UnitMultiples) -> UnitMultiples {
+            var result = scales
+            (result.units, result.multiples) = (picked(scales.units), picked(scales.multiples))
+            return result
+        }
+        result.codes = picked(codes)
+        result.scales = picked(scales)
+        result.offsets = picked(offsets)
         result.groups = groups
+        result.scaleMultiples = scaleMultiples.map(picked)
+        result.minimumMultiples = minimumMultiples.map(picked)
         return result
     }
 }

@@ -53,7 +53,7 @@ extension PackedEncoding {
                 }
             case .scales(let isTransposed):
                 if scaleType == .f8e8m0 {
-                    tile.scales = try part.numbers(rows: blocks, as: UInt8.self, using: &reader).map(Tile.power)
+                    tile.scales = try part.numbers(rows: blocks, as: UInt8.self, using: &reader).map(E8M0.value)
                 } else {
                     let scales = isTransposed ? part.transposed() : part
                     tile.scales = try scales.floats(rows: blocks, using: &reader)

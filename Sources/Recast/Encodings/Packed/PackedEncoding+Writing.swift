@@ -105,7 +105,7 @@ extension [Float] {
     fileprivate func stored(as dtype: DType, tally: inout Tally) throws(RecastError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count * dtype.blockBytes)
         if isEmpty { return bytes }
-        if dtype == .f8e8m0 { return map(Tile.exponent) }
+        if dtype == .f8e8m0 { return map(E8M0.bits) }
         try bytes.withMutableBytes { (target) throws(RecastError) in
             let outcome = withUnsafeBufferPointer { numbers -> Result<Void, RecastError> in
                 do throws(RecastError) {

@@ -15,6 +15,9 @@ public struct CodeForm: Sendable, Hashable, Codable {
         case maxima
         /// Codes of scales: few scales are one of theirs.
         case nested
+        /// Whole multiples of units that several groups share: few scales are one of theirs. Their products have more bits than
+        /// a unit.
+        case multiples
     }
 
     init(_ scheme: Scheme, scaleType: DType, hasActOrder: Bool = false, scales: Scales = .plain) {
@@ -24,10 +27,12 @@ public struct CodeForm: Sendable, Hashable, Codable {
         self.scales = scales
     }
 
-    /// The form of a GGUF block type; nil where codes have more than one scale.
+    /// The form of a GGUF block type; nil where it has no scheme.
     init?(blocksOf dtype: DType) {
-        guard let scheme = Scheme(blocksOf: dtype) else { return nil }
-        self.init(scheme, scaleType: dtype == .mxfp4 ? .f8e8m0 : .f16)
+        guard let block = dtype.gridBlock else { return nil }
+        let hasMultiples = block.multiples != nil
+        self.init(
+            block.scheme, scaleType: hasMultiples ? .f32 : block.scaleType, scales: hasMultiples ? .multiples : .plain)
     }
 }
 
@@ -48,7 +53,7 @@ public struct Repacking: Sendable, Hashable, Codable {
     init?(from source: CodeForm, to target: CodeForm) {
         (self.source, self.target, movesParts) = (source, target, false)
         // The scales would have to be quantized: so are the numbers, then.
-        guard target.scales != .nested else { return nil }
+        guard target.scales != .nested, target.scales != .multiples else { return nil }
         guard source.scheme.grid == target.scheme.grid, Self.refines(source.scheme.block, target.scheme.block) else {
             return nil
         }
@@ -68,6 +73,8 @@ public struct Repacking: Sendable, Hashable, Codable {
             break
         case (.zeroPoint, .symmetric), (.affineMinimum, .symmetric): return nil
         }
+        // Rounded products would be neither the numbers of the one type nor what a search finds for the other.
+        if source.scales == .multiples, !isExact { return nil }
     }
 
     /// Whether each block of the target lies in one block of the source.

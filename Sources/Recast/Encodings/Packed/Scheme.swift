@@ -74,8 +74,23 @@ public enum LevelTable: String, Sendable, Hashable, Codable {
     case e2m1
     /// The 8-bit float E4M3 without infinities.
     case e4m3
+    /// GGUF's IQ4 types: finer around zero.
+    case iq4
+    /// GGUF's TQ1_0.
+    case ternary
+    /// GGUF's TQ2_0 and Q2_0: two bits have room for one number more.
+    case ternaryAndTwo = "ternary-and-two"
+    /// GGUF's Q1_0.
+    case sign
 
-    public var bits: Int { self == .e4m3 ? 8 : 4 }
+    public var bits: Int {
+        switch self {
+        case .nf4, .fp4, .e2m1, .iq4: 4
+        case .e4m3: 8
+        case .ternary, .ternaryAndTwo: 2
+        case .sign: 1
+        }
+    }
 
     /// The number of each code.
     public var values: [Float] {
@@ -84,6 +99,10 @@ public enum LevelTable: String, Sendable, Hashable, Codable {
         case .fp4: Self.shortFloat
         case .e2m1: Self.microscaling
         case .e4m3: Self.byteFloat
+        case .iq4: Self.nonlinear
+        case .ternary: Self.threeLevels
+        case .ternaryAndTwo: Self.fourLevels
+        case .sign: Self.signs
         }
     }
 
@@ -100,6 +119,14 @@ public enum LevelTable: String, Sendable, Hashable, Codable {
         0,  0.005208333333,  0.66666667,  1,  0.33333333,  0.5,  0.16666667,  0.25,
         0, -0.005208333333, -0.66666667, -1, -0.33333333, -0.5, -0.16666667, -0.25,
     ]
+
+    private static let nonlinear: [Float] = [
+        -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+    ]
+
+    private static let threeLevels: [Float] = [-1, 0, 1]
+    private static let fourLevels: [Float] = [-1, 0, 1, 2]
+    private static let signs: [Float] = [-1, 1]
 
     private static let microscaling: [Float] = {
         let positive: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6]

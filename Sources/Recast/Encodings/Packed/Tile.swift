@@ -1,5 +1,5 @@
 /// A window of whole rows of a quantized weight, taken apart: a code for each element, a scale and an offset for each
-/// block. What every packed format is read into and written from.
+/// block. What every packed format, and every block type of GGUF, is read into and written from.
 struct Tile {
     let scheme: Scheme
     let rows: Int
@@ -12,6 +12,10 @@ struct Tile {
     var offsets: [Float]
     /// The group of each column where they are not in order: `[columns]`.
     var groups: [Int32]?
+    /// What the scales are products of where they have two levels: then these are stored, and `scales` follows.
+    var scaleMultiples: UnitMultiples?
+    /// Likewise of the minima, whose sign is the other one.
+    var minimumMultiples: UnitMultiples?
 
     init(_ scheme: Scheme, rows: Int, columns: Int) {
         self.scheme = scheme
@@ -21,6 +25,12 @@ struct Tile {
         codes = [UInt8](repeating: 0, count: rows * columns)
         scales = [Float](repeating: 0, count: counts.rows * counts.columns)
         offsets = scheme.origin == .symmetric ? [] : scales
+    }
+
+    /// Makes scales and offsets those of the multiples, if there are any: the products that a reader computes.
+    mutating func deriveScales() {
+        if let scaleMultiples { scales = scaleMultiples.products }
+        if let minimumMultiples { offsets = minimumMultiples.products.map { -$0 } }
     }
 
     var blockColumns: Int { scheme.blockCounts(rows: rows, columns: columns).columns }
@@ -77,5 +87,20 @@ struct Tile {
                 out[row * columns + column] = (code - zero) * scales[block]
             }
         }
+    }
+}
+
+/// Scales as whole multiples of units, of which each belongs to as many neighbouring scales.
+struct UnitMultiples: Equatable {
+    var units: [Float]
+    var multiples: [Int8]
+
+    init(unitCount: Int, multipleCount: Int) {
+        units = [Float](repeating: 0, count: unitCount)
+        multiples = [Int8](repeating: 0, count: multipleCount)
+    }
+
+    var products: [Float] {
+        multiples.indices.map { units[$0 * units.count / multiples.count] * Float(multiples[$0]) }
     }
 }

@@ -12,13 +12,11 @@ struct Fit {
 
     /// The levels that lie nearest on the grid scale·level − minimum; those of the search if the grid has no steps
     /// (gguf.md §b.7, REQ).
-    mutating func place(
-        _ x: UnsafePointer<Float>, scale: Float, minimum: Float = 0, lowest: Int = 0, highest: Int
-    ) {
-        if scale == 0 { return }
-        for i in levels.indices {
-            levels[i] = ((x[i] + minimum) / scale).nearestInteger.clamped(lowest, highest) - lowest
-        }
+    func placed(
+        _ x: UnsafePointer<Float>, scale: Float, minimum: Float, lowest: Int, highest: Int
+    ) -> [Int] {
+        if scale == 0 { return levels }
+        return levels.indices.map { ((x[$0] + minimum) / scale).nearestInteger.clamped(lowest, highest) - lowest }
     }
 }
 
@@ -40,6 +38,11 @@ enum Weights {
     }
 
     static func sum(_ weights: [Float]) -> Float { weights.reduce(0, +) }
+}
+
+extension Float {
+    /// The nearest integer, ties to even, for magnitudes below 2^22; defined, if useless, beyond (gguf.md §b, `nint`).
+    var nearestInteger: Int { Int((self + 12_582_912).bitPattern & 0x7F_FFFF) - 0x40_0000 }
 }
 
 extension Int {

@@ -1,0 +1,60 @@
+/// Where in a block some bits of each code lie: a run of bytes holds, from the lowest bits on, as many runs of codes, each as
+/// long as it, as there is room for; then the next run of bytes follows (gguf.md §b.2).
+struct CodePlane: Sendable {
+    /// The first byte.
+    let offset: Int
+    /// Of each code.
+    let bits: Int
+    /// Bytes in a run, and codes.
+    let run: Int
+    /// Whether the bits are a number in two's complement; the code counts from the lowest one.
+    var isSigned = false
+
+    private var codesPerByte: Int { 8 / bits }
+    private var mask: UInt8 { UInt8(truncatingIfNeeded: 1 << bits - 1) }
+    private var flip: UInt8 { isSigned ? 1 << UInt8(bits - 1) : 0 }
+
+    /// Adds the bits of `count` codes, whole runs, above those that there are already.
+    func read(_ block: UnsafeRawPointer, into codes: UnsafeMutablePointer<UInt8>, count: Int, above lowerBits: Int) {
+        let (mask, flip, up) = (mask, flip, UInt8(lowerBits))
+        for index in 0..<count / run {
+            let bytes = block + offset + index / codesPerByte * run
+            let shift = UInt8(index % codesPerByte * bits)
+            let target = codes + index * run
+            for i in 0..<run {
+                let byte = bytes.load(fromByteOffset: i, as: UInt8.self)
+                target[i] |= (byte &>> shift & mask ^ flip) &<< up
+            }
+        }
+    }
+
+    /// Adds the bits of `count` codes to a block that has none of them yet.
+    func write(_ codes: UnsafePointer<UInt8>, count: Int, above lowerBits: Int, into block: UnsafeMutableRawPointer) {
+        let (mask, flip, down) = (mask, flip, UInt8(lowerBits))
+        for index in 0..<count / run {
+            let bytes = (block + offset + index / codesPerByte * run).assumingMemoryBound(to: UInt8.self)
+            let shift = UInt8(index % codesPerByte * bits)
+            let source = codes + index * run
+            for i in 0..<run { bytes[i] |= (source[i] &>> down & mask ^ flip) &<< shift }
+        }
+    }
+}
+
+extension [CodePlane] {
+    /// Codes whose lowest bits are in the first plane, the next ones in the second; they are zero before.
+    func read(_ block: UnsafeRawPointer, into codes: UnsafeMutablePointer<UInt8>, count: Int) {
+        var lowerBits = 0
+        for plane in self {
+            plane.read(block, into: codes, count: count, above: lowerBits)
+            lowerBits += plane.bits
+        }
+    }
+
+    func write(_ codes: UnsafePointer<UInt8>, count: Int, into block: UnsafeMutableRawPointer) {
+        var lowerBits = 0
+        for plane in self {
+            plane.write(codes, count: count, above: lowerBits, into: block)
+            lowerBits += plane.bits
+        }
+    }
+}
