@@ -145,18 +145,6 @@ extension LazyTensor {
         }
         return true
     }
-
-    /// The tensor cut into windows of whole rows.
-    public func windows(of elementCount: Int) -> [Window] {
-        // A tensor without elements may have any number of matrices, or of rows, of none.
-        if self.elementCount == 0 { return [] }
-        let rows = max(1, elementCount / max(1, columnCount))
-        return (0..<batchCount).flatMap { batch in
-            stride(from: 0, to: rowCount, by: rows).map { first in
-                Window(batch: batch, rows: first..<min(first + rows, rowCount), columns: 0..<columnCount)
-            }
-        }
-    }
 }
 
 #if canImport(Glibc)

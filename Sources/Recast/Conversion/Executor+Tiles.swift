@@ -55,7 +55,7 @@ extension Executor {
     /// own.
     private func moveParts(_ job: Job, _ transfer: Transfer, _ reader: inout Reader) throws(RecastError) {
         guard case .packed(let packed) = transfer.encoding,
-            case .decoded(.packed(let stored), let parts) = transfer.source.recipe
+            case .computed(.decoded(let stored), let parts) = transfer.source.recipe
         else { preconditionFailure("no parts to move") }
         let (rowCount, columnCount) = (transfer.source.rowCount, transfer.source.columnCount)
         let layouts = packed.layouts(rows: rowCount, columns: columnCount)

@@ -25,25 +25,3 @@ extension Plan {
         return jobs
     }
 }
-
-extension LazyTensor {
-    /// The rows that are best read together, so that a permutation does not read them twice.
-    var rowGrain: Int {
-        switch recipe {
-        case .gathered(let base, let order):
-            order.groupCount * rowByteCount <= 4 << 20 ? order.groupCount : base.rowGrain
-        case .converted(let base, _, _): base.rowGrain
-        case .decoded(let encoding, _): encoding.rowGrain
-        default: 1
-        }
-    }
-}
-
-extension Int {
-    /// Of two positive numbers.
-    func leastCommonMultiple(with other: Int) -> Int {
-        var (a, b) = (self, other)
-        while b != 0 { (a, b) = (b, a % b) }
-        return self / a * other
-    }
-}

@@ -228,7 +228,7 @@ extension Encoding {
             guard dtype != source.dtype, let target = CodeForm(blocksOf: dtype) else { return nil }
             return Repacking(from: form, to: target)
         case .packed(let packed):
-            if case .decoded(.packed(let stored), _) = source.recipe,
+            if case .computed(.decoded(let stored), _) = source.recipe,
                 stored.storesAlike(packed, rows: source.rowCount, columns: source.columnCount)
             {
                 return Repacking(moving: form)
@@ -255,35 +255,6 @@ extension Encoding {
             if source.changesNumbers { return dtype.isQuantized ? .quantized : .rounded }
             if source.dtype == dtype || source.dtype.widensExactly(to: dtype) { return .bit }
             return dtype.isQuantized ? .quantized : .rounded
-        }
-    }
-}
-
-extension LazyTensor {
-    /// Whether the recipe computes numbers that may need rounding.
-    var changesNumbers: Bool {
-        switch recipe {
-        case .stored, .literal, .zeros: false
-        case .centered, .product: true
-        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base):
-            base.changesNumbers
-        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts):
-            parts.contains(where: \.changesNumbers)
-        case .decoded(_, let parts): parts.contains(where: \.changesNumbers)
-        case .converted(let base, let arithmetic, _):
-            !arithmetic.isEmpty || base.changesNumbers
-                || !(base.dtype == dtype || base.dtype.widensExactly(to: dtype))
-        }
-    }
-}
-
-extension DType {
-    /// Whether every value of this type is a value of the other.
-    public func widensExactly(to other: DType) -> Bool {
-        switch (self, other) {
-        case (.f16, .f32), (.bf16, .f32), (.f16, .f64), (.bf16, .f64), (.f32, .f64): true
-        case (_, .f32): isQuantized
-        default: false
         }
     }
 }

@@ -20,6 +20,13 @@ extension Int {
 
     /// `self / divisor`, rounded up; of a number that is not negative, by a positive one.
     public func dividedRoundingUp(by divisor: Int) -> Int { self / divisor + (self % divisor == 0 ? 0 : 1) }
+
+    /// The least number that is a multiple of two positive ones.
+    func leastCommonMultiple(with other: Int) -> Int {
+        var (a, b) = (self, other)
+        while b != 0 { (a, b) = (b, a % b) }
+        return self / a * other
+    }
 }
 
 extension Int {

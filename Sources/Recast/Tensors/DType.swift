@@ -102,6 +102,15 @@ extension DType {
     public var isQuantized: Bool { kind == .quantized }
     public var bitsPerElement: Double { Double(8 * blockBytes) / Double(blockElements) }
 
+    /// Whether every value of this type is a value of the other.
+    public func widensExactly(to other: DType) -> Bool {
+        switch (self, other) {
+        case (.f16, .f32), (.bf16, .f32), (.f16, .f64), (.bf16, .f64), (.f32, .f64): true
+        case (_, .f32): isQuantized
+        default: false
+        }
+    }
+
     /// The bytes of `count` numbers in a row; nil where they do not fill whole blocks, or the size does not fit.
     public func byteCount(of count: Int) -> Int? {
         guard count.isMultiple(of: blockElements) else { return nil }

@@ -27,46 +27,19 @@ extension LazyTensor {
             return appendRows(window, to: &runs, limit: limit) { .bytes(bytes[$0]) }
         case .zeros:
             return runs.join(Run(source: .zeros, byteCount: byteCount(of: window)), limit: limit)
-        case .window(let base, let batch, let row, let column):
-            return base.append(window.moved(batch: batch, row: row, column: column), to: &runs, limit: limit)
-        case .stackedMatrices(let parts):
-            let inner = Window(rows: window.rows, columns: window.columns)
-            return parts[window.batch].append(inner, to: &runs, limit: limit)
-        case .concatenatedRows(let parts):
-            var top = 0
-            for part in parts {
-                let rows = window.rows.clamped(to: top..<top + part.rowCount)
-                let inner = Window(rows: rows.lowerBound - top..<rows.upperBound - top, columns: window.columns)
-                if !rows.isEmpty, !part.append(inner, to: &runs, limit: limit) { return false }
-                top += part.rowCount
-            }
-            return true
-        case .concatenatedColumns(let parts):
-            for row in window.rows {
-                var left = 0
-                for part in parts {
-                    let columns = window.columns.clamped(to: left..<left + part.columnCount)
-                    let inner = Window(
-                        rows: row..<row + 1, columns: columns.lowerBound - left..<columns.upperBound - left)
-                    if !columns.isEmpty, !part.append(inner, to: &runs, limit: limit) { return false }
-                    left += part.columnCount
+        case .arranged(let arrangement, let children):
+            // Rows that are parts of several children follow each other one by one.
+            let rowsAtOnce = arrangement.interleaves ? 1 : window.rows.count
+            for row in stride(from: window.rows.lowerBound, to: window.rows.upperBound, by: rowsAtOnce) {
+                var part = window
+                part.rows = row..<row + rowsAtOnce
+                let isAll = forEachPiece(of: part, arrangement, children) { piece in
+                    !piece.isTransposed && children[piece.child].append(piece.window, to: &runs, limit: limit)
                 }
+                guard isAll else { return false }
             }
             return true
-        case .gathered(let base, let order):
-            var row = window.rows.lowerBound
-            while row < window.rows.upperBound {
-                let count = min(order.run(at: row), window.rows.upperBound - row)
-                let source = order.source(of: row)
-                let inner = Window(batch: window.batch, rows: source..<source + count, columns: window.columns)
-                guard base.append(inner, to: &runs, limit: limit) else { return false }
-                row += count
-            }
-            return true
-        case .reshaped(let base):
-            guard window.columns.count == columnCount else { return false }
-            return appendReshaped(base, window, to: &runs, limit: limit)
-        case .transposed, .decoded, .converted, .centered, .product:
+        case .computed:
             return false
         }
     }
@@ -74,9 +47,8 @@ extension LazyTensor {
     private func appendRows(
         _ window: Window, to runs: inout [Run], limit: Int, _ source: (Range<Int>) -> Run.Source
     ) -> Bool {
-        let start = dtype.byteCount(ofBlocks: window.columns.lowerBound)
         let count = rowByteCount(of: window)
-        let first = (window.batch * rowCount + window.rows.lowerBound) * rowByteCount + start
+        let first = start(of: window)
         if count == rowByteCount {
             let total = count * window.rows.count
             return runs.join(Run(source: source(first..<first + total), byteCount: total), limit: limit)
@@ -85,23 +57,6 @@ extension LazyTensor {
             let begin = first + row * rowByteCount
             let run = Run(source: source(begin..<begin + count), byteCount: count)
             guard runs.join(run, limit: limit) else { return false }
-        }
-        return true
-    }
-
-    /// Whole rows of a reshaped tensor are runs only where they are whole rows of the base.
-    private func appendReshaped(_ base: LazyTensor, _ window: Window, to runs: inout [Run], limit: Int) -> Bool {
-        let first = (window.batch * rowCount + window.rows.lowerBound) * columnCount
-        let count = window.rows.count * columnCount
-        guard first.isMultiple(of: base.columnCount), count.isMultiple(of: base.columnCount) else { return false }
-        var row = first / base.columnCount
-        let end = row + count / base.columnCount
-        while row < end {
-            let (batch, inside) = row.quotientAndRemainder(dividingBy: base.rowCount)
-            let rows = min(base.rowCount - inside, end - row)
-            let inner = Window(batch: batch, rows: inside..<inside + rows, columns: 0..<base.columnCount)
-            guard base.append(inner, to: &runs, limit: limit) else { return false }
-            row += rows
         }
         return true
     }

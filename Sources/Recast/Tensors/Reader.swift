@@ -16,6 +16,11 @@ public struct Reader: ~Copyable {
 /// Buffers that are used again, so that reading does not allocate.
 final class Scratch {
     private var free: [UnsafeMutableRawBufferPointer] = []
+    /// The bytes that readers hold of it now, and held at most.
+    fileprivate(set) var lentByteCount = 0 {
+        didSet { peakByteCount = max(peakByteCount, lentByteCount) }
+    }
+    private(set) var peakByteCount = 0
 
     deinit { free.forEach { $0.deallocate() } }
 
@@ -36,7 +41,11 @@ extension Reader {
         _ byteCount: Int, _ body: (inout Reader, UnsafeMutableRawBufferPointer) throws(RecastError) -> Result
     ) throws(RecastError) -> Result {
         let buffer = scratch.take(byteCount)
-        defer { scratch.give(buffer) }
+        scratch.lentByteCount += byteCount
+        defer {
+            scratch.lentByteCount -= byteCount
+            scratch.give(buffer)
+        }
         return try body(&self, UnsafeMutableRawBufferPointer(rebasing: buffer[..<byteCount]))
     }
 }

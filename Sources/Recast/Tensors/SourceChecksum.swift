@@ -37,26 +37,3 @@ extension [SourceChecksum] {
         return wanted.sorted().map { sorted[$0] }
     }
 }
-
-extension LazyTensor {
-    /// Calls `body` with each range of a file that the tensor reads.
-    func forEachStored(_ body: (FileID, Range<Int>) -> Void) {
-        switch recipe {
-        case .stored(let file, let offset): body(file, offset..<offset + byteCount)
-        case .literal, .zeros: break
-        case .window(let base, _, _, _), .gathered(let base, _), .reshaped(let base), .transposed(let base),
-            .centered(let base):
-            base.forEachStored(body)
-        case .converted(let base, _, let importance):
-            base.forEachStored(body)
-            importance?.forEachStored(body)
-        case .concatenatedRows(let parts), .concatenatedColumns(let parts), .stackedMatrices(let parts),
-            .decoded(_, let parts):
-            for part in parts { part.forEachStored(body) }
-        case .product(let matrix, let vector, let other):
-            matrix.forEachStored(body)
-            vector.forEachStored(body)
-            other?.forEachStored(body)
-        }
-    }
-}

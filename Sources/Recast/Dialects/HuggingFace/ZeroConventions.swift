@@ -47,7 +47,7 @@ struct ZeroConventions {
         }
         guard let format = asymmetricFormat, format != Self.claimed(configuration) else { return }
         for index in claimed {
-            guard case .decoded(.packed(var encoding), let parts) = tensors[index].tensor.recipe else { continue }
+            guard case .computed(.decoded(var encoding), let parts) = tensors[index].tensor.recipe else { continue }
             encoding.format = format
             tensors[index].tensor = .decoded(encoding, tensors[index].tensor.shape, parts)
         }
@@ -135,7 +135,7 @@ private struct CodeDistance {
 
     /// - Returns: how many bytes were read, about.
     mutating func add(_ weight: LazyTensor, _ reader: inout Reader) throws(RecastError) -> Int {
-        guard case .decoded(.packed(var encoding), let parts) = weight.recipe else { return 0 }
+        guard case .computed(.decoded(var encoding), let parts) = weight.recipe else { return 0 }
         encoding.format = .gptqV2
         let rows = min(weight.rowCount, 64)
         let tile = try encoding.tile(

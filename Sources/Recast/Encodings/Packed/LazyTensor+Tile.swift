@@ -1,49 +1,50 @@
 extension LazyTensor {
-    /// A quantized weight from its stored tensors; its numbers are float32.
-    ///
-    /// - Parameter parts: in the order of the encoding's layouts, of the shapes it demands.
-    public static func decoded(_ encoding: PackedEncoding, _ shape: [Int], _ parts: [LazyTensor]) -> LazyTensor {
-        LazyTensor(dtype: .f32, shape: shape, recipe: .decoded(.packed(encoding), parts))
-    }
-
     /// The form of the codes this tensor is made of, if its rows are nothing but codes of one form.
     var codeForm: CodeForm? {
         switch recipe {
-        case .decoded(.packed(let encoding), _): encoding.form
-        case .stored: CodeForm(blocksOf: dtype)
-        // A block of several rows does not survive their permutation or cutting.
-        case .gathered(let base, _): base.codeForm.flatMap { $0.scheme.block.rows == 1 ? $0 : nil }
-        case .window(let base, _, _, let column):
-            column == 0 && base.columnCount == columnCount && base.shape.count == 2
-                && base.codeForm?.scheme.block.rows == 1
-                ? base.codeForm : nil
-        case .converted(let base, let arithmetic, _):
-            arithmetic.isEmpty && dtype == .f32 && base.dtype.isQuantized ? base.codeForm : nil
+        case .stored: return CodeForm(blocksOf: dtype)
+        case .computed(.decoded(let encoding), _): return encoding.form
+        default:
+            // A block of several rows does not survive their permutation or cutting.
+            guard let form = rowSource?.codeForm, form.scheme.block.rows == 1 else { return nil }
+            return form
+        }
+    }
+
+    /// The tensor that whole rows come from with all their numbers, in whatever order.
+    private var rowSource: LazyTensor? {
+        switch recipe {
+        case .arranged(.gathered, let children): children[0]
+        case .arranged(.window(_, _, column: 0), let children):
+            children[0].columnCount == columnCount && children[0].shape.count == 2 ? children[0] : nil
+        case .computed(.converted(let arithmetic), let children):
+            arithmetic.isEmpty && dtype == .f32 && children[0].dtype.isQuantized ? children[0] : nil
         default: nil
         }
     }
 
     /// Some rows of a matrix taken apart; only where there is a `codeForm`.
     func tile(batch: Int = 0, rows: Range<Int>, using reader: inout Reader) throws(RecastError) -> Tile {
+        let window = Window(batch: batch, rows: rows, columns: 0..<columnCount)
         switch recipe {
-        case .decoded(.packed(let encoding), let parts):
+        case .computed(.decoded(let encoding), let parts):
             return try encoding.tile(of: parts, rows: rows, shape: (rowCount, columnCount), using: &reader)
         case .stored:
-            let window = Window(batch: batch, rows: rows, columns: 0..<columnCount)
             return try reader.withScratch(byteCount(of: window)) { (reader, buffer) throws(RecastError) in
                 try read(window, into: buffer, using: &reader)
                 return Tile(
                     blocks: UnsafeRawBufferPointer(buffer), of: dtype, rows: rows.count, columns: columnCount)
             }
-        case .gathered(let base, let order):
-            // Rows change places within their group only.
-            let size = order.groupCount
-            let groups = rows.lowerBound / size * size..<(rows.upperBound + size - 1) / size * size
-            let tile = try base.tile(batch: batch, rows: groups, using: &reader)
-            return tile.picked(rows.map { order.source(of: $0) - groups.lowerBound })
-        case .window(let base, _, let row, _):
-            return try base.tile(rows: rows.lowerBound + row..<rows.upperBound + row, using: &reader)
-        case .converted(let base, _, _): return try base.tile(batch: batch, rows: rows, using: &reader)
+        case .arranged(let arrangement, let children):
+            var sources: [Int] = []
+            forEachPiece(of: window, arrangement, children) { piece in
+                sources += piece.window.rows
+                return true
+            }
+            guard let first = sources.min(), let last = sources.max() else { preconditionFailure("no rows") }
+            let tile = try children[0].tile(batch: batch, rows: first..<last + 1, using: &reader)
+            return sources.elementsEqual(first...last) ? tile : tile.picked(sources.map { $0 - first })
+        case .computed(_, let children): return try children[0].tile(batch: batch, rows: rows, using: &reader)
         default: preconditionFailure("no codes")
         }
     }
