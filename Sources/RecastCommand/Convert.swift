@@ -33,7 +33,7 @@ struct Convert: ParsableCommand {
 
     func run() throws {
         try arguments.convert(
-            title: "converting", defaultFamily: { $0.formatName == "huggingface" ? "llama" : "same" }
+            title: "converting", defaultFamily: { $0.description.name == "huggingface" ? "llama" : "same" }
         ) { options in
             options.dtype = dtype.dtype
             if let encoding { try options.encode(as: encoding) }

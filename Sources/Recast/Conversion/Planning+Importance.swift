@@ -6,8 +6,7 @@ extension Planning {
     func attachImportance(
         _ tensors: inout [TypedTensor], by importance: Importance, names: [Int: String] = [:], plan: inout Plan
     ) throws(RecastError) {
-        let file = FileID(plan.sources.count)
-        plan.sources.append(importance.file)
+        let file = checkpoint.sources.add(importance.file)
         var coverage = Coverage()
         for (index, tensor) in tensors.enumerated()
         where tensor.encoding.isQuantized && tensor.encoding.dtype != tensor.tensor.dtype {
