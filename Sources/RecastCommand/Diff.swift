@@ -26,8 +26,9 @@ struct Diff: ParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let first = try Model(Checkpoint(path: a))
-        let second = try Model(Checkpoint(path: b))
+        let sources = FilePool()
+        let first = try Model(Checkpoint(path: a, sources: sources))
+        let second = try Model(Checkpoint(path: b, sources: sources))
         let display = output.quiet ? nil : ProgressDisplay("comparing", unit: .fraction)
         let difference = try GraphDifference(first, second) { display?.show($0) }
         display?.finish()

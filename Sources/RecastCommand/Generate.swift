@@ -47,7 +47,7 @@ struct Generate: ParsableCommand {
         output.notes(model.notes, warnings: model.warnings)
         let display = output.quiet ? nil : ProgressDisplay("reading", unit: .fraction)
         let generator = try Generator(
-            model.graph, files: FilePool(model.files), options: resources.passOptions(display))
+            model.graph, files: model.sources, options: resources.passOptions(display))
         display?.finish()
 
         let ids = try loaded.tokenizer.encode(prompt, addingSpecial: true)

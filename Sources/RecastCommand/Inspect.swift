@@ -39,8 +39,9 @@ struct Inspect: ParsableCommand {
 }
 
 /// What there is to say about a checkpoint.
-private struct Summary {
+struct Summary {
     let checkpoint: Checkpoint
+    let description: FormatDescription
     /// The tensors, quantized weights as one; as they are stored where the parts do not fit together.
     let weights: [NamedTensor]
     let partsProblem: RecastError?
@@ -52,6 +53,7 @@ private struct Summary {
 
     init(_ checkpoint: Checkpoint, checksums: Bool) throws {
         self.checkpoint = checkpoint
+        description = checkpoint.description
         do throws(RecastError) {
             (weights, partsProblem) = (try checkpoint.weights(), nil)
         } catch { (weights, partsProblem) = (checkpoint.tensors, error) }
@@ -62,7 +64,7 @@ private struct Summary {
         } catch { vocabulary = .failure(error) }
         if case .success(let model) = model { reach = ReachableTargets.of(model) } else { reach = [] }
         guard checksums else { return }
-        var reader = Reader(files: FilePool(checkpoint.files))
+        var reader = Reader(files: checkpoint.sources)
         for tensor in checkpoint.tensors { self.checksums.append(try tensor.tensor.checksum(using: &reader)) }
     }
 
@@ -72,12 +74,11 @@ private struct Summary {
     }
 
     private var parameterCount: Int {
-        // Ranks have some tensors each for themselves.
-        if case .megatron = checkpoint.content, case .success(let model) = model { return model.graph.parameterCount }
+        if description.holdsReplicas, case .success(let model) = model { return model.graph.parameterCount }
         return weights.reduce(0) { $0 + $1.tensor.elementCount }
     }
     private var tensorBytes: Int { checkpoint.tensors.reduce(0) { $0 + $1.tensor.byteCount } }
-    private var fileBytes: Int { checkpoint.files.reduce(0) { $0 + $1.byteCount } }
+    private var fileBytes: Int { checkpoint.ownFiles.reduce(0) { $0 + $1.byteCount } }
     private var bitsPerWeight: Double { 8 * Double(tensorBytes) / Double(max(1, parameterCount)) }
 
     /// The types with how many tensors and numbers have them, commonest first.
@@ -151,9 +152,9 @@ private struct Summary {
         ])
         rows.append(["tokenizer", tokenizerText])
         rows.append([
-            "files", "\(checkpoint.files.count), \(Format.bytes(fileBytes))",
+            "files", "\(checkpoint.ownFiles.count), \(Format.bytes(fileBytes))",
         ])
-        for file in checkpoint.files { rows.append(["", "\(Path.name(file.path))  \(file.byteCount)"]) }
+        for file in checkpoint.ownFiles { rows.append(["", "\(Path.name(file.path))  \(file.byteCount)"]) }
         for reach in reach {
             let outcome =
                 switch reach.outcome {
@@ -163,25 +164,14 @@ private struct Summary {
             rows.append(["→ \(reach.target)", outcome])
         }
         var sections = [Format.table(rows)]
-        if metadata { sections.append(Format.table(metadataPairs.map { [$0.key, $0.value] })) }
+        if metadata { sections.append(Format.table(description.metadata.map { [$0.key, $0.value] })) }
         if tensors { sections.append(Format.table(tensorRows)) }
         return sections.joined(separator: "\n\n")
     }
 
-    private var format: String {
-        let packed = checkpoint.archive == nil ? "" : ", archived"
-        return switch checkpoint.content {
-        case .huggingFace(let files): "Hugging Face \(files.areTorch ? "PyTorch" : "safetensors")\(packed)"
-        case .gguf(let set): "GGUF version \(set.version)\(packed)"
-        case .megatron(let files):
-            "Megatron \(files.formatName)"
-                + (files.isRelease ? ", release" : files.iteration.map { ", iteration \($0)" } ?? "")
-        }
-    }
+    private var format: String { description.title + (checkpoint.archive == nil ? "" : ", archived") }
 
-    private var sizes: MegatronFiles.ParallelSizes {
-        if case .megatron(let files) = checkpoint.content { files.sizes } else { MegatronFiles.ParallelSizes() }
-    }
+    private var sizes: MegatronFiles.ParallelSizes { description.sizes }
 
     private var parallel: String {
         var parts = ["tp \(sizes.tensor)", "pp \(sizes.pipeline)"]
@@ -214,20 +204,11 @@ private struct Summary {
         }
     }
 
-    private var metadataPairs: [(key: String, value: String)] {
-        switch checkpoint.content {
-        case .gguf(let set): set.metadata.pairs.map { ($0.key, $0.value.summary) }
-        case .huggingFace(let files):
-            files.metadata + (files.configuration?.members.map { ($0.key, $0.value.text()) } ?? [])
-        case .megatron(let files): files.arguments?.texts ?? []
-        }
-    }
-
     // MARK: For programs
 
     func json(tensors: Bool, metadata: Bool) -> JSON {
         var object = JSON.Object([
-            ("checkpoint", .string(checkpoint.path)), ("format", .string(checkpoint.formatName)),
+            ("checkpoint", .string(checkpoint.path)), ("format", .string(description.name)),
             ("parameters", .int(parameterCount)), ("bytes", .int(fileBytes)),
             ("bits_per_weight", .double(bitsPerWeight)),
             (
@@ -239,7 +220,7 @@ private struct Summary {
             ),
             (
                 "files",
-                .array(checkpoint.files.map { ["path": .string($0.path), "bytes": .int($0.byteCount)] })
+                .array(checkpoint.ownFiles.map { ["path": .string($0.path), "bytes": .int($0.byteCount)] })
             ),
         ])
         if case .success(let model) = model {
@@ -305,7 +286,7 @@ private struct Summary {
             })
         if metadata {
             object["metadata"] = .object(
-                JSON.Object(uniqueMembers: metadataPairs.map { .init(key: $0.key, value: .string($0.value)) }))
+                JSON.Object(uniqueMembers: description.metadata.map { .init(key: $0.key, value: .string($0.value)) }))
         }
         if tensors {
             object["tensors"] = .array(
@@ -319,22 +300,5 @@ private struct Summary {
                 })
         }
         return .object(object)
-    }
-}
-
-extension GGUFValue {
-    /// The value in a line: long ones cut, arrays by their length.
-    var summary: String {
-        switch self {
-        case .string(let text):
-            // By scalars: one character may have any number of them.
-            text.unicodeScalars.count > 100
-                ? "\(String(text.unicodeScalars.prefix(100)))… (\(text.utf8.count) bytes)" : text
-        case .bool(let value): "\(value)"
-        case .array(let array): "array of \(array.count)"
-        case .f32(let value): "\(value)"
-        case .f64(let value): "\(value)"
-        default: int.map(String.init) ?? ""
-        }
     }
 }

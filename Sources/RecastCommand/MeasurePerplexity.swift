@@ -62,7 +62,7 @@ struct MeasurePerplexity: ParsableCommand {
 
         let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
         let pass = try ForwardPass(
-            model.graph, files: FilePool(model.files), options: resources.passOptions(display))
+            model.graph, files: model.sources, options: resources.passOptions(display))
         defer { display?.finish() }
         let start = ContinuousClock.now
         let result = try pass.perplexity(of: channels, options)

@@ -1,5 +1,6 @@
 import Foundation
-import Recast
+
+@testable import Recast
 
 /// Where test data lies.
 public enum Fixtures {
@@ -76,17 +77,18 @@ public final class TemporaryDirectory: Sendable {
 
 extension Checkpoint {
     /// What a GGUF checkpoint holds; nil for others.
-    public var ggufSet: GGUFSet? { if case .gguf(let set) = content { set } else { nil } }
+    public var ggufSet: GGUFSet? { content as? GGUFSet }
 
     /// What a Hugging Face checkpoint holds; nil for others.
-    public var huggingFaceFiles: HuggingFaceFiles? { if case .huggingFace(let files) = content { files } else { nil } }
+    public var huggingFaceFiles: HuggingFaceFiles? { content as? HuggingFaceFiles }
 }
 
 extension Fixtures {
     /// The bytes of every tensor of a checkpoint, by name, type and shape.
-    public static func contents(_ path: String) throws -> [String: [UInt8]] {
-        let checkpoint = try Checkpoint(path: path)
-        var reader = Reader(files: FilePool(checkpoint.files))
+    public static func contents(_ path: String) throws -> [String: [UInt8]] { try contents(Checkpoint(path: path)) }
+
+    public static func contents(_ checkpoint: Checkpoint) throws -> [String: [UInt8]] {
+        var reader = Reader(files: checkpoint.sources)
         var contents: [String: [UInt8]] = [:]
         for tensor in checkpoint.tensors {
             contents["\(tensor.name) \(tensor.tensor.dtype) \(tensor.tensor.shape)"] = try tensor.tensor.bytes(

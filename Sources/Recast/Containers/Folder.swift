@@ -1,86 +1,95 @@
-/// Files beside each other, as a checkpoint consists of them: those of a directory, or those an archive holds.
+/// Files beside each other, as a checkpoint consists of them: those of a place, or of a folder in it.
 public struct Folder: Sendable {
-    /// The directory, or the archive.
-    public let path: String
-    let archive: Archive?
-    /// What stands before a name in the path of a file.
-    private let prefix: String
-    /// The directory whose files are taken for those that an archive lacks; nil for a real directory.
-    private let fallback: String?
+    let place: any FilePlace
+    /// Whose files are taken for those that the place lacks.
+    private let surroundings: (any FilePlace)?
+    /// The folder in the place; nil for all of it.
+    private let inner: String?
 
-    public init(directory path: String) {
-        self.path = path
-        archive = nil
-        prefix = path
-        fallback = nil
+    public init(_ place: any FilePlace) {
+        self.place = place
+        surroundings = place.surroundings
+        inner = nil
     }
+
+    private init(_ place: any FilePlace, inner: String) {
+        self.place = place
+        surroundings = nil
+        self.inner = inner
+    }
+
+    public init(directory path: String) { self.init(Directory(opening: path)) }
 
     /// The directory that a file lies in.
     public init(containing path: String) {
-        self.path = Path.directory(path)
-        archive = nil
-        prefix = path.utf8.contains(UInt8(ascii: "/")) ? self.path : ""
-        fallback = nil
+        let bare = !path.utf8.contains(UInt8(ascii: "/"))
+        self.init(directory: bare ? "" : Path.directory(path))
     }
 
-    /// What an archive holds. Files that were packed by themselves stand where their archive stands, so that a
-    /// configuration beside it is found as it would be beside them.
-    public init(_ archive: Archive) {
-        path = archive.path
-        self.archive = archive
-        prefix = archive.path
-        fallback = archive.main == nil ? nil : Path.directory(archive.path)
+    /// Whatever place there is under a path; a directory, which cannot be read, where there is none.
+    public init(path: String, places: Places = .standard) throws(RecastError) {
+        self.init(try places.found(at: path) ?? Directory(opening: path))
     }
 
-    /// A directory or an archive, whichever there is.
-    public init(path: String) throws(RecastError) {
-        if try Archive.recognizes(path) {
-            self.init(try Archive(path: path))
-        } else {
-            self.init(directory: path)
-        }
+    /// The place and the folder in it, for messages.
+    public var path: String {
+        guard let inner else { return place.reference.path.isEmpty ? "." : place.reference.path }
+        return Path.join(place.reference.path, inner)
     }
 
     /// What the model in it is called.
-    public var name: String { fallback.map(Path.name) ?? archive?.name ?? Path.name(path) }
+    public var name: String { inner.map(Path.name) ?? (surroundings ?? place).name }
+}
+
+// MARK: Folders
+
+extension Folder {
+    func folder(_ name: String) -> Folder { Folder(place, inner: within(name)) }
+
+    /// The folder around it; nil where there is none to look into.
+    var enclosing: Folder? {
+        guard let inner else { return place.enclosing.map { Folder($0) } }
+        let outer = Path.split(inner).directory
+        return outer.isEmpty ? Folder(place) : Folder(place, inner: outer)
+    }
+
+    private func within(_ name: String) -> String { inner.map { Path.join($0, name) } ?? name }
 }
 
 // MARK: Files
 
 extension Folder {
-    /// The names in the folder, or in a folder inside it, sorted.
-    func names(in inner: String? = nil) throws(RecastError) -> [String] {
-        guard let archive else { return try POSIX.names(in: inner.map(self.path(of:)) ?? path) }
-        let own = archive.names(in: inner)
-        guard let fallback else { return own }
-        let outer = inner.map { Path.join(fallback, $0) } ?? fallback
-        let beside = inner == nil || POSIX.status(outer)?.isDirectory == true ? try POSIX.names(in: outer) : []
-        return Set(own + beside.filter { inner != nil || $0 != Path.name(archive.path) })
+    /// The names in the folder, or in a folder inside it, in the order of their bytes.
+    func names(in folder: String? = nil) throws(RecastError) -> [String] {
+        let own = try place.names(in: folder.map(within) ?? inner)
+        guard let surroundings else { return own }
+        let isThere = folder.map { surroundings.status(of: $0)?.isDirectory == true } ?? true
+        let beside = isThere ? try surroundings.names(in: folder) : []
+        // The place itself stands there, too.
+        let itself = Path.name(place.reference.path)
+        return Set(own + beside.filter { folder != nil || $0 != itself })
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
-    func contains(_ name: String) -> Bool {
-        guard let archive else { return POSIX.status(path(of: name)) != nil }
-        return archive.member(name) != nil || isBeside(name) && POSIX.status(path(of: name)) != nil
+    func status(of name: String) -> PlaceStatus? {
+        place.status(of: within(name)) ?? surroundings?.status(of: name)
     }
 
-    func isDirectory(_ name: String) -> Bool {
-        if let archive, !isBeside(name) { return archive.member(name) == nil }
-        return POSIX.status(path(of: name))?.isDirectory ?? true
-    }
+    func contains(_ name: String) -> Bool { status(of: name) != nil }
+
+    func isDirectory(_ name: String) -> Bool { status(of: name)?.isDirectory ?? true }
 
     /// The path that stands for a file, in messages and in lists of files.
-    func path(of name: String) -> String { Path.join(isBeside(name) ? fallback! : prefix, name) }
+    func path(of name: String) -> String { Path.join(holder(of: name).reference.path, within(name)) }
 
-    /// Whether the file is not in the archive but beside it.
-    private func isBeside(_ name: String) -> Bool {
-        guard let archive, fallback != nil else { return false }
-        return archive.member(name) == nil && !archive.hasFolder(name)
+    /// The place that a file is in, or would be.
+    private func holder(of name: String) -> any FilePlace {
+        guard let surroundings else { return place }
+        return place.status(of: name) == nil ? surroundings : place
     }
 
     func source(of name: String) throws(RecastError) -> any ByteSource {
-        guard let archive, !isBeside(name) else { return try FileSource(path: path(of: name)) }
-        return try archive.source(of: name)
+        try holder(of: name).source(of: within(name))
     }
 
     /// A whole small file.

@@ -15,21 +15,27 @@ public struct NamedTensor: Sendable, Hashable, Codable {
     }
 }
 
-/// The files that a checkpoint's tensors lie in, numbered as they are found.
-public struct FileList: Sendable, Hashable {
-    public private(set) var files: [SourceFile] = []
-    private var ids: [String: FileID] = [:]
+/// The files that a checkpoint's tensors lie in, in the order in which they are found. Their ids are the run's.
+public struct FileList: Sendable {
+    let pool: FilePool
+    /// Those of this checkpoint.
+    public private(set) var ids: [FileID] = []
+    private var known: Set<FileID> = []
     /// What the files say of their own bytes.
     public var checksums: [SourceChecksum] = []
 
-    public init() {}
+    /// - Parameter pool: the files of the run.
+    public init(_ pool: FilePool = FilePool()) { self.pool = pool }
 
-    /// The file's id; the same for the same path.
+    public var files: [SourceFile] { ids.map { pool[$0] } }
+
+    /// The file's id; the same for the same file.
     public mutating func add(_ source: any ByteSource) -> FileID {
-        if let id = ids[source.name] { return id }
-        let id = FileID(files.count)
-        files.append(source.file)
-        ids[source.name] = id
+        let id = pool.add(source.file)
+        if known.insert(id).inserted { ids.append(id) }
         return id
     }
+
+    /// The places of the files in the list.
+    var positions: [FileID: Int] { Dictionary(uniqueKeysWithValues: ids.enumerated().map { ($1, $0) }) }
 }

@@ -10,6 +10,8 @@ public struct Conversion: Sendable {
     public var allowsOverflow = false
     public var verification = Verification.computed
     public var workers = 1
+    /// Where the sources are found.
+    public var places = Places.standard
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
     var freeBytes: @Sendable (String) -> Int? = POSIX.freeBytes
@@ -59,7 +61,7 @@ public struct Conversion: Sendable {
         } catch {
             // Of sources that have changed, nothing that was done is of use.
             let isLasting = [.interrupted, .inputOutput, .inputMissing].contains(error.code)
-            guard resumes, isLasting, !plan.haveSourcesChanged else { throw staged.discard(after: error) }
+            guard resumes, isLasting, !sources.hasChanged else { throw staged.discard(after: error) }
             throw RecastError(
                 error.code,
                 error.message + "; what is done is kept in \(staged.folder.path), --resume completes it",
@@ -75,7 +77,7 @@ public struct Conversion: Sendable {
             try staged.restart(plan.sources)
         }
         var executor = executor(staged)
-        let permissions = plan.sourcePermissions
+        let permissions = plan.sources.permissions
         let kept = try staged.prepare(permissions: permissions)
         try executor.prepare(keeping: kept, permissions: permissions)
         let finished = try executor.intact(staged.earlier?.finished ?? [:], in: kept)
@@ -96,8 +98,12 @@ public struct Conversion: Sendable {
         return try finish(staged, tallies, notes)
     }
 
+    /// The plan's, each to be opened again and found unchanged.
+    private var sources: FilePool { FilePool(plan.sources, places: places) }
+
     private func executor(_ staged: StagedDestination) -> Executor {
-        var executor = Executor(plan, stagedPaths: plan.outputs.map(staged.currentPath), workers: workers)
+        var executor = Executor(
+            plan, files: sources, stagedPaths: plan.outputs.map(staged.currentPath), workers: workers)
         executor.isInterrupted = isInterrupted
         executor.verification = verification
         executor.isJournalled = resumes
@@ -170,12 +176,12 @@ public struct Conversion: Sendable {
         guard isPacked || plan.expectedModel != nil else { return }
         let checkpoint = try Checkpoint(
             path: plan.form == .directory ? staged.root : staged.currentPath(plan.outputs[0]))
-        try verifyMegatron(checkpoint)
+        try checkpoint.content.verify(plan, path: checkpoint.path)
         try plan.expectedModel?.check(checkpoint)
         guard isPacked else { return }
         var decoded: [String: LazyTensor] = [:]
         for tensor in try checkpoint.weights() { decoded[tensor.name] = tensor.tensor }
-        try executor.measurePacked(decoded, files: checkpoint.files, &tallies)
+        try executor.measurePacked(decoded, files: checkpoint.sources, &tallies)
         for (transfer, tally) in zip(plan.transfers, tallies) {
             let error = tally.error
             if transfer.repacking?.isExact == true, error.squaredError > 0 {
@@ -189,21 +195,6 @@ public struct Conversion: Sendable {
         }
     }
 
-    /// Reads the ranks of a Megatron checkpoint together again, of which no file has a tensor of the plan for itself.
-    private func verifyMegatron(_ checkpoint: Checkpoint) throws(RecastError) {
-        guard case .megatron(let files) = checkpoint.content else { return }
-        var found: [String: LazyTensor] = [:]
-        for tensor in try MegatronMerging(files).tensors { found[tensor.name] = tensor.tensor }
-        for transfer in plan.transfers where MegatronTable.table.match(transfer.name) != nil {
-            guard let tensor = found[transfer.name], tensor.shape == transfer.source.shape,
-                tensor.dtype == transfer.encoding.dtype
-            else {
-                throw RecastError(
-                    .inputOutput, "\(transfer.name) was not written as planned", trail: [checkpoint.path])
-            }
-        }
-    }
-
     private func verifyHeaders(_ staged: StagedDestination) throws(RecastError) {
         var expected: [String: StoredPart] = [:]
         for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
@@ -212,20 +203,22 @@ public struct Conversion: Sendable {
             guard POSIX.status(path)?.byteCount == output.byteCount else {
                 throw RecastError(.inputOutput, "has not the size it was written with", trail: [path])
             }
-            var files = FileList()
-            let tensors: [NamedTensor]
-            if output.name.hasSuffix(".safetensors") {
-                tensors = try SafetensorsFile(path: path, files: &files).tensors
-            } else if try GGUFFile.recognizes(path) {
-                tensors = try GGUFFile(path: path, files: &files).tensors
-            } else {
-                continue
-            }
-            for tensor in tensors {
+            for tensor in try Self.storedTensors(in: FileSource(path: path), named: output.name) {
                 guard let part = expected[tensor.name], part.shape == tensor.tensor.shape,
                     part.dtype == tensor.tensor.dtype
                 else { throw RecastError(.inputOutput, "\(tensor.name) was not written as planned", trail: [path]) }
             }
         }
+    }
+
+    /// The tensors that a written file says it holds; none where its format does not name them there.
+    private static func storedTensors(in file: FileSource, named name: String) throws(RecastError) -> [NamedTensor] {
+        for format in Checkpoint.formats {
+            if let tensors = try format.storedTensors(in: file) { return tensors }
+        }
+        guard !Checkpoint.formats.contains(where: { $0.tensorFileSuffixes.contains(where: name.hasSuffix) }) else {
+            throw RecastError(.inputOutput, "was not written as planned", trail: [file.name])
+        }
+        return []
     }
 }

@@ -36,7 +36,7 @@ extension Checkpoint {
     ///
     /// - Throws: `malformedInput` where a file is damaged.
     public func verifyChecksums(workers: Int) throws(RecastError) {
-        try checksums.filter { $0.value != 0 }.verify(in: Parallel(workers: workers, files: FilePool(files)))
+        try checksums.filter { $0.value != 0 }.verify(in: Parallel(workers: workers, files: sources))
     }
 }
 
@@ -44,7 +44,7 @@ extension SourceChecksum {
     fileprivate func check(_ found: UInt32, in files: FilePool) throws(RecastError) {
         guard found != value else { return }
         throw .malformed(
-            files.files[file.index].path, at: bytes.lowerBound,
+            files[file].path, at: bytes.lowerBound,
             "\(bytes.count) bytes are damaged, by the file's own CRC-32 of them")
     }
 }

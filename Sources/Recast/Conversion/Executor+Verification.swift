@@ -124,10 +124,9 @@ extension Executor {
     ///
     /// - Parameter decoded: the weights as a reader of the destination finds them, by name.
     func measurePacked(
-        _ decoded: [String: LazyTensor], files: [SourceFile], _ tallies: inout [Tally]
+        _ decoded: [String: LazyTensor], files written: FilePool, _ tallies: inout [Tally]
     ) throws(RecastError) {
         let measured = jobs.indices.filter { plan.transfers[jobs[$0].transfer].encoding.dtype == nil }
-        let written = FilePool(files)
         let errors = Mutex<[Int: QuantizationError]>([:])
         try inParallel(over: measured.count) { (index, reader) throws(RecastError) in
             let job = jobs[measured[index]]

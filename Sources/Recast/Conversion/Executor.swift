@@ -30,11 +30,13 @@ struct Executor: Sendable {
     /// Byte ranges shorter than this are cheaper to read together and permute in memory.
     static let shortestRun = 64 << 10
 
-    init(_ plan: Plan, stagedPaths: [String], workers: Int, jobByteCount: Int = 4 << 20) {
+    init(
+        _ plan: Plan, files: FilePool? = nil, stagedPaths: [String], workers: Int, jobByteCount: Int = 4 << 20
+    ) {
         self.plan = plan
         self.workers = max(1, workers)
         jobs = plan.jobs(byteCount: jobByteCount)
-        files = FilePool(plan.sources)
+        self.files = files ?? FilePool(plan.sources)
         self.stagedPaths = stagedPaths
         sourceLog = SourceLog(plan.checksums)
         outputs = OutputPool(paths: stagedPaths)

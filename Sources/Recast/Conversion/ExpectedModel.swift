@@ -24,13 +24,10 @@ extension ExpectedModel {
         if model.graph.isTied != isTied {
             problems.append("tied embeddings: \(isTied ? "yes" : "no") planned, \(isTied ? "no" : "yes") read")
         }
-        if case .gguf(let set) = checkpoint.content {
-            let count = set.metadata["tokenizer.ggml.tokens"]?.elementCount
-            if count != tokenCount {
-                problems.append(
-                    "tokens: \(tokenCount.map(String.init) ?? "none") planned, \(count.map(String.init) ?? "none") read"
-                )
-            }
+        let count = checkpoint.content.tokenCount
+        if count != tokenCount {
+            problems.append(
+                "tokens: \(tokenCount.map(String.init) ?? "none") planned, \(count.map(String.init) ?? "none") read")
         }
         guard problems.isEmpty else {
             throw RecastError(

@@ -22,11 +22,7 @@ extension Planning {
         if options.encoding == nil, !options.quantization.isDefault {
             throw .usage("an importance file, overrides and the like are for quantization: --encoding says to what")
         }
-        return switch checkpoint.content {
-        case .gguf(let set): try ggufDraft(of: set)
-        case .huggingFace(let files): try ggufDraft(of: try model(), named: files.folder.name, files)
-        case .megatron(let files): try ggufDraft(of: try model(), named: files.name, nil)
-        }
+        return try checkpoint.content.ggufDraft(self)
     }
 
     /// The draft with every byte in its place.

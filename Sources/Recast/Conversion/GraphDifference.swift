@@ -45,8 +45,8 @@ public struct GraphDifference: Sendable {
     public init(
         _ a: Model, _ b: Model, progress: ((Progress) -> Void)? = nil
     ) throws(RecastError) {
-        var reader = Reader(files: FilePool(a.files))
-        var other = Reader(files: FilePool(b.files))
+        var reader = Reader(files: a.sources)
+        var other = Reader(files: b.sources)
         let first = Self.untied(a.graph, like: b.graph)
         let second = Self.untied(b.graph, like: a.graph)
         let slots = first.entries.map(\.slot) + second.entries.map(\.slot).filter { first[$0] == nil }

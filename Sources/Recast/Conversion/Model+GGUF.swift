@@ -13,7 +13,7 @@ extension Model {
                 Evidence(
                     question: "rotary scaling that the factors \(name) stand for:", answer: "read",
                     byteCount: tensor.byteCount))
-            return try readVector(tensor, files: checkpoint.files, file: path)
+            return try readVector(tensor, files: checkpoint.sources, file: path)
         }
         let rotary = GGUFConfiguration.RotaryFactors(
             all: try factors(GGUFArchitecture.rotaryFactorsName), short: try factors(GGUFArchitecture.shortFactorsName),
@@ -70,7 +70,7 @@ extension Model {
     /// length, as the model does: files of both kinds are about. Source: Specs/families.md §3.6.
     private mutating func normalizeHeadIfNeeded() throws(RecastError) {
         guard let head = graph.head else { return }
-        var reader = Reader(files: FilePool(files))
+        var reader = Reader(files: sources)
         let isNormalized = try head.hasUnitRows(&reader)
         evidence.append(
             Evidence(
@@ -100,13 +100,13 @@ extension Model {
     }
 
     private static func readVector(
-        _ tensor: LazyTensor, files: [SourceFile], file: String
+        _ tensor: LazyTensor, files: FilePool, file: String
     ) throws(RecastError) -> [Float] {
         guard tensor.shape.count == 1, tensor.elementCount <= 1 << 16, tensor.dtype.blockElements == 1 else {
             throw .malformed(
                 file, "\(GGUFArchitecture.rotaryFactorsName) is \(tensor.dtype) \(tensor.shape), not a vector")
         }
-        var reader = Reader(files: FilePool(files))
+        var reader = Reader(files: files)
         let bytes = try tensor.converted(to: .f32).bytes(using: &reader)
         return (0..<tensor.elementCount).map { index in
             Float(bitPattern: bytes.withUnsafeBytes { $0.integer(at: 4 * index, as: UInt32.self) })

@@ -61,12 +61,10 @@ extension Model {
                 family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
                 gatesSharedExpert: merging.gatesSharedExpert)
             if merging.normalizesHeads { said?.eachLayer { $0.norms.qk = .perHead } }
-            if let path = options.huggingFaceConfiguration ?? files.configuration {
+            if let foreign = try ConfigurationOverride(options.huggingFaceConfiguration, or: files.companions) {
                 if options.huggingFaceConfiguration == nil {
-                    notes.append("\(path) says what the model is like; --hf-config FILE names another")
+                    notes.append("\(foreign.file) says what the model is like; --hf-config FILE names another")
                 }
-                let file = POSIX.status(path)?.isDirectory == true ? Path.join(path, "config.json") : path
-                let foreign = try ConfigurationOverride(file)
                 configuration = foreign.configuration
                 if let said {
                     let unsaid = Set(files.arguments?.defaults.map(\.name) ?? [])
@@ -139,8 +137,23 @@ private struct ConfigurationOverride {
     let biases: Set<Role>
     let isTied: Bool
 
-    init(_ file: String) throws(RecastError) {
-        let bytes = try FileSource.contents(of: file)
+    /// - Parameters:
+    ///   - path: a `config.json` or a directory with one, which the user has named.
+    ///   - companions: where one is taken from otherwise.
+    /// - Returns: nil where there is none.
+    init?(_ path: String?, or companions: Folder?) throws(RecastError) {
+        let name = "config.json"
+        let source: any ByteSource
+        if let path {
+            let folder = Folder(containing: path)
+            let isFolder = folder.status(of: Path.name(path))?.isDirectory == true
+            source = try isFolder ? Folder(path: path).source(of: name) : FileSource(path: path)
+        } else if let companions, companions.contains(name) {
+            source = try companions.source(of: name)
+        } else {
+            return nil
+        }
+        let (file, bytes) = (source.name, try source.contents())
         guard let object = try JSON(parsing: bytes, file: file).object else {
             throw .malformed(file, at: 0, "is not a JSON object")
         }
@@ -188,7 +201,7 @@ extension Model {
         _ replicas: [MegatronMerging.Replicas], _ checkpoint: Checkpoint, _ options: Options
     ) throws(RecastError) -> (warnings: [String], evidence: [Evidence]) {
         guard !replicas.isEmpty else { return ([], []) }
-        let pool = FilePool(checkpoint.files)
+        let pool = checkpoint.sources
         let workers = Parallel(workers: options.workers, files: pool)
         var reader = Reader(files: pool)
         var other = Reader(files: pool)

@@ -8,23 +8,16 @@ extension Checkpoint {
     public func vocabulary(
         directory: String? = nil, preTokenizer: String? = nil, size: Int?
     ) throws(RecastError) -> Vocabulary? {
-        switch content {
-        case .gguf(let set) where directory == nil:
-            return try EmbeddedTokenizer(set, preTokenizer: preTokenizer).vocabulary
-        case .gguf:
-            guard let directory else { return nil }
-            return try Self.vocabulary(
-                in: Folder(path: directory), configuration: nil, size: size, preTokenizer: preTokenizer)
-        case .megatron(let files):
-            // Megatron's own files hold none.
-            guard let directory = directory ?? files.companions else { return nil }
-            return try Self.vocabulary(
-                in: Folder(path: directory), configuration: nil, size: size, preTokenizer: preTokenizer)
-        case .huggingFace(let files):
-            return try Self.vocabulary(
-                in: directory.map { (path) throws(RecastError) in try Folder(path: path) } ?? files.folder,
-                configuration: files.configuration.map(JSON.object), size: size, preTokenizer: preTokenizer)
-        }
+        try vocabulary(
+            in: directory.map { (path) throws(RecastError) in try Folder(path: path, places: sources.places) },
+            preTokenizer: preTokenizer, size: size)
+    }
+
+    /// - Parameter folder: where the tokenizer is read from instead.
+    func vocabulary(in folder: Folder?, preTokenizer: String?, size: Int?) throws(RecastError) -> Vocabulary? {
+        guard let folder else { return try content.vocabulary(preTokenizer: preTokenizer, size: size) }
+        return try Self.vocabulary(
+            in: folder, configuration: content.tokenizerConfiguration, size: size, preTokenizer: preTokenizer)
     }
 
     /// The vocabulary of the tokenizer files in a directory or an archive, which need be no checkpoint; nil where there
@@ -47,21 +40,8 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
-    /// `generation_config.json`, from the checkpoint's directory or travelling in a GGUF file; nil where there is none.
-    func generationConfiguration() throws(RecastError) -> JSON? {
-        let name = "generation_config.json"
-        switch content {
-        case .huggingFace(let files):
-            guard files.companions.contains(name) else { return nil }
-            return try JSON(parsing: files.folder.contents(of: name), file: files.folder.path(of: name))
-        case .gguf(let set):
-            guard let file = GGUFCompanions.files(in: set.metadata).first(where: { $0.name == name }) else {
-                return nil
-            }
-            return try JSON(parsing: file.bytes, file: "\(set.paths[0]): \(name)")
-        case .megatron: return nil
-        }
-    }
+    /// `generation_config.json`, from the checkpoint's directory or embedded in a GGUF file; nil where there is none.
+    func generationConfiguration() throws(RecastError) -> JSON? { try content.generationConfiguration() }
 }
 
 extension Model {

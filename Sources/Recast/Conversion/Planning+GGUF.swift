@@ -41,7 +41,7 @@ extension Planning {
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.
     func ggufDraft(of set: GGUFSet) throws(RecastError) -> GGUFDraft {
-        var plan = Plan(sources: checkpoint.files, form: .file)
+        var plan = Plan(sources: [], form: .file)
         plan.warnings = checkpoint.warnings
         guard options.tokenizer == nil, options.preTokenizer == nil else {
             throw .usage(
@@ -55,7 +55,7 @@ extension Planning {
             guard options.maximumShardSize == nil else {
                 throw .usage("--keep-split and --max-shard-size contradict each other; use one")
             }
-            (tensors, shardCounts) = Self.inFileOrder(tensors, fileCount: set.paths.count)
+            (tensors, shardCounts) = Self.inFileOrder(tensors, checkpoint.fileIDs)
         }
         let typed = try types(of: tensors, metadata: metadata, isConverted: false, plan: &plan)
         if options.dtype != nil || options.encoding != nil { record(typed, in: &metadata) }
@@ -64,15 +64,16 @@ extension Planning {
     }
 
     /// By file and place in it, and how many tensors are in each file.
-    private static func inFileOrder(_ tensors: [NamedTensor], fileCount: Int) -> ([NamedTensor], [Int]) {
+    private static func inFileOrder(_ tensors: [NamedTensor], _ files: [FileID]) -> ([NamedTensor], [Int]) {
+        let positions = Dictionary(uniqueKeysWithValues: files.enumerated().map { ($1, $0) })
         let placed = tensors.map { tensor in
             if case .stored(let file, let offset) = tensor.tensor.recipe {
-                (file.index, offset, tensor)
+                (positions[file] ?? 0, offset, tensor)
             } else {
                 (0, 0, tensor)
             }
         }
-        var counts = Array(repeating: 0, count: fileCount)
+        var counts = Array(repeating: 0, count: files.count)
         for (file, _, _) in placed { counts[file] += 1 }
         return (placed.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.2), counts)
     }
@@ -114,7 +115,7 @@ extension Planning {
             plan.warnings.append("the pre-tokenizer \(name) is written as it was given; llama.cpp must know it")
         }
         let vocabulary = try checkpoint.vocabulary(
-            directory: options.tokenizer, preTokenizer: options.preTokenizer,
+            in: try tokenizerFolder(), preTokenizer: options.preTokenizer,
             size: model.graph.configuration.vocabularySize)
         if var vocabulary {
             if vocabulary.special.bos == nil, let id = generation?["bos_token_id"]?.int,
@@ -190,8 +191,7 @@ extension Planning {
             metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
                 of: JSON.object(original).serialized(.indented))
         }
-        if let directory = options.tokenizer {
-            let folder = try Folder(path: directory)
+        if let folder = try tokenizerFolder() {
             for name in try folder.names()
             where GGUFCompanions.isEmbedded(name) && name != "generation_config.json" {
                 let bytes = try folder.contents(of: name)

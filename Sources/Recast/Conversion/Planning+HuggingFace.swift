@@ -17,10 +17,10 @@ extension Planning {
         if options.dtype != nil, model.graph.entries.contains(where: { $0.slot.role == .routerBias }) {
             plan.notes.append(Self.routerBiasNote)
         }
-        if case .megatron = checkpoint.content, model.graph.configuration.hasUnusualLatentNorm {
+        if checkpoint.content.megatron != nil, model.graph.configuration.hasUnusualLatentNorm {
             plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
         }
-        var reader = Reader(files: FilePool(model.files))
+        var reader = Reader(files: model.sources)
         let outcome = try HuggingFaceLowering(
             family: family, original: model.original, allowsInexact: options.allowsInexact
         ).lower(model.graph) {
@@ -62,7 +62,7 @@ extension Planning {
         case .new(let draft): QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
         case .kept(let encodings):
             for key in ["quantization_config", "quantization"] { configuration[key] = model.original?[key] }
-            if let said = checkpoint.quantizationConfiguration {
+            if let said = checkpoint.content.quantizationConfiguration {
                 let corrected = QuantizationConfiguration.corrected(
                     said.object, by: encodings, dropsActivationScales: model.dropsActivationScales)
                 if said.key == nil || corrected != said.object {
@@ -108,13 +108,12 @@ extension Planning {
 
     /// The tokenizer of a GGUF source, unless the user names another.
     func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer? {
-        guard case .gguf(let set) = checkpoint.content, options.tokenizer == nil else { return nil }
-        return try EmbeddedTokenizer(set)
+        options.tokenizer == nil ? try checkpoint.content.embeddedTokenizer() : nil
     }
 
     private var headerMetadata: [(key: String, value: String)] {
-        if case .huggingFace(let files) = checkpoint.content, !files.metadata.isEmpty { return files.metadata }
-        return [("format", "pt")]
+        let metadata = checkpoint.content.headerMetadata
+        return metadata.isEmpty ? [("format", "pt")] : metadata
     }
 
     /// The type to write a weight in: the one that is asked for, but for biases of routers, which every program adds in
@@ -153,46 +152,30 @@ extension Planning {
     func addCompanions(
         _ tokenizer: EmbeddedTokenizer?, keepsQuantization: Bool, without corrected: Set<String>, to plan: inout Plan
     ) throws(RecastError) {
-        switch checkpoint.content {
-        case .huggingFace(let files):
-            for name in files.companions where !(options.tokenizer != nil && Self.isTokenizerFile(name)) {
-                if !keepsQuantization, QuantizationConfiguration.describesQuantization(name) { continue }
-                if corrected.contains(name) { continue }
-                try copy(name, in: files.folder, into: &plan)
-            }
-            if !files.ignored.isEmpty {
-                plan.notes.append("not copied: \(files.ignored.joined(separator: ", "))")
-            }
-        case .gguf(let set):
-            let isReplaced = options.tokenizer != nil || tokenizer?.contradictsOriginal == true
-            let embedded = GGUFCompanions.files(in: set.metadata)
-            for (name, bytes) in embedded where !(isReplaced && Self.isTokenizerFile(name)) {
-                plan.outputs.append(OutputFile(name: name, bytes: bytes))
-            }
-            if let tokenizer, isReplaced || !embedded.contains(where: { Self.isTokenizerFile($0.name) }) {
-                try addTokenizer(tokenizer, to: &plan)
-            }
-        case .megatron(let files):
-            if let path = files.companions {
-                let folder = try Folder(path: path)
-                // The configuration is written anew, and the tokenizer is taken from wherever it is to come.
-                for name in try folder.names() where name != "config.json" && !Self.isTokenizerFile(name) {
-                    try copy(name, in: folder, into: &plan)
-                }
-            }
-            if options.tokenizer == nil {
-                plan.warnings.append(
-                    "neither source nor destination has a tokenizer; --tokenizer DIR adds one")
-            }
+        let content = checkpoint.content
+        let isReplaced = options.tokenizer != nil || tokenizer?.contradictsOriginal == true
+        let companions = try content.companionFiles()
+        for companion in companions where !(isReplaced && Self.isTokenizerFile(companion.name)) {
+            if !keepsQuantization, QuantizationConfiguration.describesQuantization(companion.name) { continue }
+            if corrected.contains(companion.name) { continue }
+            try copy(companion, into: &plan)
         }
-        guard let directory = options.tokenizer else { return }
-        let folder = try Folder(path: directory)
+        if let tokenizer, isReplaced || !companions.contains(where: { Self.isTokenizerFile($0.name) }) {
+            try addTokenizer(tokenizer, to: &plan)
+        }
+        if !content.ignored.isEmpty {
+            plan.notes.append("not copied: \(content.ignored.joined(separator: ", "))")
+        }
+        if options.tokenizer == nil, !type(of: content).holdsTokenizer {
+            plan.warnings.append("neither source nor destination has a tokenizer; --tokenizer DIR adds one")
+        }
+        guard let folder = try tokenizerFolder() else { return }
         let names = try folder.names().filter(Self.isTokenizerFile)
         guard !names.isEmpty else {
-            throw RecastError(.inputMissing, "holds no tokenizer", trail: [directory])
+            throw RecastError(.inputMissing, "holds no tokenizer", trail: [folder.path])
         }
         for name in names {
-            try copy(name, in: folder, into: &plan)
+            try copy(Companion(name: name, content: .file(folder)), into: &plan)
         }
     }
 
@@ -200,14 +183,19 @@ extension Planning {
         GGUFCompanions.isEmbedded(name) && name != "generation_config.json"
     }
 
-    /// A file as it is, through the same machinery as tensors.
-    private func copy(_ name: String, in folder: Folder, into plan: inout Plan) throws(RecastError) {
-        let source = try folder.source(of: name)
-        plan.sources.append(source.file)
-        let tensor = LazyTensor.stored(.u8, [source.byteCount], in: FileID(plan.sources.count - 1), at: 0)
-        plan.transfers.append(
-            Transfer(name: name, source: tensor, encoding: .plain(.u8), output: plan.outputs.count, offset: 0))
-        plan.outputs.append(OutputFile(name: name, byteCount: source.byteCount))
+    /// A file as it is, through the same machinery as tensors, or a literal.
+    private func copy(_ companion: Companion, into plan: inout Plan) throws(RecastError) {
+        switch companion.content {
+        case .bytes(let bytes): plan.outputs.append(OutputFile(name: companion.name, bytes: bytes))
+        case .file(let folder):
+            let source = try folder.source(of: companion.name)
+            let file = checkpoint.sources.add(source.file)
+            plan.transfers.append(
+                Transfer(
+                    name: companion.name, source: .stored(.u8, [source.byteCount], in: file, at: 0),
+                    encoding: .plain(.u8), output: plan.outputs.count, offset: 0))
+            plan.outputs.append(OutputFile(name: companion.name, byteCount: source.byteCount))
+        }
     }
 
     /// Tokenizer files made from the keys of a GGUF file.

@@ -7,8 +7,7 @@ extension Planning {
         _ tensors: inout [TypedTensor], by importance: Importance, plan: inout Plan,
         name: (NamedTensor) -> String = { $0.name }
     ) throws(RecastError) {
-        let file = FileID(plan.sources.count)
-        plan.sources.append(importance.file)
+        let file = checkpoint.sources.add(importance.file)
         var coverage = Coverage()
         for (index, tensor) in tensors.enumerated()
         where tensor.encoding.isQuantized && tensor.encoding.dtype != tensor.tensor.dtype {

@@ -161,9 +161,7 @@ extension Planning {
             + "those of transformers always 1e-06; nothing in a checkpoint says which"
     }
 
-    private var megatronFiles: MegatronFiles? {
-        if case .megatron(let files) = checkpoint.content { files } else { nil }
-    }
+    private var megatronFiles: MegatronFiles? { checkpoint.content.megatron }
 
     private func refuseOptionsOfOthers() throws(RecastError) {
         if let encoding = options.encoding, encoding.dtype.isQuantized {

@@ -134,7 +134,7 @@ extension Planning {
     func resolveZeroPoints(in plan: inout Plan) throws(RecastError) {
         let wanted = plan.transfers.indices.filter { plan.transfers[$0].repacking?.needsWholeZeros == true }
         guard !wanted.isEmpty else { return }
-        var reader = Reader(files: FilePool(plan.sources))
+        var reader = Reader(files: checkpoint.sources)
         var byteCount = 0
         var wholeCount = 0
         for index in wanted {

@@ -4,27 +4,29 @@ public struct Planning: Sendable {
     public let options: ConversionOptions
     /// The checkpoint already lifted, where it is.
     private let lifted: Model?
+    /// The tokenizer's files that the checkpoint itself names.
+    private let ownTokenizer: Folder?
 
-    public init(_ checkpoint: Checkpoint, _ options: ConversionOptions) {
+    public init(_ checkpoint: Checkpoint, _ options: ConversionOptions) { self.init(checkpoint, nil, options) }
+
+    public init(_ model: Model, _ options: ConversionOptions) { self.init(model.checkpoint, model, options) }
+
+    private init(_ checkpoint: Checkpoint, _ model: Model?, _ options: ConversionOptions) {
         self.checkpoint = checkpoint
-        self.options = Self.settled(options, checkpoint)
-        lifted = nil
-    }
-
-    public init(_ model: Model, _ options: ConversionOptions) {
-        checkpoint = model.checkpoint
-        self.options = Self.settled(options, model.checkpoint)
         lifted = model
+        // Where no tokenizer is named, one that a conversion has taken along is.
+        ownTokenizer = options.tokenizer == nil ? try? checkpoint.content.tokenizerFolder() : nil
+        var options = options
+        if let ownTokenizer { options.tokenizer = ownTokenizer.path }
+        self.options = options
     }
 
-    /// Where no tokenizer is named, the one that a conversion has taken along to a checkpoint of Megatron is.
-    private static func settled(_ options: ConversionOptions, _ checkpoint: Checkpoint) -> ConversionOptions {
-        var options = options
-        guard options.tokenizer == nil, case .megatron(let files) = checkpoint.content, let folder = files.companions,
-            let names = try? POSIX.names(in: folder), names.contains(where: isTokenizerFile)
-        else { return options }
-        options.tokenizer = folder
-        return options
+    /// Where the tokenizer's files are, if they are not the checkpoint's.
+    func tokenizerFolder() throws(RecastError) -> Folder? {
+        if let ownTokenizer { return ownTokenizer }
+        return try options.tokenizer.map { (path) throws(RecastError) in
+            try Folder(path: path, places: checkpoint.sources.places)
+        }
     }
 
     /// - Parameter destination: its file name names the files of a set.
@@ -41,8 +43,8 @@ public struct Planning: Sendable {
             let model = try model()
             plan = try namingDefaults { () throws(RecastError) in try megatron(from: model, target) }
         }
+        plan.numberSources(checkpoint)
         warnOfQuantizingAgain(&plan)
-        plan.checksums = checkpoint.checksums.covering(plan.transfers.map(\.source))
         return plan
     }
 
@@ -69,9 +71,9 @@ public struct Planning: Sendable {
 
     func model() throws(RecastError) -> Model {
         if let lifted { return lifted }
-        if case .megatron = checkpoint.content {
-        } else if options.huggingFaceConfiguration != nil || options.vocabularySize != nil || options.allowsRankMismatch
-        {
+        let describes =
+            options.huggingFaceConfiguration != nil || options.vocabularySize != nil || options.allowsRankMismatch
+        if describes, !type(of: checkpoint.content).takesDescription {
             throw .usage("--hf-config, --vocab-size and --allow-rank-mismatch are for Megatron sources")
         }
         var modelOptions = Model.Options()
@@ -83,9 +85,9 @@ public struct Planning: Sendable {
         return try Model(checkpoint, options: modelOptions)
     }
 
-    /// The files of the checkpoint, and one more for each companion that is copied whole.
+    /// Sources are numbered in the end.
     func basis(_ model: Model, form: Plan.Form) -> Plan {
-        var plan = Plan(sources: model.files, form: form)
+        var plan = Plan(sources: [], form: form)
         plan.notes = model.notes
         plan.warnings = model.warnings
         plan.evidence = model.evidence

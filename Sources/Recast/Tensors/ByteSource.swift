@@ -4,7 +4,7 @@
     import Darwin
 #endif
 
-/// Where bytes come from: a local file, or one that an archive holds; later a server.
+/// Where bytes come from: a file of some place.
 public protocol ByteSource: AnyObject, Sendable {
     /// What it is called in messages.
     var name: String { get }
@@ -23,7 +23,15 @@ public final class FileSource: ByteSource {
     public let file: SourceFile
     private let handle: Int32
 
-    public init(path: String) throws(RecastError) {
+    public convenience init(path: String) throws(RecastError) {
+        let (directory, name) = Path.split(path)
+        try self.init(path: path, place: Directory(opening: directory).reference, name: name)
+    }
+
+    /// - Parameters:
+    ///   - place: the directory that it is to be found in again.
+    ///   - name: its name there.
+    init(path: String, place: PlaceReference, name inPlace: String) throws(RecastError) {
         // Opening a pipe would wait for its other end.
         handle = try POSIX.open(path, O_RDONLY | O_NONBLOCK)
         name = path
@@ -33,7 +41,10 @@ public final class FileSource: ByteSource {
             guard !status.isPipe else {
                 throw RecastError(.inputMissing, "is a pipe, which cannot be read at will", trail: [path])
             }
-            file = SourceFile(path: path, byteCount: status.byteCount, status: status)
+            // However the path is spelled, it is the same file when it is opened again.
+            file = SourceFile(
+                place: place, name: inPlace, byteCount: status.byteCount, tag: status.tag,
+                localPath: Path.join(place.path, inPlace))
         } catch {
             close(handle)
             throw error

@@ -1,132 +1,98 @@
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
-/// A file by its place in a list of files. Tensors hold ids, not descriptors, so that a plan is a value and a thousand
-/// files need no thousand descriptors.
-public struct FileID: Hashable, Sendable, Codable {
-    public let index: Int
-
-    public init(_ index: Int) { self.index = index }
-}
-
-/// A file that tensors are read from, as it was when it was first looked at.
-public struct SourceFile: Hashable, Sendable, Codable {
-    /// Its path; that of a file in an archive begins with the archive's.
-    public var path: String
-    /// The path of the archive that holds it; nil for a file of its own.
-    public var archive: String?
-    public var byteCount: Int
-    /// Nanoseconds since 1970; a file that has changed since it was examined is refused.
-    public var modified: Int
-    /// The same of its status, which no program can set back.
-    public var changed: Int
-    /// What tells it from another file of the same name.
-    var identity: FileIdentity
-
-    init(path: String, byteCount: Int, status: POSIX.Status, archive: String? = nil) {
-        self.path = path
-        self.archive = archive
-        self.byteCount = byteCount
-        (modified, changed, identity) = (status.modified, status.changed, status.identity)
-    }
-
-    /// A file that is not on a disk.
-    public init(path: String, byteCount: Int) {
-        self.path = path
-        self.byteCount = byteCount
-        (modified, changed, identity) = (0, 0, FileIdentity(device: 0, inode: 0))
-    }
-
-    /// The file on the disk that holds the bytes.
-    var placePath: String { archive ?? path }
-
-    /// Whether the file on the disk is still the one that was examined.
-    var isUnchanged: Bool {
-        guard let status = POSIX.status(placePath) else { return false }
-        return (archive != nil || status.byteCount == byteCount) && status.modified == modified
-            && status.changed == changed && status.identity == identity
-    }
-}
-
-extension [SourceFile] {
-    /// What copies of the files may be done with, by whom: no more than with any of them, but by the owner.
-    var permissions: mode_t {
-        var shared: mode_t = 0o666
-        for path in Set(map(\.placePath)) { shared &= POSIX.status(path)?.permissions ?? 0 }
-        return shared | 0o600
-    }
-}
-
-extension Plan {
-    var sourcePermissions: mode_t { sources.permissions }
-
-    var haveSourcesChanged: Bool { sources.contains { !$0.isUnchanged } }
-}
-
-/// Opens the files of a list when they are needed, and keeps the most recently used of them open.
+/// The files of a run. Each checkpoint that is opened adds its own, so that tensors of all of them can be in one graph;
+/// files are opened when they are needed, and the most recently used are kept open.
 ///
 /// A file that is dropped while somebody reads it is closed when that reader lets go.
 public final class FilePool: Sendable {
-    public let files: [SourceFile]
+    let places: Places
     private let capacity: Int
-    private let open = Mutex<[Entry]>([])
-    private let archives = Mutex<[String: Archive]>([:])
+    private let state: Mutex<State>
+
+    private struct State {
+        /// By their ids.
+        var files: [SourceFile]
+        var ids: [SourceFile: FileID]
+        /// The most recently used last.
+        var open: [Entry] = []
+        var places: [PlaceReference: any FilePlace] = [:]
+    }
 
     private struct Entry {
         var id: FileID
         var source: any ByteSource
     }
 
-    public init(_ files: [SourceFile], capacity: Int = 128) {
-        self.files = files
+    /// - Parameters:
+    ///   - files: those whose ids are the first.
+    ///   - places: by which files are found again.
+    public init(_ files: [SourceFile] = [], capacity: Int = 128, places: Places) {
         self.capacity = max(1, capacity)
+        self.places = places
+        let ids = Dictionary(files.enumerated().map { ($1, FileID($0)) }) { first, _ in first }
+        state = Mutex(State(files: files, ids: ids))
+    }
+
+    /// All that were added so far, by their ids.
+    public var files: [SourceFile] { state.withLock { $0.files } }
+
+    public subscript(id: FileID) -> SourceFile { state.withLock { $0.files[id.index] } }
+
+    /// The file's id; the same as long as it is the same file, unchanged.
+    public func add(_ file: SourceFile) -> FileID {
+        state.withLock { state in
+            if let id = state.ids[file] { return id }
+            let id = FileID(state.files.count)
+            state.files.append(file)
+            state.ids[file] = id
+            return id
+        }
     }
 
     /// - Throws: `inputOutput` where the file is not the one that was examined.
     public func source(_ id: FileID) throws(RecastError) -> any ByteSource {
-        let held = open.withLock { entries -> (any ByteSource)? in
-            guard let index = entries.lastIndex(where: { $0.id == id }) else { return nil }
-            let entry = entries.remove(at: index)
-            entries.append(entry)
+        let held = state.withLock { state -> (any ByteSource)? in
+            guard let index = state.open.lastIndex(where: { $0.id == id }) else { return nil }
+            let entry = state.open.remove(at: index)
+            state.open.append(entry)
             return entry.source
         }
         if let held { return held }
 
-        let file = files[id.index]
-        let source = try open(file)
+        let file = self[id]
+        let source = try place(of: file).source(of: file.name)
         guard source.file == file else {
             throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.path])
         }
-        open.withLock { entries in
-            entries.append(Entry(id: id, source: source))
-            if entries.count > capacity { entries.removeFirst() }
+        state.withLock { state in
+            state.open.append(Entry(id: id, source: source))
+            if state.open.count > capacity { state.open.removeFirst() }
         }
         return source
     }
+
+    private func place(of file: SourceFile) throws(RecastError) -> any FilePlace {
+        if let held = state.withLock({ $0.places[file.place] }) { return held }
+        let place = try places.open(file.place)
+        state.withLock { $0.places[file.place] = place }
+        return place
+    }
+
+    // MARK: Changes
 
     /// Whether all files are still those that were examined, so that what was read of them belongs together.
     ///
     /// - Throws: `inputOutput` where one is not.
     func checkUnchanged() throws(RecastError) {
-        for file in files where !file.isUnchanged {
-            throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.placePath])
+        for file in files where !isUnchanged(file) {
+            throw RecastError(.inputOutput, "has changed since it was examined", trail: [file.localPath ?? file.path])
         }
     }
 
-    private func open(_ file: SourceFile) throws(RecastError) -> any ByteSource {
-        guard let path = file.archive else { return try FileSource(path: file.path) }
-        let archive: Archive
-        if let held = archives.withLock({ $0[path] }) {
-            archive = held
-        } else {
-            archive = try Archive(path: path)
-            archives.withLock { $0[path] = archive }
-        }
-        return try archive.source(of: String(decoding: file.path.utf8.dropFirst(path.utf8.count + 1), as: UTF8.self))
+    var hasChanged: Bool { files.contains { !isUnchanged($0) } }
+
+    private func isUnchanged(_ file: SourceFile) -> Bool {
+        guard let status = (try? place(of: file))?.status(of: file.name) else { return false }
+        return status.byteCount == file.byteCount && status.tag == file.tag
     }
 }

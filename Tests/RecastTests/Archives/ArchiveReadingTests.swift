@@ -86,7 +86,7 @@ struct ArchiveReadingTests {
         directory.write("folder/README", [1])
         directory.write("folder/a.gguf", directory.bytes("a.gguf")!)
         let archive = try pack(directory.file("folder"))
-        #expect(try Checkpoint(path: archive).formatName == "gguf")
+        #expect(try Checkpoint(path: archive).description.name == "gguf")
         directory.write("folder/b.gguf", directory.bytes("a.gguf")!)
         let both = try pack(directory.file("folder"))
         expectRejection(.usage, "holds 2 GGUF files") { _ = try Checkpoint(path: both) }

@@ -259,7 +259,7 @@ struct BoundedReadingTests {
         #expect(!archive.hasFolder("folder/30000") && !archive.hasFolder("config.json") && !archive.hasFolder("fold"))
         try expectSoon {
             var files = FileList()
-            let found = try HuggingFaceFiles(Folder(archive), files: &files)
+            let found = try HuggingFaceFiles(opening: CheckpointCandidate(Folder(archive)), files: &files)
             #expect(found.ignored.contains("folder/"))
         }
     }

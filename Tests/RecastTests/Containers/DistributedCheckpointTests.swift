@@ -17,7 +17,7 @@ struct DistributedCheckpointTests {
         let directory = TemporaryDirectory()
         builder.write(to: directory)
         var open = DistributedCheckpoint.OpenFiles(FileList())
-        let checkpoint = try DistributedCheckpoint(path: directory.file("iter_0000007")) { _ in true }
+        let checkpoint = try DistributedCheckpoint(Folder(directory: directory.file("iter_0000007"))) { _ in true }
         let tensors = try checkpoint.tensors(of: checkpoint.tensors[0], leadingAxes: leadingAxes, files: &open)
         let files = open.list
         // Read while the files are there.
@@ -78,7 +78,7 @@ struct DistributedCheckpointTests {
         damage(directory)
         do {
             var files = DistributedCheckpoint.OpenFiles(FileList())
-            let checkpoint = try DistributedCheckpoint(path: directory.file("iter_0000007")) { _ in true }
+            let checkpoint = try DistributedCheckpoint(Folder(directory: directory.file("iter_0000007"))) { _ in true }
             for tensor in checkpoint.tensors { _ = try checkpoint.tensors(of: tensor, leadingAxes: 0, files: &files) }
             return "nothing was refused"
         } catch { return "\(error)" }
@@ -123,7 +123,8 @@ struct DistributedCheckpointTests {
             directory.write(name, bytes)
             var files = DistributedCheckpoint.OpenFiles(FileList())
             guard
-                let checkpoint = try? DistributedCheckpoint(path: directory.file("iter_0000007"), where: { _ in true })
+                let checkpoint = try? DistributedCheckpoint(
+                    Folder(directory: directory.file("iter_0000007")), where: { _ in true })
             else { continue }
             for tensor in checkpoint.tensors {
                 _ = try? checkpoint.tensors(of: tensor, leadingAxes: max(0, tensor.shape.count - 2), files: &files)

@@ -180,7 +180,8 @@ struct FamilyReadingTests {
             let configuration: JSON = [
                 "quantization_config": ["quant_method": "compressed-tensors", "config_groups": .object(groups)]
             ]
-            _ = try QuantizedModules.find(in: [], configuration: configuration.object, files: [], file: "config.json")
+            _ = try QuantizedModules.find(
+                in: [], configuration: configuration.object, files: FilePool(), file: "config.json")
         }
         #expect(throws: Never.self) { try find(256) }
         let error = #expect(throws: RecastError.self) { try find(257) }

@@ -340,9 +340,7 @@ struct MegatronTests {
         var builder = split
         builder.changeArguments = { _, arguments in for (key, value) in latent { arguments[key] = value } }
         builder.write(builder.truth(), to: directory)
-        guard case .megatron(let files) = try Checkpoint(path: directory.path).content else {
-            throw RecastError.unsupported("no Megatron checkpoint")
-        }
+        let files = try #require(Checkpoint(path: directory.path).content.megatron)
         #expect(files.arguments?.defaults.contains { $0.value.contains("yarn") && $0.value.contains("4096") } == true)
     }
 

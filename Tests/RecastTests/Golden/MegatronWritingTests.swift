@@ -113,9 +113,8 @@ struct MegatronWritingTests {
         let directory = TemporaryDirectory()
         let destination = directory.file("out")
         _ = try write(truth(model), as: layout, to: destination)
-        guard case .megatron(let mine) = try Checkpoint(path: destination).content,
-            case .megatron(let theirs) = try Checkpoint(path: Fixtures.golden("megatron/" + path)).content
-        else { throw RecastError.unsupported("no Megatron checkpoints") }
+        let mine = try #require(Checkpoint(path: destination).content.megatron)
+        let theirs = try #require(Checkpoint(path: Fixtures.golden("megatron/" + path)).content.megatron)
         let others = Set(theirs.arguments!.names)
         // What the run was told of its batches and of the code it ran on, and the spellings of one fact of two eras.
         let apart: Set = [
@@ -152,10 +151,7 @@ struct MegatronWritingTests {
     }
 
     private func megatronFiles(_ path: String) throws -> MegatronFiles {
-        guard case .megatron(let files) = try Checkpoint(path: path).content else {
-            throw RecastError.unsupported("no Megatron checkpoint")
-        }
-        return files
+        return try #require(Checkpoint(path: path).content.megatron)
     }
 
     private func roundTrip(_ model: String, _ layout: Layout) throws {
@@ -206,9 +202,8 @@ struct MegatronWritingTests {
         let iteration = Fixtures.golden("megatron/torch/mlm_main_bridge/llama_g4_bf16/tp2_pp2")
         let plan = try write(iteration, as: Layout(), to: directory.file("a"))
         #expect(plan.outputs.contains { $0.name.hasPrefix("iter_0000001/mp_rank_00/") })
-        guard case .megatron(let mine) = try Checkpoint(path: directory.file("a")).content,
-            case .megatron(let theirs) = try Checkpoint(path: iteration).content
-        else { throw RecastError.unsupported("no Megatron checkpoints") }
+        let mine = try #require(Checkpoint(path: directory.file("a")).content.megatron)
+        let theirs = try #require(Checkpoint(path: iteration).content.megatron)
         #expect(mine.iteration == 1)
         for name in ["tokenizer_type", "init_method_std", "clip_grad"] {
             #expect(mine.arguments!.plain(name) != nil && mine.arguments!.plain(name) == theirs.arguments!.plain(name))
@@ -271,9 +266,9 @@ struct MegatronWritingTests {
         let destination = directory.file("out")
         _ = try write(
             truth(String(path.split(separator: "/")[0])), as: Layout(format: .distributed), to: destination)
-        let mine = try DistributedCheckpoint(path: Path.join(destination, "release")) { _ in true }
+        let mine = try DistributedCheckpoint(Folder(directory: Path.join(destination, "release"))) { _ in true }
         let theirs = try DistributedCheckpoint(
-            path: Fixtures.golden("megatron/torch_dist/mlm_main_bridge/\(path)/iter_0000001")
+            Folder(directory: Fixtures.golden("megatron/torch_dist/mlm_main_bridge/\(path)/iter_0000001"))
         ) { _ in true }
         #expect(
             Set(mine.tensors.map { "\($0.name) \($0.shape)" }) == Set(theirs.tensors.map { "\($0.name) \($0.shape)" }))

@@ -161,36 +161,4 @@ extension Archive {
     func hasFolder(_ name: String) -> Bool { folders.contains(ByteString(name)) }
 
     func member(_ name: String) -> Member? { byName[ByteString(name)].map { members[$0] } }
-
-    /// The names in the archive, or in a folder inside it, sorted.
-    func names(in folder: String?) -> [String] {
-        let prefix = Array((folder.map { $0 + "/" } ?? "").utf8)
-        let inside = members.lazy.map(\.name.utf8).filter { $0.starts(with: prefix) }
-        let names = Set(inside.map { Array($0.dropFirst(prefix.count).prefix { $0 != UInt8(ascii: "/") }) })
-        return names.sorted { $0.lexicographicallyPrecedes($1) }.map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    /// The file to open as a checkpoint: the one that was packed, or the only GGUF model of a directory without
-    /// safetensors; nil for a directory of another kind.
-    func checkpointName() throws(RecastError) -> String? {
-        if let main { return main }
-        let names = names(in: nil)
-        let models = names.filter { $0.hasSuffix(".gguf") }
-        guard let first = models.first, !names.contains(where: { $0.hasSuffix(".safetensors") }) else { return nil }
-        guard models.count == 1 || GGUFSplitName(first)?.count == models.count else {
-            throw RecastError(
-                .usage, "holds \(models.count) GGUF files; unpack it, and name one of them", trail: [path])
-        }
-        return first
-    }
-
-    /// A file of the archive, open for reading.
-    ///
-    /// - Throws: `inputMissing` where there is none of that name.
-    public func source(of name: String) throws(RecastError) -> any ByteSource {
-        guard let member = member(name) else {
-            throw RecastError(.inputMissing, "the archive holds no such file", trail: [Path.join(path, name)])
-        }
-        return ArchivedFile(self, member)
-    }
 }

@@ -13,9 +13,9 @@ final class ArchivedFile: ByteSource {
     var byteCount: Int { member.byteCount }
 
     var file: SourceFile {
-        var file = archive.source.file
-        (file.path, file.byteCount, file.archive) = (name, byteCount, archive.path)
-        return file
+        SourceFile(
+            place: archive.reference, name: member.name, byteCount: byteCount, tag: archive.source.file.tag,
+            localPath: archive.path)
     }
 
     var descriptor: Int32? { nil }

@@ -15,10 +15,16 @@ public struct GGUFSet: Sendable {
     }
 
     init(_ name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
-        var alone = files
-        let file = try GGUFFile(folder.source(of: name), files: &alone)
-        guard let count = try Self.splitCount(of: file) else {
-            files = alone
+        // A file of a set is numbered in the order of the set, so it is first looked at apart.
+        var apart = FileList()
+        let mayBeOfSet = GGUFSplitName(name).map { $0.count > 1 } ?? false
+        let first = try mayBeOfSet ? GGUFFile(folder.source(of: name), files: &apart) : nil
+        let count = try first.flatMap { (file) throws(RecastError) in try Self.splitCount(of: file) }
+        guard let count else {
+            let file = try GGUFFile(folder.source(of: name), files: &files)
+            if let count = try Self.splitCount(of: file) {
+                _ = try Self.names(ofSetWith: name, in: folder, count: count)
+            }
             paths = [file.path]
             version = file.version
             metadata = file.metadata

@@ -2,8 +2,8 @@
 ///
 /// Source: Specs/megatron.md §1.2 and §5.
 public struct MegatronFiles: Sendable {
-    /// The folder of the iteration.
-    public let path: String
+    /// Of the iteration.
+    let folder: Folder
     /// What the program was told that wrote the checkpoint; nil where that is not there.
     public let arguments: MegatronArguments?
     public let iteration: Int?
@@ -62,50 +62,36 @@ public struct MegatronFiles: Sendable {
         var tensors: [LazyTensor]
     }
 
+    /// The path of the iteration's folder.
+    public var path: String { folder.path }
+
     /// What the model is called: the folder of the whole checkpoint.
-    var name: String { Path.name(root) }
+    var name: String { Path.name(root.path) }
 
     /// Whether it is no iteration of a run.
     public var isRelease: Bool { Path.name(path) == MegatronFolder.release }
 
-    private var root: String {
+    private var root: Folder {
         let isIteration = Path.name(path) == MegatronFolder.release || Path.name(path).hasPrefix("iter_")
-        return isIteration && Path.directory(path) != "." ? Path.directory(path) : path
+        return isIteration ? folder.enclosing ?? folder : folder
     }
 
     /// Where the files of Hugging Face are that a conversion has taken along; nil where there are none.
-    var companions: String? {
-        let path = Path.join(root, MegatronFolder.companions)
-        return POSIX.status(path)?.isDirectory == true ? path : nil
-    }
-
-    /// The `config.json` among them.
-    var configuration: String? {
-        companions.map { Path.join($0, "config.json") }.flatMap { POSIX.status($0) == nil ? nil : $0 }
-    }
-
-    /// What Megatron calls the format.
-    public var formatName: String { if case .ranks = parts { "torch" } else { "torch_dist" } }
-
-    /// - Throws: `inputMissing` for files that are not there, `malformedInput` for ranks of another run and descriptions
-    ///   that contradict the files.
-    init(path: String, files: inout FileList) throws(RecastError) {
-        let folder = try MegatronFolder(path: path)
-        switch folder.format {
-        case .ranks(let ranks): try self.init(ranks, path: folder.path, files: &files)
-        case .distributed: try self.init(distributed: folder.path, files: &files)
-        }
+    var companions: Folder? {
+        root.status(of: MegatronFolder.companions)?.isDirectory == true ? root.folder(MegatronFolder.companions) : nil
     }
 }
 
 // MARK: A file for each rank
 
 extension MegatronFiles {
-    private init(
-        _ folders: [MegatronFolder.RankFolder], path: String, files: inout FileList
-    ) throws(RecastError) {
+    /// The format `torch`.
+    ///
+    /// - Throws: `inputMissing` for files that are not there, `malformedInput` for ranks of another run.
+    init(ranksIn folder: MegatronFolder, files: inout FileList) throws(RecastError) {
+        let path = folder.path
         var found: [MegatronRank] = []
-        for rank in folders { found.append(try MegatronRank(rank, files: &files)) }
+        for rank in try folder.ranks() { found.append(try MegatronRank(rank, in: folder.folder, files: &files)) }
         try Self.checkRun(found)
         let arguments = found[0].arguments
         var sizes = ParallelSizes(arguments)
@@ -123,7 +109,7 @@ extension MegatronFiles {
         }
         try Self.checkComplete(ranks.keys, sizes, path: path)
 
-        self.path = path
+        self.folder = folder.folder
         self.arguments = arguments
         self.sizes = sizes
         iteration = found[0].iteration
@@ -246,9 +232,16 @@ extension MegatronFiles {
     static let commonState = "common_state/shard_0_1"
     static let commonFile = "common.pt"
 
-    private init(distributed path: String, files: inout FileList) throws(RecastError) {
+    /// The format `torch_dist`.
+    ///
+    /// - Parameter leadingAxes: how many axes of a tensor, by its name, count layers or experts.
+    /// - Throws: `malformedInput` for a description that contradicts itself or the files.
+    init(
+        distributedIn folder: MegatronFolder, leadingAxes: (String) -> Int, files: inout FileList
+    ) throws(RecastError) {
+        try folder.checkDistributed()
         var hasOptimizer = false
-        let checkpoint = try DistributedCheckpoint(path: path) { name in
+        let checkpoint = try DistributedCheckpoint(folder.folder) { name in
             if name.hasPrefix("optimizer") || name.hasPrefix("chained_") { hasOptimizer = true }
             // Placeholders of modules, which hold no weights, come by the thousand.
             return !name.contains("._extra_state") && !Self.others.contains(where: name.hasPrefix)
@@ -257,14 +250,14 @@ extension MegatronFiles {
         var tensors: [NamedTensor] = []
         var open = DistributedCheckpoint.OpenFiles(files)
         for tensor in checkpoint.tensors {
-            let axes = MegatronNames.leadingAxes(of: tensor.name)
+            let axes = leadingAxes(tensor.name)
             let parts = try checkpoint.tensors(of: tensor, leadingAxes: axes, files: &open)
             stacks.append(StackedTensor(name: tensor.name, counts: Array(tensor.shape.prefix(axes)), tensors: parts))
             tensors.append(NamedTensor(tensor.name, Self.stored(parts, shape: tensor.shape, leadingAxes: axes)))
         }
         let common = try Self.common(checkpoint, files: &open)
         files = open.list
-        self.path = path
+        self.folder = folder.folder
         arguments = common.arguments
         iteration = common.iteration
         version = common.version
@@ -287,11 +280,11 @@ extension MegatronFiles {
     private static func common(
         _ checkpoint: DistributedCheckpoint, files: inout DistributedCheckpoint.OpenFiles
     ) throws(RecastError) -> (arguments: MegatronArguments?, iteration: Int?, version: Double) {
-        let file = Path.join(checkpoint.path, commonFile)
+        let isApart = checkpoint.folder.contains(commonFile)
         let archive: TorchArchive
         var root: Pickle.Value
-        if POSIX.status(file) != nil {
-            let source = try FileSource(path: file)
+        if isApart {
+            let source = try checkpoint.folder.source(of: commonFile)
             archive = try TorchArchive(source, as: files.list.add(source))
             root = archive.pickle.root
         } else if let place = checkpoint.objects[commonState] {
@@ -302,7 +295,8 @@ extension MegatronFiles {
         }
         let pickle = archive.pickle
         let arguments = MegatronArguments(
-            pickle, pickle.value(root, "args"), file: POSIX.status(file) != nil ? file : checkpoint.path)
+            pickle, pickle.value(root, "args"),
+            file: isApart ? checkpoint.folder.path(of: commonFile) : checkpoint.folder.path)
         return (
             arguments, pickle.int(pickle.value(root, "iteration")),
             pickle.double(pickle.value(root, "checkpoint_version")) ?? 3

@@ -1,17 +1,11 @@
-/// Where the files of a Megatron checkpoint lie.
+/// Where the files of a Megatron checkpoint lie: the folder of one iteration.
 ///
 /// Source: Specs/megatron.md §1.1 and §1.2.
 struct MegatronFolder: Sendable {
-    /// The folder of one iteration.
-    let path: String
-    let format: Format
+    let folder: Folder
+    let names: [String]
 
-    enum Format: Sendable {
-        /// `torch`: a file of each model-parallel rank.
-        case ranks([RankFolder])
-        /// `torch_dist`: whole tensors, in pieces.
-        case distributed
-    }
+    var path: String { folder.path }
 
     /// A rank's folder by the numbers in its name.
     struct RankFolder: Sendable, Hashable {
@@ -19,6 +13,7 @@ struct MegatronFolder: Sendable {
         var tensor: Int
         /// None, one or two: pipeline, expert, or both.
         var others: [Int]
+        /// In the folder.
         var file: String
     }
 
@@ -31,66 +26,71 @@ struct MegatronFolder: Sendable {
     static let companions = "huggingface"
     private static let fileNames = ["model_optim_rng.pt", "model_rng.pt"]
 
-    /// Whether a directory is a checkpoint of Megatron, or an iteration of one.
-    static func recognizes(_ path: String) -> Bool {
-        guard let names = try? POSIX.names(in: path) else { return false }
-        return names.contains(tracker)
+    /// Whether a folder of these names is a checkpoint of Megatron, or an iteration of one.
+    static func recognizes(_ names: [String]) -> Bool {
+        names.contains(tracker)
             || names.contains(marker) && names.contains(DistributedCheckpoint.descriptionName)
             || names.contains { numbers(of: $0) != nil }
     }
 
-    /// - Parameter path: a checkpoint, whose last iteration is taken, or an iteration.
-    /// - Throws: `inputMissing` where something is not there, `unsupported` for formats that are not read.
-    init(path: String) throws(RecastError) {
-        var path = Path.trimmed(path)
-        var names = try POSIX.names(in: path)
-        if names.contains(Self.tracker) {
-            let tracker = Path.join(path, Self.tracker)
-            let bytes = try FileSource(path: tracker).contents(limit: 1 << 10)
-            let folder = try Self.folder(of: String(decoding: bytes, as: UTF8.self), file: tracker)
-            guard names.contains(folder) else {
-                throw RecastError(
-                    .inputMissing, "names the folder \(folder), which is not there; an iteration can be named itself",
-                    trail: [tracker])
-            }
-            path = Path.join(path, folder)
-            names = try POSIX.names(in: path)
-        }
-        self.path = path
-        if names.contains(Self.marker) {
-            let file = Path.join(path, Self.marker)
-            let backend = try JSON(parsing: FileSource.contents(of: file, limit: 1 << 20), file: file)[
-                "sharded_backend"]
-            guard backend?.string == "torch_dist" else {
-                throw RecastError(
-                    .unsupported,
-                    "is of the format \(backend?.string ?? "nothing is known of"), which cannot be read; torch_dist can",
-                    trail: [file])
-            }
-            format = .distributed
+    /// - Parameter folder: a checkpoint, whose last iteration is taken, or an iteration.
+    /// - Throws: `inputMissing` where something is not there.
+    init(_ folder: Folder) throws(RecastError) {
+        let names = try folder.names()
+        guard names.contains(Self.tracker) else {
+            (self.folder, self.names) = (folder, names)
             return
         }
-        if names.contains(DistributedCheckpoint.descriptionName) {
+        let tracker = folder.path(of: Self.tracker)
+        let bytes = try folder.contents(of: Self.tracker, limit: 1 << 10)
+        let iteration = try Self.folder(of: String(decoding: bytes, as: UTF8.self), file: tracker)
+        guard names.contains(iteration) else {
+            throw RecastError(
+                .inputMissing, "names the folder \(iteration), which is not there; an iteration can be named itself",
+                trail: [tracker])
+        }
+        self.folder = folder.folder(iteration)
+        self.names = try self.folder.names()
+    }
+
+    /// Whether it holds whole tensors, in pieces, instead of a file of each rank.
+    var isDistributed: Bool { names.contains(Self.marker) || names.contains(DistributedCheckpoint.descriptionName) }
+
+    /// - Throws: `unsupported` for other formats of whole tensors than `torch_dist`.
+    func checkDistributed() throws(RecastError) {
+        guard names.contains(Self.marker) else {
             throw RecastError(
                 .unsupported, "checkpoints of the formats torch_dcp and fsdp_dtensor cannot be read", trail: [path])
         }
+        let file = folder.path(of: Self.marker)
+        let backend = try JSON(parsing: folder.contents(of: Self.marker, limit: 1 << 20), file: file)["sharded_backend"]
+        guard backend?.string == "torch_dist" else {
+            throw RecastError(
+                .unsupported,
+                "is of the format \(backend?.string ?? "nothing is known of"), which cannot be read; torch_dist can",
+                trail: [file])
+        }
+    }
+
+    /// The folders of the ranks, by their numbers.
+    ///
+    /// - Throws: `inputMissing` where there are none, or one holds no file.
+    func ranks() throws(RecastError) -> [RankFolder] {
         var ranks: [RankFolder] = []
         for name in names {
             guard let numbers = Self.numbers(of: name) else { continue }
-            let inner = try POSIX.names(in: Path.join(path, name))
+            let inner = try folder.names(in: name)
             guard let file = Self.fileNames.first(where: inner.contains) else {
-                throw RecastError(.inputMissing, "holds no \(Self.fileNames[0])", trail: [Path.join(path, name)])
+                throw RecastError(.inputMissing, "holds no \(Self.fileNames[0])", trail: [folder.path(of: name)])
             }
             ranks.append(
                 RankFolder(
-                    name: name, tensor: numbers[0], others: Array(numbers.dropFirst()),
-                    file: Path.join(Path.join(path, name), file)))
+                    name: name, tensor: numbers[0], others: Array(numbers.dropFirst()), file: Path.join(name, file)))
         }
         guard !ranks.isEmpty else {
             throw RecastError(.inputMissing, "holds no mp_rank_… folders", trail: [path])
         }
-        format = .ranks(
-            ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) })
+        return ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) }
     }
 
     /// The folder that the tracker's text names.

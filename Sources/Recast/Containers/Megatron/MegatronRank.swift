@@ -21,23 +21,23 @@ struct MegatronRank: Sendable {
     private static let maximumEntryCount = 1 << 21
     private static let maximumDepth = 16
 
-    init(_ folder: MegatronFolder.RankFolder, files: inout FileList) throws(RecastError) {
-        let source = try FileSource(path: folder.file)
+    init(_ rank: MegatronFolder.RankFolder, in folder: Folder, files: inout FileList) throws(RecastError) {
+        let source = try folder.source(of: rank.file)
         guard try TorchArchive.recognizes(source) else {
             throw RecastError(
                 .unsupported,
                 "is no zip: files of torch before 1.6 cannot be read; torch.save(torch.load(…)) of a newer one converts "
                     + "them",
-                trail: [folder.file])
+                trail: [source.name])
         }
         let archive = try TorchArchive(source, as: files.add(source))
         files.checksums += archive.checksums
         let pickle = archive.pickle
         guard let items = pickle.items(pickle.root) else {
-            throw .malformed(folder.file, "holds no dictionary")
+            throw .malformed(source.name, "holds no dictionary")
         }
-        guard let arguments = MegatronArguments(pickle, pickle.value(pickle.root, "args"), file: folder.file) else {
-            throw .malformed(folder.file, "holds no \"args\", which say how the model was split")
+        guard let arguments = MegatronArguments(pickle, pickle.value(pickle.root, "args"), file: source.name) else {
+            throw .malformed(source.name, "holds no \"args\", which say how the model was split")
         }
         var others: [String] = []
         var chunks: [[NamedTensor]] = []
@@ -45,7 +45,7 @@ struct MegatronRank: Sendable {
         let keys = values.keys
         // A stage without layers may lack its chunk.
         let last = keys.compactMap(Self.chunk).max()
-        var walk = Walk(archive: archive, file: folder.file)
+        var walk = Walk(archive: archive, file: source.name)
         for index in 0...(last ?? 0) {
             guard let model = values[last == nil ? "model" : "model\(index)"] else {
                 chunks.append([])
@@ -54,10 +54,10 @@ struct MegatronRank: Sendable {
             chunks.append(try walk.tensors(of: model))
         }
         others = walk.others
-        guard last != nil || keys.contains("model") else { throw .malformed(folder.file, "holds no \"model\"") }
-        name = folder.name
-        file = folder.file
-        numbers = [folder.tensor] + folder.others
+        guard last != nil || keys.contains("model") else { throw .malformed(source.name, "holds no \"model\"") }
+        name = rank.name
+        file = source.name
+        numbers = [rank.tensor] + rank.others
         self.arguments = arguments
         iteration = pickle.int(pickle.value(pickle.root, "iteration"))
         version = pickle.double(pickle.value(pickle.root, "checkpoint_version")) ?? 0

@@ -3,8 +3,7 @@
 ///
 /// Source: torch 2.13, `torch/distributed/checkpoint/metadata.py` and `filesystem.py`; Specs/megatron.md §5.
 struct DistributedCheckpoint: Sendable {
-    /// The directory.
-    let path: String
+    let folder: Folder
     /// By name, in the order of the description.
     let tensors: [Tensor]
     /// Values that are no tensors, each a file of `torch.save`.
@@ -40,25 +39,25 @@ struct DistributedCheckpoint: Sendable {
     /// - Parameter isWanted: by name; whatever else is there is not even looked for.
     /// - Throws: `malformedInput` for a description that contradicts itself or the files, `unsupported` for compressed
     ///   pieces.
-    init(path: String, where isWanted: (String) -> Bool) throws(RecastError) {
-        self.path = path
-        let file = Path.join(path, Self.descriptionName)
-        let source = try FileSource(path: file)
+    init(_ folder: Folder, where isWanted: (String) -> Bool) throws(RecastError) {
+        self.folder = folder
+        let source = try folder.source(of: Self.descriptionName)
+        let file = source.name
         let bytes = try source.contents(limit: 1 << 30)
         let pickle = try bytes.withBytes { (bytes) throws(RecastError) in
             try PickleMachine.read(bytes, file: file, base: 0)
         }
-        let description = Description(pickle: pickle, file: file, folder: path)
+        let description = Description(pickle: pickle, file: file)
         let places = try description.places(where: isWanted)
         (tensors, objects) = try description.entries(where: isWanted, places: places)
-        try Self.checkFiles(tensors.flatMap { tensor in tensor.pieces.map(\.place) } + objects.values, in: path)
+        try Self.checkFiles(tensors.flatMap { tensor in tensor.pieces.map(\.place) } + objects.values, in: folder)
     }
 
     /// All places lie in their files, and none in another.
-    private static func checkFiles(_ places: [Place], in folder: String) throws(RecastError) {
+    private static func checkFiles(_ places: [Place], in folder: Folder) throws(RecastError) {
         for (name, places) in Dictionary(grouping: places, by: \.file).sorted(by: { $0.key < $1.key }) {
-            let file = Path.join(folder, name)
-            guard let status = POSIX.status(file), !status.isDirectory else {
+            let file = folder.path(of: name)
+            guard let status = folder.status(of: name), !status.isDirectory else {
                 throw RecastError(.inputMissing, "is named by \(descriptionName), but not there", trail: [file])
             }
             var end = 0
@@ -84,7 +83,6 @@ struct DistributedCheckpoint: Sendable {
 private struct Description {
     let pickle: Pickle
     let file: String
-    let folder: String
 
     /// A tensor's piece by the name and the offset.
     struct Key: Hashable {
@@ -188,7 +186,7 @@ private struct Description {
 extension DistributedCheckpoint {
     /// The archive of a piece, or of a value that is no tensor.
     func archive(_ place: Place, files: inout OpenFiles) throws(RecastError) -> TorchArchive {
-        let source = try files.source(at: Path.join(path, place.file))
+        let source = try files.source(of: place.file, in: folder)
         files.budget.grow(by: place.bytes.count)
         let archive = try TorchArchive(source, as: files.list.add(source), in: place.bytes)
         files.list.checksums += archive.checksums
@@ -200,17 +198,17 @@ extension DistributedCheckpoint {
         var list: FileList
         /// What the tensors may ask for that have not been looked at.
         var budget = StorageBudget()
-        private var sources: [String: FileSource] = [:]
+        private var sources: [String: any ByteSource] = [:]
         /// Far fewer than a process may have.
         private static let maximumCount = 64
 
         init(_ list: FileList) { self.list = list }
 
-        mutating func source(at path: String) throws(RecastError) -> FileSource {
-            if let source = sources[path] { return source }
+        fileprivate mutating func source(of name: String, in folder: Folder) throws(RecastError) -> any ByteSource {
+            if let source = sources[name] { return source }
             if sources.count == Self.maximumCount { sources = [:] }
-            let source = try FileSource(path: path)
-            sources[path] = source
+            let source = try folder.source(of: name)
+            sources[name] = source
             return source
         }
     }
@@ -240,7 +238,7 @@ extension DistributedCheckpoint {
             guard count == 1 || files.budget.takePieces(count) else {
                 throw RecastError(
                     .unsupported, "its shape \(tensor.shape) stands for more tensors than its bytes account for",
-                    trail: [Path.join(path, Self.descriptionName), tensor.name])
+                    trail: [folder.path(of: Self.descriptionName), tensor.name])
             }
             for index in 0..<count {
                 let part =
@@ -267,7 +265,7 @@ extension DistributedCheckpoint {
     }
 
     private func failure(_ tensor: Tensor, _ message: String) -> RecastError {
-        RecastError(.malformedInput, message, trail: [Path.join(path, Self.descriptionName), tensor.name])
+        RecastError(.malformedInput, message, trail: [folder.path(of: Self.descriptionName), tensor.name])
     }
 
     private func contents(

@@ -34,15 +34,12 @@ struct ArchivePieces {
     private mutating func tensors(
         of source: any ByteSource, _ name: String
     ) throws(RecastError) -> [NamedTensor] {
-        var files = FileList()
         var found: [NamedTensor] = []
         do throws(RecastError) {
-            if try GGUFFile.recognizes(source) {
-                found = try GGUFFile(source, files: &files).tensors
-                holdsTensors = true
-            } else if try SafetensorsFile.recognizes(source) {
-                found = try SafetensorsFile(source, files: &files).tensors
-                holdsTensors = true
+            for format in Checkpoint.formats {
+                guard let tensors = try format.storedTensors(in: source) else { continue }
+                (found, holdsTensors) = (tensors, true)
+                break
             }
         } catch {
             // What cannot be read at all is not what it was, and no archive may say so.

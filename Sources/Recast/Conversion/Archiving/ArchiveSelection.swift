@@ -61,16 +61,9 @@ struct ArchiveSelection {
 
     /// A file alone, or with the others of its set.
     private static func set(of name: String, in folder: Folder) throws(RecastError) -> [String] {
-        let source = try folder.source(of: name)
-        var files = FileList()
-        if try GGUFFile.recognizes(source) {
-            return try GGUFSet(name, in: folder, files: &files).paths.map(Path.name)
+        for format in Checkpoint.formats {
+            if let names = try format.fileSet(of: name, in: folder) { return names }
         }
-        guard try SafetensorsFile.recognizes(source) else {
-            throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [source.name])
-        }
-        guard let index = HuggingFaceFiles.index(ofShard: name, among: try folder.names()) else { return [name] }
-        _ = try WeightIndex(index, in: folder, files: &files)
-        return [index] + files.files.map { Path.name($0.path) }
+        throw RecastError(.malformedInput, "is neither safetensors nor GGUF", trail: [folder.path(of: name)])
     }
 }

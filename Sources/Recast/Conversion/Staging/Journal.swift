@@ -166,7 +166,7 @@ extension Plan {
     var sourcesFingerprint: UInt64 {
         var hash = Fingerprint()
         for source in sources {
-            hash.add("\(source.path)|\(source.byteCount)|\(source.modified)|\(source.changed)|\(source.identity);")
+            hash.add("\(source.place)|\(source.name)|\(source.byteCount)|\(source.tag);")
         }
         return hash.value
     }

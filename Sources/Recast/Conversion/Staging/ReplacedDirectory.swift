@@ -41,17 +41,13 @@ enum ReplacedDirectory {
 
         /// Folders that a checkpoint is made of.
         private func holdsCheckpoint(_ name: String, in folder: String) -> Bool {
-            let isIteration =
-                name == "release" || name.hasPrefix("iter_") && name.dropFirst(5).allSatisfy { $0.isWholeNumber }
-            let isRank = name.hasPrefix("mp_rank_") && name.dropFirst(8).allSatisfy { $0.isWholeNumber || $0 == "_" }
-            return isIteration || isRank || ["huggingface", "additional_chat_templates"].contains(name)
+            ReplacedDirectory.contents.contains { $0.isFolder(name) }
                 || written.contains { $0.hasPrefix(folder.isEmpty ? name + "/" : folder + "/" + name + "/") }
         }
 
         private mutating func belongs(_ name: String, _ relative: String) -> Bool {
-            if ReplacedDirectory.weightSuffixes.contains(where: name.hasSuffix)
-                || ReplacedDirectory.certain.contains(name)
-            {
+            let contents = ReplacedDirectory.contents
+            if contents.contains(where: { $0.suffixes.contains(where: name.hasSuffix) || $0.names.contains(name) }) {
                 isCheckpoint = true
                 return true
             }
@@ -61,7 +57,7 @@ enum ReplacedDirectory {
                 isCheckpoint = true
                 return true
             }
-            return ReplacedDirectory.companions.contains(name) || GGUFCompanions.isEmbedded(name)
+            return contents.contains { $0.companions.contains(name) } || GGUFCompanions.isEmbedded(name)
                 || ReplacedDirectory.companionSuffixes.contains(where: name.hasSuffix)
                 || name.hasSuffix(".py") && ReplacedDirectory.codePrefixes.contains(where: name.hasPrefix)
                 || ["LICENSE", "NOTICE"].contains { name == $0 || name.hasPrefix($0 + ".") || name.hasPrefix($0 + "-") }
@@ -76,16 +72,8 @@ enum ReplacedDirectory {
         }
     }
 
-    private static let weightSuffixes = [".safetensors", ".gguf", ".distcp", ".safetensors.index.json"]
-    private static let certain: Set<String> = [
-        "pytorch_model.bin", "pytorch_model.bin.index.json", "model_optim_rng.pt", "model_rng.pt", "distrib_optim.pt",
-        "common.pt", "latest_checkpointed_iteration.txt",
-    ]
-    private static let companions: Set<String> = [
-        "README.md", "USE_POLICY.md", ".gitattributes", "metadata.json", ".metadata", "generation_config.json",
-        "quantize_config.json", "quant_config.json", "preprocessor_config.json", "processor_config.json",
-        "latest_wandb_artifact_path.txt",
-    ]
+    /// What there is in checkpoints of every format.
+    private static let contents = Checkpoint.formats.map { $0.directoryContents }
     private static let companionSuffixes = [".jinja", ".tiktoken"]
     /// Code that transformers loads with `trust_remote_code`.
     private static let codePrefixes = [

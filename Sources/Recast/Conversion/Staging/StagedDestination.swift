@@ -107,7 +107,7 @@ public final class StagedDestination {
             guard let place = try POSIX.place(final) else { continue }
             let there = try POSIX.target(final)
             if let there {
-                if let source = sources.first(where: { POSIX.leads($0.placePath, into: there) }) {
+                if let source = sources.first(where: { $0.isInside(there) }) {
                     let problem = there.isDirectory ? "holds the source \(source.path)" : "is the source itself"
                     throw RecastError(.destinationExists, problem, trail: [final])
                 }
@@ -134,7 +134,7 @@ public final class StagedDestination {
     /// No source may lie where the destination is staged.
     private static func checkSources(_ staging: String, _ sources: [SourceFile]) throws(RecastError) {
         guard let there = try POSIX.target(staging) else { return }
-        if let source = sources.first(where: { POSIX.leads($0.placePath, into: there) }) {
+        if let source = sources.first(where: { $0.isInside(there) }) {
             throw RecastError(
                 .destinationExists, "would be staged in the place of the source \(source.path)", trail: [staging])
         }

@@ -59,7 +59,7 @@ struct QuantizedModules: ~Copyable {
     /// - Throws: `malformedInput` where tensors and configuration contradict each other, `unsupported` for methods that
     ///   are not read.
     static func find(
-        in tensors: [NamedTensor], configuration: JSON.Object?, files: [SourceFile], file: String
+        in tensors: [NamedTensor], configuration: JSON.Object?, files: FilePool, file: String
     ) throws(RecastError) -> Outcome? {
         guard let configuration else { return nil }
         let method: Method
@@ -83,7 +83,7 @@ struct QuantizedModules: ~Copyable {
     }
 
     private init(
-        _ method: Method, _ configuration: JSON.Object, files: [SourceFile], file: String
+        _ method: Method, _ configuration: JSON.Object, files: FilePool, file: String
     ) throws(RecastError) {
         weightArguments = (configuration["config_groups"]?.object?.members ?? []).compactMap {
             $0.value["weights"]?.object
@@ -96,7 +96,7 @@ struct QuantizedModules: ~Copyable {
         self.method = method
         self.configuration = configuration
         self.file = file
-        reader = Reader(files: FilePool(files))
+        reader = Reader(files: files)
     }
 
     private mutating func collect(_ all: [NamedTensor]) throws(RecastError) {

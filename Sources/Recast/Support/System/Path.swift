@@ -16,6 +16,14 @@ public enum Path {
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
+    /// The text up to the last slash, and the name after it; an empty directory where there is no slash.
+    static func split(_ path: String) -> (directory: String, name: String) {
+        let bytes = path.utf8
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return ("", path) }
+        let directory = slash == bytes.startIndex ? "/" : String(decoding: bytes[..<slash], as: UTF8.self)
+        return (directory, String(decoding: bytes[bytes.index(after: slash)...], as: UTF8.self))
+    }
+
     /// The folders that a relative path leads through, outermost first: `a` and `a/b` for `a/b/c`.
     static func folders(of path: String) -> [String] {
         // By bytes: an accent after a slash would make one character of both.

@@ -1,0 +1,131 @@
+/// Weights in safetensors files or in files of PyTorch, beside a `config.json`.
+extension HuggingFaceFiles: CheckpointFormat {
+    static func recognition(of candidate: CheckpointCandidate) throws(RecastError) -> Recognition {
+        guard let (name, source) = candidate.file else {
+            return Weights(among: candidate.names) == nil ? .isNot(reason(candidate)) : .isOfFormat
+        }
+        if try SafetensorsFile.recognizes(source) { return .isOfFormat }
+        return try TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") ? .isOfFormat : .isNot(nil)
+    }
+
+    /// Why a folder is not taken that has something of the kind.
+    private static func reason(_ candidate: CheckpointCandidate) -> RecastError? {
+        let names = candidate.names
+        let weights = names.filter { $0.hasSuffix(".safetensors") }
+        if !weights.isEmpty {
+            return RecastError(
+                .malformedInput, "holds \(weights.count) safetensors files and no \(WeightIndex.fileName)",
+                trail: [candidate.folder.path])
+        }
+        guard names.contains(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") || $0.hasPrefix("iter_") }) else {
+            return nil
+        }
+        return RecastError(
+            .unsupported, "holds PyTorch files, which cannot be read yet", trail: [candidate.folder.path])
+    }
+
+    init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {
+        let names = candidate.file == nil ? candidate.names : try candidate.folder.names()
+        let weights = candidate.file.map { Weights(file: $0.name, among: names) } ?? Weights(among: names)
+        guard let weights else { preconditionFailure("\(candidate.folder.path) was not recognised") }
+        try self.init(weights, in: candidate.folder, names: names, files: &files)
+    }
+}
+
+// MARK: What the model is
+
+extension HuggingFaceFiles {
+    func lifted(from checkpoint: Checkpoint, _ options: Model.Options) throws(RecastError) -> Model {
+        try Model.lift(checkpoint, self, options)
+    }
+
+    func quantizedModules(of checkpoint: Checkpoint) throws(RecastError) -> QuantizedModules.Outcome? {
+        var configuration = configuration
+        if let said = quantizationConfiguration, said.key == nil {
+            configuration?["quantization_config"] = .object(said.object)
+        }
+        return try QuantizedModules.find(
+            in: tensors, configuration: configuration, files: checkpoint.sources, file: checkpoint.path)
+    }
+
+    /// Older programs say it only in a file of its own.
+    var quantizationConfiguration: (key: String?, object: JSON.Object)? {
+        for key in ["quantization", "quantization_config"] {
+            if let object = configuration?[key]?.object { return (key, object) }
+        }
+        guard tensors.contains(where: { $0.name.hasSuffix(".qweight") }) else { return nil }
+        for (name, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")]
+        where companions.contains(name) {
+            guard let bytes = try? folder.contents(of: name),
+                var object = (try? JSON(parsing: bytes, file: name))?.object
+            else { continue }
+            if object["quant_method"] == nil { object["quant_method"] = .string(method) }
+            return (nil, object)
+        }
+        return nil
+    }
+}
+
+// MARK: What belongs to the model
+
+extension HuggingFaceFiles {
+    var name: String { folder.name }
+
+    func vocabulary(preTokenizer: String?, size: Int?) throws(RecastError) -> Vocabulary? {
+        try Checkpoint.vocabulary(
+            in: folder, configuration: tokenizerConfiguration, size: size, preTokenizer: preTokenizer)
+    }
+
+    var tokenizerConfiguration: JSON? { configuration.map(JSON.object) }
+
+    func companionFiles() -> [Companion] { companions.map { Companion(name: $0, content: .file(folder)) } }
+
+    func generationConfiguration() throws(RecastError) -> JSON? {
+        let name = "generation_config.json"
+        guard companions.contains(name) else { return nil }
+        return try JSON(parsing: folder.contents(of: name), file: folder.path(of: name))
+    }
+
+    var headerMetadata: [(key: String, value: String)] { metadata }
+
+    func ggufDraft(_ planning: Planning) throws(RecastError) -> GGUFDraft {
+        try planning.ggufDraft(of: try planning.model(), named: name, self)
+    }
+
+    var description: FormatDescription {
+        FormatDescription(
+            name: "huggingface", title: "Hugging Face \(areTorch ? "PyTorch" : "safetensors")",
+            metadata: metadata + (configuration?.members.map { ($0.key, $0.value.text()) } ?? []))
+    }
+}
+
+// MARK: What is written
+
+extension HuggingFaceFiles {
+    static let tensorFileSuffixes = [".safetensors"]
+
+    static func storedTensors(in source: any ByteSource) throws(RecastError) -> [NamedTensor]? {
+        guard try SafetensorsFile.recognizes(source) else { return nil }
+        var files = FileList()
+        return try SafetensorsFile(source, files: &files).tensors
+    }
+
+    static func fileSet(of name: String, in folder: Folder) throws(RecastError) -> [String]? {
+        guard try SafetensorsFile.recognizes(folder.source(of: name)) else { return nil }
+        guard let index = index(ofShard: name, among: try folder.names()) else { return [name] }
+        var files = FileList()
+        _ = try WeightIndex(index, in: folder, files: &files)
+        return [index] + files.files.map { Path.name($0.name) }
+    }
+
+    static var directoryContents: DirectoryContents {
+        DirectoryContents(
+            suffixes: [".safetensors", ".safetensors.index.json"],
+            names: ["pytorch_model.bin", "pytorch_model.bin.index.json"],
+            companions: [
+                "README.md", "USE_POLICY.md", ".gitattributes", "generation_config.json", "quantize_config.json",
+                "quant_config.json", "preprocessor_config.json", "processor_config.json",
+            ],
+            isFolder: { $0 == "additional_chat_templates" })
+    }
+}
