@@ -28,7 +28,8 @@ public enum EncodingName: Sendable, Hashable {
         if let match = known.first(where: { $0.name == name }) { return match.meaning }
         // Mistyped, or a part of one.
         let mistyped = NearestName.ranked(name, among: known.map(\.name))
-        let longer = name.count < 3 ? [] : known.map(\.name).filter { $0.contains(name) }
+        let longer =
+            name.count < 3 ? [] : known.map(\.name).filter { $0.contains(name) || $0.count > 2 && name.contains($0) }
         let nearest = (longer + mistyped).unique.prefix(longer.isEmpty ? 3 : 6)
         let hint = nearest.isEmpty ? "; --help lists them" : "; did you mean \(nearest.joined(separator: ", "))?"
         throw .usage("unknown \(what) \"\(text)\"\(hint)")
@@ -41,27 +42,6 @@ extension GGUFFileType {
         switch try EncodingName(name) {
         case .fileType(let type): return type
         case .packing(let name): throw .usage("\(name) is no file type of GGUF but an encoding of Hugging Face targets")
-        }
-    }
-}
-
-extension ConversionOptions {
-    /// Sets what `--encoding` asks for.
-    ///
-    /// - Parameter choices: what an encoding of Hugging Face targets leaves open.
-    /// - Throws: `usage` for unknown names and for choices that the encoding does not have.
-    public mutating func encode(
-        as name: String, _ choices: Packing.Choices = Packing.Choices()
-    ) throws(RecastError) {
-        switch try EncodingName(name) {
-        case .fileType(let type):
-            guard choices == Packing.Choices() else {
-                throw .usage(
-                    "\(type.name) leaves no choice of blocks, symmetry or method: those are for encodings of Hugging Face "
-                        + "targets")
-            }
-            encoding = type
-        case .packing(let name): packing = try Packing.named(name, choices)
         }
     }
 }

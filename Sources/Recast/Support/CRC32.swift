@@ -102,18 +102,3 @@ extension CRC32 {
         static let best = available.last
     }
 }
-
-extension LazyTensor {
-    /// The CRC-32 of a tensor's bytes in row-major order.
-    public func checksum(using reader: inout Reader) throws(RecastError) -> UInt32 {
-        var checksum = CRC32()
-        for window in windows(of: 1 << 20) {
-            try Interruption.check()
-            try reader.withScratch(byteCount(of: window)) { (reader, buffer) throws(RecastError) in
-                try read(window, into: buffer, using: &reader)
-                checksum.update(UnsafeRawBufferPointer(buffer))
-            }
-        }
-        return checksum.value
-    }
-}

@@ -72,6 +72,7 @@ extension ForwardPass {
     private func tooShort(_ channel: Channel, _ options: PerplexityOptions) -> RecastError {
         let needed = options.scored == .all ? 2 - (options.bosToken == nil ? 0 : 1) : options.context
         return .usage(
-            "the text \(channel.name) has \(channel.tokens.count) tokens; to score any, at least \(needed) are needed")
+            "the text \(channel.name) has \(channel.tokens.count) tokens, of which none can be scored; at least \(needed) are needed"
+        )
     }
 }

@@ -78,7 +78,9 @@ import Testing
                 return ""
             } catch { return error.message }
         }
-        #expect(message(PerplexityOptions(), 1) == "the text prose has 1 tokens; to score any, at least 2 are needed")
+        #expect(
+            message(PerplexityOptions(), 1)
+                == "the text prose has 1 tokens, of which none can be scored; at least 2 are needed")
         #expect(message(PerplexityOptions(scored: .secondHalf), 511).contains("at least 512"))
         #expect(message(PerplexityOptions(context: 1), 9).contains("context"))
         #expect(message(PerplexityOptions(context: 8, stride: 9), 9).contains("stride"))

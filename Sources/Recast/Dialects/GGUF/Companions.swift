@@ -14,6 +14,9 @@ enum GGUFCompanions {
         return names.contains(name) || name.hasSuffix(".jinja") || name.hasSuffix(".tiktoken")
     }
 
+    /// Whether it is of the tokenizer.
+    static func isTokenizerFile(_ name: String) -> Bool { isEmbedded(name) && name != "generation_config.json" }
+
     static func key(of name: String) -> String { name == "tokenizer.json" ? tokenizerKey : filePrefix + name }
 
     /// Text as a string, anything else as bytes.

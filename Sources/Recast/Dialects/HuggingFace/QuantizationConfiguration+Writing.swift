@@ -2,7 +2,8 @@
 enum QuantizationConfiguration {
     /// A written model's weights.
     struct Draft {
-        var packing: Packing
+        /// Of the weights, as far as they are alike.
+        var encoding: PackedEncoding
         /// Modules that have the shape of quantized ones and are not.
         var plainModules: [String]
         /// The type of the other weights.
@@ -15,7 +16,7 @@ enum QuantizationConfiguration {
     static func add(_ draft: Draft, to object: inout JSON.Object, files: inout [(name: String, json: JSON)]) {
         object["quantization"] = nil
         object["quantization_config"] = nil
-        switch draft.packing.format {
+        switch draft.encoding.format {
         case .gptq, .gptqV2:
             let value = gptq(draft)
             object["quantization_config"] = value
@@ -70,8 +71,8 @@ enum QuantizationConfiguration {
     }
 
     private static func gptq(_ draft: Draft) -> JSON {
-        let scheme = draft.packing.scheme
-        let name: JSON = draft.packing.format == .gptq ? "gptq" : "gptq_v2"
+        let scheme = draft.encoding.scheme
+        let name: JSON = draft.encoding.format == .gptq ? "gptq" : "gptq_v2"
         // A leading `-:` leaves out what the expression matches.
         let dynamic = draft.plainModules.filter { $0 != "lm_head" }
             .map { JSON.Object.Member(key: "-:^\($0.replacing(".", with: "\\."))$", value: [:]) }
@@ -90,7 +91,7 @@ enum QuantizationConfiguration {
     private static func awq(_ draft: Draft) -> JSON {
         let others = draft.plainModules.filter { $0 != "lm_head" }
         return [
-            "quant_method": "awq", "bits": 4, "group_size": .int(draft.packing.scheme.block.columns),
+            "quant_method": "awq", "bits": 4, "group_size": .int(draft.encoding.scheme.block.columns),
             "zero_point": true,
             "version": "gemm", "format": "gemm",
             "modules_to_not_convert": others.isEmpty ? .null : .array(others.map(JSON.string)),
@@ -98,10 +99,10 @@ enum QuantizationConfiguration {
     }
 
     private static func compressedTensors(_ draft: Draft) -> JSON {
-        let scheme = draft.packing.scheme
+        let scheme = draft.encoding.scheme
         var weights = JSON.Object()
         weights["num_bits"] = .int(scheme.bits)
-        weights["type"] = draft.packing.template.isTable ? "float" : "int"
+        weights["type"] = draft.encoding.isTable ? "float" : "int"
         weights["symmetric"] = .bool(scheme.origin == .symmetric)
         switch scheme.block {
         case .tensor: weights["strategy"] = "tensor"
@@ -112,9 +113,9 @@ enum QuantizationConfiguration {
         }
         weights["dynamic"] = false
         weights["observer"] = "minmax"
-        if draft.packing.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
+        if draft.encoding.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
         return [
-            "quant_method": "compressed-tensors", "format": .string(draft.packing.format.rawValue),
+            "quant_method": "compressed-tensors", "format": .string(draft.encoding.format.rawValue),
             // A head that shares the embedding has no weight of its own to say that it is plain.
             "quantization_status": "compressed",
             "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
@@ -130,12 +131,12 @@ enum QuantizationConfiguration {
 
     private static func bitsandbytes(_ draft: Draft) -> JSON {
         let type = draft.modelType.torchName
-        let isInt8 = draft.packing.format == .bitsandbytesInt8
+        let isInt8 = draft.encoding.format == .bitsandbytesInt8
         return [
             "quant_method": "bitsandbytes", "load_in_4bit": .bool(!isInt8), "load_in_8bit": .bool(isInt8),
             "_load_in_4bit": .bool(!isInt8), "_load_in_8bit": .bool(isInt8),
-            "bnb_4bit_quant_type": .string(isInt8 ? "fp4" : draft.packing.template.levelTableName),
-            "bnb_4bit_use_double_quant": .bool(draft.packing.template.isDoubleQuantized),
+            "bnb_4bit_quant_type": .string(isInt8 ? "fp4" : draft.encoding.levelTableName),
+            "bnb_4bit_use_double_quant": .bool(draft.encoding.isDoubleQuantized),
             "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
             "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,
             "llm_int8_skip_modules": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
@@ -152,7 +153,7 @@ enum QuantizationConfiguration {
 
     /// Modules without scales are plain ones: the reader looks for them in the file.
     private static func mlx(_ draft: Draft) -> JSON {
-        let scheme = draft.packing.scheme
+        let scheme = draft.encoding.scheme
         return ["group_size": .int(scheme.block.columns), "bits": .int(scheme.bits), "mode": "affine"]
     }
 }

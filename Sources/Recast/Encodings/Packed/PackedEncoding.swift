@@ -229,20 +229,6 @@ extension PackedEncoding {
             && isDoubleQuantized == other.isDoubleQuantized
             && flatShape == other.flatShape && numbers(self) == numbers(other)
     }
-
-    /// A stored tensor as the other encoding, which stores the weight alike, has it.
-    func moved(
-        _ part: LazyTensor, to layout: PartLayout, of other: PackedEncoding, using reader: inout Reader
-    ) throws(RecastError) -> LazyTensor {
-        switch layout.content {
-        case .fixed(let bytes): return .literal(layout.dtype, layout.shape, bytes)
-        case .nestedDocument:
-            let offset = try Self.nestedOffset(of: try part.bytes(using: &reader))
-            return .literal(layout.dtype, layout.shape, other.document(offset: offset))
-        default: return part
-        }
-    }
-
     /// As it is shown: `gptq int4 g128`, `mlx int4 g64 asymmetric`, `nf4 nested`.
     public var name: String {
         var words = [format == .blockFP8 || format == .bitsandbytes ? "" : format.rawValue]

@@ -22,7 +22,9 @@ extension Planning {
         if options.encoding == nil, !options.quantization.isDefault {
             throw .usage("an importance file, overrides and the like are for quantization: --encoding says to what")
         }
-        return try checkpoint.content.ggufDraft(self)
+        let content = checkpoint.content
+        if let set = content.gguf { return try ggufDraft(of: set) }
+        return try ggufDraft(of: try model(), named: content.name, content.huggingFace)
     }
 
     /// The draft with every byte in its place.

@@ -17,11 +17,16 @@ extension HuggingFaceFiles: CheckpointFormat {
                 .malformedInput, "holds \(weights.count) safetensors files and no \(WeightIndex.fileName)",
                 trail: [candidate.folder.path])
         }
-        guard names.contains(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") || $0.hasPrefix("iter_") }) else {
-            return nil
+        if let iteration = names.filter({ $0.hasPrefix("iter_") }).max() {
+            return RecastError(
+                .inputMissing,
+                "has no \(MegatronFolder.tracker); name the folder of an iteration, such as \(iteration)",
+                trail: [candidate.folder.path])
         }
+        guard let file = names.filter({ $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }).min() else { return nil }
         return RecastError(
-            .unsupported, "holds PyTorch files, which cannot be read yet", trail: [candidate.folder.path])
+            .unsupported, "holds \(file), but neither the weights of a model (pytorch_model.bin) nor ranks of Megatron",
+            trail: [candidate.folder.path])
     }
 
     init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {
@@ -88,9 +93,7 @@ extension HuggingFaceFiles {
 
     var headerMetadata: [(key: String, value: String)] { metadata }
 
-    func ggufDraft(_ planning: Planning) throws(RecastError) -> GGUFDraft {
-        try planning.ggufDraft(of: try planning.model(), named: name, self)
-    }
+    var huggingFace: HuggingFaceFiles? { self }
 
     var description: FormatDescription {
         FormatDescription(

@@ -36,7 +36,7 @@ extension MegatronFormat {
 
     func tokenizerFolder() -> Folder? {
         guard let folder = files.companions, let names = try? folder.names(),
-            names.contains(where: Planning.isTokenizerFile)
+            names.contains(where: GGUFCompanions.isTokenizerFile)
         else { return nil }
         return folder
     }
@@ -46,7 +46,7 @@ extension MegatronFormat {
     /// The configuration is written anew, and the tokenizer is taken from wherever it is to come.
     func companionFiles() throws(RecastError) -> [Companion] {
         guard let folder = files.companions else { return [] }
-        return try folder.names().filter { $0 != "config.json" && !Planning.isTokenizerFile($0) }
+        return try folder.names().filter { $0 != "config.json" && !GGUFCompanions.isTokenizerFile($0) }
             .map { Companion(name: $0, content: .file(folder)) }
     }
 

@@ -47,7 +47,7 @@ extension GGUFSet {
         GGUFCompanions.files(in: metadata).map { Companion(name: $0.name, content: .bytes($0.bytes)) }
     }
 
-    func ggufDraft(_ planning: Planning) throws(RecastError) -> GGUFDraft { try planning.ggufDraft(of: self) }
+    var gguf: GGUFSet? { self }
 
     var description: FormatDescription {
         FormatDescription(

@@ -1,14 +1,15 @@
-/// What a file says of some of its own bytes.
-public struct SourceChecksum: Sendable, Hashable, Codable {
-    public var file: FileID
-    public var bytes: Range<Int>
-    /// Their CRC-32. Programs that do not compute it write 0 (`torch.serialization.set_crc32_options`).
-    public var value: UInt32
-
-    func agrees(with bytes: [UInt8]) -> Bool {
+extension LazyTensor {
+    /// The CRC-32 of a tensor's bytes in row-major order.
+    public func checksum(using reader: inout Reader) throws(RecastError) -> UInt32 {
         var checksum = CRC32()
-        bytes.withUnsafeBytes { checksum.update($0) }
-        return value == 0 || checksum.value == value
+        for window in windows(of: 1 << 20) {
+            try Interruption.check()
+            try reader.withScratch(byteCount(of: window)) { (reader, buffer) throws(RecastError) in
+                try read(window, into: buffer, using: &reader)
+                checksum.update(UnsafeRawBufferPointer(buffer))
+            }
+        }
+        return checksum.value
     }
 }
 

@@ -155,12 +155,12 @@ extension Planning {
         let content = checkpoint.content
         let isReplaced = options.tokenizer != nil || tokenizer?.contradictsOriginal == true
         let companions = try content.companionFiles()
-        for companion in companions where !(isReplaced && Self.isTokenizerFile(companion.name)) {
+        for companion in companions where !(isReplaced && GGUFCompanions.isTokenizerFile(companion.name)) {
             if !keepsQuantization, QuantizationConfiguration.describesQuantization(companion.name) { continue }
             if corrected.contains(companion.name) { continue }
             try copy(companion, into: &plan)
         }
-        if let tokenizer, isReplaced || !companions.contains(where: { Self.isTokenizerFile($0.name) }) {
+        if let tokenizer, isReplaced || !companions.contains(where: { GGUFCompanions.isTokenizerFile($0.name) }) {
             try addTokenizer(tokenizer, to: &plan)
         }
         if !content.ignored.isEmpty {
@@ -170,17 +170,13 @@ extension Planning {
             plan.warnings.append("neither source nor destination has a tokenizer; --tokenizer DIR adds one")
         }
         guard let folder = try tokenizerFolder() else { return }
-        let names = try folder.names().filter(Self.isTokenizerFile)
+        let names = try folder.names().filter(GGUFCompanions.isTokenizerFile)
         guard !names.isEmpty else {
             throw RecastError(.inputMissing, "holds no tokenizer", trail: [folder.path])
         }
         for name in names {
             try copy(Companion(name: name, content: .file(folder)), into: &plan)
         }
-    }
-
-    static func isTokenizerFile(_ name: String) -> Bool {
-        GGUFCompanions.isEmbedded(name) && name != "generation_config.json"
     }
 
     /// A file as it is, through the same machinery as tensors, or a literal.

@@ -34,3 +34,18 @@ extension PackedEncoding {
         }
     }
 }
+
+extension PackedEncoding {
+    /// A stored tensor as the other encoding, which stores the weight alike, has it.
+    func moved(
+        _ part: LazyTensor, to layout: PartLayout, of other: PackedEncoding, using reader: inout Reader
+    ) throws(RecastError) -> LazyTensor {
+        switch layout.content {
+        case .fixed(let bytes): return .literal(layout.dtype, layout.shape, bytes)
+        case .nestedDocument:
+            let offset = try Self.nestedOffset(of: try part.bytes(using: &reader))
+            return .literal(layout.dtype, layout.shape, other.document(offset: offset))
+        default: return part
+        }
+    }
+}

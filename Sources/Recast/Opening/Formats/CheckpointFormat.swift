@@ -67,8 +67,11 @@ protocol CheckpointFormat: Sendable {
     /// What the header of a safetensors file is to say.
     var headerMetadata: [(key: String, value: String)] { get }
 
-    /// What a GGUF file of it would be.
-    func ggufDraft(_ planning: Planning) throws(RecastError) -> GGUFDraft
+    /// Keys and tensors that a GGUF file of it is to have as they are; nil where it is lifted first.
+    var gguf: GGUFSet? { get }
+
+    /// What lies beside it that a GGUF file has keys for.
+    var huggingFace: HuggingFaceFiles? { get }
 
     // MARK: For people
 
@@ -108,9 +111,8 @@ extension CheckpointFormat {
     var tokenizerConfiguration: JSON? { nil }
     var ignored: [String] { [] }
     var headerMetadata: [(key: String, value: String)] { [] }
-    func ggufDraft(_ planning: Planning) throws(RecastError) -> GGUFDraft {
-        try planning.ggufDraft(of: try planning.model(), named: name, nil)
-    }
+    var gguf: GGUFSet? { nil }
+    var huggingFace: HuggingFaceFiles? { nil }
     static func storedTensors(in source: any ByteSource) throws(RecastError) -> [NamedTensor]? { nil }
     static var tensorFileSuffixes: [String] { [] }
     static func fileSet(of name: String, in folder: Folder) throws(RecastError) -> [String]? { nil }

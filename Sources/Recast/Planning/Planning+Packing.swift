@@ -99,7 +99,7 @@ extension Planning {
             }
             outcome.quantization = .new(
                 QuantizationConfiguration.Draft(
-                    packing: packing, plainModules: plain, modelType: modelType,
+                    encoding: packing.template, plainModules: plain, modelType: modelType,
                     hasActOrder: outcome.tensors.contains(where: \.encoding.hasActOrder)))
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
                 plan.warnings.append(

@@ -113,7 +113,13 @@ public final class StagedDestination {
                 }
             }
             guard replaces else {
-                throw RecastError(.destinationExists, "exists already; --force replaces it", trail: [final])
+                let isForced = !place.isDirectory || (try? checkReplaced(final, outputs)) != nil
+                throw RecastError(
+                    .destinationExists,
+                    isForced
+                        ? "exists already; --force replaces it"
+                        : "exists already, and is no checkpoint that --force replaces",
+                    trail: [final])
             }
             if let there, there.isDirectory != (form == .directory) {
                 let kind = there.isDirectory ? "a directory, and a file" : "a file, and a directory"
