@@ -1,11 +1,11 @@
 extension [UInt8] {
     /// Appends a number in little-endian order, as all formats store it.
-    public mutating func put(_ value: some FixedWidthInteger) {
+    package mutating func put(_ value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 
     /// A damaged copy: cut off, or with a few bytes changed, inserted or left out.
-    public func damaged(_ random: inout SeededGenerator) -> [UInt8] {
+    package func damaged(_ random: inout SeededGenerator) -> [UInt8] {
         var bytes = self
         guard !bytes.isEmpty else { return [UInt8.random(in: 0...255, using: &random)] }
         if Int.random(in: 0..<4, using: &random) == 0 {

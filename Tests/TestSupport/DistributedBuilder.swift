@@ -1,30 +1,30 @@
 import Recast
 
 /// Writes what `torch.distributed.checkpoint` writes, entry by entry, so that tests can lie in any of them.
-public struct DistributedBuilder {
-    public struct Piece {
-        public var offsets: [Int]
-        public var sizes: [Int]
-        public var values: [Float]
+package struct DistributedBuilder {
+    package struct Piece {
+        package var offsets: [Int]
+        package var sizes: [Int]
+        package var values: [Float]
         /// What the description says, where it is not the truth.
-        public var file: String?
-        public var place: Range<Int>?
+        package var file: String?
+        package var place: Range<Int>?
 
-        public init(_ offsets: [Int], _ sizes: [Int], _ values: [Float]) {
+        package init(_ offsets: [Int], _ sizes: [Int], _ values: [Float]) {
             (self.offsets, self.sizes, self.values) = (offsets, sizes, values)
         }
     }
 
-    public var tensors: [(name: String, shape: [Int], pieces: [Piece])] = []
+    package var tensors: [(name: String, shape: [Int], pieces: [Piece])] = []
     /// Arguments of the run; nil for a checkpoint that has none.
-    public var arguments: [String: Any?]?
+    package var arguments: [String: Any?]?
     /// Whether they are in a file of their own, as before core 0.19.
-    public var hasCommonFile = false
-    public var backend = "torch_dist"
+    package var hasCommonFile = false
+    package var backend = "torch_dist"
     /// How many pieces go into a file before the next begins.
-    public var piecesPerFile = 7
+    package var piecesPerFile = 7
 
-    public init() {}
+    package init() {}
 
     private static func archive(_ pickle: PickleBuilder, _ storages: [[UInt8]] = []) -> [UInt8] {
         ZipBuilder(
@@ -50,7 +50,7 @@ public struct DistributedBuilder {
         pickle.ascii("tR")
     }
 
-    public func write(to directory: TemporaryDirectory) {
+    package func write(to directory: TemporaryDirectory) {
         let folder = "iter_0000007/"
         var files: [[UInt8]] = [[]]
         var count = 0

@@ -3,35 +3,35 @@ import Foundation
 @testable import Recast
 
 /// Where test data lies.
-public enum Fixtures {
+package enum Fixtures {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
     /// The trained model of the repository.
-    public static let tinyModel = root + "/Fixtures/qwen2-tiny"
+    package static let tinyModel = root + "/Fixtures/qwen2-tiny"
 
     /// Small models of sentencepiece, and ids that it gives.
-    public static let tokenizers = root + "/Fixtures/tokenizers"
+    package static let tokenizers = root + "/Fixtures/tokenizers"
 
     /// Which types the specification's script gives to the tensors of invented models.
-    public static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
+    package static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
 
     /// The folder of independent reference data; nil where `RECAST_GOLDEN` is not set.
-    public static let golden: String? = {
+    package static let golden: String? = {
         guard let path = ProcessInfo.processInfo.environment["RECAST_GOLDEN"], !path.isEmpty else { return nil }
         return path.hasPrefix("/") ? path : root + "/" + path
     }()
 
-    public static var hasGolden: Bool { golden != nil }
+    package static var hasGolden: Bool { golden != nil }
 
-    public static func golden(_ path: String) -> String { golden! + "/" + path }
+    package static func golden(_ path: String) -> String { golden! + "/" + path }
 
     /// Golden families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale
     /// than the usual, rotary in other layers.
-    public static let inexactInGGUF: Set<String> = ["gemma2", "smollm3"]
+    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3"]
 
     /// The lines of a reference table, split at tabs, without comments.
-    public static func table(_ path: String) throws -> [[String]] {
+    package static func table(_ path: String) throws -> [[String]] {
         try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
             .filter { !$0.hasPrefix("#") }
             .map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) }
@@ -39,11 +39,11 @@ public enum Fixtures {
 }
 
 /// A directory that goes away with the last reference.
-public final class TemporaryDirectory: Sendable {
-    public let path: String
+package final class TemporaryDirectory: Sendable {
+    package let path: String
 
     /// - Parameter inMemory: on a file system in memory, where there is one, for what is synchronised thousands of times.
-    public init(inMemory: Bool = false) {
+    package init(inMemory: Bool = false) {
         let memory = "/dev/shm"
         let place = inMemory && FileManager.default.isWritableFile(atPath: memory) ? memory : NSTemporaryDirectory()
         var template = Array((place + "/recast-test-XXXXXX").utf8CString)
@@ -52,11 +52,11 @@ public final class TemporaryDirectory: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    public func file(_ name: String) -> String { path + "/" + name }
+    package func file(_ name: String) -> String { path + "/" + name }
 
     /// Writes a file and returns its path.
     @discardableResult
-    public func write(_ name: String, _ bytes: [UInt8]) -> String {
+    package func write(_ name: String, _ bytes: [UInt8]) -> String {
         let path = file(name)
         try! FileManager.default.createDirectory(
             atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
@@ -64,30 +64,30 @@ public final class TemporaryDirectory: Sendable {
         return path
     }
 
-    public func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
+    package func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
 
     /// A file's bytes; nil where there is none.
-    public func bytes(_ name: String) -> [UInt8]? {
+    package func bytes(_ name: String) -> [UInt8]? {
         FileManager.default.contents(atPath: file(name)).map { [UInt8]($0) }
     }
 
     /// The names in the directory, sorted.
-    public var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
+    package var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path).sorted()) ?? [] }
 }
 
 extension Checkpoint {
     /// What a GGUF checkpoint holds; nil for others.
-    public var ggufSet: GGUFSet? { content as? GGUFSet }
+    package var ggufSet: GGUFSet? { content as? GGUFSet }
 
     /// What a Hugging Face checkpoint holds; nil for others.
-    public var huggingFaceFiles: HuggingFaceFiles? { content as? HuggingFaceFiles }
+    package var huggingFaceFiles: HuggingFaceFiles? { content as? HuggingFaceFiles }
 }
 
 extension Fixtures {
     /// The bytes of every tensor of a checkpoint, by name, type and shape.
-    public static func contents(_ path: String) throws -> [String: [UInt8]] { try contents(Checkpoint(path: path)) }
+    package static func contents(_ path: String) throws -> [String: [UInt8]] { try contents(Checkpoint(path: path)) }
 
-    public static func contents(_ checkpoint: Checkpoint) throws -> [String: [UInt8]] {
+    package static func contents(_ checkpoint: Checkpoint) throws -> [String: [UInt8]] {
         var reader = Reader(files: checkpoint.sources)
         var contents: [String: [UInt8]] = [:]
         for tensor in checkpoint.tensors {

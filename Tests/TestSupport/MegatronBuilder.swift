@@ -2,14 +2,14 @@ import Recast
 
 /// Writes a model as the ranks of a Megatron run would: element by element, by the definition of each split, so that
 /// what reads it is held against something else than itself.
-public struct MegatronBuilder {
+package struct MegatronBuilder {
     /// A matrix, or a vector of one column.
-    public struct Matrix: Sendable, Hashable {
-        public var rows: Int
-        public var columns: Int?
-        public var values: [Float]
+    package struct Matrix: Sendable, Hashable {
+        package var rows: Int
+        package var columns: Int?
+        package var values: [Float]
 
-        public init(_ rows: Int, _ columns: Int?, _ values: [Float]) {
+        package init(_ rows: Int, _ columns: Int?, _ values: [Float]) {
             (self.rows, self.columns, self.values) = (rows, columns, values)
         }
 
@@ -23,35 +23,35 @@ public struct MegatronBuilder {
         }
     }
 
-    public enum Spelling: Sendable, CaseIterable {
+    package enum Spelling: Sendable, CaseIterable {
         case local, transformerEngine, legacy
     }
 
-    public var layers = 2
-    public var heads = 4
-    public var groups = 2
-    public var headDimension = 8
-    public var hidden = 32
-    public var feedForward = 64
-    public var vocabulary = 21
-    public var padded = 32
-    public var isTied = false
-    public var hasBias = false
-    public var spelling = Spelling.local
+    package var layers = 2
+    package var heads = 4
+    package var groups = 2
+    package var headDimension = 8
+    package var hidden = 32
+    package var feedForward = 64
+    package var vocabulary = 21
+    package var padded = 32
+    package var isTied = false
+    package var hasBias = false
+    package var spelling = Spelling.local
     /// `checkpoint_version`, which says how queries, keys and values lie.
-    public var version = 3.0
-    public var tensorRanks = 1
+    package var version = 3.0
+    package var tensorRanks = 1
     /// Layers of each stage, by virtual stage.
-    public var stages: [[Int]] = [[2]]
+    package var stages: [[Int]] = [[2]]
     /// Changes the arguments of a rank, by the folder's name.
-    public var changeArguments: (String, inout [String: Any?]) -> Void = { _, _ in }
+    package var changeArguments: (String, inout [String: Any?]) -> Void = { _, _ in }
     /// Changes the tensors of a rank, by the folder's name.
-    public var changeTensors: (String, inout [(name: String, matrix: Matrix)]) -> Void = { _, _ in }
+    package var changeTensors: (String, inout [(name: String, matrix: Matrix)]) -> Void = { _, _ in }
 
-    public init() {}
+    package init() {}
 
     /// The tensors of the whole model by their names in Hugging Face's llama layout, of numbers that no two share.
-    public func truth(seed: UInt64 = 1) -> [String: Matrix] {
+    package func truth(seed: UInt64 = 1) -> [String: Matrix] {
         var random = SeededGenerator(seed: seed)
         func matrix(_ rows: Int, _ columns: Int?) -> Matrix {
             Matrix(rows, columns, (0..<rows * (columns ?? 1)).map { _ in Float.random(in: -1...1, using: &random) })
@@ -182,7 +182,7 @@ public struct MegatronBuilder {
     // MARK: Writing
 
     /// Writes all ranks.
-    public func write(_ truth: [String: Matrix], to directory: TemporaryDirectory) {
+    package func write(_ truth: [String: Matrix], to directory: TemporaryDirectory) {
         let pipeline = stages[0].count
         for rank in 0..<tensorRanks {
             var first = 0
@@ -230,7 +230,7 @@ public struct MegatronBuilder {
     }
 
     /// What `args` say in the file of a rank.
-    public func arguments(_ folder: String = "") -> [String: Any?] {
+    package func arguments(_ folder: String = "") -> [String: Any?] {
         var arguments: [String: Any?] = [
             "num_layers": layers, "hidden_size": hidden, "ffn_hidden_size": feedForward,
             "num_attention_heads": heads, "group_query_attention": groups != heads,

@@ -3,15 +3,15 @@ import Recast
 import Synchronization
 
 /// Files that are in memory and nowhere else, under names with slashes.
-public struct MemoryPlace: FilePlace {
-    public static let scheme = "memory"
+package struct MemoryPlace: FilePlace {
+    package static let scheme = "memory"
 
     /// All kinds of places, and this one.
-    public static let places = Places([MemoryPlace.self, Directory.self, Archive.self])
+    package static let places = Places([MemoryPlace.self, Directory.self, Archive.self])
 
-    public let path: String
-    public var name: String { Path.name(path) }
-    public var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
+    package let path: String
+    package var name: String { Path.name(path) }
+    package var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
 
     fileprivate struct File {
         var bytes: [UInt8]
@@ -20,26 +20,26 @@ public struct MemoryPlace: FilePlace {
 
     private static let stored = Mutex<[String: [String: File]]>([:])
 
-    public init(opening path: String) throws(RecastError) {
+    package init(opening path: String) throws(RecastError) {
         guard Self.stored.withLock({ $0[path] != nil }) else {
             throw RecastError(.inputMissing, "is not there any more", trail: [path])
         }
         self.path = path
     }
 
-    public static func found(at path: String) throws(RecastError) -> MemoryPlace? {
+    package static func found(at path: String) throws(RecastError) -> MemoryPlace? {
         path.hasPrefix("memory:") ? try MemoryPlace(opening: path) : nil
     }
 
     /// - Parameter name: what the model is called.
-    public init(_ name: String, _ files: [String: [UInt8]]) {
+    package init(_ name: String, _ files: [String: [UInt8]]) {
         path = "memory:\(UUID())/\(name)"
         let path = path
         Self.stored.withLock { $0[path] = files.mapValues { File(bytes: $0) } }
     }
 
     /// All files of a directory, and of the folders in it.
-    public init(copying directory: String) {
+    package init(copying directory: String) {
         var files: [String: [UInt8]] = [:]
         for name in FileManager.default.enumerator(atPath: directory)?.compactMap({ $0 as? String }) ?? [] {
             var isDirectory: ObjCBool = false
@@ -53,10 +53,10 @@ public struct MemoryPlace: FilePlace {
     }
 
     /// The bytes of all files by their names.
-    public var contents: [String: [UInt8]] { files.mapValues(\.bytes) }
+    package var contents: [String: [UInt8]] { files.mapValues(\.bytes) }
 
     /// Changes a byte, which gives the file another tag.
-    public func damage(_ name: String, at offset: Int) {
+    package func damage(_ name: String, at offset: Int) {
         Self.stored.withLock { stored in
             stored[path]?[name]?.bytes[offset] ^= 0x5A
             stored[path]?[name]?.version += 1
@@ -65,14 +65,14 @@ public struct MemoryPlace: FilePlace {
 
     private var files: [String: File] { Self.stored.withLock { $0[path] } ?? [:] }
 
-    public func names(in folder: String?) -> [String] {
+    package func names(in folder: String?) -> [String] {
         let prefix = folder.map { $0 + "/" } ?? ""
         let inside = files.keys.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
         return Set(inside.map { String($0.prefix { $0 != "/" }) })
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
-    public func status(of name: String) -> PlaceStatus? {
+    package func status(of name: String) -> PlaceStatus? {
         let files = files
         if let file = files[name] {
             return PlaceStatus(isDirectory: false, byteCount: file.bytes.count, tag: "\(file.version)")
@@ -81,7 +81,7 @@ public struct MemoryPlace: FilePlace {
         return PlaceStatus(isDirectory: true, byteCount: 0, tag: "")
     }
 
-    public func source(of name: String) throws(RecastError) -> any ByteSource {
+    package func source(of name: String) throws(RecastError) -> any ByteSource {
         guard let file = files[name] else {
             throw RecastError(.inputMissing, "is not there", trail: [Path.join(path, name)])
         }

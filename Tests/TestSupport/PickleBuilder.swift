@@ -1,15 +1,15 @@
 /// A pickle, opcode by opcode.
-public struct PickleBuilder {
-    public private(set) var bytes: [UInt8] = [0x80, 2]
+package struct PickleBuilder {
+    package private(set) var bytes: [UInt8] = [0x80, 2]
 
-    public init() {}
+    package init() {}
 
-    public mutating func code(_ opcodes: UInt8...) { bytes += opcodes }
+    package mutating func code(_ opcodes: UInt8...) { bytes += opcodes }
 
-    public mutating func ascii(_ text: String) { bytes += Array(text.utf8) }
+    package mutating func ascii(_ text: String) { bytes += Array(text.utf8) }
 
     /// A value that is a string, a number, a truth, nothing, a tuple or a list of values.
-    public mutating func value(_ value: Any?) {
+    package mutating func value(_ value: Any?) {
         switch value {
         case nil: ascii("N")
         case let bool as Bool: code(bool ? 0x88 : 0x89)
@@ -36,10 +36,10 @@ public struct PickleBuilder {
         }
     }
 
-    public mutating func global(_ module: String, _ name: String) { ascii("c\(module)\n\(name)\n") }
+    package mutating func global(_ module: String, _ name: String) { ascii("c\(module)\n\(name)\n") }
 
     /// `_rebuild_tensor_v2` of a storage.
-    public mutating func tensor(
+    package mutating func tensor(
         _ storage: String, key: String, count: Int, offset: Int = 0, shape: [Int], strides: [Int]
     ) {
         global("torch._utils", "_rebuild_tensor_v2")
@@ -59,11 +59,11 @@ public struct PickleBuilder {
     }
 
     /// A dictionary whose items the body appends, keys and values in turn.
-    public mutating func dictionary(_ body: (inout PickleBuilder) -> Void) {
+    package mutating func dictionary(_ body: (inout PickleBuilder) -> Void) {
         ascii("}(")
         body(&self)
         ascii("u")
     }
 
-    public var finished: [UInt8] { bytes + [UInt8(ascii: ".")] }
+    package var finished: [UInt8] { bytes + [UInt8(ascii: ".")] }
 }

@@ -1,10 +1,10 @@
 /// Protobuf messages as bytes, good and bad ones.
-public struct ProtobufBuilder: Sendable {
-    public var bytes: [UInt8] = []
+package struct ProtobufBuilder: Sendable {
+    package var bytes: [UInt8] = []
 
-    public init() {}
+    package init() {}
 
-    public static func varint(_ number: UInt64) -> [UInt8] {
+    package static func varint(_ number: UInt64) -> [UInt8] {
         var (rest, bytes) = (number, [UInt8]())
         while rest >= 0x80 {
             bytes.append(UInt8(rest & 0x7F) | 0x80)
@@ -13,53 +13,53 @@ public struct ProtobufBuilder: Sendable {
         return bytes + [UInt8(rest)]
     }
 
-    public mutating func raw(_ bytes: [UInt8]) { self.bytes += bytes }
+    package mutating func raw(_ bytes: [UInt8]) { self.bytes += bytes }
 
-    public mutating func number(_ field: UInt64, _ number: UInt64) {
+    package mutating func number(_ field: UInt64, _ number: UInt64) {
         raw(Self.varint(field << 3) + Self.varint(number))
     }
 
     /// - Parameter count: the length to claim.
-    public mutating func bytes(_ field: UInt64, _ content: [UInt8], count: UInt64? = nil) {
+    package mutating func bytes(_ field: UInt64, _ content: [UInt8], count: UInt64? = nil) {
         raw(Self.varint(field << 3 | 2) + Self.varint(count ?? UInt64(content.count)) + content)
     }
 
-    public mutating func float(_ field: UInt64, _ number: Float) {
+    package mutating func float(_ field: UInt64, _ number: Float) {
         raw(Self.varint(field << 3 | 5))
         bytes.put(number.bitPattern)
     }
 }
 
 /// A model of sentencepiece with a few pieces, and what makes it a bad one.
-public struct SentencePieceBuilder: Sendable {
-    public struct Piece: Sendable {
-        public var text: [UInt8]
-        public var score: Float
-        public var type: UInt64
+package struct SentencePieceBuilder: Sendable {
+    package struct Piece: Sendable {
+        package var text: [UInt8]
+        package var score: Float
+        package var type: UInt64
 
-        public init(_ text: String, _ score: Float = 0, type: UInt64 = 1) {
+        package init(_ text: String, _ score: Float = 0, type: UInt64 = 1) {
             self.init(bytes: Array(text.utf8), score, type: type)
         }
 
-        public init(bytes: [UInt8], _ score: Float = 0, type: UInt64 = 1) {
+        package init(bytes: [UInt8], _ score: Float = 0, type: UInt64 = 1) {
             (self.text, self.score, self.type) = (bytes, score, type)
         }
     }
 
-    public var pieces = [
+    package var pieces = [
         Piece("<unk>", type: 2), Piece("<s>", type: 3), Piece("</s>", type: 3), Piece("ab", -1), Piece("\u{2581}", -2),
         Piece("a", -3), Piece("b", -4),
     ]
     /// Fields of the trainer's message and of the normalizer's, of which the last of a number counts.
-    public var trainer: [(UInt64, UInt64)] = [(3, 2)]
-    public var normalizer: [(UInt64, UInt64)] = [(3, 1), (4, 0)]
-    public var characterMap: [UInt8] = []
+    package var trainer: [(UInt64, UInt64)] = [(3, 2)]
+    package var normalizer: [(UInt64, UInt64)] = [(3, 1), (4, 0)]
+    package var characterMap: [UInt8] = []
     /// What follows the pieces.
-    public var rest: [UInt8] = []
+    package var rest: [UInt8] = []
 
-    public init() {}
+    package init() {}
 
-    public var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var model = ProtobufBuilder()
         for piece in pieces {
             var message = ProtobufBuilder()

@@ -1,7 +1,7 @@
 /// SHA-256 (FIPS 180-4), for golden digests in tests.
-public enum SHA256 {
+package enum SHA256 {
     /// The digest in lowercase hexadecimal.
-    public static func hex(_ message: some Sequence<UInt8>) -> String {
+    package static func hex(_ message: some Sequence<UInt8>) -> String {
         var bytes = Array(message)
         let bitCount = UInt64(bytes.count) * 8
         bytes.append(0x80)

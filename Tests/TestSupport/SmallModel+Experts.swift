@@ -5,7 +5,7 @@ extension SmallModel {
     /// and through two that all share.
     ///
     /// - Parameter generation: 2 or 3.
-    public static func deepSeek(generation: Int, queryRank: Int?) -> SmallModel {
+    package static func deepSeek(generation: Int, queryRank: Int?) -> SmallModel {
         var model = SmallModel("llama")
         let values: JSON = [
             "architectures": [.string("DeepseekV\(generation)ForCausalLM")],

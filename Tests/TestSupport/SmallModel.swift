@@ -1,28 +1,28 @@
 import Recast
 
 /// A model of a few thousand numbers that can be changed in every respect before it is written.
-public struct SmallModel {
-    public struct Tensor {
-        public var name: String
-        public var dtype: String
-        public var shape: [Int]
-        public var bytes: [UInt8]
+package struct SmallModel {
+    package struct Tensor {
+        package var name: String
+        package var dtype: String
+        package var shape: [Int]
+        package var bytes: [UInt8]
 
-        public init(name: String, dtype: String, shape: [Int], bytes: [UInt8]) {
+        package init(name: String, dtype: String, shape: [Int], bytes: [UInt8]) {
             (self.name, self.dtype, self.shape, self.bytes) = (name, dtype, shape, bytes)
         }
     }
 
     /// `config.json`.
-    public var configuration: JSON.Object
-    public var tensors: [Tensor]
+    package var configuration: JSON.Object
+    package var tensors: [Tensor]
     /// Other files by name.
-    public var files: [(name: String, bytes: [UInt8])] = []
+    package var files: [(name: String, bytes: [UInt8])] = []
 
-    public static let layerCount = 2
+    package static let layerCount = 2
 
     /// - Parameter family: `qwen2` or `llama`.
-    public init(_ family: String = "qwen2") {
+    package init(_ family: String = "qwen2") {
         let isQwen = family == "qwen2"
         let values: JSON = [
             "architectures": [.string(isQwen ? "Qwen2ForCausalLM" : "LlamaForCausalLM")],
@@ -53,25 +53,25 @@ public struct SmallModel {
     }
 
     /// Adds a tensor of float32 numbers that no other tensor has.
-    public mutating func add(_ name: String, _ shape: [Int]) {
+    package mutating func add(_ name: String, _ shape: [Int]) {
         var random = SeededGenerator(seed: UInt64(tensors.count + 1))
         add(name, shape, numbers: (0..<shape.reduce(1, *)).map { _ in Float.random(in: -1...1, using: &random) })
     }
 
-    public mutating func add(_ name: String, _ shape: [Int], numbers: [Float]) {
+    package mutating func add(_ name: String, _ shape: [Int], numbers: [Float]) {
         var bytes: [UInt8] = []
         for number in numbers { bytes.put(number.bitPattern) }
         tensors.append(Tensor(name: name, dtype: "F32", shape: shape, bytes: bytes))
     }
 
-    public subscript(name: String) -> Tensor {
+    package subscript(name: String) -> Tensor {
         get { tensors.first { $0.name == name }! }
         set { tensors[tensors.firstIndex { $0.name == name }!] = newValue }
     }
 
-    public mutating func remove(_ name: String) { tensors.removeAll { $0.name == name } }
+    package mutating func remove(_ name: String) { tensors.removeAll { $0.name == name } }
 
-    public mutating func set(_ name: String, at index: Int, to number: Float) {
+    package mutating func set(_ name: String, at index: Int, to number: Float) {
         var bytes: [UInt8] = []
         bytes.put(number.bitPattern)
         self[name].bytes.replaceSubrange(4 * index..<4 * index + 4, with: bytes)
@@ -81,7 +81,7 @@ public struct SmallModel {
     ///
     /// - Parameter shards: more than one makes an index.
     @discardableResult
-    public func write(to directory: TemporaryDirectory, _ folder: String = "model", shards: Int = 1) -> String {
+    package func write(to directory: TemporaryDirectory, _ folder: String = "model", shards: Int = 1) -> String {
         directory.write(folder + "/config.json", JSON.object(configuration).serialized(.indented))
         for (name, bytes) in files { directory.write(folder + "/" + name, bytes) }
         if shards == 1 {
@@ -100,7 +100,7 @@ public struct SmallModel {
         return directory.file(folder)
     }
 
-    public static func shardName(_ index: Int, of count: Int) -> String {
+    package static func shardName(_ index: Int, of count: Int) -> String {
         "model-0000\(index + 1)-of-0000\(count).safetensors"
     }
 

@@ -1,36 +1,36 @@
 import Recast
 
 /// A zip of stored members, byte by byte, so that tests can lie in any field.
-public struct ZipBuilder {
-    public struct Member {
-        public var name: String
-        public var bytes: [UInt8]
+package struct ZipBuilder {
+    package struct Member {
+        package var name: String
+        package var bytes: [UInt8]
         /// What the directory says, where it is not the truth.
-        public var size: Int?
-        public var packedSize: Int?
-        public var offset: Int?
-        public var method: UInt16 = 0
-        public var flags: UInt16 = 8
+        package var size: Int?
+        package var packedSize: Int?
+        package var offset: Int?
+        package var method: UInt16 = 0
+        package var flags: UInt16 = 8
         /// Whether sizes and offset stand in fields of 64 bits.
-        public var isWide = false
+        package var isWide = false
 
-        public init(_ name: String, _ bytes: [UInt8]) {
+        package init(_ name: String, _ bytes: [UInt8]) {
             self.name = name
             self.bytes = bytes
         }
     }
 
-    public var members: [Member] = []
-    public var comment: [UInt8] = []
-    public var count: Int?
-    public var directoryOffset: Int?
-    public var directorySize: Int?
+    package var members: [Member] = []
+    package var comment: [UInt8] = []
+    package var count: Int?
+    package var directoryOffset: Int?
+    package var directorySize: Int?
     /// Whether the end record is one of zip64.
-    public var isWide = false
+    package var isWide = false
 
-    public init(_ members: [(String, [UInt8])] = []) { self.members = members.map { Member($0, $1) } }
+    package init(_ members: [(String, [UInt8])] = []) { self.members = members.map { Member($0, $1) } }
 
-    public var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var file: [UInt8] = []
         var directory: [UInt8] = []
         for member in members {

@@ -1,12 +1,12 @@
 /// Files beside each other, as a checkpoint consists of them: those of a place, or of a folder in it.
-public struct Folder: Sendable {
+package struct Folder: Sendable {
     let place: any FilePlace
     /// Whose files are taken for those that the place lacks.
     private let surroundings: (any FilePlace)?
     /// The folder in the place; nil for all of it.
     private let inner: String?
 
-    public init(_ place: any FilePlace) {
+    package init(_ place: any FilePlace) {
         self.place = place
         surroundings = place.surroundings
         inner = nil
@@ -18,27 +18,27 @@ public struct Folder: Sendable {
         self.inner = inner
     }
 
-    public init(directory path: String) { self.init(Directory(opening: path)) }
+    package init(directory path: String) { self.init(Directory(opening: path)) }
 
     /// The directory that a file lies in.
-    public init(containing path: String) {
+    package init(containing path: String) {
         let bare = !path.utf8.contains(UInt8(ascii: "/"))
         self.init(directory: bare ? "" : Path.directory(path))
     }
 
     /// Whatever place there is under a path; a directory, which cannot be read, where there is none.
-    public init(path: String, places: Places = .standard) throws(RecastError) {
+    package init(path: String, places: Places = .standard) throws(RecastError) {
         self.init(try places.found(at: path) ?? Directory(opening: path))
     }
 
     /// The place and the folder in it, for messages.
-    public var path: String {
+    package var path: String {
         guard let inner else { return place.reference.path.isEmpty ? "." : place.reference.path }
         return Path.join(place.reference.path, inner)
     }
 
     /// What the model in it is called.
-    public var name: String { inner.map(Path.name) ?? (surroundings ?? place).name }
+    package var name: String { inner.map(Path.name) ?? (surroundings ?? place).name }
 }
 
 // MARK: Folders

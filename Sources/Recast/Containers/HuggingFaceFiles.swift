@@ -1,18 +1,18 @@
 /// The files of a Hugging Face checkpoint.
-public struct HuggingFaceFiles: Sendable {
+package struct HuggingFaceFiles: Sendable {
     /// Where all of them lie.
-    public let folder: Folder
-    public let metadata: [(key: String, value: String)]
-    public let tensors: [NamedTensor]
+    package let folder: Folder
+    package let metadata: [(key: String, value: String)]
+    package let tensors: [NamedTensor]
     /// `config.json`; nil where there is none.
-    public let configuration: JSON.Object?
+    package let configuration: JSON.Object?
     /// All other files of the directory that belong to the model: tokenizer, licence, code.
-    public let companions: [String]
+    package let companions: [String]
     /// What lies in the directory and is not carried along.
-    public let ignored: [String]
-    public let warnings: [String]
+    package let ignored: [String]
+    package let warnings: [String]
     /// Whether the weights are in files of PyTorch.
-    public let areTorch: Bool
+    package let areTorch: Bool
 
     var configurationPath: String { folder.path(of: "config.json") }
 

@@ -23,21 +23,21 @@ struct WeightFile {
 }
 
 /// A set of weight files held together by `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
-public struct WeightIndex: Sendable {
+package struct WeightIndex: Sendable {
     /// The name of an index of safetensors files.
-    public static let fileName = "model.safetensors.index.json"
+    package static let fileName = "model.safetensors.index.json"
     static let torchFileName = "pytorch_model.bin.index.json"
 
-    public let metadata: [(key: String, value: String)]
+    package let metadata: [(key: String, value: String)]
     /// By shard in the order of their names, within a shard in the order of their data.
-    public let tensors: [NamedTensor]
+    package let tensors: [NamedTensor]
     let warnings: [String]
 
     /// Reads the index and the headers of all its shards.
     ///
     /// - Throws: `malformedInput` for a shard that is missing or lies elsewhere, for a tensor that is not where the index
     ///   says, is in no index, or is there twice.
-    public init(path: String, files: inout FileList) throws(RecastError) {
+    package init(path: String, files: inout FileList) throws(RecastError) {
         try self.init(Path.name(path), in: Folder(containing: path), files: &files)
     }
 

@@ -1,6 +1,6 @@
 /// How the tensors of one or several roles lie in one stored tensor. Every layout can be read in both directions, and
 /// `fuse(split(x)) == x`.
-public enum Layout: Sendable, Hashable {
+package enum Layout: Sendable, Hashable {
     /// The role's own tensor, as it is.
     case direct
     /// The rows of the roles one after the other (Baichuan's `W_pack`, a fused gate and up).

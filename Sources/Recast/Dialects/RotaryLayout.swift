@@ -1,5 +1,5 @@
 /// Which rows of a query or key head turn together, where a stored tensor has them.
-public enum RotaryLayout: Sendable, Hashable {
+package enum RotaryLayout: Sendable, Hashable {
     /// `j` and `j + r/2` of the first `r` rows, as the graph has them.
     case halfSplit
     /// `2j` and `2j + 1` of the first `r` rows.

@@ -1,23 +1,23 @@
 /// A line of a mapping table: which roles a stored tensor holds, under which name and in which layout.
-public struct Row: Sendable, Hashable {
-    public let roles: [Role]
+package struct Row: Sendable, Hashable {
+    package let roles: [Role]
     /// The name without `.weight` or `.bias`; `{layer}` and `{expert}` stand for numbers.
-    public let stem: String
-    public let parts: [Slot.Part]
-    public let layout: Layout
+    package let stem: String
+    package let parts: [Slot.Part]
+    package let layout: Layout
     /// Which rows of queries and keys turn together.
-    public private(set) var rotary: RotaryLayout
+    package private(set) var rotary: RotaryLayout
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
-    public let isPerLayer: Bool
-    public let isPerExpert: Bool
+    package let isPerLayer: Bool
+    package let isPerExpert: Bool
 
     /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
-    public init(_ role: Role, _ pattern: String, layout: Layout = .direct, rotary: RotaryLayout = .halfSplit) {
+    package init(_ role: Role, _ pattern: String, layout: Layout = .direct, rotary: RotaryLayout = .halfSplit) {
         self.init([role], pattern, layout: layout, rotary: rotary)
     }
 
-    public init(_ roles: [Role], _ pattern: String, layout: Layout, rotary: RotaryLayout = .halfSplit) {
+    package init(_ roles: [Role], _ pattern: String, layout: Layout, rotary: RotaryLayout = .halfSplit) {
         let endings = [".{weight,bias}", ".weight"]
         let ending = endings.first(where: pattern.hasSuffix) ?? ""
         self.roles = roles
@@ -31,7 +31,7 @@ public struct Row: Sendable, Hashable {
     }
 
     /// The name of one stored tensor.
-    public func name(layer: Int?, expert: Int? = nil, _ part: Slot.Part) -> String {
+    package func name(layer: Int?, expert: Int? = nil, _ part: Slot.Part) -> String {
         let stem = stem.split(separator: ".", omittingEmptySubsequences: false).map { component in
             switch component {
             case "{layer}": layer.map(String.init) ?? String(component)
@@ -73,21 +73,21 @@ public struct Row: Sendable, Hashable {
 }
 
 /// A table of rows, which can be looked up by stored name.
-public struct MappingTable: Sendable {
-    public let rows: [Row]
+package struct MappingTable: Sendable {
+    package let rows: [Row]
     private let byTemplate: [String: (row: Int, part: Slot.Part)]
     /// Names of modules, `model.layers.#.mlp.up_proj`, and how many components the longest has.
     let stems: Set<String>
     let longestStem: Int
 
-    public struct Match: Sendable {
-        public var row: Row
-        public var layer: Int?
-        public var expert: Int?
-        public var part: Slot.Part
+    package struct Match: Sendable {
+        package var row: Row
+        package var layer: Int?
+        package var expert: Int?
+        package var part: Slot.Part
     }
 
-    public init(_ rows: [Row]) {
+    package init(_ rows: [Row]) {
         self.rows = rows
         stems = Set(rows.map { $0.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#") })
         longestStem = stems.map { $0.split(separator: ".").count }.max() ?? 0
@@ -102,7 +102,7 @@ public struct MappingTable: Sendable {
     }
 
     /// The row of a stored name; nil for a name the table does not have.
-    public func match(_ name: String) -> Match? {
+    package func match(_ name: String) -> Match? {
         var numbers: [Int] = []
         let template = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
             // Only the plain spelling is a number: `007` and `+7` are other names.
@@ -120,7 +120,7 @@ public struct MappingTable: Sendable {
     }
 
     /// The row that holds a tensor.
-    public func row(of slot: Slot) -> Row? {
+    package func row(of slot: Slot) -> Row? {
         rows.first { $0.roles.contains(slot.role) && $0.isPerExpert == (slot.expert != nil) }
     }
 }

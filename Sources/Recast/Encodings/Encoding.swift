@@ -1,23 +1,23 @@
 /// How a canonical weight is stored: as which parts, and how many of its rows belong together.
 ///
 /// An encoding says nothing about how the numbers are chosen; that is a method's business.
-public enum Encoding: Sendable, Hashable, Codable {
+package enum Encoding: Sendable, Hashable, Codable {
     /// One tensor of this type: a scalar type, or a GGUF block type.
     case plain(DType)
     /// Codes, scales and more, in tensors of their own.
     case packed(PackedEncoding)
 
     /// One stored tensor of an encoded weight.
-    public struct Part: Sendable, Hashable, Codable {
+    package struct Part: Sendable, Hashable, Codable {
         /// What replaces `.weight` at the end of the weight's name.
-        public var suffix: String
-        public var dtype: DType
-        public var shape: [Int]
+        package var suffix: String
+        package var dtype: DType
+        package var shape: [Int]
     }
 
     /// The stored tensors of a weight of this shape, in the order in which it is encoded; nil where the shape does not
     /// fill whole blocks.
-    public func parts(of shape: [Int]) -> [Part]? {
+    package func parts(of shape: [Int]) -> [Part]? {
         switch self {
         case .plain(let dtype):
             let columns = shape.count > 1 || dtype.blockElements > 1 ? shape.last ?? 1 : 1
@@ -32,7 +32,7 @@ public enum Encoding: Sendable, Hashable, Codable {
     }
 
     /// Rows that can be encoded on their own.
-    public var rowGrain: Int {
+    package var rowGrain: Int {
         switch self {
         case .plain: 1
         case .packed(let packed): packed.rowGrain
@@ -40,7 +40,7 @@ public enum Encoding: Sendable, Hashable, Codable {
     }
 
     /// The type of the numbers, where there is just one part.
-    public var dtype: DType? {
+    package var dtype: DType? {
         switch self {
         case .plain(let dtype): dtype
         case .packed: nil
@@ -48,7 +48,7 @@ public enum Encoding: Sendable, Hashable, Codable {
     }
 
     /// As it is shown: `Q4_K`, `gptq int4 g128`.
-    public var name: String {
+    package var name: String {
         switch self {
         case .plain(let dtype): dtype.name
         case .packed(let packed): packed.name
@@ -56,7 +56,7 @@ public enum Encoding: Sendable, Hashable, Codable {
     }
 
     /// Whether it has fewer values than the numbers it is made from.
-    public var isQuantized: Bool {
+    package var isQuantized: Bool {
         switch self {
         case .plain(let dtype): dtype.isQuantized
         case .packed: true

@@ -1,30 +1,30 @@
 internal import CKernels
 
 /// What happened to numbers on their way, and what was written of them; added up over jobs, in the order of the jobs.
-public struct Tally: Sendable, Hashable {
+package struct Tally: Sendable, Hashable {
     /// Finite numbers that became infinite because the type cannot hold them.
-    public var overflowCount = 0
+    package var overflowCount = 0
     /// Numbers that the type holds only after rounding.
-    public var roundedCount = 0
+    package var roundedCount = 0
     /// Blocks whose scale became infinite, and with it all their numbers.
-    public var lostBlockCount = 0
+    package var lostBlockCount = 0
     /// Scales and minima of re-packed weights that are out of their new type's range.
-    public var lostScaleCount = 0
+    package var lostScaleCount = 0
     /// NaNs and infinities where an encoding needs numbers.
-    public var nonfiniteCount = 0
+    package var nonfiniteCount = 0
     /// Scales and minima of re-packed weights that their new type holds only after rounding.
-    public var roundedScaleCount = 0
+    package var roundedScaleCount = 0
     /// How far quantized numbers are from their source.
-    public var error = QuantizationError()
+    package var error = QuantizationError()
     /// Checksums of what was computed and written, where it was to be checked.
     var written: [WrittenBytes] = []
 
-    public init() {}
+    package init() {}
 
     /// Numbers, blocks and scales that cannot be stored.
     var failureCount: Int { lostBlockCount + lostScaleCount + nonfiniteCount }
 
-    public static func += (sum: inout Tally, other: Tally) {
+    package static func += (sum: inout Tally, other: Tally) {
         sum.overflowCount += other.overflowCount
         sum.roundedCount += other.roundedCount
         sum.lostBlockCount += other.lostBlockCount
@@ -38,17 +38,17 @@ public struct Tally: Sendable, Hashable {
 
 /// How far decoded numbers are from those they were encoded from. Source numbers that are not finite, and are kept, do not
 /// count; any others that are not finite afterwards make the error infinite.
-public struct QuantizationError: Sendable, Hashable {
+package struct QuantizationError: Sendable, Hashable {
     /// The sum of the squared differences.
-    public var squaredError = 0.0
+    package var squaredError = 0.0
     /// The sum of the squares of the source.
-    public var squaredSource = 0.0
+    package var squaredSource = 0.0
     /// How many finite numbers were measured.
-    public var count = 0
+    package var count = 0
     /// The greatest difference.
-    public var maximum: Float = 0
+    package var maximum: Float = 0
 
-    public init() {}
+    package init() {}
 
     /// Whether every number that was finite is so still.
     var isFinite: Bool { squaredError.isFinite }
@@ -57,14 +57,14 @@ public struct QuantizationError: Sendable, Hashable {
         .inputOutput, "as they were stored, some of its numbers are not finite, though those of the source are")
 
     /// The root of the mean squared difference.
-    public var rootMeanSquare: Double { count == 0 ? 0 : (squaredError / Double(count)).squareRoot() }
+    package var rootMeanSquare: Double { count == 0 ? 0 : (squaredError / Double(count)).squareRoot() }
 
     /// The norm of the difference over that of the source.
-    public var relative: Double {
+    package var relative: Double {
         squaredError == 0 ? 0 : squaredSource == 0 ? .infinity : (squaredError / squaredSource).squareRoot()
     }
 
-    public static func += (sum: inout QuantizationError, other: QuantizationError) {
+    package static func += (sum: inout QuantizationError, other: QuantizationError) {
         sum.squaredError += other.squaredError
         sum.squaredSource += other.squaredSource
         sum.count += other.count

@@ -1,10 +1,10 @@
 /// A rectangle of one matrix of a tensor. Columns begin and end at block borders.
-public struct Window: Sendable, Hashable, Codable {
-    public var batch: Int
-    public var rows: Range<Int>
-    public var columns: Range<Int>
+package struct Window: Sendable, Hashable, Codable {
+    package var batch: Int
+    package var rows: Range<Int>
+    package var columns: Range<Int>
 
-    public init(batch: Int = 0, rows: Range<Int>, columns: Range<Int>) {
+    package init(batch: Int = 0, rows: Range<Int>, columns: Range<Int>) {
         self.batch = batch
         self.rows = rows
         self.columns = columns

@@ -8,10 +8,10 @@ public struct Conversion: Sendable {
     public var resumes = false
     /// Whether finite numbers may become infinite.
     public var allowsOverflow = false
-    public var verification = Verification.computed
+    package var verification = Verification.computed
     public var workers = 1
     /// Where the sources are found.
-    public var places = Places.standard
+    package var places = Places.standard
     /// What the run asks its surroundings, for tests to answer.
     var isInterrupted: @Sendable () -> Bool = { Interruption.hasCome }
     var freeBytes: @Sendable (String) -> Int? = POSIX.freeBytes
@@ -25,7 +25,7 @@ public struct Conversion: Sendable {
     public struct Report: Sendable, Hashable {
         public var byteCount: Int
         /// What happened to the numbers of each transfer, by its index in the plan.
-        public var tallies: [Tally]
+        package var tallies: [Tally]
         /// What the user should know of this run.
         public var notes: [String] = []
         /// What the user should do something about: what was there before and could not be removed.
@@ -34,7 +34,7 @@ public struct Conversion: Sendable {
         /// What was planned: a run that would do worse is refused.
         public var exactness: Exactness
 
-        public var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
+        package var tally: Tally { tallies.reduce(into: Tally()) { $0 += $1 } }
 
         init(_ plan: Plan, tallies: [Tally]) {
             byteCount = plan.byteCount

@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 
 /// How much of what was written is read back.
-public enum Verification: Sendable, Hashable {
+package enum Verification: Sendable, Hashable {
     /// Nothing.
     case none
     /// Headers and sizes; what was computed, against checksums taken while it was; and how far quantized numbers are from

@@ -5,7 +5,7 @@
 #endif
 
 /// Where bytes come from: a file of some place.
-public protocol ByteSource: AnyObject, Sendable {
+package protocol ByteSource: AnyObject, Sendable {
     /// What it is called in messages.
     var name: String { get }
     var byteCount: Int { get }
@@ -18,12 +18,12 @@ public protocol ByteSource: AnyObject, Sendable {
 }
 
 /// A file open for reading; closed with its last reference.
-public final class FileSource: ByteSource {
-    public let name: String
-    public let file: SourceFile
+package final class FileSource: ByteSource {
+    package let name: String
+    package let file: SourceFile
     private let handle: Int32
 
-    public convenience init(path: String) throws(RecastError) {
+    package convenience init(path: String) throws(RecastError) {
         let (directory, name) = Path.split(path)
         try self.init(path: path, place: Directory(opening: directory).reference, name: name)
     }
@@ -53,18 +53,18 @@ public final class FileSource: ByteSource {
 
     deinit { close(handle) }
 
-    public var byteCount: Int { file.byteCount }
+    package var byteCount: Int { file.byteCount }
 
-    public var descriptor: Int32? { handle }
+    package var descriptor: Int32? { handle }
 
-    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(RecastError) {
         try POSIX.read(handle, into: buffer, at: offset, path: name)
     }
 }
 
 extension ByteSource {
     /// A copy of some of the bytes, for headers and small files.
-    public func bytes(_ range: Range<Int>) throws(RecastError) -> [UInt8] {
+    package func bytes(_ range: Range<Int>) throws(RecastError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: range.count)
         try bytes.withMutableBytes { (buffer) throws(RecastError) in try read(into: buffer, at: range.lowerBound) }
         return bytes
@@ -73,7 +73,7 @@ extension ByteSource {
     /// All of a small file.
     ///
     /// - Throws: `malformedInput` where it is larger than `limit`.
-    public func contents(limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
+    package func contents(limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
         guard byteCount <= limit else {
             throw RecastError(.malformedInput, "is larger than \(limit) bytes", trail: [name])
         }
@@ -95,7 +95,7 @@ extension FileSource {
     /// A whole small file.
     ///
     /// - Throws: `malformedInput` where it is larger than `limit`.
-    public static func contents(of path: String, limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
+    package static func contents(of path: String, limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
         try FileSource(path: path).contents(limit: limit)
     }
 }

@@ -1,38 +1,38 @@
 /// A directory of the local file system.
-public struct Directory: FilePlace {
-    public static let scheme = "file"
+package struct Directory: FilePlace {
+    package static let scheme = "file"
 
     /// Empty for the current directory, where names stand for themselves.
     let path: String
 
-    public init(opening path: String) { self.path = path }
+    package init(opening path: String) { self.path = path }
 
-    public static func found(at path: String) -> Directory? {
+    package static func found(at path: String) -> Directory? {
         POSIX.status(path)?.isDirectory == true ? Directory(opening: Path.trimmed(path)) : nil
     }
 
-    public var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
+    package var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
 
-    public var name: String { Path.name(listedPath) }
+    package var name: String { Path.name(listedPath) }
 
-    public var enclosing: (any FilePlace)? {
+    package var enclosing: (any FilePlace)? {
         let outer = Path.directory(listedPath)
         return outer == "." ? nil : Directory(opening: outer)
     }
 
     private var listedPath: String { path.isEmpty ? "." : path }
 
-    public func names(in folder: String?) throws(RecastError) -> [String] {
+    package func names(in folder: String?) throws(RecastError) -> [String] {
         try POSIX.names(in: folder.map { Path.join(path, $0) } ?? listedPath)
     }
 
-    public func status(of name: String) -> PlaceStatus? {
+    package func status(of name: String) -> PlaceStatus? {
         POSIX.status(Path.join(path, name)).map { status in
             PlaceStatus(isDirectory: status.isDirectory, byteCount: status.byteCount, tag: status.tag)
         }
     }
 
-    public func source(of name: String) throws(RecastError) -> any ByteSource {
+    package func source(of name: String) throws(RecastError) -> any ByteSource {
         try FileSource(path: Path.join(path, name), place: reference, name: name)
     }
 }

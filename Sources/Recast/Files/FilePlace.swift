@@ -1,7 +1,7 @@
 /// Where files lie under names: a directory, an archive; whatever can list names and give bytes.
 ///
 /// Nothing above knows of which kind a place is. A new kind is one conformance, and its name in the `Places` of a run.
-public protocol FilePlace: Sendable {
+package protocol FilePlace: Sendable {
     /// Tells its kind of places from every other in what is stored of one.
     static var scheme: String { get }
 
@@ -34,30 +34,30 @@ public protocol FilePlace: Sendable {
 }
 
 extension FilePlace {
-    public var enclosing: (any FilePlace)? { nil }
-    public var surroundings: (any FilePlace)? { nil }
-    public func checkpointName() throws(RecastError) -> String? { nil }
+    package var enclosing: (any FilePlace)? { nil }
+    package var surroundings: (any FilePlace)? { nil }
+    package func checkpointName() throws(RecastError) -> String? { nil }
 }
 
 /// What it takes to find a place again.
-public struct PlaceReference: Hashable, Sendable, Codable {
-    public var scheme: String
-    public var path: String
+package struct PlaceReference: Hashable, Sendable, Codable {
+    package var scheme: String
+    package var path: String
 
-    public init(scheme: String, path: String) {
+    package init(scheme: String, path: String) {
         self.scheme = scheme
         self.path = path
     }
 }
 
 /// What is under a name of a place.
-public struct PlaceStatus: Hashable, Sendable {
-    public var isDirectory: Bool
-    public var byteCount: Int
+package struct PlaceStatus: Hashable, Sendable {
+    package var isDirectory: Bool
+    package var byteCount: Int
     /// Another one tells that the bytes may be others: an entity tag, or what a file system knows of changes.
-    public var tag: String
+    package var tag: String
 
-    public init(isDirectory: Bool, byteCount: Int, tag: String) {
+    package init(isDirectory: Bool, byteCount: Int, tag: String) {
         self.isDirectory = isDirectory
         self.byteCount = byteCount
         self.tag = tag
@@ -65,11 +65,11 @@ public struct PlaceStatus: Hashable, Sendable {
 }
 
 /// The kinds of places that a run knows.
-public struct Places: Sendable {
+package struct Places: Sendable {
     /// In the order in which a path is shown to them.
     let kinds: [any FilePlace.Type]
 
-    public init(_ kinds: [any FilePlace.Type]) { self.kinds = kinds }
+    package init(_ kinds: [any FilePlace.Type]) { self.kinds = kinds }
 
     /// The place that a path of the user's stands for; nil where it is a file in some place, or nothing.
     func found(at path: String) throws(RecastError) -> (any FilePlace)? {

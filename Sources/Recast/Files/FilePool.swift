@@ -26,7 +26,7 @@ public final class FilePool: Sendable {
     /// - Parameters:
     ///   - files: those whose ids are the first.
     ///   - places: by which files are found again.
-    public init(_ files: [SourceFile] = [], capacity: Int = 128, places: Places) {
+    package init(_ files: [SourceFile] = [], capacity: Int = 128, places: Places) {
         self.capacity = max(1, capacity)
         self.places = places
         let ids = Dictionary(files.enumerated().map { ($1, FileID($0)) }) { first, _ in first }
@@ -34,12 +34,12 @@ public final class FilePool: Sendable {
     }
 
     /// All that were added so far, by their ids.
-    public var files: [SourceFile] { state.withLock { $0.files } }
+    package var files: [SourceFile] { state.withLock { $0.files } }
 
-    public subscript(id: FileID) -> SourceFile { state.withLock { $0.files[id.index] } }
+    package subscript(id: FileID) -> SourceFile { state.withLock { $0.files[id.index] } }
 
     /// The file's id; the same as long as it is the same file, unchanged.
-    public func add(_ file: SourceFile) -> FileID {
+    package func add(_ file: SourceFile) -> FileID {
         state.withLock { state in
             if let id = state.ids[file] { return id }
             let id = FileID(state.files.count)
@@ -50,7 +50,7 @@ public final class FilePool: Sendable {
     }
 
     /// - Throws: `inputOutput` where the file is not the one that was examined.
-    public func source(_ id: FileID) throws(RecastError) -> any ByteSource {
+    package func source(_ id: FileID) throws(RecastError) -> any ByteSource {
         let held = state.withLock { state -> (any ByteSource)? in
             guard let index = state.open.lastIndex(where: { $0.id == id }) else { return nil }
             let entry = state.open.remove(at: index)

@@ -1,9 +1,9 @@
 /// What a file says of some of its own bytes.
-public struct SourceChecksum: Sendable, Hashable, Codable {
-    public var file: FileID
-    public var bytes: Range<Int>
+package struct SourceChecksum: Sendable, Hashable, Codable {
+    package var file: FileID
+    package var bytes: Range<Int>
     /// Their CRC-32. Programs that do not compute it write 0 (`torch.serialization.set_crc32_options`).
-    public var value: UInt32
+    package var value: UInt32
 
     func agrees(with bytes: [UInt8]) -> Bool {
         var checksum = CRC32()

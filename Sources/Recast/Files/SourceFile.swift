@@ -6,24 +6,24 @@
 
 /// A file by its number among all files of a run. Tensors hold ids, not descriptors, so that a plan is a value and a
 /// thousand files need no thousand descriptors.
-public struct FileID: Hashable, Sendable, Codable {
-    public let index: Int
+package struct FileID: Hashable, Sendable, Codable {
+    package let index: Int
 
-    public init(_ index: Int) { self.index = index }
+    package init(_ index: Int) { self.index = index }
 }
 
 /// A file that tensors are read from, as it was when it was first looked at.
-public struct SourceFile: Hashable, Sendable, Codable {
-    public var place: PlaceReference
+package struct SourceFile: Hashable, Sendable, Codable {
+    package var place: PlaceReference
     /// In its place.
-    public var name: String
-    public var byteCount: Int
+    package var name: String
+    package var byteCount: Int
     /// A file that has another one than when it was examined is refused.
-    public var tag: String
+    package var tag: String
     /// The file on a disk that has the bytes, be it an archive; nil for what is on none.
-    public var localPath: String?
+    package var localPath: String?
 
-    public init(place: PlaceReference, name: String, byteCount: Int, tag: String, localPath: String? = nil) {
+    package init(place: PlaceReference, name: String, byteCount: Int, tag: String, localPath: String? = nil) {
         self.place = place
         self.name = name
         self.byteCount = byteCount
@@ -32,12 +32,12 @@ public struct SourceFile: Hashable, Sendable, Codable {
     }
 
     /// A file that is nowhere but in memory, and cannot be opened again.
-    public init(path: String, byteCount: Int) {
+    package init(path: String, byteCount: Int) {
         self.init(place: PlaceReference(scheme: "", path: ""), name: path, byteCount: byteCount, tag: "")
     }
 
     /// Its path in messages; that of a file in an archive begins with the archive's.
-    public var path: String { Path.join(place.path, name) }
+    package var path: String { Path.join(place.path, name) }
 
     /// Whether its bytes are in this file or directory, through whatever links.
     func isInside(_ there: POSIX.Status) -> Bool { localPath.map { POSIX.leads($0, into: there) } ?? false }

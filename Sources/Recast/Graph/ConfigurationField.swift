@@ -2,8 +2,8 @@
 ///
 /// ``ModelConfiguration/fields`` is the one list of what two configurations are compared by: when a target is adapted to, when
 /// what was written is read again, by `diff`, by Megatron's args against a `config.json`.
-public struct ConfigurationField: Sendable {
-    public enum Kind: Sendable, Hashable {
+package struct ConfigurationField: Sendable {
+    package enum Kind: Sendable, Hashable {
         /// Which program computes the model.
         case family
         /// What shapes of tensors, or the order of their rows, follow from.
@@ -16,12 +16,12 @@ public struct ConfigurationField: Sendable {
         case specialTokens
     }
 
-    public let name: String
-    public let kind: Kind
+    package let name: String
+    package let kind: Kind
     /// Where it stands.
     let member: Member
     /// What it is for people: `8`, `RMSNorm`, `none`.
-    public let text: @Sendable (ModelConfiguration) -> String
+    package let text: @Sendable (ModelConfiguration) -> String
     private(set) var isSame: @Sendable (ModelConfiguration, ModelConfiguration) -> Bool
 
     enum Member: Sendable {

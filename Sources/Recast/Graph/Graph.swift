@@ -4,7 +4,7 @@
 public struct Graph: Sendable {
     public struct Entry: Sendable, Hashable {
         public let slot: Slot
-        public let tensor: LazyTensor
+        package let tensor: LazyTensor
     }
 
     public var configuration: ModelConfiguration
@@ -14,7 +14,7 @@ public struct Graph: Sendable {
 
     public init(configuration: ModelConfiguration) { self.configuration = configuration }
 
-    public subscript(slot: Slot) -> LazyTensor? {
+    package subscript(slot: Slot) -> LazyTensor? {
         get { places[slot].map { entries[$0].tensor } }
         set {
             switch (places[slot], newValue) {
@@ -36,12 +36,12 @@ public struct Graph: Sendable {
         places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.slot, $0) })
     }
 
-    public subscript(role: Role, layer layer: Int? = nil, part part: Slot.Part = .weight) -> LazyTensor? {
+    package subscript(role: Role, layer layer: Int? = nil, part part: Slot.Part = .weight) -> LazyTensor? {
         self[Slot(role, layer: layer, part)]
     }
 
     /// The matrix that turns hidden states into logits: the head's own, or the embedding's where they are tied.
-    public var head: LazyTensor? { self[.outputHead] ?? self[.tokenEmbedding] }
+    package var head: LazyTensor? { self[.outputHead] ?? self[.tokenEmbedding] }
 
     public var isTied: Bool { self[.outputHead] == nil }
 

@@ -1,6 +1,6 @@
 extension ModelConfiguration {
     /// Every field, each once: a new one of ``ModelConfiguration`` has its line here, which a test demands.
-    public static let fields =
+    package static let fields =
         sizes + computation + positions + norms + multipliers + latentAttention + experts + specialTokens
 
     // swift-format-ignore

@@ -9,9 +9,9 @@ public struct Checkpoint: Sendable {
     /// The files of the run that it was opened in, through which its tensors are read.
     public let sources: FilePool
     /// Its own among them.
-    public let fileIDs: [FileID]
+    package let fileIDs: [FileID]
     /// What the files say of their own bytes.
-    public let checksums: [SourceChecksum]
+    package let checksums: [SourceChecksum]
 
     /// Opens what a path names: a directory (of Hugging Face or Megatron), a `.safetensors` file, a `.gguf` file, one file of
     /// a set, or an archive of any of these; the content decides.
@@ -33,7 +33,7 @@ public struct Checkpoint: Sendable {
     /// Opens what lies in a place of whatever kind.
     ///
     /// - Parameter name: the file that stands for the checkpoint; nil for all that is there.
-    public init(_ place: any FilePlace, file name: String? = nil, sources: FilePool) throws(RecastError) {
+    package init(_ place: any FilePlace, file name: String? = nil, sources: FilePool) throws(RecastError) {
         let folder = Folder(place)
         try self.init(folder, file: name, path: name.map(folder.path(of:)) ?? folder.path, sources: sources)
     }
@@ -49,13 +49,13 @@ public struct Checkpoint: Sendable {
     }
 
     /// Its own files.
-    public var ownFiles: [SourceFile] { fileIDs.map { sources[$0] } }
+    package var ownFiles: [SourceFile] { fileIDs.map { sources[$0] } }
 
     /// All files of the run, by the ids with which tensors refer to them.
-    public var files: [SourceFile] { sources.files }
+    package var files: [SourceFile] { sources.files }
 
     /// In the order of the source: by file, then by the order the reference converter reads them in.
-    public var tensors: [NamedTensor] { content.tensors }
+    package var tensors: [NamedTensor] { content.tensors }
 
     public var warnings: [String] { content.warnings }
 
@@ -63,12 +63,12 @@ public struct Checkpoint: Sendable {
     public var archive: Archive? { folder.place as? Archive }
 
     /// What its format says of it.
-    public var description: FormatDescription { content.description }
+    package var description: FormatDescription { content.description }
 
     /// The tensors, each quantized weight that is stored in several parts as one.
     ///
     /// - Throws: `malformedInput` where its parts contradict each other or the configuration.
-    public func weights() throws(RecastError) -> [NamedTensor] {
+    package func weights() throws(RecastError) -> [NamedTensor] {
         try content.quantizedModules(of: self)?.tensors ?? tensors
     }
 }

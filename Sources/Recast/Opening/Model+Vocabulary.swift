@@ -24,7 +24,7 @@ extension Checkpoint {
     /// are none.
     ///
     /// - Parameter configuration: `config.json`, which names special tokens.
-    public static func vocabulary(
+    package static func vocabulary(
         in folder: Folder, configuration: JSON? = nil, size: Int? = nil, preTokenizer: String? = nil
     ) throws(RecastError) -> Vocabulary? {
         var names = try folder.names()

@@ -3,9 +3,9 @@ public struct Model: Sendable {
     public var graph: Graph
     public let checkpoint: Checkpoint
     /// The original `config.json`: the checkpoint's own, or the one that travels in a GGUF file.
-    public internal(set) var original: JSON.Object?
+    package internal(set) var original: JSON.Object?
     /// The types that tensors had before GGUF widened them to float32.
-    public let sourceTypes: SourceTypes?
+    package let sourceTypes: SourceTypes?
     public var notes: [String]
     public var warnings: [String]
     public var evidence: [Evidence]
@@ -18,7 +18,7 @@ public struct Model: Sendable {
     public var sources: FilePool { checkpoint.sources }
 
     /// All files of the run, by the ids with which tensors refer to them.
-    public var files: [SourceFile] { sources.files }
+    package var files: [SourceFile] { sources.files }
 
     public struct Options: Sendable {
         /// Whether tensors that no table names are left out instead of refused.

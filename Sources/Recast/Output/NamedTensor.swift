@@ -1,12 +1,12 @@
 /// A tensor under the name its container gives it.
-public struct NamedTensor: Sendable, Hashable, Codable {
-    public var name: String
-    public var tensor: LazyTensor
+package struct NamedTensor: Sendable, Hashable, Codable {
+    package var name: String
+    package var tensor: LazyTensor
     /// The places in a graph that it holds, where it was lowered from one: of several roles where these are fused, of no
     /// expert where it holds all of a layer.
     var slots: [Slot] = []
 
-    public init(_ name: String, _ tensor: LazyTensor) { self.init(name, tensor, slots: []) }
+    package init(_ name: String, _ tensor: LazyTensor) { self.init(name, tensor, slots: []) }
 
     init(_ name: String, _ tensor: LazyTensor, slots: [Slot]) {
         self.name = name
@@ -16,21 +16,21 @@ public struct NamedTensor: Sendable, Hashable, Codable {
 }
 
 /// The files that a checkpoint's tensors lie in, in the order in which they are found. Their ids are the run's.
-public struct FileList: Sendable {
+package struct FileList: Sendable {
     let pool: FilePool
     /// Those of this checkpoint.
-    public private(set) var ids: [FileID] = []
+    package private(set) var ids: [FileID] = []
     private var known: Set<FileID> = []
     /// What the files say of their own bytes.
-    public var checksums: [SourceChecksum] = []
+    package var checksums: [SourceChecksum] = []
 
     /// - Parameter pool: the files of the run.
-    public init(_ pool: FilePool = FilePool()) { self.pool = pool }
+    package init(_ pool: FilePool = FilePool()) { self.pool = pool }
 
-    public var files: [SourceFile] { ids.map { pool[$0] } }
+    package var files: [SourceFile] { ids.map { pool[$0] } }
 
     /// The file's id; the same for the same file.
-    public mutating func add(_ source: any ByteSource) -> FileID {
+    package mutating func add(_ source: any ByteSource) -> FileID {
         let id = pool.add(source.file)
         if known.insert(id).inserted { ids.append(id) }
         return id

@@ -1,9 +1,9 @@
 /// All that a conversion will do, before any of it is done: a value that can be shown, stored and compared.
 public struct Plan: Sendable, Hashable, Codable {
     /// The files that recipes refer to by number.
-    public var sources: [SourceFile]
+    package var sources: [SourceFile]
     /// What the sources say of their own bytes, as far as they are read: the conversion looks whether it is true.
-    public var checksums: [SourceChecksum] = []
+    package var checksums: [SourceChecksum] = []
     /// How the destination stands in the file system.
     public var form: Form
     public var outputs: [OutputFile] = []
@@ -31,7 +31,7 @@ public struct Plan: Sendable, Hashable, Codable {
         case fileSet
     }
 
-    public init(sources: [SourceFile], form: Form) {
+    package init(sources: [SourceFile], form: Form) {
         self.sources = sources
         self.form = form
     }
@@ -87,14 +87,14 @@ public struct OutputFile: Sendable, Hashable, Codable {
 public struct Transfer: Sendable, Hashable, Codable {
     /// The tensor's name at the destination, for messages.
     public var name: String
-    public var source: LazyTensor
-    public var encoding: Encoding
+    package var source: LazyTensor
+    package var encoding: Encoding
     /// What an error in each column weighs: float32, one row, or one for each matrix.
-    public var importance: LazyTensor?
+    package var importance: LazyTensor?
     /// How the scales of a packed encoding are found.
     public var method = QuantizationMethod.round
     /// How codes move where they are not computed anew.
-    public var repacking: Repacking?
+    package var repacking: Repacking?
     public var targets: [Target]
     public var exactness: Exactness
     /// Why it is encoded so, for people; nil where that goes without saying.
@@ -124,7 +124,7 @@ public struct Transfer: Sendable, Hashable, Codable {
         }
     }
 
-    public init(
+    package init(
         name: String, source: LazyTensor, encoding: Encoding, importance: LazyTensor? = nil, targets: [Target]
     ) {
         self.name = name
@@ -137,7 +137,7 @@ public struct Transfer: Sendable, Hashable, Codable {
     }
 
     /// A whole tensor to one place.
-    public init(
+    package init(
         name: String, source: LazyTensor, encoding: Encoding, importance: LazyTensor? = nil, output: Int, offset: Int
     ) {
         let whole = Target(

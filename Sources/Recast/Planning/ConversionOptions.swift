@@ -11,7 +11,7 @@ public struct ConversionOptions: Sendable {
     /// The type of the weights; nil keeps what they have.
     public var dtype: DType?
     /// A file type of GGUF targets, with its choice for each tensor.
-    public var encoding: GGUFFileType?
+    package var encoding: GGUFFileType?
     /// An encoding of Hugging Face targets.
     public var packing: Packing?
     /// What else is asked of that encoding.

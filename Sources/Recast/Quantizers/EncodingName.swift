@@ -1,5 +1,5 @@
 /// What a name given to `--encoding` stands for: the one place where such names are looked up.
-public enum EncodingName: Sendable, Hashable {
+package enum EncodingName: Sendable, Hashable {
     /// A file type of GGUF targets, with its own choice for each tensor.
     case fileType(GGUFFileType)
     /// An encoding of Hugging Face targets by its name, with choices of its own.
@@ -14,7 +14,7 @@ public enum EncodingName: Sendable, Hashable {
 
     /// - Parameter text: a name in either case.
     /// - Throws: `usage` with the nearest names.
-    public init(_ text: String) throws(RecastError) {
+    package init(_ text: String) throws(RecastError) {
         self = try Self.meaning(of: text, among: Self.known, what: "encoding")
     }
 
@@ -38,7 +38,7 @@ public enum EncodingName: Sendable, Hashable {
 
 extension GGUFFileType {
     /// - Throws: `usage` with the nearest names.
-    public static func named(_ name: String) throws(RecastError) -> GGUFFileType {
+    package static func named(_ name: String) throws(RecastError) -> GGUFFileType {
         switch try EncodingName(name) {
         case .fileType(let type): return type
         case .packing(let name): throw .usage("\(name) is no file type of GGUF but an encoding of Hugging Face targets")

@@ -1,20 +1,20 @@
 /// A file type of `llama-quantize`: a default encoding, from which single tensors deviate by rule.
 ///
 /// Source: Specs/gguf.md §c.1. The raw value is the name in lower case, as `--encoding` takes it.
-public enum GGUFFileType: String, Sendable, Hashable, CaseIterable {
+package enum GGUFFileType: String, Sendable, Hashable, CaseIterable {
     case f32, f16, bf16
     case q4_0, q4_1, q5_0, q5_1, q8_0
     case q2_k, q2_k_s, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k
     case iq1_s, iq1_m, iq2_xxs, iq2_xs, iq2_s, iq2_m, iq3_xxs, iq3_xs, iq3_s, iq3_m, iq4_nl, iq4_xs
     case tq1_0, tq2_0, mxfp4_moe, q1_0, q2_0
 
-    public var name: String { rawValue }
+    package var name: String { rawValue }
 
     /// `general.file_type`.
-    public var number: UInt32 { row.number }
+    package var number: UInt32 { row.number }
 
     /// What most tensors get.
-    public var dtype: DType { row.dtype }
+    package var dtype: DType { row.dtype }
 
     // swift-format-ignore
     private var row: (number: UInt32, dtype: DType) {

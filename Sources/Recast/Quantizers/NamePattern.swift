@@ -2,12 +2,12 @@
 /// unless anchored, and in lower case.
 ///
 /// Letters after a backslash keep their case: `\D` is not `\d`.
-public struct NamePattern: Sendable, Hashable {
+package struct NamePattern: Sendable, Hashable {
     /// As it was given.
-    public let text: String
+    package let text: String
 
     /// - Throws: `usage` for what is no regular expression.
-    public init(_ text: String) throws(RecastError) {
+    package init(_ text: String) throws(RecastError) {
         self.text = text
         _ = try compiled()
     }
@@ -33,18 +33,18 @@ public struct NamePattern: Sendable, Hashable {
 }
 
 /// A type for the tensors whose name a pattern is found in.
-public struct TypeOverride: Sendable, Hashable {
-    public var pattern: NamePattern
-    public var dtype: DType
+package struct TypeOverride: Sendable, Hashable {
+    package var pattern: NamePattern
+    package var dtype: DType
 
-    public init(_ pattern: NamePattern, _ dtype: DType) {
+    package init(_ pattern: NamePattern, _ dtype: DType) {
         self.pattern = pattern
         self.dtype = dtype
     }
 
     /// - Parameter text: `PATTERN=TYPE`; the last `=` counts, as patterns may have some.
     /// - Throws: `usage` where a part is missing or unknown.
-    public init(parsing text: String) throws(RecastError) {
+    package init(parsing text: String) throws(RecastError) {
         guard let equals = text.lastIndex(of: "="), equals != text.startIndex else {
             throw .usage("\"\(text)\" is not PATTERN=TYPE, such as attn_v=q8_0")
         }

@@ -5,7 +5,7 @@ public struct QuantizationOptions: Sendable {
     /// Whether every weight gets the file type's own type.
     public var isPure = false
     /// Types for tensors by name; the first that is found decides.
-    public var overrides: [TypeOverride] = []
+    package var overrides: [TypeOverride] = []
     /// The type of the head, `output.weight`.
     public var outputType: DType?
     /// The type of the embedding, `token_embd.weight`.

@@ -1,14 +1,14 @@
 import Synchronization
 
 /// What two tensors have in common.
-public struct TensorDifference: Sendable, Hashable, Codable {
+package struct TensorDifference: Sendable, Hashable, Codable {
     /// Whether every bit is the same, under the same type and shape.
-    public var isIdentical: Bool
+    package var isIdentical: Bool
     /// Whether every number is the same, whatever the types.
-    public var isEqual: Bool
-    public var maximumAbsolute: Double
+    package var isEqual: Bool
+    package var maximumAbsolute: Double
     /// The root of the summed squares of the differences, over that of the reference.
-    public var relative: Double
+    package var relative: Double
 }
 
 extension LazyTensor {

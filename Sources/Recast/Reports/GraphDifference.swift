@@ -6,10 +6,10 @@ public struct GraphDifference: Sendable {
         public var types: (String, String) { (first, second) }
         var first: String
         var second: String
-        public var outcome: Outcome
+        package var outcome: Outcome
     }
 
-    public enum Outcome: Sendable, Hashable {
+    package enum Outcome: Sendable, Hashable {
         case compared(TensorDifference)
         case shapes([Int], [Int])
         case onlyInFirst

@@ -8,8 +8,8 @@
 /// exchanged with what is there.
 ///
 /// Unless it is committed or kept, whatever was staged is removed.
-public final class StagedDestination {
-    public let path: String
+package final class StagedDestination {
+    package let path: String
     let form: Plan.Form
     private let replaces: Bool
     private let outputs: [OutputFile]
@@ -73,7 +73,7 @@ public final class StagedDestination {
     // MARK: Names
 
     /// Where the destination is staged: the file or directory itself, or for a set the folder of its files.
-    public var stagedRoot: String {
+    package var stagedRoot: String {
         form == .fileSet ? folder.path + "/new" : Commit.newPath(Path.name(path), in: folder)
     }
 

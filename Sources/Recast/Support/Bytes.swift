@@ -1,13 +1,13 @@
 /// Text compared byte for byte. Swift compares strings by canonical equivalence, under which two different tokens or
 /// tensor names can be equal.
-public struct ByteString: Hashable, Sendable {
-    public let text: String
+package struct ByteString: Hashable, Sendable {
+    package let text: String
 
-    public init(_ text: String) { self.text = text }
+    package init(_ text: String) { self.text = text }
 
-    public static func == (a: ByteString, b: ByteString) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+    package static func == (a: ByteString, b: ByteString) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
 
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         var copy = text
         copy.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
@@ -16,7 +16,7 @@ public struct ByteString: Hashable, Sendable {
 extension Array {
     /// `withUnsafeBytes` that passes typed errors through.
     @inlinable
-    public func withBytes<Result>(
+    package func withBytes<Result>(
         _ body: (UnsafeRawBufferPointer) throws(RecastError) -> Result
     ) throws(RecastError) -> Result {
         let outcome = withUnsafeBytes { (buffer) -> Swift.Result<Result, RecastError> in
@@ -27,7 +27,7 @@ extension Array {
 
     /// `withUnsafeMutableBytes` that passes typed errors through.
     @inlinable
-    public mutating func withMutableBytes<Result>(
+    package mutating func withMutableBytes<Result>(
         _ body: (UnsafeMutableRawBufferPointer) throws(RecastError) -> Result
     ) throws(RecastError) -> Result {
         let outcome = withUnsafeMutableBytes { (buffer) -> Swift.Result<Result, RecastError> in
@@ -39,14 +39,14 @@ extension Array {
 
 extension [UInt8] {
     /// Appends an integer in little-endian order.
-    public mutating func append(littleEndian value: some FixedWidthInteger) {
+    package mutating func append(littleEndian value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
     }
 }
 
 extension UnsafeRawBufferPointer {
     /// An integer in little-endian order.
-    public func integer<Integer: FixedWidthInteger>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
+    package func integer<Integer: FixedWidthInteger>(at offset: Int, as type: Integer.Type = Integer.self) -> Integer {
         Integer(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
     }
 }

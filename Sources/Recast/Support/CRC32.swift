@@ -1,15 +1,15 @@
 internal import CKernels
 
 /// The CRC-32 of zip and PNG: polynomial 0xEDB88320, reflected.
-public struct CRC32: Sendable, Hashable {
+package struct CRC32: Sendable, Hashable {
     private var state: UInt32 = 0xFFFF_FFFF
 
-    public init() {}
+    package init() {}
 
-    public var value: UInt32 { ~state }
+    package var value: UInt32 { ~state }
 
     /// Goes on by these bytes.
-    public mutating func update(_ bytes: UnsafeRawBufferPointer) { update(bytes, with: .best) }
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { update(bytes, with: .best) }
 
     /// Goes on by these bytes, as many as possible of them by the kernel.
     mutating func update(_ bytes: UnsafeRawBufferPointer, with kernel: Kernel?) {
@@ -75,7 +75,7 @@ public struct CRC32: Sendable, Hashable {
     }
 
     /// The checksum of two stretches of bytes, one after the other, from their checksums.
-    public static func combined(_ first: UInt32, _ second: UInt32, secondByteCount: Int) -> UInt32 {
+    package static func combined(_ first: UInt32, _ second: UInt32, secondByteCount: Int) -> UInt32 {
         precondition(secondByteCount >= 0)
         // What comes before n bytes is multiplied by x^8n. The inversions at both ends cancel out.
         var shift = one

@@ -1,25 +1,25 @@
 /// Arithmetic on numbers that come from a file: nil instead of a trap.
 extension Int {
-    public func adding(checked other: Int) -> Int? {
+    package func adding(checked other: Int) -> Int? {
         let (sum, overflow) = addingReportingOverflow(other)
         return overflow ? nil : sum
     }
 
-    public func multiplied(checked other: Int) -> Int? {
+    package func multiplied(checked other: Int) -> Int? {
         let (product, overflow) = multipliedReportingOverflow(by: other)
         return overflow ? nil : product
     }
 
     /// The next multiple of `alignment`, which is a positive number; nil where that does not fit.
-    public func aligned(checked alignment: Int) -> Int? {
+    package func aligned(checked alignment: Int) -> Int? {
         adding(checked: alignment - 1).map { $0 / alignment * alignment }
     }
 
     /// The next multiple of `alignment`, for numbers of our own.
-    public func aligned(to alignment: Int) -> Int { (self + alignment - 1) / alignment * alignment }
+    package func aligned(to alignment: Int) -> Int { (self + alignment - 1) / alignment * alignment }
 
     /// `self / divisor`, rounded up; of a number that is not negative, by a positive one.
-    public func dividedRoundingUp(by divisor: Int) -> Int { self / divisor + (self % divisor == 0 ? 0 : 1) }
+    package func dividedRoundingUp(by divisor: Int) -> Int { self / divisor + (self % divisor == 0 ? 0 : 1) }
 
     /// The least number that is a multiple of two positive ones.
     func leastCommonMultiple(with other: Int) -> Int {
@@ -39,7 +39,7 @@ extension Int {
 
 extension Collection<Int> {
     /// The product of the elements, 1 for none; nil where it does not fit.
-    public func product() -> Int? {
+    package func product() -> Int? {
         var product = 1
         for factor in self {
             guard let next = product.multiplied(checked: factor) else { return nil }

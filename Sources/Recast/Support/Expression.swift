@@ -5,17 +5,17 @@ internal import COniguruma
 /// Expressions come from files, and a few characters of one can keep an engine that backtracks busy for years. So steps are
 /// counted (each time a choice is taken back) and limited, as is the memory for choices, and Ctrl-C ends a search. An
 /// expression is immutable: any number of threads may use one at the same time.
-public final class Expression: Sendable {
+package final class Expression: Sendable {
     /// How many steps all searches in one text may take together, beyond the few that each has.
-    public struct Allowance: Sendable {
+    package struct Allowance: Sendable {
         fileprivate var steps: Int
 
         /// - Parameter byteCount: of the text.
-        public init(byteCount: Int) { steps = 1 << 26 + min(byteCount, 1 << 40) * Expression.freeSteps }
+        package init(byteCount: Int) { steps = 1 << 26 + min(byteCount, 1 << 40) * Expression.freeSteps }
     }
 
     /// In bytes. The longest that a known tokenizer has is of about 2000.
-    public static let longestPattern = 1 << 16
+    package static let longestPattern = 1 << 16
 
     /// Groups in groups. Each step in repeated groups costs as much as they are deep, and known expressions have three.
     private static let deepestGroup: UInt32 = 16
@@ -27,13 +27,13 @@ public final class Expression: Sendable {
     /// Choices kept in memory, of some 40 bytes each.
     fileprivate static let mostChoices: UInt32 = 1 << 22
 
-    public let pattern: String
+    package let pattern: String
     nonisolated(unsafe) fileprivate let regex: OnigRegex
 
     private static let isReady = onig_shim_initialize(deepestGroup) == ONIG_NORMAL
 
     /// - Throws: `unsupported` with the engine's reason.
-    public init(_ pattern: String) throws(RecastError) {
+    package init(_ pattern: String) throws(RecastError) {
         let byteCount = pattern.utf8.count
         guard Self.isReady, byteCount < Self.longestPattern else {
             throw .unsupported("it has \(byteCount) bytes, where up to \(Self.longestPattern - 1) are supported")
@@ -73,7 +73,7 @@ public final class Expression: Sendable {
     /// Whether some part of a text matches.
     ///
     /// - Throws: as ``Matcher/forEachMatch(in:within:_:)``.
-    public func isFound(in text: String) throws(RecastError) -> Bool {
+    package func isFound(in text: String) throws(RecastError) -> Bool {
         var text = text
         return try text.withUTF8 { bytes -> Result<Bool, RecastError> in
             do throws(RecastError) {
@@ -89,12 +89,12 @@ public final class Expression: Sendable {
 
 extension Expression {
     /// What one thread needs to search with an expression.
-    public struct Matcher: ~Copyable {
+    package struct Matcher: ~Copyable {
         private let expression: Expression
         private let region: UnsafeMutablePointer<OnigRegion>
         private let parameters: OpaquePointer
 
-        public init(_ expression: Expression) throws(RecastError) {
+        package init(_ expression: Expression) throws(RecastError) {
             guard let region = onig_region_new() else { throw RecastError(.inputOutput, "out of memory") }
             guard let parameters = onig_new_match_param() else {
                 onig_region_free(region, 1)
@@ -117,7 +117,7 @@ extension Expression {
         ///
         /// - Parameter text: valid UTF-8; anchors and look-around see no more than that.
         /// - Throws: `unsupported` where the limits are reached, `interrupted` after Ctrl-C.
-        public mutating func forEachMatch(
+        package mutating func forEachMatch(
             in text: UnsafeBufferPointer<UInt8>, within allowance: inout Allowance, _ body: (Range<Int>) -> Void
         ) throws(RecastError) {
             var start = 0

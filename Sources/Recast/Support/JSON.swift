@@ -1,5 +1,5 @@
 /// A JSON value that keeps what matters for files that go round: the order of keys and the spelling of numbers.
-public enum JSON: Sendable, Equatable {
+package enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
     case number(Number)
@@ -8,56 +8,58 @@ public enum JSON: Sendable, Equatable {
     case object(Object)
 
     /// A number as it was spelled; `1e-06` stays `1e-06`.
-    public struct Number: Sendable, Equatable {
-        public let text: String
+    package struct Number: Sendable, Equatable {
+        package let text: String
 
         init(validated text: String) { self.text = text }
 
-        public init(_ value: Int) { text = String(value) }
+        package init(_ value: Int) { text = String(value) }
 
         /// The shortest spelling that reads back as `value`; whole numbers keep a fraction (`1.0`), as Python writes them.
-        public init(_ value: Double) { text = value.isFinite ? "\(value)" : "null" }
+        package init(_ value: Double) { text = value.isFinite ? "\(value)" : "null" }
 
         /// The value as an integer, if that is what is spelled, with or without an empty fraction.
-        public var int: Int? {
+        package var int: Int? {
             if let int = Int(text) { return int }
             guard let double = Double(text), double.rounded() == double, abs(double) < 0x1p53 else { return nil }
             return Int(double)
         }
 
-        public var double: Double { Double(text) ?? .nan }
+        package var double: Double { Double(text) ?? .nan }
 
         /// Whether the spelling is that of an integer.
-        public var isInteger: Bool { !text.utf8.contains { $0 == UInt8(ascii: ".") || $0 | 0x20 == UInt8(ascii: "e") } }
+        package var isInteger: Bool {
+            !text.utf8.contains { $0 == UInt8(ascii: ".") || $0 | 0x20 == UInt8(ascii: "e") }
+        }
     }
 
     /// Members in their order. A later assignment to an existing key keeps its place.
-    public struct Object: Sendable {
-        public struct Member: Sendable, Equatable {
-            public var key: String
-            public var value: JSON
+    package struct Object: Sendable {
+        package struct Member: Sendable, Equatable {
+            package var key: String
+            package var value: JSON
 
-            public init(key: String, value: JSON) {
+            package init(key: String, value: JSON) {
                 self.key = key
                 self.value = value
             }
         }
 
-        public private(set) var members: [Member] = []
+        package private(set) var members: [Member] = []
         /// The places of all keys; empty while there are so few that searching them is faster.
         private var places: [ByteString: Int] = [:]
 
         private static let searchedCount = 16
 
-        public init() {}
+        package init() {}
 
         /// - Parameter members: no two with the same key.
-        public init(uniqueMembers members: [Member]) {
+        package init(uniqueMembers members: [Member]) {
             self.members = members
             index()
         }
 
-        public subscript(key: String) -> JSON? {
+        package subscript(key: String) -> JSON? {
             get { place(of: key).map { members[$0].value } }
             set {
                 switch (place(of: key), newValue) {
@@ -93,44 +95,44 @@ public enum JSON: Sendable, Equatable {
 }
 
 extension JSON.Object: Equatable {
-    public static func == (a: Self, b: Self) -> Bool { a.members == b.members }
+    package static func == (a: Self, b: Self) -> Bool { a.members == b.members }
 }
 
 extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    public init(stringLiteral value: String) { self = .string(value) }
-    public init(booleanLiteral value: Bool) { self = .bool(value) }
-    public init(integerLiteral value: Int) { self = .number(Number(value)) }
-    public init(floatLiteral value: Double) { self = .number(Number(value)) }
-    public init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    public init(dictionaryLiteral elements: (String, JSON)...) { self = .object(Object(elements)) }
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+    package init(integerLiteral value: Int) { self = .number(Number(value)) }
+    package init(floatLiteral value: Double) { self = .number(Number(value)) }
+    package init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSON)...) { self = .object(Object(elements)) }
 }
 
 extension JSON.Object {
     /// An object with these members, of which a repeated key keeps the last value.
-    public init(_ members: some Sequence<(String, JSON)>) {
+    package init(_ members: some Sequence<(String, JSON)>) {
         for (key, value) in members { self[key] = value }
     }
 }
 
 extension JSON {
-    public static func int(_ value: Int) -> JSON { .number(Number(value)) }
-    public static func double(_ value: Double) -> JSON { value.isFinite ? .number(Number(value)) : .null }
+    package static func int(_ value: Int) -> JSON { .number(Number(value)) }
+    package static func double(_ value: Double) -> JSON { value.isFinite ? .number(Number(value)) : .null }
     /// A number that is an integer wherever it is whole, for what programs take only as one.
-    public static func whole(_ value: Double) -> JSON {
+    package static func whole(_ value: Double) -> JSON {
         abs(value) < 0x1p53 ? Int(exactly: value).map(JSON.int) ?? .double(value) : .double(value)
     }
 
-    public var isNull: Bool { self == .null }
-    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-    public var number: Number? { if case .number(let value) = self { value } else { nil } }
-    public var int: Int? { number?.int }
-    public var double: Double? { number?.double }
-    public var string: String? { if case .string(let value) = self { value } else { nil } }
-    public var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
-    public var object: Object? { if case .object(let value) = self { value } else { nil } }
+    package var isNull: Bool { self == .null }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var number: Number? { if case .number(let value) = self { value } else { nil } }
+    package var int: Int? { number?.int }
+    package var double: Double? { number?.double }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
+    package var object: Object? { if case .object(let value) = self { value } else { nil } }
 
     /// The member of an object; nil for a missing key and for anything that is not an object.
-    public subscript(key: String) -> JSON? { object?[key] }
+    package subscript(key: String) -> JSON? { object?[key] }
 }

@@ -266,7 +266,7 @@ extension JSON {
     ///
     /// - Parameter file: names the source in errors.
     /// - Throws: `malformedInput` with the byte offset.
-    public init(parsing bytes: [UInt8], file: String) throws(RecastError) {
+    package init(parsing bytes: [UInt8], file: String) throws(RecastError) {
         self = try bytes.withBytes { (buffer) throws(RecastError) in
             var reader = JSONReader(buffer.bindMemory(to: UInt8.self), file: file)
             let value = try reader.readValue()

@@ -1,6 +1,6 @@
 extension JSON {
     /// The spelling of a document.
-    public enum Style: Sendable {
+    package enum Style: Sendable {
         /// No white space at all.
         case compact
         /// Two spaces a level, as Python's `json.dumps(indent=2)` writes it.
@@ -8,7 +8,7 @@ extension JSON {
     }
 
     /// Which characters are written as escapes. The document is the same to every reader.
-    public enum Escapes: Sendable {
+    package enum Escapes: Sendable {
         /// Those that JSON does not allow as they are.
         case required
         /// Also those that steer a terminal: DEL, C1, and characters that turn the order of what is shown.
@@ -16,14 +16,14 @@ extension JSON {
     }
 
     /// The value as UTF-8 text.
-    public func serialized(_ style: Style = .compact, escaping escapes: Escapes = .required) -> [UInt8] {
+    package func serialized(_ style: Style = .compact, escaping escapes: Escapes = .required) -> [UInt8] {
         var writer = JSONWriter(style: style, escapes: escapes)
         writer.write(self, level: 0)
         return writer.bytes
     }
 
     /// The value as a string.
-    public func text(_ style: Style = .compact, escaping escapes: Escapes = .required) -> String {
+    package func text(_ style: Style = .compact, escaping escapes: Escapes = .required) -> String {
         String(decoding: serialized(style, escaping: escapes), as: UTF8.self)
     }
 }

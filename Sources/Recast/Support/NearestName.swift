@@ -1,16 +1,16 @@
 /// The likeliest meaning of a mistyped or misnamed word.
-public enum NearestName {
+package enum NearestName {
     // Comparing thousands of long names with thousands is not worth the wait.
     static let maximumCount = 20_000
     private static let maximumLength = 256
 
     /// The candidate with the fewest edits, if that is less than half the word.
-    public static func of(_ name: String, among candidates: [String]) -> String? {
+    package static func of(_ name: String, among candidates: [String]) -> String? {
         ranked(name, among: candidates).first
     }
 
     /// Candidates by their distance, nearest first, as far as they are alike at all.
-    public static func ranked(_ name: String, among candidates: [String]) -> [String] {
+    package static func ranked(_ name: String, among candidates: [String]) -> [String] {
         let word = Array(name.utf8)
         let limit = max(2, word.count / 2)
         guard word.count <= maximumLength else { return [] }

@@ -1,21 +1,21 @@
 /// Places by rank, the lowest first, of equals the leftmost: a binary heap of ranks and places below 2^32.
-public struct RankQueue: Sendable {
+package struct RankQueue: Sendable {
     /// Rank in the high half, place in the low half.
     @usableFromInline var items: [UInt64] = []
 
-    public init() {}
+    package init() {}
 
     /// Adds without regard to order; `order()` must follow.
-    @inlinable public mutating func append(rank: UInt64, place: Int) { items.append(rank << 32 | UInt64(place)) }
+    @inlinable package mutating func append(rank: UInt64, place: Int) { items.append(rank << 32 | UInt64(place)) }
 
-    @inlinable public mutating func order() {
+    @inlinable package mutating func order() {
         // Sorted is a heap too.
         items.sort()
     }
 
-    @inlinable public mutating func removeAll() { items.removeAll(keepingCapacity: true) }
+    @inlinable package mutating func removeAll() { items.removeAll(keepingCapacity: true) }
 
-    @inlinable public mutating func insert(rank: UInt64, place: Int) {
+    @inlinable package mutating func insert(rank: UInt64, place: Int) {
         let item = rank << 32 | UInt64(place)
         var index = items.count
         items.append(item)
@@ -26,7 +26,7 @@ public struct RankQueue: Sendable {
         items[index] = item
     }
 
-    @inlinable public mutating func removeFirst() -> (rank: UInt64, place: Int)? {
+    @inlinable package mutating func removeFirst() -> (rank: UInt64, place: Int)? {
         guard let first = items.first, let last = items.popLast() else { return nil }
         var index = 0
         while items.count > 2 * index + 1 {

@@ -77,7 +77,7 @@ extension RecastError {
 
 /// Runs `body`, naming the step it belongs to in any error that comes out of it.
 @inlinable
-public func step<Result>(
+package func step<Result>(
     _ name: @autoclosure () -> String, _ body: () throws(RecastError) -> Result
 ) throws(RecastError) -> Result {
     do {

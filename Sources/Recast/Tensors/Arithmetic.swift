@@ -1,6 +1,6 @@
 /// What may be computed on the way from one stored tensor to another, in float32 with reductions in float64, before the
 /// result is rounded once.
-public enum Arithmetic: Sendable, Hashable, Codable {
+package enum Arithmetic: Sendable, Hashable, Codable {
     /// Adds the same number to every element (Gemma's norm weights).
     case adding(Float)
     /// Multiplies every element.

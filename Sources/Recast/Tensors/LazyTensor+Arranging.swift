@@ -1,6 +1,6 @@
 extension LazyTensor {
     /// Some of the rows of each matrix.
-    public func rows(_ range: Range<Int>) -> LazyTensor {
+    package func rows(_ range: Range<Int>) -> LazyTensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= rowCount)
         guard range != 0..<rowCount else { return self }
         var shape = shape
@@ -10,7 +10,7 @@ extension LazyTensor {
     }
 
     /// Some of the columns of each matrix, between block borders.
-    public func columns(_ range: Range<Int>) -> LazyTensor {
+    package func columns(_ range: Range<Int>) -> LazyTensor {
         precondition(shape.count > 1 && range.lowerBound >= 0 && range.upperBound <= columnCount)
         precondition(range.lowerBound % dtype.blockElements == 0 && range.count % dtype.blockElements == 0)
         guard range != 0..<columnCount else { return self }
@@ -20,7 +20,7 @@ extension LazyTensor {
     }
 
     /// One matrix of a batch.
-    public func matrix(_ index: Int) -> LazyTensor {
+    package func matrix(_ index: Int) -> LazyTensor {
         precondition(shape.count > 2 && index >= 0 && index < batchCount)
         return LazyTensor(
             dtype: dtype, shape: Array(shape.suffix(2)),
@@ -28,7 +28,7 @@ extension LazyTensor {
     }
 
     /// The rows of each tensor after those of the one before.
-    public static func concatenatedRows(_ parts: [LazyTensor]) -> LazyTensor {
+    package static func concatenatedRows(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         if parts.count == 1 { return first }
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.columnCount == first.columnCount })
@@ -39,7 +39,7 @@ extension LazyTensor {
     }
 
     /// The columns of each matrix to the right of those of the one before.
-    public static func concatenatedColumns(_ parts: [LazyTensor]) -> LazyTensor {
+    package static func concatenatedColumns(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         if parts.count == 1 { return first }
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape.count == 2 })
@@ -50,7 +50,7 @@ extension LazyTensor {
     }
 
     /// Matrices of one shape under a new leading dimension.
-    public static func stackedMatrices(_ parts: [LazyTensor]) -> LazyTensor {
+    package static func stackedMatrices(_ parts: [LazyTensor]) -> LazyTensor {
         let first = parts[0]
         precondition(parts.allSatisfy { $0.dtype == first.dtype && $0.shape == first.shape && $0.shape.count == 2 })
         return LazyTensor(
@@ -58,7 +58,7 @@ extension LazyTensor {
     }
 
     /// The rows of each matrix in another order.
-    public func gathered(_ order: RowOrder) -> LazyTensor {
+    package func gathered(_ order: RowOrder) -> LazyTensor {
         precondition(order.rowCount == rowCount)
         if order.isIdentity { return self }
         if case .arranged(.gathered(order.inverse), let children) = recipe { return children[0] }
@@ -67,7 +67,7 @@ extension LazyTensor {
 
     /// The same elements under another shape, whose rows are whole blocks too; numbers that are to be cut elsewhere are
     /// converted to a scalar type first.
-    public func reshaped(_ shape: [Int]) -> LazyTensor {
+    package func reshaped(_ shape: [Int]) -> LazyTensor {
         precondition(shape.reduce(1, *) == elementCount)
         if shape == self.shape { return self }
         if case .arranged(.reshaped, let children) = recipe { return children[0].reshaped(shape) }
@@ -77,7 +77,7 @@ extension LazyTensor {
     }
 
     /// Rows and columns exchanged; scalar types of whole bytes only.
-    public func transposed() -> LazyTensor {
+    package func transposed() -> LazyTensor {
         precondition(dtype.blockElements == 1 && shape.count > 1)
         if case .arranged(.transposed, let children) = recipe { return children[0] }
         let shape = shape.dropLast(2) + [columnCount, rowCount]

@@ -1,6 +1,6 @@
 extension LazyTensor {
     /// The CRC-32 of a tensor's bytes in row-major order.
-    public func checksum(using reader: inout Reader) throws(RecastError) -> UInt32 {
+    package func checksum(using reader: inout Reader) throws(RecastError) -> UInt32 {
         var checksum = CRC32()
         for window in windows(of: 1 << 20) {
             try Interruption.check()

@@ -8,7 +8,7 @@ extension LazyTensor {
     /// A quantized weight from its stored tensors; its numbers are float32.
     ///
     /// - Parameter parts: in the order of the encoding's layouts, of the shapes it demands.
-    public static func decoded(_ encoding: PackedEncoding, _ shape: [Int], _ parts: [LazyTensor]) -> LazyTensor {
+    package static func decoded(_ encoding: PackedEncoding, _ shape: [Int], _ parts: [LazyTensor]) -> LazyTensor {
         computed(.decoded(encoding), shape, parts)
     }
 
@@ -16,7 +16,7 @@ extension LazyTensor {
     ///
     /// - Parameter importance: what an error in each column weighs, where the type is chosen by a search: float32, one
     ///   row, or one for each matrix.
-    public func converted(
+    package func converted(
         to dtype: DType, _ arithmetic: [Arithmetic] = [], importance: LazyTensor? = nil
     ) -> LazyTensor {
         if dtype == self.dtype, arithmetic.isEmpty { return self }
@@ -33,7 +33,7 @@ extension LazyTensor {
     }
 
     /// The numbers in float32 without the mean of their column, which is taken in float64.
-    public func centered() -> LazyTensor {
+    package func centered() -> LazyTensor {
         precondition(batchCount == 1)
         return Self.computed(.centered, shape, [converted(to: .f32)])
     }
@@ -43,7 +43,7 @@ extension LazyTensor {
     ///
     /// Weights are float64, as most that are computed (a scale over a root, shares of an average) are no float32; products
     /// and sums are rounded each for itself, never fused, so that they are the same on every processor.
-    public static func linearCombination(_ terms: [(tensor: LazyTensor, weight: Double)]) -> LazyTensor {
+    package static func linearCombination(_ terms: [(tensor: LazyTensor, weight: Double)]) -> LazyTensor {
         let shape = terms[0].tensor.shape
         precondition(terms.allSatisfy { $0.tensor.shape == shape && $0.weight.isFinite })
         return computed(.linearCombination(terms.map(\.weight)), shape, terms.map { $0.tensor.converted(to: .f32) })
@@ -53,7 +53,7 @@ extension LazyTensor {
     /// of `k`, and rounded once.
     ///
     /// As the product of two float32 numbers is a float64 number, the order is all that the result depends on.
-    public func product(with other: LazyTensor) -> LazyTensor {
+    package func product(with other: LazyTensor) -> LazyTensor {
         precondition(shape.count > 1 && shape.dropLast(2) == other.shape.dropLast(2) && columnCount == other.rowCount)
         return Self.computed(
             .matrixProduct, shape.dropLast() + [other.columnCount], [converted(to: .f32), other.converted(to: .f32)])
@@ -61,7 +61,7 @@ extension LazyTensor {
 
     /// The product with a vector, and another vector added: `[rows]` in float32, from sums in float64 that begin with what is
     /// added.
-    public func product(with vector: LazyTensor, plus bias: LazyTensor?) -> LazyTensor {
+    package func product(with vector: LazyTensor, plus bias: LazyTensor?) -> LazyTensor {
         precondition(shape.count == 2 && vector.shape == [columnCount] && bias.map { $0.shape == [rowCount] } ?? true)
         let children = [self, vector] + (bias.map { [$0] } ?? [])
         return Self.computed(.matrixProduct, [rowCount], children.map { $0.converted(to: .f32) })

@@ -16,7 +16,7 @@ extension LazyTensor {
     }
 
     /// Whether this stands for zeros without reading anything.
-    public var isKnownZero: Bool { recipe == .zeros }
+    package var isKnownZero: Bool { recipe == .zeros }
 
     /// The file that its first bytes are in; nil where they are in none.
     var firstFile: FileID? {
@@ -46,10 +46,10 @@ extension LazyTensor {
     }
 
     /// Whether the numbers come from fewer values than their type has.
-    public var isQuantized: Bool { quantization != nil }
+    package var isQuantized: Bool { quantization != nil }
 
     /// How the numbers are stored, as it is shown.
-    public var encodingName: String { quantization?.name ?? dtype.name }
+    package var encodingName: String { quantization?.name ?? dtype.name }
 
     /// The parts of a quantized weight that nothing was done to.
     var storedParts: (PackedEncoding, [LazyTensor])? {

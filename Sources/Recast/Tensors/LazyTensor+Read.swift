@@ -1,6 +1,6 @@
 extension LazyTensor {
     /// Reads a window, row after row without gaps, into `out`, which has exactly its size.
-    public func read(
+    package func read(
         _ window: Window, into out: UnsafeMutableRawBufferPointer, using reader: inout Reader
     ) throws(RecastError) {
         precondition(out.count == byteCount(of: window))
@@ -25,7 +25,7 @@ extension LazyTensor {
     }
 
     /// Reads a whole tensor; for small ones.
-    public func bytes(using reader: inout Reader) throws(RecastError) -> [UInt8] {
+    package func bytes(using reader: inout Reader) throws(RecastError) -> [UInt8] {
         let matrix = rowCount * rowByteCount
         return try reader.withScratch(byteCount) { (reader, buffer) throws(RecastError) in
             for batch in 0..<batchCount {

@@ -1,19 +1,19 @@
 /// Consecutive bytes of a tensor that need only be moved.
-public struct Run: Sendable, Hashable {
-    public enum Source: Sendable, Hashable {
+package struct Run: Sendable, Hashable {
+    package enum Source: Sendable, Hashable {
         case file(FileID, offset: Int)
         case bytes(ArraySlice<UInt8>)
         case zeros
     }
 
-    public var source: Source
-    public var byteCount: Int
+    package var source: Source
+    package var byteCount: Int
 }
 
 extension LazyTensor {
     /// The bytes of a window as runs in order; nil where a number must be computed, or where there would be more runs
     /// than `limit`, so that reading and permuting in memory is cheaper.
-    public func runs(_ window: Window, limit: Int = 4096) -> [Run]? {
+    package func runs(_ window: Window, limit: Int = 4096) -> [Run]? {
         var runs: [Run] = []
         return append(window, to: &runs, limit: limit) ? runs : nil
     }

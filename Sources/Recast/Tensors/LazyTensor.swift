@@ -2,9 +2,9 @@
 ///
 /// Seen by rows, the last dimension is a row's columns and the one before it counts rows; all others are the batch. A
 /// vector is a matrix of one column, so that whatever moves the rows of a weight moves the elements of its bias too.
-public struct LazyTensor: Sendable, Hashable, Codable {
-    public let dtype: DType
-    public let shape: [Int]
+package struct LazyTensor: Sendable, Hashable, Codable {
+    package let dtype: DType
+    package let shape: [Int]
     let recipe: Recipe
 
     /// How the bytes of a tensor come about: they are there, or bytes of other tensors are moved, or numbers are computed
@@ -33,20 +33,20 @@ extension LazyTensor {
     /// A vector of a sub-byte or block type cannot be cut into single elements and is one row.
     private var isRow: Bool { shape.count == 1 && dtype.blockElements > 1 }
 
-    public var elementCount: Int { shape.reduce(1, *) }
-    public var batchCount: Int { shape.count > 2 ? shape.dropLast(2).reduce(1, *) : 1 }
-    public var columnCount: Int { shape.count > 1 ? shape[shape.count - 1] : isRow ? shape[0] : 1 }
-    public var rowCount: Int { shape.count > 1 ? shape[shape.count - 2] : isRow ? 1 : shape.first ?? 1 }
-    public var rowByteCount: Int { dtype.byteCount(ofBlocks: columnCount) }
-    public var byteCount: Int { batchCount * rowCount * rowByteCount }
+    package var elementCount: Int { shape.reduce(1, *) }
+    package var batchCount: Int { shape.count > 2 ? shape.dropLast(2).reduce(1, *) : 1 }
+    package var columnCount: Int { shape.count > 1 ? shape[shape.count - 1] : isRow ? shape[0] : 1 }
+    package var rowCount: Int { shape.count > 1 ? shape[shape.count - 2] : isRow ? 1 : shape.first ?? 1 }
+    package var rowByteCount: Int { dtype.byteCount(ofBlocks: columnCount) }
+    package var byteCount: Int { batchCount * rowCount * rowByteCount }
 
     /// One whole matrix.
-    public func window(batch: Int = 0) -> Window {
+    package func window(batch: Int = 0) -> Window {
         Window(batch: batch, rows: 0..<rowCount, columns: 0..<columnCount)
     }
 
     /// The tensor cut into windows of whole rows.
-    public func windows(of elementCount: Int) -> [Window] {
+    package func windows(of elementCount: Int) -> [Window] {
         // A tensor without elements may have any number of matrices, or of rows, of none.
         if self.elementCount == 0 { return [] }
         let rows = max(1, elementCount / max(1, columnCount))
@@ -57,7 +57,7 @@ extension LazyTensor {
         }
     }
 
-    public func byteCount(of window: Window) -> Int { window.rows.count * rowByteCount(of: window) }
+    package func byteCount(of window: Window) -> Int { window.rows.count * rowByteCount(of: window) }
 
     func rowByteCount(of window: Window) -> Int { dtype.byteCount(ofBlocks: window.columns.count) }
 }
@@ -66,23 +66,23 @@ extension LazyTensor {
 
 extension LazyTensor {
     /// A tensor at `offset` of a file. The caller has checked that it lies inside and fills whole blocks.
-    public static func stored(_ dtype: DType, _ shape: [Int], in file: FileID, at offset: Int) -> LazyTensor {
+    package static func stored(_ dtype: DType, _ shape: [Int], in file: FileID, at offset: Int) -> LazyTensor {
         LazyTensor(dtype: dtype, shape: shape, recipe: .stored(file, offset: offset))
     }
 
-    public static func zeros(_ dtype: DType, _ shape: [Int]) -> LazyTensor {
+    package static func zeros(_ dtype: DType, _ shape: [Int]) -> LazyTensor {
         LazyTensor(dtype: dtype, shape: shape, recipe: .zeros)
     }
 
     /// A small tensor whose bytes are part of the plan.
-    public static func literal(_ dtype: DType, _ shape: [Int], _ bytes: [UInt8]) -> LazyTensor {
+    package static func literal(_ dtype: DType, _ shape: [Int], _ bytes: [UInt8]) -> LazyTensor {
         let tensor = LazyTensor(dtype: dtype, shape: shape, recipe: .literal(bytes))
         precondition(tensor.byteCount == bytes.count)
         return tensor
     }
 
     /// A vector of numbers that are part of the plan.
-    public static func vector(_ values: [Float]) -> LazyTensor {
+    package static func vector(_ values: [Float]) -> LazyTensor {
         var bytes: [UInt8] = []
         for value in values { bytes.append(littleEndian: value.bitPattern) }
         return literal(.f32, [values.count], bytes)

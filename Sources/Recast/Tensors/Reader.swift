@@ -1,8 +1,8 @@
 /// What one worker needs to read tensors: the files, reusable buffers, and a tally of what happened to the numbers.
-public struct Reader: ~Copyable {
+package struct Reader: ~Copyable {
     let files: FilePool
     let scratch = Scratch()
-    public var tally = Tally()
+    package var tally = Tally()
     /// Whether what is quantized is decoded again at once, to see how far it is from what it was made of.
     var measuresErrors = false
     /// Where checksums of what is read are kept, where a file says what they must be.
@@ -10,7 +10,7 @@ public struct Reader: ~Copyable {
     /// Those of the last matrix that was centered.
     var columnMeans: (tensor: LazyTensor, means: [Double])?
 
-    public init(files: FilePool) { self.files = files }
+    package init(files: FilePool) { self.files = files }
 }
 
 extension Reader {

@@ -2,15 +2,15 @@
 /// as [outer][second][first][block]. Each of the outermost may be followed by rows that stay where they are.
 ///
 /// Rotary layouts, interleaved gates and grouped projections are of this form, and so are their inverses.
-public struct RowOrder: Sendable, Hashable, Codable {
-    public let outer: Int
-    public let first: Int
-    public let second: Int
-    public let block: Int
+package struct RowOrder: Sendable, Hashable, Codable {
+    package let outer: Int
+    package let first: Int
+    package let second: Int
+    package let block: Int
     /// Rows after those of each group, which stay.
-    public let rest: Int
+    package let rest: Int
 
-    public init(outer: Int, first: Int, second: Int, block: Int = 1, rest: Int = 0) {
+    package init(outer: Int, first: Int, second: Int, block: Int = 1, rest: Int = 0) {
         self.outer = outer
         self.first = first
         self.second = second
@@ -18,14 +18,14 @@ public struct RowOrder: Sendable, Hashable, Codable {
         self.rest = rest
     }
 
-    public var rowCount: Int { outer * groupCount }
+    package var rowCount: Int { outer * groupCount }
     /// The rows that only change places among themselves.
-    public var groupCount: Int { first * second * block + rest }
-    public var isIdentity: Bool { first == 1 || second == 1 }
-    public var inverse: RowOrder { RowOrder(outer: outer, first: second, second: first, block: block, rest: rest) }
+    package var groupCount: Int { first * second * block + rest }
+    package var isIdentity: Bool { first == 1 || second == 1 }
+    package var inverse: RowOrder { RowOrder(outer: outer, first: second, second: first, block: block, rest: rest) }
 
     /// Where row `row` of the result comes from.
-    public func source(of row: Int) -> Int {
+    package func source(of row: Int) -> Int {
         let (group, inside) = row.quotientAndRemainder(dividingBy: groupCount)
         if inside >= groupCount - rest { return row }
         let (index, offset) = inside.quotientAndRemainder(dividingBy: block)
@@ -43,7 +43,7 @@ public struct RowOrder: Sendable, Hashable, Codable {
     /// Rotary pairs of the first `turning` elements of each head, from halves of these (Hugging Face: `j` and
     /// `j + turning/2` turn together) to neighbours (GGUF's llama architecture: `2j` and `2j + 1`). Source:
     /// Specs/gguf.md §d.2.
-    public static func rotaryInterleaved(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
+    package static func rotaryInterleaved(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
         RowOrder(outer: heads, first: turning / 2, second: 2, rest: headDimension - turning)
     }
 }

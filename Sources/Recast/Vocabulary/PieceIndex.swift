@@ -9,7 +9,7 @@
 /// A part is looked up by a fingerprint, a polynomial modulo the prime 2^61 − 1 that comes from sums over prefixes, and then
 /// compared byte by byte. Where the polynomial is taken is drawn at random, so that no file can be made of pieces that
 /// have the same fingerprint.
-public struct PieceIndex {
+package struct PieceIndex {
     private struct Entry {
         var fingerprint: UInt64
         var id: Int32
@@ -30,7 +30,7 @@ public struct PieceIndex {
     private static let prime: UInt64 = 1 << 61 - 1
 
     /// - Parameter capacity: how many pieces will be inserted at most.
-    public init(capacity: Int) {
+    package init(capacity: Int) {
         var bits = 4
         while 1 << bits < capacity * 2 { bits += 1 }
         slots = Array(repeating: -1, count: 1 << bits)
@@ -38,7 +38,7 @@ public struct PieceIndex {
     }
 
     /// Adds a piece; the first of equal ones is the one found.
-    public mutating func insert(_ piece: UnsafeBufferPointer<UInt8>, id: Int32) {
+    package mutating func insert(_ piece: UnsafeBufferPointer<UInt8>, id: Int32) {
         let fingerprint = piece.reduce(0) { sum($0, times: base, plus: Self.number($1)) }
         let slot = slot(of: fingerprint, piece)
         guard slots[slot] < 0 else { return }
@@ -48,7 +48,7 @@ public struct PieceIndex {
     }
 
     /// Makes `piece` the one that parts are asked of.
-    public mutating func select(_ piece: UnsafeBufferPointer<UInt8>) {
+    package mutating func select(_ piece: UnsafeBufferPointer<UInt8>) {
         whole.removeAll(keepingCapacity: true)
         whole.append(contentsOf: piece)
         prefixes.removeLast(prefixes.count - 1)
@@ -57,7 +57,7 @@ public struct PieceIndex {
     }
 
     /// The id of the piece that a part of the selected one is.
-    public func id(of part: Range<Int>) -> Int32? {
+    package func id(of part: Range<Int>) -> Int32? {
         let subtrahend = sum(prefixes[part.lowerBound], times: powers[part.count], plus: 0)
         let difference = prefixes[part.upperBound] &+ Self.prime &- subtrahend
         let fingerprint = difference >= Self.prime ? difference &- Self.prime : difference

@@ -3,13 +3,13 @@ extension PreTokenizer {
     ///
     /// Source: Specs/gguf.md §d.5. Names, not hashes, are what the loader knows; which one fits is told by the regular
     /// expressions.
-    public struct Known: Sendable {
-        public let name: String
-        public let preTokenizer: PreTokenizer
-        public let ignoresMerges: Bool
-        public let addsBOS: Bool
+    package struct Known: Sendable {
+        package let name: String
+        package let preTokenizer: PreTokenizer
+        package let ignoresMerges: Bool
+        package let addsBOS: Bool
         /// What the models of this name do to text first, which llama.cpp does not.
-        public let normalizer: Vocabulary.Normalizer
+        package let normalizer: Vocabulary.Normalizer
 
         init(
             _ name: String, _ preTokenizer: PreTokenizer, ignoresMerges: Bool = false, addsBOS: Bool = false,
@@ -22,7 +22,7 @@ extension PreTokenizer {
 
     // The first name that fits is written.
     // swift-format-ignore
-    public static let known: [Known] = [
+    package static let known: [Known] = [
         Known("qwen2",            .qwen2,         normalizer: .nfc),
         Known("llama-bpe",        .llama3,        ignoresMerges: true, addsBOS: true),
         Known("llama3",           .llama3,        ignoresMerges: true, addsBOS: true),
@@ -48,7 +48,7 @@ extension PreTokenizer {
         Known("gpt-4o",           .gpt4o),
     ]
 
-    public static func known(_ name: String) -> Known? { known.first { $0.name == name } }
+    package static func known(_ name: String) -> Known? { known.first { $0.name == name } }
 }
 
 extension Vocabulary {

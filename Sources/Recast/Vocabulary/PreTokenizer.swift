@@ -1,7 +1,7 @@
 /// How text is cut into pieces before byte-pair merges apply: a sequence of splits, each working inside the pieces of
 /// the one before.
-public struct PreTokenizer: Sendable, Codable, Equatable {
-    public enum Step: Sendable, Codable, Equatable {
+package struct PreTokenizer: Sendable, Codable, Equatable {
+    package enum Step: Sendable, Codable, Equatable {
         /// Every match of the regular expression, and everything between matches, is a piece of its own
         /// (`tokenizers`: Split with behaviour Isolated; also ByteLevel with `use_regex`, which is GPT-2's expression).
         case split(pattern: String)
@@ -9,11 +9,11 @@ public struct PreTokenizer: Sendable, Codable, Equatable {
         case digits(individual: Bool)
     }
 
-    public var steps: [Step]
+    package var steps: [Step]
 
-    public init(steps: [Step]) { self.steps = steps }
+    package init(steps: [Step]) { self.steps = steps }
 
-    public init(pattern: String) { steps = [.split(pattern: pattern)] }
+    package init(pattern: String) { steps = [.split(pattern: pattern)] }
 
     /// Splits by several expressions, one after the other.
     init(patterns: [String]) { steps = patterns.map { .split(pattern: $0) } }
@@ -21,22 +21,22 @@ public struct PreTokenizer: Sendable, Codable, Equatable {
 
 extension PreTokenizer {
     /// GPT-2's expression, which `ByteLevel` with `use_regex` stands for.
-    public static let gpt2Pattern = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+    package static let gpt2Pattern = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
-    public static let llama3Pattern =
+    package static let llama3Pattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    public static let qwen2Pattern =
+    package static let qwen2Pattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
     /// What is in front of a word goes with it, and capitals begin words.
-    public static let tekkenPattern =
+    package static let tekkenPattern =
         #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    public static let gpt4oPattern =
+    package static let gpt4oPattern =
         #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    public static let seedCoderPattern =
+    package static let seedCoderPattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
     /// Letters that have cases, as of Unicode 11 or so. Those that are canonically equivalent to others are escaped.
@@ -48,16 +48,16 @@ extension PreTokenizer {
     private static let deepSeekV3Pattern =
         ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##
 
-    public static let gpt2 = PreTokenizer(pattern: gpt2Pattern)
-    public static let llama3 = PreTokenizer(pattern: llama3Pattern)
-    public static let qwen2 = PreTokenizer(pattern: qwen2Pattern)
-    public static let tekken = PreTokenizer(pattern: tekkenPattern)
-    public static let gpt4o = PreTokenizer(pattern: gpt4oPattern)
-    public static let seedCoder = PreTokenizer(pattern: seedCoderPattern)
-    public static let digitsGPT2 = PreTokenizer(steps: [.digits(individual: true), .split(pattern: gpt2Pattern)])
-    public static let deepSeekV3 = PreTokenizer(
+    package static let gpt2 = PreTokenizer(pattern: gpt2Pattern)
+    package static let llama3 = PreTokenizer(pattern: llama3Pattern)
+    package static let qwen2 = PreTokenizer(pattern: qwen2Pattern)
+    package static let tekken = PreTokenizer(pattern: tekkenPattern)
+    package static let gpt4o = PreTokenizer(pattern: gpt4oPattern)
+    package static let seedCoder = PreTokenizer(pattern: seedCoderPattern)
+    package static let digitsGPT2 = PreTokenizer(steps: [.digits(individual: true), .split(pattern: gpt2Pattern)])
+    package static let deepSeekV3 = PreTokenizer(
         patterns: [#"\p{N}{1,3}"#, "[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+", deepSeekV3Pattern])
-    public static let deepSeekLLM = PreTokenizer(
+    package static let deepSeekLLM = PreTokenizer(
         steps: PreTokenizer(
             patterns: [
                 #"[\r\n]"#, #"\s?["# + casedLetters + "]+",
@@ -65,7 +65,7 @@ extension PreTokenizer {
                 ideographs,
             ]
         ).steps + [.digits(individual: true)])
-    public static let deepSeekCoder = PreTokenizer(
+    package static let deepSeekCoder = PreTokenizer(
         steps: PreTokenizer(patterns: [#"[\r\n]"#, #"\s?\p{L}+"#, #"\s?\p{P}+"#, ideographs]).steps
             + [.digits(individual: true)])
 }

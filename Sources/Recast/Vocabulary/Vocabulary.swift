@@ -124,7 +124,7 @@ public struct Vocabulary: Sendable, Equatable {
     public var merges: [Merge] = []
     public var addedTokens: [AddedToken] = []
     public var normalizer: Normalizer = .none
-    public var preTokenizer: PreTokenizer
+    package var preTokenizer: PreTokenizer
     /// The name that the source has for the pre-tokenizer; nil where it has none.
     public var sourcePreTokenizer: String?
     /// Whether a piece that is a token as it stands is taken without applying merges (Llama 3).
@@ -143,7 +143,7 @@ public struct Vocabulary: Sendable, Equatable {
     /// What its source says of it that does not hold, for warnings.
     public var remarks: [String] = []
 
-    public init(model: Model, tokens: [String], kinds: [Kind], preTokenizer: PreTokenizer) {
+    package init(model: Model, tokens: [String], kinds: [Kind], preTokenizer: PreTokenizer) {
         self.model = model
         self.tokens = tokens
         self.kinds = kinds

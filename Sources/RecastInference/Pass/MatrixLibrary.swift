@@ -11,7 +11,7 @@ import Recast
 /// It is loaded when a model is first run, and not linked: what it does when it is loaded, starting threads that wait by
 /// spinning, would cost every conversion 50 ms of a core. One thread a call is also what a pass wants: what a job computes
 /// must not depend on who does it.
-public struct MatrixLibrary: Sendable {
+package struct MatrixLibrary: Sendable {
     /// `void cblas_sgemm(order, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)`
     typealias SGEMM =
         @Sendable @convention(c) (
@@ -33,7 +33,7 @@ public struct MatrixLibrary: Sendable {
     let sgemm: SGEMM
     let sgemv: SGEMV
     /// The processor family whose kernels OpenBLAS uses: `Haswell`, `SkylakeX`, …
-    public let kernels: String
+    package let kernels: String
 
     /// Debian's name of the library, and the one under which its source installs it.
     static let names = ["libopenblas.so.0", "libopenblas.so"]
@@ -41,7 +41,7 @@ public struct MatrixLibrary: Sendable {
     private static let shared = Result { () throws(RecastError) in try MatrixLibrary(anyOf: names) }
 
     /// - Throws: `unsupported` where OpenBLAS is not installed.
-    public static func loaded() throws(RecastError) -> MatrixLibrary { try shared.get() }
+    package static func loaded() throws(RecastError) -> MatrixLibrary { try shared.get() }
 
     /// The library where `loaded()` has returned it before.
     static let current: MatrixLibrary = try! shared.get()
@@ -74,7 +74,7 @@ public struct MatrixLibrary: Sendable {
     /// What keeps this machine from its full speed; nil where nothing does.
     ///
     /// OpenBLAS chooses when it is loaded, by the processor or by `OPENBLAS_CORETYPE`; a program cannot change that.
-    public var hint: String? {
+    package var hint: String? {
         guard Version.instructionSet == "avx512", ["Haswell", "Zen"].contains(kernels) else { return nil }
         return "OpenBLAS uses its \(kernels) kernels, though this processor has AVX-512: OPENBLAS_CORETYPE=SkylakeX in "
             + "the environment may be twice as fast"

@@ -8,11 +8,11 @@ extension Archive: FilePlace {
         return try Archive(path: path)
     }
 
-    public var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
+    package var reference: PlaceReference { PlaceReference(scheme: Self.scheme, path: path) }
 
     /// Files that were packed by themselves stand where their archive stands, so that a configuration beside it is found as
     /// it would be beside them.
-    public var surroundings: (any FilePlace)? { main == nil ? nil : Directory(opening: Path.split(path).directory) }
+    package var surroundings: (any FilePlace)? { main == nil ? nil : Directory(opening: Path.split(path).directory) }
 
     /// The file that was packed, or the only GGUF model of a directory without safetensors; nil for a directory of another
     /// kind.
@@ -36,7 +36,7 @@ extension Archive: FilePlace {
     }
 
     /// A file of it changes when the archive does.
-    public func status(of name: String) -> PlaceStatus? {
+    package func status(of name: String) -> PlaceStatus? {
         let tag = POSIX.status(path)?.tag ?? ""
         if let member = member(name) { return PlaceStatus(isDirectory: false, byteCount: member.byteCount, tag: tag) }
         return hasFolder(name) ? PlaceStatus(isDirectory: true, byteCount: 0, tag: tag) : nil
@@ -45,7 +45,7 @@ extension Archive: FilePlace {
     /// A file of the archive, open for reading.
     ///
     /// - Throws: `inputMissing` where there is none of that name.
-    public func source(of name: String) throws(RecastError) -> any ByteSource {
+    package func source(of name: String) throws(RecastError) -> any ByteSource {
         guard let member = member(name) else {
             throw RecastError(.inputMissing, "the archive holds no such file", trail: [Path.join(path, name)])
         }
@@ -55,12 +55,14 @@ extension Archive: FilePlace {
 
 extension Places {
     /// Directories and archives.
-    public static let standard = Places([Directory.self, Archive.self])
+    package static let standard = Places([Directory.self, Archive.self])
 }
 
 extension FilePool {
-    /// Files of directories and archives.
-    public convenience init(_ files: [SourceFile] = [], capacity: Int = 128) {
+    /// The files of a run, none so far, in folders and archives.
+    public convenience init() { self.init([], places: .standard) }
+
+    package convenience init(_ files: [SourceFile], capacity: Int = 128) {
         self.init(files, capacity: capacity, places: .standard)
     }
 }

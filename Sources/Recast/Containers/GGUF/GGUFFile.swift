@@ -1,28 +1,28 @@
 /// One GGUF file, version 2 or 3: metadata, tensor descriptions, and where the data lies.
 ///
 /// Source: Specs/gguf.md §a.1; what is refused follows §h.3.
-public struct GGUFFile: Sendable {
-    public static let magic: [UInt8] = Array("GGUF".utf8)
+package struct GGUFFile: Sendable {
+    package static let magic: [UInt8] = Array("GGUF".utf8)
     static let maximumAlignment = 1 << 20
     static let maximumStringLength = 1 << 30
     static let maximumArrayByteCount = 1 << 30
     static let maximumKeyLength = 65_535
     static let maximumNameLength = 63
 
-    public let path: String
-    public let version: Int
-    public let metadata: GGUFMetadata
-    public let alignment: Int
+    package let path: String
+    package let version: Int
+    package let metadata: GGUFMetadata
+    package let alignment: Int
     /// In the order of the file.
-    public let tensors: [NamedTensor]
+    package let tensors: [NamedTensor]
     /// Oddities that do not keep the file from being read.
-    public let warnings: [String]
+    package let warnings: [String]
 
-    public init(path: String, files: inout FileList) throws(RecastError) {
+    package init(path: String, files: inout FileList) throws(RecastError) {
         try self.init(FileSource(path: path), files: &files)
     }
 
-    public init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+    package init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
         let path = source.name
         let id = files.add(source)
         var reader = Reader(cursor: FileCursor(source))
@@ -40,12 +40,12 @@ public struct GGUFFile: Sendable {
     /// Whether there is a file that begins as GGUF does.
     ///
     /// - Throws: `inputOutput` where it cannot be read.
-    public static func recognizes(_ path: String) throws(RecastError) -> Bool {
+    package static func recognizes(_ path: String) throws(RecastError) -> Bool {
         guard let source = try FileSource.ifPresent(path) else { return false }
         return try recognizes(source)
     }
 
-    public static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+    package static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
         guard source.byteCount >= 4 else { return false }
         return try source.bytes(0..<4) == magic
     }

@@ -1,16 +1,16 @@
 /// A GGUF model in one file, or in several that carry `split.*` keys. Source: Specs/gguf.md §a.4.
-public struct GGUFSet: Sendable {
-    public let paths: [String]
-    public let version: Int
+package struct GGUFSet: Sendable {
+    package let paths: [String]
+    package let version: Int
     /// Of the first file; the others repeat nothing.
-    public let metadata: GGUFMetadata
-    public let alignment: Int
-    public let tensors: [NamedTensor]
-    public let warnings: [String]
+    package let metadata: GGUFMetadata
+    package let alignment: Int
+    package let tensors: [NamedTensor]
+    package let warnings: [String]
 
     /// - Parameter path: the only file, or any one of a set.
     /// - Throws: `malformedInput` where a file is missing, belongs to another set, or repeats a tensor.
-    public init(path: String, files: inout FileList) throws(RecastError) {
+    package init(path: String, files: inout FileList) throws(RecastError) {
         try self.init(Path.name(path), in: Folder(containing: path), files: &files)
     }
 

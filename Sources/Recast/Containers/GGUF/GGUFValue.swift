@@ -1,5 +1,5 @@
 /// A metadata value of a GGUF file. Source of the type numbers: Specs/gguf.md §a.1.
-public enum GGUFValue: Sendable, Hashable {
+package enum GGUFValue: Sendable, Hashable {
     case u8(UInt8)
     case i8(Int8)
     case u16(UInt16)
@@ -14,7 +14,7 @@ public enum GGUFValue: Sendable, Hashable {
     case f64(Double)
     case array(GGUFArray)
 
-    public var typeNumber: Int32 {
+    package var typeNumber: Int32 {
         switch self {
         case .u8: 0
         case .i8: 1
@@ -34,7 +34,7 @@ public enum GGUFValue: Sendable, Hashable {
 }
 
 /// An array of one element type. Arrays of arrays are not read by the reference and never written.
-public enum GGUFArray: Sendable, Hashable {
+package enum GGUFArray: Sendable, Hashable {
     case u8([UInt8])
     case i8([Int8])
     case u16([UInt16])
@@ -48,7 +48,7 @@ public enum GGUFArray: Sendable, Hashable {
     case i64([Int64])
     case f64([Double])
 
-    public var typeNumber: Int32 {
+    package var typeNumber: Int32 {
         switch self {
         case .u8: 0
         case .i8: 1
@@ -65,7 +65,7 @@ public enum GGUFArray: Sendable, Hashable {
         }
     }
 
-    public var count: Int {
+    package var count: Int {
         switch self {
         case .u8(let values): values.count
         case .i8(let values): values.count
@@ -85,10 +85,10 @@ public enum GGUFArray: Sendable, Hashable {
 
 extension GGUFValue {
     /// How many elements an array has; nil for anything else.
-    public var elementCount: Int? { if case .array(let array) = self { array.count } else { nil } }
+    package var elementCount: Int? { if case .array(let array) = self { array.count } else { nil } }
 
     /// An integer of any width, where it fits.
-    public var int: Int? {
+    package var int: Int? {
         switch self {
         case .u8(let value): Int(value)
         case .i8(let value): Int(value)
@@ -103,7 +103,7 @@ extension GGUFValue {
     }
 
     /// A number of any type.
-    public var double: Double? {
+    package var double: Double? {
         switch self {
         case .f32(let value): Double(value)
         case .f64(let value): value
@@ -111,13 +111,13 @@ extension GGUFValue {
         }
     }
 
-    public var string: String? { if case .string(let value) = self { value } else { nil } }
-    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-    public var strings: [String]? { if case .array(.string(let values)) = self { values } else { nil } }
-    public var floats: [Float]? { if case .array(.f32(let values)) = self { values } else { nil } }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var strings: [String]? { if case .array(.string(let values)) = self { values } else { nil } }
+    package var floats: [Float]? { if case .array(.f32(let values)) = self { values } else { nil } }
 
     /// The elements of an array of integers of any width.
-    public var ints: [Int]? {
+    package var ints: [Int]? {
         guard case .array(let array) = self else { return nil }
         return switch array {
         case .u8(let values): values.map(Int.init)
@@ -134,19 +134,19 @@ extension GGUFValue {
 }
 
 /// The metadata of a GGUF file: keys with values, in their order.
-public struct GGUFMetadata: Sendable, Hashable {
-    public struct Pair: Sendable, Hashable {
-        public var key: String
-        public var value: GGUFValue
+package struct GGUFMetadata: Sendable, Hashable {
+    package struct Pair: Sendable, Hashable {
+        package var key: String
+        package var value: GGUFValue
     }
 
-    public private(set) var pairs: [Pair] = []
+    package private(set) var pairs: [Pair] = []
     private var places: [ByteString: Int] = [:]
 
-    public init() {}
+    package init() {}
 
     /// A later assignment to an existing key keeps its place; nil removes it.
-    public subscript(key: String) -> GGUFValue? {
+    package subscript(key: String) -> GGUFValue? {
         get { places[ByteString(key)].map { pairs[$0].value } }
         set {
             switch (places[ByteString(key)], newValue) {

@@ -1,11 +1,11 @@
 /// What a Megatron checkpoint says about the run that wrote it: the `args` of the program, under any of their spellings.
 ///
 /// Source: Specs/megatron.md §1.3 and §6.
-public struct MegatronArguments: Sendable {
+package struct MegatronArguments: Sendable {
     private let pickle: Pickle
     private let values: [String: Pickle.Value]
     /// The file, for messages.
-    public let file: String
+    package let file: String
 
     /// - Parameter arguments: an `argparse.Namespace`, or a dictionary.
     init?(_ pickle: Pickle, _ arguments: Pickle.Value?, file: String) {
@@ -26,7 +26,7 @@ public struct MegatronArguments: Sendable {
     func bool(_ names: String...) -> Bool? { pickle.bool(value(names)) }
 
     /// All that can be shown, by name.
-    public var texts: [(key: String, value: String)] {
+    package var texts: [(key: String, value: String)] {
         values.keys.sorted().compactMap { name in text(name).map { (name, $0) } }
     }
 

@@ -1,30 +1,30 @@
 /// The files of a Megatron checkpoint.
 ///
 /// Source: Specs/megatron.md §1.2 and §5.
-public struct MegatronFiles: Sendable {
+package struct MegatronFiles: Sendable {
     /// Of the iteration.
     let folder: Folder
     /// What the program was told that wrote the checkpoint; nil where that is not there.
-    public let arguments: MegatronArguments?
-    public let iteration: Int?
+    package let arguments: MegatronArguments?
+    package let iteration: Int?
     /// `checkpoint_version`, which tells in which order queries, keys and values lie.
     let version: Double
-    public let sizes: ParallelSizes
+    package let sizes: ParallelSizes
     let parts: Parts
-    public let tensors: [NamedTensor]
-    public let warnings: [String]
-    public let notes: [String]
+    package let tensors: [NamedTensor]
+    package let warnings: [String]
+    package let notes: [String]
 
     /// How many ranks share the model, and in which way.
-    public struct ParallelSizes: Sendable, Hashable {
-        public var tensor = 1
-        public var pipeline = 1
+    package struct ParallelSizes: Sendable, Hashable {
+        package var tensor = 1
+        package var pipeline = 1
         /// Virtual stages of each stage.
-        public var virtualPipeline = 1
-        public var expert = 1
-        public var expertTensor = 1
+        package var virtualPipeline = 1
+        package var expert = 1
+        package var expertTensor = 1
 
-        public init() {}
+        package init() {}
 
         fileprivate init(_ arguments: MegatronArguments) {
             tensor = arguments.tensorParallelSize
@@ -63,13 +63,13 @@ public struct MegatronFiles: Sendable {
     }
 
     /// The path of the iteration's folder.
-    public var path: String { folder.path }
+    package var path: String { folder.path }
 
     /// What the model is called: the folder of the whole checkpoint.
     var name: String { Path.name(root.path) }
 
     /// Whether it is no iteration of a run.
-    public var isRelease: Bool { Path.name(path) == MegatronFolder.release }
+    package var isRelease: Bool { Path.name(path) == MegatronFolder.release }
 
     private var root: Folder {
         let isIteration = Path.name(path) == MegatronFolder.release || Path.name(path).hasPrefix("iter_")

@@ -1,24 +1,24 @@
 /// One safetensors file: 8 bytes of header length, a JSON header, and the tensors' bytes without gaps.
 ///
 /// Source: the format's README, and the checks of its reference implementation (version 0.8).
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
     /// The reference implementation's limit for a header.
-    public static let maximumHeaderLength = 100_000_000
+    package static let maximumHeaderLength = 100_000_000
 
     /// `__metadata__`, in its order.
-    public let metadata: [(key: String, value: String)]
+    package let metadata: [(key: String, value: String)]
     /// In the order of their data.
-    public let tensors: [NamedTensor]
+    package let tensors: [NamedTensor]
 
     /// Reads the header of a file and adds the file to `files`.
     ///
     /// - Throws: `malformedInput` with the byte offset, for anything the format forbids: a header that is too long or
     ///   no JSON object, unknown types, offsets that overflow, overlap, leave holes or do not fit the shape.
-    public init(path: String, files: inout FileList) throws(RecastError) {
+    package init(path: String, files: inout FileList) throws(RecastError) {
         try self.init(FileSource(path: path), files: &files)
     }
 
-    public init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+    package init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
         let path = source.name
         let id = files.add(source)
         guard source.byteCount >= 8 else {
@@ -44,7 +44,7 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// Whether the file looks like safetensors: a plausible header length and a `{`.
-    public static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
+    package static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
         guard source.byteCount >= 10 else { return false }
         let bytes = try source.bytes(0..<9)
         let length = bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt64.self) }

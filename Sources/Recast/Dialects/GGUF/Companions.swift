@@ -54,11 +54,11 @@ enum GGUFCompanions {
 }
 
 /// The types that tensors had in their original checkpoint, where GGUF keeps another.
-public struct SourceTypes: Sendable, Hashable {
+package struct SourceTypes: Sendable, Hashable {
     static let key = "recast.source.types"
 
     /// By name in the GGUF file.
-    public var types: [String: DType]
+    package var types: [String: DType]
 
     init?(_ metadata: GGUFMetadata) {
         guard let entries = metadata[Self.key]?.strings else { return nil }

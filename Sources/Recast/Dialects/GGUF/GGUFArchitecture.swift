@@ -1,12 +1,12 @@
 /// A model architecture as GGUF stores it: names, layouts, and the metadata that describes it.
 ///
 /// Source: Specs/gguf.md §d, and llama.cpp's converter and loader.
-public struct GGUFArchitecture: Sendable {
+package struct GGUFArchitecture: Sendable {
     /// `general.architecture`, which also begins the keys.
-    public let name: String
+    package let name: String
     /// The Hugging Face families whose files are of this architecture; the first is where one goes that says no more.
-    public let families: [String]
-    public let table: MappingTable
+    package let families: [String]
+    package let table: MappingTable
     /// What llama.cpp computes between gate and up.
     let activation: String
     /// Whether `vocab_size` and `rope.dimension_count` are written, as for everything its converter takes for a llama.
@@ -49,7 +49,7 @@ public struct GGUFArchitecture: Sendable {
     }
 
     /// Every architecture that is known. A new one is a table in `Architectures/` and a place in this list.
-    public static let all: [GGUFArchitecture] = [
+    package static let all: [GGUFArchitecture] = [
         .llama, .qwen, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeek2, .baichuan, .internLM2, .chatGLM, .glm, .glm4,
         .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
         .ernie45,

@@ -4,7 +4,7 @@ public struct Family: Sendable {
     /// `architectures[0]` of a configuration, the one that is written first.
     public let architectures: [String]
     public let modelType: String
-    public let table: MappingTable
+    package let table: MappingTable
     /// Which linear layers have biases; a role in no group has none.
     public let biasGroups: [BiasGroup]
     /// What an absent `tie_word_embeddings` means.
@@ -120,10 +120,10 @@ extension Family {
 }
 
 @resultBuilder
-public enum RowBuilder {
-    public static func buildExpression(_ row: Row) -> [Row] { [row] }
-    public static func buildExpression(_ rows: [Row]) -> [Row] { rows }
-    public static func buildBlock(_ rows: [Row]...) -> [Row] { Array(rows.joined()) }
+package enum RowBuilder {
+    package static func buildExpression(_ row: Row) -> [Row] { [row] }
+    package static func buildExpression(_ rows: [Row]) -> [Row] { rows }
+    package static func buildBlock(_ rows: [Row]...) -> [Row] { Array(rows.joined()) }
 }
 
 extension Family {

@@ -1,15 +1,15 @@
 /// How a model is spread over ranks: how many there are of each kind, and which layers each stage has.
 ///
 /// Source: Specs/megatron.md §3.4.
-public struct MegatronLayout: Sendable, Hashable {
-    public let sizes: MegatronFiles.ParallelSizes
+package struct MegatronLayout: Sendable, Hashable {
+    package let sizes: MegatronFiles.ParallelSizes
     /// The layers of each stage, by virtual stage: the model's layers follow each other stage by stage, and then virtual
     /// stage by virtual stage.
-    public let layers: [[Range<Int>]]
+    package let layers: [[Range<Int>]]
 
     /// - Parameter counts: how many layers each has, in the order of the model; nil for as many in each.
     /// - Throws: `usage` where the layers cannot be shared so.
-    public init(_ sizes: MegatronFiles.ParallelSizes, layerCount: Int, counts: [Int]? = nil) throws(RecastError) {
+    package init(_ sizes: MegatronFiles.ParallelSizes, layerCount: Int, counts: [Int]? = nil) throws(RecastError) {
         let limit = 1 << 12
         for (name, size) in sizes.named where !(1...limit).contains(size) {
             throw .usage("\(name) \(size) is not from 1 to \(limit)")

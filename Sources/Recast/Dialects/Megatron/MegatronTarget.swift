@@ -1,7 +1,7 @@
 /// What kind of Megatron checkpoint is wanted.
 public struct MegatronTarget: Sendable, Hashable {
     public var format: Format
-    public var sizes = MegatronFiles.ParallelSizes()
+    package var sizes = MegatronFiles.ParallelSizes()
     /// How many layers each stage has, virtual stage by virtual stage; nil for as many in each.
     public var stageLayers: [Int]?
     /// Nil for that of the source, or Transformer Engine's where it is no checkpoint of Megatron's core.

@@ -1,8 +1,8 @@
 /// A weight stored as codes, scales and what else its format needs, in several tensors.
 ///
 /// Sources for each format: Specs/quantization.md §a.
-public struct PackedEncoding: Sendable, Hashable, Codable {
-    public enum Format: String, Sendable, Hashable, Codable {
+package struct PackedEncoding: Sendable, Hashable, Codable {
+    package enum Format: String, Sendable, Hashable, Codable {
         /// AutoGPTQ's first format: zeros are stored less one.
         case gptq
         /// GPTQModel's second format: zeros are stored as they are.
@@ -25,20 +25,20 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
         case blockFP8 = "fp8"
     }
 
-    public var format: Format
-    public var scheme: Scheme
+    package var format: Format
+    package var scheme: Scheme
     /// What the scales (and minima) are stored as.
-    public var scaleType: DType
+    package var scaleType: DType
     /// Whether the groups of the columns are not in order (`desc_act`).
-    public var hasActOrder = false
+    package var hasActOrder = false
     /// Whether the scales are quantized themselves (bitsandbytes' double quantization).
-    public var isDoubleQuantized = false
+    package var isDoubleQuantized = false
     /// Whether the scale of symmetric codes uses the one code more that there is below zero; absmax does not.
-    public var isFullRange = true
+    package var isFullRange = true
     /// The weight's own shape where its numbers are cut into runs regardless of rows.
-    public var flatShape: [Int]?
+    package var flatShape: [Int]?
     /// What the decoded numbers are meant to be computed in: recorded by some formats.
-    public var computeType: DType = .bf16
+    package var computeType: DType = .bf16
 
     init(_ format: Format, _ scheme: Scheme, scaleType: DType) {
         self.format = format
@@ -202,7 +202,7 @@ public struct PackedEncoding: Sendable, Hashable, Codable {
 
 extension PackedEncoding {
     /// The form of its codes.
-    public var form: CodeForm {
+    package var form: CodeForm {
         CodeForm(
             scheme, scaleType: scaleType, hasActOrder: hasActOrder,
             scales: isDoubleQuantized ? .nested : format == .bitsandbytesInt8 ? .maxima : .plain)
@@ -230,7 +230,7 @@ extension PackedEncoding {
             && flatShape == other.flatShape && numbers(self) == numbers(other)
     }
     /// As it is shown: `gptq int4 g128`, `mlx int4 g64 asymmetric`, `nf4 nested`.
-    public var name: String {
+    package var name: String {
         var words = [format == .blockFP8 || format == .bitsandbytes ? "" : format.rawValue]
         switch scheme.grid {
         case .integers(let bits): words.append("int\(bits)")

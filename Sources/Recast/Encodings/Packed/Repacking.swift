@@ -1,14 +1,14 @@
 /// What is known of a weight's codes before they are read.
-public struct CodeForm: Sendable, Hashable, Codable {
-    public var scheme: Scheme
+package struct CodeForm: Sendable, Hashable, Codable {
+    package var scheme: Scheme
     /// What the scales, and minima, are stored as.
-    public var scaleType: DType
+    package var scaleType: DType
     /// Whether the groups of the columns are not in order.
-    public var hasActOrder = false
-    public var scales = Scales.plain
+    package var hasActOrder = false
+    package var scales = Scales.plain
 
     /// What stands in the place of scales.
-    public enum Scales: String, Sendable, Hashable, Codable {
+    package enum Scales: String, Sendable, Hashable, Codable {
         /// The scales themselves.
         case plain
         /// What the highest code stands for: not every scale is a maximum over 127.
@@ -38,11 +38,11 @@ public struct CodeForm: Sendable, Hashable, Codable {
 
 /// Moving codes from one form to another without touching them: only scales are repeated, and zeros become minima or the
 /// other way round.
-public struct Repacking: Sendable, Hashable, Codable {
-    public let source: CodeForm
-    public let target: CodeForm
+package struct Repacking: Sendable, Hashable, Codable {
+    package let source: CodeForm
+    package let target: CodeForm
     /// Whether nothing is taken apart: the stored tensors are the target's already.
-    public let movesParts: Bool
+    package let movesParts: Bool
 
     /// Of a weight that stays what it is.
     init(moving form: CodeForm) {
@@ -89,7 +89,7 @@ public struct Repacking: Sendable, Hashable, Codable {
         .inputOutput, "its codes were to move as they are, but read back they stand for other numbers")
 
     /// Whether every number stays what it was, whatever the scales are.
-    public var isExact: Bool {
+    package var isExact: Bool {
         if movesParts { return true }
         let keepsScales =
             source.scaleType == target.scaleType || source.scaleType == .f8e8m0

@@ -1,20 +1,20 @@
 /// What the codes of a quantized weight mean: which numbers they stand for, which of them share a scale, and where zero
 /// lies. Every format that is read or written states its weights in these terms, so that codes can move from one to
 /// another untouched wherever the schemes agree.
-public struct Scheme: Sendable, Hashable, Codable {
-    public var grid: Grid
-    public var origin: Origin
-    public var block: Block
+package struct Scheme: Sendable, Hashable, Codable {
+    package var grid: Grid
+    package var origin: Origin
+    package var block: Block
 
     /// The numbers that codes stand for, before the scale.
-    public enum Grid: Sendable, Hashable, Codable {
+    package enum Grid: Sendable, Hashable, Codable {
         /// 0 ..< 2^bits, evenly spaced.
         case integers(bits: Int)
         case table(LevelTable)
     }
 
     /// Which number the code of zero has.
-    public enum Origin: String, Sendable, Hashable, Codable {
+    package enum Origin: String, Sendable, Hashable, Codable {
         /// x = scale·(q − 2^(bits−1)) for integers, scale·table[q] for tables.
         case symmetric
         /// x = scale·(q − zero), with a whole zero in 0 ..< 2^bits for each block.
@@ -24,28 +24,28 @@ public struct Scheme: Sendable, Hashable, Codable {
     }
 
     /// How many rows and columns of a weight `[out, in]` share a scale; 0 stands for all of them.
-    public struct Block: Sendable, Hashable, Codable {
-        public var rows: Int
-        public var columns: Int
+    package struct Block: Sendable, Hashable, Codable {
+        package var rows: Int
+        package var columns: Int
 
-        public init(rows: Int = 1, columns: Int) {
+        package init(rows: Int = 1, columns: Int) {
             self.rows = rows
             self.columns = columns
         }
 
-        public static let tensor = Block(rows: 0, columns: 0)
-        public static let channel = Block(rows: 1, columns: 0)
-        public static func group(_ size: Int) -> Block { Block(rows: 1, columns: size) }
+        package static let tensor = Block(rows: 0, columns: 0)
+        package static let channel = Block(rows: 1, columns: 0)
+        package static func group(_ size: Int) -> Block { Block(rows: 1, columns: size) }
     }
 
-    public init(_ grid: Grid, _ origin: Origin, _ block: Block) {
+    package init(_ grid: Grid, _ origin: Origin, _ block: Block) {
         self.grid = grid
         self.origin = origin
         self.block = block
     }
 
     /// Bits of a code.
-    public var bits: Int {
+    package var bits: Int {
         switch grid {
         case .integers(let bits): bits
         case .table(let book): book.bits
@@ -65,7 +65,7 @@ public struct Scheme: Sendable, Hashable, Codable {
 }
 
 /// A table of numbers that are not evenly spaced.
-public enum LevelTable: String, Sendable, Hashable, Codable {
+package enum LevelTable: String, Sendable, Hashable, Codable {
     /// bitsandbytes' 4-bit quantiles of a normal distribution (the QLoRA paper, appendix E).
     case nf4
     /// bitsandbytes' 4-bit float with its own order.
@@ -83,7 +83,7 @@ public enum LevelTable: String, Sendable, Hashable, Codable {
     /// GGUF's Q1_0.
     case sign
 
-    public var bits: Int {
+    package var bits: Int {
         switch self {
         case .nf4, .fp4, .e2m1, .iq4: 4
         case .e4m3: 8
@@ -93,7 +93,7 @@ public enum LevelTable: String, Sendable, Hashable, Codable {
     }
 
     /// The number of each code.
-    public var values: [Float] {
+    package var values: [Float] {
         switch self {
         case .nf4: Self.normal
         case .fp4: Self.shortFloat

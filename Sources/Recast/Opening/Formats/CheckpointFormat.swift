@@ -132,16 +132,16 @@ struct Companion {
 }
 
 /// What `inspect` shows of a checkpoint that only its format knows.
-public struct FormatDescription: Sendable {
+package struct FormatDescription: Sendable {
     /// The format for programs.
-    public var name: String
+    package var name: String
     /// The format for people, with what there are several kinds of.
-    public var title: String
-    public var metadata: [(key: String, value: String)]
+    package var title: String
+    package var metadata: [(key: String, value: String)]
     /// How many ranks share it.
-    public var sizes = MegatronFiles.ParallelSizes()
+    package var sizes = MegatronFiles.ParallelSizes()
     /// Whether some numbers are stored several times, so that stored elements are no parameters.
-    public var holdsReplicas = false
+    package var holdsReplicas = false
 }
 
 /// Names in a directory that is a checkpoint.

@@ -1,16 +1,16 @@
 /// Parts of paths, by text alone.
-public enum Path {
-    public static func join(_ directory: String, _ name: String) -> String {
+package enum Path {
+    package static func join(_ directory: String, _ name: String) -> String {
         directory.isEmpty ? name : directory.hasSuffix("/") ? directory + name : directory + "/" + name
     }
 
     /// The part after the last slash; a trailing slash does not count.
-    public static func name(_ path: String) -> String {
+    package static func name(_ path: String) -> String {
         String(trimmed(path).split(separator: "/").last ?? "")
     }
 
     /// The part before the last slash: `.` where there is none.
-    public static func directory(_ path: String) -> String {
+    package static func directory(_ path: String) -> String {
         let trimmed = trimmed(path)
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
@@ -33,7 +33,7 @@ public enum Path {
     }
 
     /// Without trailing slashes.
-    public static func trimmed(_ path: String) -> String {
+    package static func trimmed(_ path: String) -> String {
         var path = Substring(path)
         while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
         return String(path)
