@@ -26,11 +26,12 @@ package enum EncodingName: Sendable, Hashable {
     ) throws(RecastError) -> Meaning {
         let name = text.lowercased()
         if let match = known.first(where: { $0.name == name }) { return match.meaning }
-        // Mistyped, or a part of one.
-        let mistyped = NearestName.ranked(name, among: known.map(\.name))
-        let longer =
-            name.count < 3 ? [] : known.map(\.name).filter { $0.contains(name) || $0.count > 2 && name.contains($0) }
-        let nearest = (longer + mistyped).unique.prefix(longer.isEmpty ? 3 : 6)
+        // Mistyped, or a part of one, or with more around it.
+        let names = known.map(\.name)
+        let mistyped = NearestName.ranked(name, among: names)
+        let longer = name.count < 3 ? [] : names.filter { $0.contains(name) }
+        let shorter = mistyped.isEmpty ? names.filter { $0.count > 2 && name.contains($0) } : []
+        let nearest = (longer + mistyped + shorter).unique.prefix(longer.isEmpty ? 3 : 6)
         let hint = nearest.isEmpty ? "; --help lists them" : "; did you mean \(nearest.joined(separator: ", "))?"
         throw .usage("unknown \(what) \"\(text)\"\(hint)")
     }
