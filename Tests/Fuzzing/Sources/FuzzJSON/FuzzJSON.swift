@@ -1,5 +1,6 @@
 import FuzzSupport
-import Recast
+
+@testable import Recast
 
 /// What is read is written, in every style, as text that reads as the same value.
 @_cdecl("LLVMFuzzerTestOneInput")

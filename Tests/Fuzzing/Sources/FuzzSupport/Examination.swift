@@ -1,6 +1,5 @@
-import RecastInference
-
 @testable import Recast
+@testable import RecastInference
 
 /// Whatever a checkpoint is, the commands get values or errors from it.
 public enum Examination {
