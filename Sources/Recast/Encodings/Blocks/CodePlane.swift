@@ -10,32 +10,38 @@ struct CodePlane: Sendable {
     /// Whether the bits are a number in two's complement; the code counts from the lowest one.
     var isSigned = false
 
-    private var codesPerByte: Int { 8 / bits }
     private var mask: UInt8 { UInt8(truncatingIfNeeded: 1 << bits - 1) }
     private var flip: UInt8 { isSigned ? 1 << UInt8(bits - 1) : 0 }
 
     /// Adds the bits of `count` codes, whole runs, above those that there are already.
     func read(_ block: UnsafeRawPointer, into codes: UnsafeMutablePointer<UInt8>, count: Int, above lowerBits: Int) {
         let (mask, flip, up) = (mask, flip, UInt8(lowerBits))
-        for index in 0..<count / run {
-            let bytes = block + offset + index / codesPerByte * run
-            let shift = UInt8(index % codesPerByte * bits)
-            let target = codes + index * run
-            for i in 0..<run {
-                let byte = bytes.load(fromByteOffset: i, as: UInt8.self)
-                target[i] |= (byte &>> shift & mask ^ flip) &<< up
-            }
+        forEachRun(of: count) { byte, shift, first in
+            let bytes = (block + byte).assumingMemoryBound(to: UInt8.self)
+            let target = codes + first
+            for i in 0..<run { target[i] |= (bytes[i] &>> shift & mask ^ flip) &<< up }
         }
     }
 
     /// Adds the bits of `count` codes to a block that has none of them yet.
     func write(_ codes: UnsafePointer<UInt8>, count: Int, above lowerBits: Int, into block: UnsafeMutableRawPointer) {
         let (mask, flip, down) = (mask, flip, UInt8(lowerBits))
-        for index in 0..<count / run {
-            let bytes = (block + offset + index / codesPerByte * run).assumingMemoryBound(to: UInt8.self)
-            let shift = UInt8(index % codesPerByte * bits)
-            let source = codes + index * run
+        forEachRun(of: count) { byte, shift, first in
+            let bytes = (block + byte).assumingMemoryBound(to: UInt8.self)
+            let source = codes + first
             for i in 0..<run { bytes[i] |= (source[i] &>> down & mask ^ flip) &<< shift }
+        }
+    }
+
+    /// The first byte of each run of codes, how far up in its bytes they are, and the first of them.
+    @inline(__always)
+    private func forEachRun(of count: Int, _ body: (_ byte: Int, _ shift: UInt8, _ first: Int) -> Void) {
+        var (byte, shift, first) = (offset, 0, 0)
+        while first < count {
+            body(byte, UInt8(truncatingIfNeeded: shift), first)
+            first += run
+            shift += bits
+            if shift == 8 { (byte, shift) = (byte + run, 0) }
         }
     }
 }

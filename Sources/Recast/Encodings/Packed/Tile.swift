@@ -27,6 +27,15 @@ struct Tile {
         offsets = scheme.origin == .symmetric ? [] : scales
     }
 
+    init(
+        _ scheme: Scheme, rows: Int, columns: Int, codes: [UInt8], scales: [Float], offsets: [Float], groups: [Int32]?,
+        scaleMultiples: UnitMultiples?, minimumMultiples: UnitMultiples?
+    ) {
+        (self.scheme, self.rows, self.columns) = (scheme, rows, columns)
+        (self.codes, self.scales, self.offsets, self.groups) = (codes, scales, offsets, groups)
+        (self.scaleMultiples, self.minimumMultiples) = (scaleMultiples, minimumMultiples)
+    }
+
     /// Makes scales and offsets those of the multiples, if there are any: the products that a reader computes.
     mutating func deriveScales() {
         if let scaleMultiples { scales = scaleMultiples.products }

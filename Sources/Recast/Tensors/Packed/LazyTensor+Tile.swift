@@ -53,22 +53,21 @@ extension LazyTensor {
 extension Tile {
     /// Rows in another order; each has blocks of its own.
     fileprivate func picked(_ order: [Int]) -> Tile {
-        var result = Tile(scheme, rows: order.count, columns: columns)
         func picked<T>(_ numbers: [T]) -> [T] {
             let width = numbers.count / max(1, rows)
-            return order.flatMap { numbers[$0 * width..<($0 + 1) * width] }
+            var picked: [T] = []
+            picked.reserveCapacity(order.count * width)
+            for row in order { picked += numbers[row * width..<(row + 1) * width] }
+            return picked
         }
         func picked(_ scales: UnitMultiples) -> UnitMultiples {
             var result = scales
             (result.units, result.multiples) = (picked(scales.units), picked(scales.multiples))
             return result
         }
-        result.codes = picked(codes)
-        result.scales = picked(scales)
-        result.offsets = picked(offsets)
-        result.groups = groups
-        result.scaleMultiples = scaleMultiples.map(picked)
-        result.minimumMultiples = minimumMultiples.map(picked)
-        return result
+        return Tile(
+            scheme, rows: order.count, columns: columns, codes: picked(codes), scales: picked(scales),
+            offsets: picked(offsets), groups: groups, scaleMultiples: scaleMultiples.map(picked),
+            minimumMultiples: minimumMultiples.map(picked))
     }
 }
