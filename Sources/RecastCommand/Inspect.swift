@@ -138,6 +138,7 @@ struct Summary {
                 rows.append(["routing", experts.routing.text])
             }
             rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)"])
+            rows += c.unusualComputation.map { [$0.name, $0.value] }
             rows.append(["parallel", parallel])
             for text in model.unverified { rows.append(["unverified", text]) }
             rows.append(["vocabulary", "\(c.vocabularySize)"])
@@ -234,6 +235,11 @@ struct Summary {
                 "rms_norm_eps": .double(c.normEpsilon), "rope_theta": .double(c.rope.theta),
                 "rope_scaling": .string(c.rope.scaling.text), "tie_word_embeddings": .bool(model.graph.isTied),
             ]
+            // Everything that is computed, by the same names as in messages.
+            object["computation"] = .object(
+                JSON.Object(
+                    ModelConfiguration.fields.filter { $0.kind == .computation }
+                        .map { ($0.name, .string($0.text(c))) }))
             if !model.unverified.isEmpty { object["unverified"] = .strings(model.unverified) }
             if let experts = c.experts {
                 object["experts"] = [

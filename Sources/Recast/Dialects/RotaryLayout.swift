@@ -1,10 +1,10 @@
-/// Which rows of a query or key head turn together, where a stored tensor has them.
+/// Which rows of a query or key head are rotary pairs, where a stored tensor has them.
 package enum RotaryLayout: Sendable, Hashable {
     /// `j` and `j + r/2` of the first `r` rows, as the graph has them.
     case halfSplit
     /// `2j` and `2j + 1` of the first `r` rows.
     case interleaved
-    /// `j` and `j + D/2` of all `D` rows, so that of heads that turn in part, what rests lies behind each half.
+    /// `j` and `j + D/2` of all `D` rows, so that with partial rotary the other rows lie behind each half.
     case halfSplitOfWholeHead
 
     /// Rows of heads as the graph has them, from those that are stored.
@@ -28,18 +28,19 @@ package enum RotaryLayout: Sendable, Hashable {
     private func interleaved(of tensor: LazyTensor, _ configuration: ModelConfiguration) -> RowOrder {
         let dimension = configuration.headDimension
         return .rotaryInterleaved(
-            heads: tensor.rowCount / dimension, headDimension: dimension, turning: configuration.rope.dimensions)
+            heads: tensor.rowCount / dimension, headDimension: dimension, rotaryDimension: configuration.rope.dimensions
+        )
     }
 
-    /// A head of the graph is `[a b c d]`: the halves of what turns, and the halves of what rests. Stored, it is
+    /// A head of the graph is `[a b c d]`: the halves of the rotary rows, and the halves of the others. Stored, it is
     /// `[a c b d]`.
     private static func rearranged(
         _ tensor: LazyTensor, _ configuration: ModelConfiguration, fromStored: Bool
     ) -> LazyTensor {
-        let (dimension, turning) = (configuration.headDimension, configuration.rope.dimensions / 2)
-        let resting = dimension / 2 - turning
-        guard resting > 0 else { return tensor }
-        let sizes = fromStored ? [turning, resting, turning, resting] : [turning, turning, resting, resting]
+        let (dimension, rotary) = (configuration.headDimension, configuration.rope.dimensions / 2)
+        let others = dimension / 2 - rotary
+        guard others > 0 else { return tensor }
+        let sizes = fromStored ? [rotary, others, rotary, others] : [rotary, rotary, others, others]
         let starts = sizes.indices.map { sizes[..<$0].reduce(0, +) }
         return .concatenatedRows(
             stride(from: 0, to: tensor.rowCount, by: dimension).flatMap { head in

@@ -5,7 +5,7 @@ package struct Row: Sendable, Hashable {
     package let stem: String
     package let parts: [Slot.Part]
     package let layout: Layout
-    /// Which rows of queries and keys turn together.
+    /// Which rows of queries and keys are rotary pairs.
     package private(set) var rotary: RotaryLayout
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool

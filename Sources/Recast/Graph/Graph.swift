@@ -1,6 +1,6 @@
 /// A model in canonical form: a configuration, and a lazy tensor for each role, layer and expert.
 ///
-/// Weights of linear layers are `[out, in]`; query and key rows turn in halves of a head (`j` with `j + D/2`).
+/// Weights of linear layers are `[out, in]`; query and key rows are half-split rotary pairs (`j` with `j + D/2`).
 public struct Graph: Sendable {
     public struct Entry: Sendable, Hashable {
         public let slot: Slot

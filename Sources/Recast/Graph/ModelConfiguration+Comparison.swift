@@ -3,8 +3,26 @@ extension ModelConfiguration {
     public var attentionScale: Double { multipliers.attention ?? 1 / Double(headDimension).squareRoot() }
 }
 
+extension ModelConfiguration {
+    /// What it computes otherwise than a llama of the same sizes, experts and latent attention: by the fields' names.
+    package var unusualComputation: [(name: String, value: String)] {
+        var plain = ModelConfiguration(
+            family: family, vocabularySize: vocabularySize, hiddenSize: hiddenSize, feedForwardSize: feedForwardSize,
+            layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
+            headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon, activation: "silu",
+            rope: rope)
+        plain.layers = layers.map { layer in
+            var plain = LayerConfiguration()
+            (plain.mixer, plain.feedForward) = (layer.mixer, layer.feedForward)
+            return plain
+        }
+        return differences(from: plain).map { ($0.field.name, $0.own) }
+            .filter { name, _ in Self.fields.contains { $0.name == name && $0.kind == .computation } }
+    }
+}
+
 extension Rope {
-    /// Whether two turn alike, as far as float32 can tell.
+    /// Whether two rotate alike, as far as float32 can tell.
     func isEquivalent(to other: Rope, upTo length: Int) -> Bool {
         if self == other { return true }
         for length in [1, length] {

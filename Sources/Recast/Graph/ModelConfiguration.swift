@@ -13,7 +13,7 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var headCount: Int
     public var keyValueHeadCount: Int
     /// Elements of one query, key or value; need not be `hiddenSize / headCount`. With latent attention of a query or
-    /// key, those included that do not turn.
+    /// key, the non-rotary ones included.
     public var headDimension: Int
     /// The longest text the model was made for, in tokens.
     public var contextLength: Int
@@ -58,15 +58,15 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
 
 /// Multi-head latent attention (DeepSeek): queries, keys and values of all heads are made of a short vector each.
 ///
-/// The elements of a head that turn do so in pairs of neighbours, in all programs that store such models.
+/// The rotary elements of a head are interleaved pairs, in all programs that store such models.
 public struct LatentAttention: Sendable, Hashable, Codable {
     /// Elements of what queries are made of (`q_lora_rank`); nil where they are made of the hidden state itself.
     public var queryRank: Int?
     /// Elements of what keys and values are made of (`kv_lora_rank`).
     public var keyValueRank: Int
-    /// Elements of a query and of a key that do not turn (`qk_nope_head_dim`); they come first.
+    /// Non-rotary elements of a query and of a key (`qk_nope_head_dim`); they come first.
     public var nopeHeadDimension: Int
-    /// Elements of a query, and of the one key for all heads, that turn (`qk_rope_head_dim`).
+    /// Rotary elements of a query, and of the one key for all heads (`qk_rope_head_dim`).
     public var ropeHeadDimension: Int
     /// Elements of a value (`v_head_dim`).
     public var valueDimension: Int

@@ -5,19 +5,19 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case query
     case key
     case value
-    /// Of each query head, before it turns.
+    /// Of each query head, before it is rotated.
     case queryNorm
-    /// Of each key head, before it turns.
+    /// Of each key head, before it is rotated.
     case keyNorm
     /// Latent attention: from the hidden state to what queries are made of.
     case queryDown
     case queryDownNorm
     /// Latent attention: the queries of all heads.
     case queryUp
-    /// Latent attention: from the hidden state to what keys and values are made of, and to the key that turns.
+    /// Latent attention: from the hidden state to what keys and values are made of, and to the rotary key.
     case keyValueDown
     case keyValueDownNorm
-    /// Latent attention: the key that does not turn, and the value, of each head in turn.
+    /// Latent attention: the non-rotary key and the value, of each head in turn.
     case keyValueUp
     case attentionOutput
     /// Of what attention gives, before it is added to the hidden state.
@@ -73,7 +73,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
-    /// Whether its rows are elements of heads that turn.
+    /// Whether its rows are elements of rotary heads.
     var isRotary: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }
 
     /// Whether it belongs to a router: what it says, and what weighs the shared expert.

@@ -5,7 +5,7 @@
 #endif
 
 extension Rope {
-    /// How the pairs of a head turn in one text.
+    /// By how much the pairs of a head are rotated in one text.
     public struct Table: Sendable, Hashable {
         /// In radians a position, for each pair.
         public var frequencies: [Double]
@@ -13,7 +13,7 @@ extension Rope {
         public var attentionFactor: Double
     }
 
-    /// How pairs turn in a text of so many tokens; nil for a scaling of an unknown type.
+    /// How pairs are rotated in a text of so many tokens; nil for a scaling of an unknown type.
     ///
     /// Source: transformers 5.23, `modeling_rope_utils.py`.
     public func table(in length: Int) -> Table? {
@@ -22,7 +22,7 @@ extension Rope {
         case .dynamic(let factor, let context):
             let excess = factor * Double(max(length, context)) / Double(context) - (factor - 1)
             var slower = Rope(theta: theta, dimensions: dimensions)
-            // A single pair turns by one radian whatever the base.
+            // A single pair is rotated by one radian whatever the base.
             if dimensions > 2 { slower.theta *= pow(excess, Double(dimensions) / Double(dimensions - 2)) }
             return Table(slower.baseFrequencies)
         case .longrope(let longrope):
@@ -38,13 +38,13 @@ extension Rope {
 
     private func divided(by factors: [Double]) -> [Double] { zip(baseFrequencies, factors).map(/) }
 
-    /// How much of each pair turns more slowly by the factor of yarn: nothing of the fastest pairs, all of the slowest.
+    /// How much of each pair is interpolated by the factor of yarn: nothing of the fastest pairs, all of the slowest.
     private func interpolatedShares(_ yarn: Yarn) -> [Double] {
-        func pair(turning times: Double) -> Double {
+        func pair(rotating times: Double) -> Double {
             Double(dimensions) * log(Double(yarn.originalContext) / (times * 2 * .pi)) / (2 * log(theta))
         }
-        let low = max(pair(turning: yarn.betaFast).rounded(.down), 0)
-        var high = min(pair(turning: yarn.betaSlow).rounded(.up), Double(dimensions - 1))
+        let low = max(pair(rotating: yarn.betaFast).rounded(.down), 0)
+        var high = min(pair(rotating: yarn.betaSlow).rounded(.up), Double(dimensions - 1))
         if low == high { high += 0.001 }
         return (0..<pairCount).map { min(max((Double($0) - low) / (high - low), 0), 1) }
     }

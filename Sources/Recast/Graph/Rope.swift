@@ -4,7 +4,7 @@
     import Darwin
 #endif
 
-/// Rotary position embedding: pair `j` of a head turns by `position · theta^(-2j / dimensions) / factor(j)`.
+/// Rotary position embedding: pair `j` of a head is rotated by `position · theta^(-2j / dimensions) / factor(j)`.
 public struct Rope: Sendable, Hashable, Codable {
     /// How the frequencies are changed for longer texts. Source: Specs/families.md §2, transformers' rope types.
     public enum Scaling: Sendable, Hashable, Codable {
@@ -68,7 +68,7 @@ public struct Rope: Sendable, Hashable, Codable {
     }
 
     public var theta: Double
-    /// The first elements of a head, which turn; pairs are halves of these.
+    /// The rotary dimension: the first elements of a head; pairs are halves of these.
     public var dimensions: Int
     public var scaling: Scaling
 

@@ -87,6 +87,8 @@ public struct OutputFile: Sendable, Hashable, Codable {
 public struct Transfer: Sendable, Hashable, Codable {
     /// The tensor's name at the destination, for messages.
     public var name: String
+    /// The places in the graph that it holds; none for a file that is copied, or of an architecture that is not known.
+    var slots: [Slot] = []
     package var source: LazyTensor
     package var encoding: Encoding
     /// What an error in each column weighs: float32, one row, or one for each matrix.
@@ -169,6 +171,7 @@ public struct Transfer: Sendable, Hashable, Codable {
             name: tensor.name, source: tensor.tensor, encoding: tensor.encoding, importance: tensor.importance,
             targets: targets)
         method = tensor.method
+        slots = tensor.named.slots
         remark = tensor.remark
     }
 

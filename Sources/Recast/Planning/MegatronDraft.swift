@@ -20,7 +20,10 @@ struct MegatronDraft {
     /// The tensors as transfers without targets yet.
     var transfers: [Transfer] {
         lowering.tensors.map { tensor in
-            Transfer(name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), targets: [])
+            var transfer = Transfer(
+                name: tensor.name, source: tensor.tensor, encoding: .plain(tensor.dtype), targets: [])
+            transfer.slots = tensor.named.slots
+            return transfer
         }
     }
 }

@@ -40,10 +40,10 @@ package struct RowOrder: Sendable, Hashable, Codable {
         return inside < resting ? block - inside % block : groupCount - inside
     }
 
-    /// Rotary pairs of the first `turning` elements of each head, from halves of these (Hugging Face: `j` and
-    /// `j + turning/2` turn together) to neighbours (GGUF's llama architecture: `2j` and `2j + 1`). Source:
+    /// Rotary pairs of the first `rotaryDimension` elements of each head, from half-split (Hugging Face: `j` with
+    /// `j + rotaryDimension/2`) to interleaved (GGUF's llama architecture: `2j` and `2j + 1`). Source:
     /// Specs/gguf.md §d.2.
-    package static func rotaryInterleaved(heads: Int, headDimension: Int, turning: Int) -> RowOrder {
-        RowOrder(outer: heads, first: turning / 2, second: 2, rest: headDimension - turning)
+    package static func rotaryInterleaved(heads: Int, headDimension: Int, rotaryDimension: Int) -> RowOrder {
+        RowOrder(outer: heads, first: rotaryDimension / 2, second: 2, rest: headDimension - rotaryDimension)
     }
 }

@@ -64,10 +64,10 @@ struct Attention: Sendable {
 
     /// One text's queries, keys and values.
     struct Operands {
-        /// `[count, heads · headDimension]`, turned.
+        /// `[count, heads · headDimension]`, rotated.
         var queries: UnsafePointer<Float>
         var count: Int
-        /// `[past + count, keyValueHeads · headDimension]`, turned.
+        /// `[past + count, keyValueHeads · headDimension]`, rotated.
         var keys: UnsafePointer<Float>
         /// `[past + count, keyValueHeads · valueDimension]`
         var values: UnsafePointer<Float>

@@ -2,7 +2,7 @@ import Recast
 
 /// Queries, keys and values of latent attention, made whole for every head.
 ///
-/// A query is `[rests, turns]`, and so is a key, whose turning part is the same for all heads. Source: transformers 5.23,
+/// A query is `[non-rotary, rotary]`, and so is a key, whose rotary part is the same for all heads. Source: transformers 5.23,
 /// `modeling_deepseek_v3.py`.
 struct LatentProjections: Sendable {
     let latent: LatentAttention
@@ -30,7 +30,7 @@ struct LatentProjections: Sendable {
     func projectUp(
         _ block: LayerBlock, into cache: KeyValueCache, _ backend: some LinearBackend
     ) throws(RecastError) {
-        let (rank, turning) = (latent.keyValueRank, latent.ropeHeadDimension)
+        let (rank, rope) = (latent.keyValueRank, latent.ropeHeadDimension)
         let (keys, values) = (cache.keys, cache.values)
         let (down, up) = (block.buffers[.latentKeys], block.buffers[.latentUp])
         if latent.queryRank != nil {
@@ -38,15 +38,15 @@ struct LatentProjections: Sendable {
         }
         try block.multiply(.keyValueUp, .latentValues, into: up, backend)
 
-        let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
+        let (nope, value) = (latent.nopeHeadDimension, latent.valueDimension)
         for row in 0..<block.rows {
-            let turned = down + row * (rank + turning) + rank
+            let rotary = down + row * (rank + rope) + rank
             for head in 0..<heads {
-                let source = up + (row * heads + head) * (resting + value)
-                let key = keys + (row * heads + head) * (resting + turning)
-                key.update(from: source, count: resting)
-                (key + resting).update(from: turned, count: turning)
-                (values + (row * heads + head) * value).update(from: source + resting, count: value)
+                let source = up + (row * heads + head) * (nope + value)
+                let key = keys + (row * heads + head) * (nope + rope)
+                key.update(from: source, count: nope)
+                (key + nope).update(from: rotary, count: rope)
+                (values + (row * heads + head) * value).update(from: source + nope, count: value)
             }
         }
     }

@@ -6,10 +6,10 @@ import Recast
     import Darwin
 #endif
 
-/// How the heads of each layer turn in texts of different lengths.
+/// How the heads of each layer are rotated in texts of different lengths.
 struct Positions: Sendable {
     private let configuration: ModelConfiguration
-    /// Some scalings turn long texts otherwise than short ones.
+    /// Some scalings rotate long texts otherwise than short ones.
     private let embeddings: [Rope.Table: RotaryEmbedding]
 
     /// - Parameter lengths: of the texts, in tokens.
@@ -19,17 +19,17 @@ struct Positions: Sendable {
         var positions: [Rope.Table: Int] = [:]
         for rope in Set(configuration.layers.indices.compactMap { Self.rope(ofLayer: $0, configuration) }) {
             for length in Set(lengths) {
-                guard let turning = Self.turning(of: rope, configuration, length: length) else {
+                guard let table = Self.table(of: rope, configuration, length: length) else {
                     throw .unsupported("cannot compute rotary embeddings of the type \(rope.scaling.name)")
                 }
-                positions[turning] = max(length, positions[turning] ?? 0)
+                positions[table] = max(length, positions[table] ?? 0)
             }
         }
         embeddings = Dictionary(
             uniqueKeysWithValues: positions.map { ($0.key, RotaryEmbedding($0.key, positions: $0.value)) })
     }
 
-    private static func turning(of rope: Rope, _ configuration: ModelConfiguration, length: Int) -> Rope.Table? {
+    private static func table(of rope: Rope, _ configuration: ModelConfiguration, length: Int) -> Rope.Table? {
         guard let longContext = configuration.longContext, longContext.dynamicNTK, length > longContext.context else {
             return rope.table(in: length)
         }
@@ -51,7 +51,7 @@ struct Positions: Sendable {
     /// How heads are rotated; nil where they are not.
     func rotary(inLayer layer: Int, length: Int) -> RotaryEmbedding? {
         guard let rope = Self.rope(ofLayer: layer, configuration) else { return nil }
-        return Self.turning(of: rope, configuration, length: length).flatMap { embeddings[$0] }
+        return Self.table(of: rope, configuration, length: length).flatMap { embeddings[$0] }
     }
 
     /// What the query at a position is multiplied by.

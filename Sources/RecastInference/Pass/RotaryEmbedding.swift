@@ -6,22 +6,22 @@ import Recast
     import Darwin
 #endif
 
-/// The cosines and sines by which the pairs of a head turn at each position, computed in double precision and rounded
+/// The cosines and sines by which the pairs of a head are rotated at each position, computed in double precision and rounded
 /// once.
 struct RotaryEmbedding: Sendable {
     private let pairs: Int
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
 
-    init(_ turning: Rope.Table, positions: Int) {
-        pairs = turning.frequencies.count
+    init(_ table: Rope.Table, positions: Int) {
+        pairs = table.frequencies.count
         cosines = FloatBuffer(count: positions * pairs)
         sines = FloatBuffer(count: positions * pairs)
         for position in 0..<positions {
             for pair in 0..<pairs {
-                let angle = Double(position) * turning.frequencies[pair]
-                cosines.base[position * pairs + pair] = Float(cos(angle) * turning.attentionFactor)
-                sines.base[position * pairs + pair] = Float(sin(angle) * turning.attentionFactor)
+                let angle = Double(position) * table.frequencies[pair]
+                cosines.base[position * pairs + pair] = Float(cos(angle) * table.attentionFactor)
+                sines.base[position * pairs + pair] = Float(sin(angle) * table.attentionFactor)
             }
         }
     }

@@ -118,6 +118,26 @@ struct ConfigurationFieldTests {
         #expect(usual.differences(from: stated).isEmpty)
     }
 
+    /// What `inspect` shows of a model: each thing that is computed otherwise than in a llama, and nothing of a llama.
+    @Test func unusualComputation() {
+        var llama = ModelConfiguration(
+            family: "llama", vocabularySize: 256, hiddenSize: 64, feedForwardSize: 128, layerCount: 4, headCount: 4,
+            keyValueHeadCount: 2, headDimension: 16, contextLength: 128, normEpsilon: 1e-6, activation: "silu",
+            rope: Rope(theta: 10_000, dimensions: 16))
+        #expect(llama.unusualComputation.isEmpty)
+        // Shown for every model, or with its experts.
+        let shown: Set = ["norm epsilon", "rotary base", "rotary scaling"]
+        for (field, mutate) in Self.mutations {
+            var changed = llama
+            mutate(&changed)
+            let isComputed = ModelConfiguration.fields.contains { $0.name == field && $0.kind == .computation }
+            guard isComputed, changed != llama, !shown.contains(field) else { continue }
+            #expect(changed.unusualComputation.map(\.name) == [field])
+        }
+        llama.layers[2].slidingWindow = 512
+        #expect(llama.unusualComputation.map(\.value) == ["none in layers 0, 1, 3; 512 in layer 2"])
+    }
+
     // MARK: Nothing is lost on the way to a target
 
     /// A change of each field, from whatever it is.

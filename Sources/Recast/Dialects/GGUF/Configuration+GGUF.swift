@@ -15,7 +15,7 @@ struct GGUFConfiguration {
     private static let maximumLayerCount = 512
     private static let maximumSize = 1 << 31
 
-    /// What the file says of how heads turn besides its keys.
+    /// What the file says of rotary embeddings besides its keys.
     struct RotaryFactors {
         /// `rope_freqs.weight`
         var all: [Float]?

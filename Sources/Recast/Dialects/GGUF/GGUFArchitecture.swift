@@ -55,7 +55,7 @@ package struct GGUFArchitecture: Sendable {
         .ernie45,
     ]
 
-    /// Whether queries and keys are normalised before they turn.
+    /// Whether there is a QK norm.
     var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 
     /// The architecture of a family's models.

@@ -4,7 +4,7 @@
     import Darwin
 #endif
 
-// How heads turn. Source: transformers 5.23, `modeling_rope_utils.py`; Specs/families.md §2.
+// Rotary embeddings. Source: transformers 5.23, `modeling_rope_utils.py`; Specs/families.md §2.
 extension HuggingFaceConfiguration {
     func rope(_ family: Family, headDimension: Int, contextLength: Int) throws(RecastError) -> Rope {
         let parameters = try members("rope_parameters")

@@ -105,14 +105,14 @@ public struct Family: Sendable {
         self.reads = reads
         self.writes = writes
         let rows = rows()
-        // Programs of such families turn whole heads: of heads that turn in part, what rests lies behind each half.
+        // Programs of such families rotate whole heads: with partial rotary the other rows lie behind each half.
         let turnsWholeHeads = partialRotary == nil && !rows.contains { $0.roles.contains(.keyValueDown) }
         table = MappingTable(turnsWholeHeads ? rows.map(\.withWholeHeadRotary) : rows)
     }
 }
 
 extension Family {
-    /// Whether queries and keys are normalised before they turn.
+    /// Whether there is a QK norm.
     public var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
 
     /// Whether keys and values are made of few numbers a token.

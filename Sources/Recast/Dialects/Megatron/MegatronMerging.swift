@@ -212,7 +212,7 @@ extension MegatronMerging {
     /// Whether there is a head, be it a copy of the embedding.
     var hasHead: Bool { tensors.contains { $0.name == MegatronTable.headName } }
 
-    /// Whether heads are normalised before they turn.
+    /// Whether there is a QK norm.
     var normalizesHeads: Bool { !hasLatentAttention && has(".self_attention.q_layernorm.weight") }
 
     /// Whether keys and values are made of few numbers a token.

@@ -2,7 +2,7 @@
 
 extension Row {
     /// - Parameters:
-    ///   - pairs: `neighbours` where llama.cpp turns them so and its converter permutes what transformers has in halves.
+    ///   - rotary: `interleaved` where llama.cpp rotates so and its converter permutes what transformers has in halves.
     ///   - biases: where llama.cpp's loader looks for them; files with others are not loaded.
     // swift-format-ignore
     static func ggufNames(rotary: RotaryLayout = .halfSplit, biases: Set<Role> = []) -> [Row] {

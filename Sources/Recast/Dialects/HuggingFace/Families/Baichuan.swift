@@ -1,4 +1,4 @@
-// Baichuan 1 and 2: 7B turns, 13B has biases by distance; the second generation has a head of normalised rows. Source:
+// Baichuan 1 and 2: 7B is rotary, 13B has ALiBi; the second generation has a normalised head. Source:
 // Specs/families.md §3.6.
 extension Family {
     static let baichuan2 = baichuan("baichuan2", ["BaichuanForCausalLM"], normalizesHead: true) { object in

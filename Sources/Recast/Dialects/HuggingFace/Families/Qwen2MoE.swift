@@ -11,25 +11,15 @@ extension Family {
             normalization: .configured("norm_topk_prob"), denseLayers: .named,
             shared: .gated(size: "shared_expert_intermediate_size"), defaultCount: 60, defaultUsedCount: 4)
     ) {
-        Row(.tokenEmbedding,  "model.embed_tokens.weight")
-        Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")
-        Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}")
-        Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}")
-        Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}")
-        Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.weight")
-        Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight")
-        Row(.router,          "model.layers.{layer}.mlp.gate.weight")
-        Row(.gate,            "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight")
-        Row(.up,              "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight")
-        Row(.down,            "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight")
-        Row(.sharedRouter,    "model.layers.{layer}.mlp.shared_expert_gate.weight")
-        Row(.sharedGate,      "model.layers.{layer}.mlp.shared_expert.gate_proj.weight")
-        Row(.sharedUp,        "model.layers.{layer}.mlp.shared_expert.up_proj.weight")
-        Row(.sharedDown,      "model.layers.{layer}.mlp.shared_expert.down_proj.weight")
-        Row(.gate,            "model.layers.{layer}.mlp.gate_proj.weight")
-        Row(.up,              "model.layers.{layer}.mlp.up_proj.weight")
-        Row(.down,            "model.layers.{layer}.mlp.down_proj.weight")
-        Row(.outputNorm,      "model.norm.weight")
-        Row(.outputHead,      "lm_head.weight")
+        Row.llamaNames(experts: [
+            Row(.router,       "model.layers.{layer}.mlp.gate.weight"),
+            Row(.gate,         "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"),
+            Row(.up,           "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight"),
+            Row(.down,         "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight"),
+            Row(.sharedRouter, "model.layers.{layer}.mlp.shared_expert_gate.weight"),
+            Row(.sharedGate,   "model.layers.{layer}.mlp.shared_expert.gate_proj.weight"),
+            Row(.sharedUp,     "model.layers.{layer}.mlp.shared_expert.up_proj.weight"),
+            Row(.sharedDown,   "model.layers.{layer}.mlp.shared_expert.down_proj.weight"),
+        ])
     }
 }

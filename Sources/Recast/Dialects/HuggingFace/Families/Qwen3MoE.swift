@@ -10,23 +10,11 @@ extension Family {
             count: ["num_local_experts", "num_experts"], feedForwardSize: "moe_intermediate_size",
             normalization: .configured("norm_topk_prob"), denseLayers: .named, defaultCount: 128, defaultUsedCount: 8)
     ) {
-        Row(.tokenEmbedding,  "model.embed_tokens.weight")
-        Row(.attentionNorm,   "model.layers.{layer}.input_layernorm.weight")
-        Row(.query,           "model.layers.{layer}.self_attn.q_proj.{weight,bias}")
-        Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}")
-        Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}")
-        Row(.queryNorm,       "model.layers.{layer}.self_attn.q_norm.weight")
-        Row(.keyNorm,         "model.layers.{layer}.self_attn.k_norm.weight")
-        Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.{weight,bias}")
-        Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight")
-        Row(.router,          "model.layers.{layer}.mlp.gate.weight")
-        Row(.gate,            "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight")
-        Row(.up,              "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight")
-        Row(.down,            "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight")
-        Row(.gate,            "model.layers.{layer}.mlp.gate_proj.weight")
-        Row(.up,              "model.layers.{layer}.mlp.up_proj.weight")
-        Row(.down,            "model.layers.{layer}.mlp.down_proj.weight")
-        Row(.outputNorm,      "model.norm.weight")
-        Row(.outputHead,      "lm_head.weight")
+        Row.llamaNames(hasQKNorm: true, experts: [
+            Row(.router,      "model.layers.{layer}.mlp.gate.weight"),
+            Row(.gate,        "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"),
+            Row(.up,          "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight"),
+            Row(.down,        "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight"),
+        ])
     }
 }

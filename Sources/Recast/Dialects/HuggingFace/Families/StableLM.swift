@@ -1,4 +1,4 @@
-// StableLM 2, whose norms subtract means and have biases, and whose heads turn in part. Source: Specs/families.md §3.13;
+// StableLM 2, with LayerNorm and partial rotary. Source: Specs/families.md §3.13;
 // transformers 5.23, `modeling_stablelm.py`.
 extension Family {
     // swift-format-ignore
