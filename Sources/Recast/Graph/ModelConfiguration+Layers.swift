@@ -45,9 +45,6 @@ extension ModelConfiguration {
     /// Whether any layer has an ordinary feed-forward part.
     public var hasDenseLayers: Bool { layers.contains { $0.feedForward == .dense } }
 
-    /// Whether all layers are alike, which some targets demand.
-    var isUniform: Bool { layers.allSatisfy { $0 == layers[0] } }
-
     /// `512 tokens in layers 0, 2, 4, 6, …; all in 1, 3, 5, 7, …`.
     public func text<Value: Hashable>(of value: KeyPath<LayerConfiguration, Value>, _ text: (Value) -> String) -> String
     {

@@ -1,0 +1,44 @@
+import Recast
+
+/// The intermediate results of one block of rows, for one worker; used again for every block and layer.
+struct LayerBuffers {
+    /// Who computes with these.
+    let worker: Int
+    let scores: UnsafeMutablePointer<Float>
+    /// Which experts the rows go through.
+    var routing = Routing()
+    private var places: [UnsafeMutablePointer<Float>]
+    private let memory: [FloatBuffer]
+
+    /// The feed-forward network sees each row by itself, and a long text in parts of
+    /// nearly the same size, which bounds its large buffers.
+    static func parts(of rows: Int) -> [Range<Int>] {
+        let count = rows.dividedRoundingUp(by: ForwardPass.rowsAtOnce)
+        return (0..<count).map { $0 * rows / count..<($0 + 1) * rows / count }
+    }
+
+    /// - Parameters:
+    ///   - rows: the most rows of a block.
+    ///   - keys: the most tokens of a text.
+    init(_ configuration: ModelConfiguration, rows: Int, keys: Int, worker: Int = 0) {
+        self.worker = worker
+        var memory = Intermediate.allCases.map { intermediate in
+            let rows = intermediate.isOfParts ? min(rows, ForwardPass.rowsAtOnce) : rows
+            let takesPlaceOfQueries = intermediate == .attended && configuration.latentAttention == nil
+            return FloatBuffer(count: takesPlaceOfQueries ? 0 : rows * configuration.columns(of: intermediate))
+        }
+        places = memory.map(\.base)
+        if configuration.latentAttention == nil {
+            places[Intermediate.attended.rawValue] = places[Intermediate.queries.rawValue]
+        }
+        memory.append(FloatBuffer(count: Attention(configuration).scoreCount(keys: keys)))
+        scores = memory[memory.count - 1].base
+        self.memory = memory
+    }
+
+    /// Where the first row is.
+    subscript(_ intermediate: Intermediate) -> UnsafeMutablePointer<Float> {
+        get { places[intermediate.rawValue] }
+        set { places[intermediate.rawValue] = newValue }
+    }
+}
