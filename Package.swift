@@ -16,7 +16,8 @@ let package = Package(
         .target(name: "CKernels"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
-        .target(name: "Recast", dependencies: ["CKernels", "COniguruma", "CZstd"]),
+        .target(name: "RecastTensors", dependencies: ["CKernels", "COniguruma", "CZstd"]),
+        .target(name: "Recast", dependencies: ["RecastTensors", "CKernels", "COniguruma", "CZstd"]),
         .target(name: "RecastInference", dependencies: ["Recast", "CKernels"]),
         .executableTarget(
             name: "RecastCommand",
@@ -25,7 +26,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Recast"], path: "Tests/TestSupport"),
-        .testTarget(name: "RecastTests", dependencies: ["Recast", "CKernels", "TestSupport"]),
+        .testTarget(name: "RecastTests", dependencies: ["Recast", "RecastTensors", "CKernels", "TestSupport"]),
         .testTarget(name: "RecastInferenceTests", dependencies: ["RecastInference", "TestSupport"]),
         .testTarget(
             name: "RecastCommandTests", dependencies: ["RecastCommand", "Recast", "RecastInference", "TestSupport"]),

@@ -116,6 +116,7 @@ extension Tally {
         guard numbers.count >= 10, (numbers.count - 10) % 6 == 0, numbers[..<6].allSatisfy({ $0 >= 0 }) else {
             return nil
         }
+        self.init()
         (overflowCount, roundedCount, lostBlockCount) = (numbers[0], numbers[1], numbers[2])
         (nonfiniteCount, roundedScaleCount, lostScaleCount) = (numbers[3], numbers[4], numbers[5])
         error.squaredError = Double(bitPattern: UInt64(UInt(bitPattern: numbers[6])))

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Zips that are laid out before their members are known, held against the reader and the format.
 struct ZipLayoutTests {

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// A destination is complete and correct, or it is as it was.
 struct DestinationTests {

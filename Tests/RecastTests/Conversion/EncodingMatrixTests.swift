@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// From every encoding to every other: refused before anything is done, or done within what the target's definition allows,
 /// with the same bytes for any number of workers; and where the plan says exact, it is.

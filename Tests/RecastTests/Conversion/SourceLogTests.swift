@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// What workers have read in pieces adds up to what the files say, or is known not to.
 struct SourceLogTests {

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 #if canImport(Glibc)
     import Glibc

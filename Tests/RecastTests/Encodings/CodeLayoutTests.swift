@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// The packer against the definition of the formats: which bit of which word a bit of a code is.
 struct CodeLayoutTests {

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Every packed encoding with the choices it has.
 struct PackingCase: CustomTestStringConvertible, Sendable {

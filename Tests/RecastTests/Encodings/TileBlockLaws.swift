@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Blocks taken apart are the codes and scales that their readers see, and put together again are the bytes they were.
 struct TileBlockLaws {

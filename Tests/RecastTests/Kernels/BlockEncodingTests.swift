@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 private let quantizers: [any GridBlock.Type] = [
     Q4_0.self, Q4_1.self, Q5_0.self, Q5_1.self, Q8_0.self, Q2_K.self, Q3_K.self, Q4_K.self, Q5_K.self, Q6_K.self,

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 private let casts: [any BlockEncoding.Type] = [HalfFloat.self, BrainFloat.self]
 private let everyPattern = (0...UInt16.max).flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }

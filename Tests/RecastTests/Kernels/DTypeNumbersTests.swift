@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Numbers of types that have no kernels.
 @Suite struct DTypeNumbersTests {

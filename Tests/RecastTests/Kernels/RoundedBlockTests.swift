@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// The block types that only round, whatever an element weighs.
 @Suite struct RoundedBlockTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// What a kernel writes at once is what the search of its type finds and its encoding writes.
 @Suite struct SearchThenWriteTests {

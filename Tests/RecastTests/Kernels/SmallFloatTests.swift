@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 @Suite struct SmallFloatTests {
     static let written: [any WritableSmallFloat.Type] = [E4M3.self, E5M2.self]

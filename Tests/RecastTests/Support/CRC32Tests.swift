@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 @Suite struct CRC32Tests {
     private static let bytes = Samples.Stream(seed: 9).prefix(1 << 20).map { UInt8(truncatingIfNeeded: $0) }

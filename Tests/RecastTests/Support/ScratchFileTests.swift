@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 @Suite struct ScratchFileTests {
     private let directory = TemporaryDirectory()

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// What is computed of tensors is what the same operations make of arrays, bit for bit: for any composition, any window, any
 /// jobs.

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Any composition of recipes reads what the same operations do to an array, for any window; and wherever runs are given,
 /// they are the same bytes.

@@ -1,6 +1,7 @@
 import FuzzSupport
 
 @testable import Recast
+@testable import RecastTensors
 
 private let scene = Scene()
 

@@ -1,6 +1,7 @@
 import FuzzSupport
 
 @testable import Recast
+@testable import RecastTensors
 
 /// What is read is written, in every style, as text that reads as the same value.
 @_cdecl("LLVMFuzzerTestOneInput")

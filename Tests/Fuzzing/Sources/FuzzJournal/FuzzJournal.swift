@@ -1,6 +1,7 @@
 import FuzzSupport
 
 @testable import Recast
+@testable import RecastTensors
 
 /// Journals, and records of commits, whose lines are damaged, or have checksums that are right and say anything.
 @_cdecl("LLVMFuzzerTestOneInput")

@@ -1,6 +1,7 @@
 import FuzzSupport
 
 @testable import Recast
+@testable import RecastTensors
 
 /// The pickle machine alone, which checksums of a zip keep from most changes.
 @_cdecl("LLVMFuzzerTestOneInput")

@@ -1,5 +1,6 @@
 @testable import Recast
 @testable import RecastInference
+@testable import RecastTensors
 
 /// Whatever a checkpoint is, the commands get values or errors from it.
 public enum Examination {

@@ -1,4 +1,5 @@
 @testable import Recast
+@testable import RecastTensors
 
 /// Bytes in place of a file.
 public final class MemorySource: ByteSource {

@@ -1,0 +1,2 @@
+// Who uses the library uses its tensors.
+@_exported import RecastTensors
