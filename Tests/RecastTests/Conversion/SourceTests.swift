@@ -86,7 +86,7 @@ struct SourceTests {
     @Test(arguments: Layout.allCases)
     func damagedZip(_ layout: Layout) throws {
         let names = try megatron(layout)
-        var whole = try conversion(of: directory.file("megatron"), to: "whole.gguf")
+        let whole = try conversion(of: directory.file("megatron"), to: "whole.gguf")
         #expect(!whole.plan.checksums.isEmpty && whole.plan.checksums.allSatisfy { $0.value != 0 })
         #expect(try whole.run().notes.isEmpty)
         let place = try #require(whole.plan.checksums.randomElement())

@@ -1,4 +1,4 @@
-package import CKernels
+internal import CKernels
 
 // Blocks of 32 codes that share one scale, and perhaps a minimum, halves (gguf.md §b.1). Nibbles lie in 16 bytes: the low
 // ones are those of elements 0..<16. A fifth bit lies before them, that of element 0 lowest.

@@ -1,4 +1,4 @@
-package import CKernels
+internal import CKernels
 
 // The IQ types: groups of eight or four elements are entries of a table that belongs to the format (gguf.md §b.1, §b.2).
 // They are read, not written.

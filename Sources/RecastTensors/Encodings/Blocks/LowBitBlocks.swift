@@ -1,4 +1,4 @@
-package import CKernels
+internal import CKernels
 
 // Blocks of codes of one or two bits with one scale, a half (gguf.md §b.1, §b.2).
 
