@@ -48,10 +48,16 @@ package struct MatrixLibrary: Sendable {
 
     /// Loads the first of some shared libraries that is there.
     init(anyOf names: [String]) throws(RecastError) {
-        let threads = "OPENBLAS_NUM_THREADS"
-        let before = getenv(threads).map { String(cString: $0) }
-        setenv(threads, "1", 1)
-        defer { if let before { setenv(threads, before, 1) } else { unsetenv(threads) } }
+        // OpenBLAS reads these once, while it is loaded.
+        var environment = ["OPENBLAS_NUM_THREADS": "1"]
+        if getenv(Self.coreType) == nil { environment[Self.coreType] = Self.kernels(for: Version.instructionSet) }
+        let before = environment.keys.map { name in (name, getenv(name).map { String(cString: $0) }) }
+        for (name, value) in environment { setenv(name, value, 1) }
+        defer {
+            for (name, value) in before {
+                if let value { setenv(name, value, 1) } else { unsetenv(name) }
+            }
+        }
 
         guard let library = names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else {
             throw .unsupported(
@@ -69,13 +75,50 @@ package struct MatrixLibrary: Sendable {
         kernels = String(
             cString: try symbol(
                 "openblas_get_corename", as: (@convention(c) () -> UnsafePointer<CChar>).self)())
+        try checkProduct()
+    }
+
+    /// The kernels that OpenBLAS is asked for, unless `OPENBLAS_CORETYPE` says which; nil where it knows best.
+    ///
+    /// Left alone it goes by a list of processors and takes its oldest kernels for those newer than itself: Debian 12's 0.3.21
+    /// takes Prescott's on a current Xeon, a sixth as fast as SkylakeX's. It goes on by its list where it has no such kernels.
+    static func kernels(for instructionSet: String) -> String? {
+        switch instructionSet {
+        case "avx512": "SkylakeX"
+        case "avx2": "Haswell"
+        default: nil
+        }
+    }
+
+    private static let coreType = "OPENBLAS_CORETYPE"
+
+    /// Multiplies matrices of small whole numbers, whose product is exact in any order, and compares: kernels that a
+    /// processor cannot run rightly must not be trusted with a model.
+    ///
+    /// - Throws: `unsupported` where a number differs.
+    private func checkProduct() throws(RecastError) {
+        // Edges of every tile that kernels have, and more terms than they unroll.
+        let (rows, columns, terms) = (37, 53, 67)
+        let a = (0..<rows * terms).map { Float($0 % 13 - 6) }
+        let b = (0..<columns * terms).map { Float($0 % 11 - 5) }
+        var product = [Float](repeating: .nan, count: rows * columns)
+        sgemm(
+            Self.rowMajor, Self.asIs, Self.transposed, CInt(rows), CInt(columns), CInt(terms), 1, a, CInt(terms), b,
+            CInt(terms), 0, &product, CInt(columns))
+        for index in product.indices {
+            let (row, column) = index.quotientAndRemainder(dividingBy: columns)
+            let expected = (0..<terms).reduce(Float(0)) { $0 + a[row * terms + $1] * b[column * terms + $1] }
+            guard product[index] == expected else {
+                throw .unsupported(
+                    "OpenBLAS multiplies wrongly with its \(kernels) kernels (\(product[index]) for \(expected)): set "
+                        + "\(Self.coreType) in the environment to others, as to Haswell")
+            }
+        }
     }
 
     /// What keeps this machine from its full speed; nil where nothing does.
-    ///
-    /// OpenBLAS chooses when it is loaded, by the processor or by `OPENBLAS_CORETYPE`; a program cannot change that.
     package var hint: String? {
-        guard Version.instructionSet == "avx512", ["Haswell", "Zen"].contains(kernels) else { return nil }
+        guard Version.instructionSet == "avx512", ["Haswell", "Zen", "Prescott"].contains(kernels) else { return nil }
         return "OpenBLAS uses its \(kernels) kernels, though this processor has AVX-512: OPENBLAS_CORETYPE=SkylakeX in "
             + "the environment may be twice as fast"
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Recast
 import Testing
 
@@ -29,5 +30,16 @@ import Testing
         var y: [Float] = [0, 0]
         library.sgemv(MatrixLibrary.rowMajor, MatrixLibrary.asIs, 2, 3, 1, a, 3, [1, 1, 1], 1, 0, &y, 1)
         #expect(y == [6, 15])
+    }
+
+    /// Kernels of the processor and not of one that OpenBLAS takes it for, or those that the user has chosen.
+    @Test func kernelsAreThoseOfTheProcessor() throws {
+        let chosen = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
+        let library = try MatrixLibrary.loaded()
+        if let wanted = chosen ?? MatrixLibrary.kernels(for: Version.instructionSet) {
+            #expect(library.kernels == wanted)
+        }
+        if chosen == nil { #expect(library.hint == nil) }
+        #expect(ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"] == chosen)
     }
 }
