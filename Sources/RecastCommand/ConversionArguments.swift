@@ -1,5 +1,6 @@
 import ArgumentParser
 import Recast
+import RecastInference
 
 /// What every command takes that writes a checkpoint.
 struct ConversionArguments: ParsableArguments {
@@ -115,17 +116,41 @@ struct ConversionArguments: ParsableArguments {
     /// - Parameters:
     ///   - title: what is being done, for the progress display.
     ///   - refine: sets the options that only the command knows.
-    func convert(title: String, refine: (inout ConversionOptions) throws -> Void) throws {
+    func convert(
+        title: String, refine: (inout ConversionOptions) throws -> Void, with calibration: CalibratedQuantization? = nil
+    ) throws {
         let checkpoint = try Checkpoint(path: source)
         var options = try options()
         try refine(&options)
-        let plan = try Planning(checkpoint, options).plan(destination: destination)
+        options.isCalibrated = calibration != nil
+        guard let calibration else {
+            let plan = try Planning(checkpoint, options).plan(destination: destination)
+            return try run(plan, title: title)
+        }
+        let model = try Planning(checkpoint, options).model()
+        let plan = try Planning(model, options).plan(destination: destination)
+        if dryRun { return try show(plan, conversion(plan)) }
+        // What would be refused in the end is refused before hours of work.
+        try conversion(plan).check()
+        try calibration.run(Planning(model, options), model, self) { (weights, report) in
+            var options = options
+            options.calibrated = weights
+            try run(try Planning(model, options).plan(destination: destination), title: title, calibrated: report)
+        }
+    }
+
+    private func conversion(_ plan: Plan) -> Conversion {
         var conversion = Conversion(plan, to: destination)
         conversion.replaces = force
         conversion.resumes = resume
         conversion.allowsOverflow = allowOverflow
         conversion.verification = noVerify ? .none : verify ? .everything : .computed
         conversion.workers = workers
+        return conversion
+    }
+
+    private func run(_ plan: Plan, title: String, calibrated: CalibrationReport? = nil) throws {
+        let conversion = conversion(plan)
         if dryRun {
             try show(plan, conversion)
             return
@@ -136,6 +161,6 @@ struct ConversionArguments: ParsableArguments {
         defer { display?.finish() }
         let report = try conversion.run { display?.show($0) }
         display?.finish()
-        try show(report, plan, seconds: start.duration(to: .now).seconds)
+        try show(report, plan, calibrated, seconds: start.duration(to: .now).seconds)
     }
 }

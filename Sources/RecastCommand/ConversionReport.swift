@@ -1,7 +1,10 @@
 import Recast
+import RecastInference
 
 extension ConversionArguments {
-    func show(_ report: Conversion.Report, _ plan: Plan, seconds: Double) throws(RecastError) {
+    func show(
+        _ report: Conversion.Report, _ plan: Plan, _ calibrated: CalibrationReport?, seconds: Double
+    ) throws(RecastError) {
         let rounded = zip(plan.transfers, report.tallies).filter {
             $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
         }
@@ -18,7 +21,7 @@ extension ConversionArguments {
                 "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
-                "errors": ErrorReport(plan, report).json,
+                "errors": ErrorReport(plan, report).json, "calibration": calibrated?.json ?? .null,
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes + report.notes),
                 "warnings": .strings(plan.allWarnings + report.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
@@ -37,13 +40,15 @@ extension ConversionArguments {
         case .quantized:
             let count = plan.transfers.filter { $0.exactness == .quantized }.count
             text += "\(count) tensors quantized, \(Format.fixed(plan.bitsPerWeight, 2)) bits per weight"
+            if let words = plan.methodWords { text += ", \(words)" }
         case .inexact: text += "inexact: the target computes something else"
         }
-        let moved = plan.transfers.filter { $0.repacking != nil }.count
+        let moved = plan.transfers.filter { $0.repacking != nil && $0.calibration == nil }.count
         if moved > 0 { text += ", \(moved) re-packed" }
         let errors = ErrorReport(plan, report)
         if !errors.isEmpty { text += ", \(errors.summary)" }
         try Console.result(text)
+        if let calibrated, !output.quiet { try Console.result("\n" + calibrated.table) }
         if showErrors, !errors.isEmpty { try Console.result("\n" + errors.table) }
     }
 
@@ -108,6 +113,19 @@ extension Transfer {
 }
 
 extension Plan {
+    /// How codes were chosen: no name of an encoding promises more.
+    fileprivate var methodWords: String? {
+        let quantized = transfers.filter { $0.exactness == .quantized }
+        if let method = quantized.compactMap(\.calibration).first {
+            let count = quantized.count { $0.calibration != nil }
+            return "\(method) by calibration" + (count < quantized.count ? " in \(count)" : "")
+        }
+        // Block types of GGUF are their own method, unless they weigh columns.
+        guard quantized.contains(where: { $0.encoding.dtype == nil && $0.repacking == nil }) else { return nil }
+        return quantized.contains { $0.method == .search }
+            ? "search, no calibration" : "round to nearest, no calibration"
+    }
+
     /// `Hugging Face safetensors, llama layout, BF16 × 51`.
     fileprivate var summary: String {
         "\(format), \(layout), " + types.map { "\($0.name) × \($0.count)" }.joined(separator: ", ")

@@ -6,7 +6,9 @@ struct ErrorReport {
 
     init(_ plan: Plan, _ report: Conversion.Report) {
         rows = zip(plan.transfers, report.tallies).compactMap { transfer, tally in
-            tally.error.count > 0 ? (transfer, tally.error, tally.roundedScaleCount) : nil
+            // Of what was chosen beforehand the calibration has its own table.
+            tally.error.count > 0 && transfer.calibration == nil
+                ? (transfer, tally.error, tally.roundedScaleCount) : nil
         }
     }
 

@@ -16,48 +16,23 @@ struct MeasurePerplexity: ParsableCommand {
               recast perplexity qwen-q4_0.gguf --text wiki.test.raw --window second-half --json
             """)
 
-    enum Windows: String, CaseIterable, ExpressibleByArgument {
-        case all
-        case secondHalf = "second-half"
-    }
-
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
     var checkpoint: String
 
-    @Option(
-        name: .customLong("text"),
-        help: ArgumentHelp("A text file, which may be given a name.", valueName: "[name=]file"))
-    var texts: [String] = []
-
-    @Option(help: ArgumentHelp("Tokens of a window.", valueName: "n"))
-    var context = 512
-
-    @Option(help: ArgumentHelp("Tokens from one window to the next; the context by default.", valueName: "n"))
-    var stride: Int?
-
-    @Option(help: "Tokens that are scored: all but each window's first, or llama.cpp's second halves.")
-    var window: Windows = .all
-
+    @OptionGroup var texts: TextArguments
+    @OptionGroup var windows: WindowArguments
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
-
-    func validate() throws {
-        guard !texts.isEmpty else { throw ValidationError("at least one --text is needed") }
-    }
 
     func run() throws {
         let files = try Checkpoint(path: checkpoint)
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
-        var options = PerplexityOptions(context: context, stride: stride)
-        options.scored = window == .all ? .all : .secondHalf
-        options.bosToken = loaded.bosToken
-        let channels = try texts.map { try channel($0, loaded.tokenizer) }
-        if context > model.graph.configuration.contextLength {
-            Console.warning("the model was made for \(model.graph.configuration.contextLength) tokens of context")
-        }
+        let options = windows.options(loaded)
+        let channels = try texts.channels(loaded.tokenizer, windows)
+        windows.warn(of: model)
         output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
 
         let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
@@ -70,25 +45,11 @@ struct MeasurePerplexity: ParsableCommand {
         try show(result, seconds: start.duration(to: .now).seconds)
     }
 
-    /// `name=file`, or a file that is its own name.
-    private func channel(_ argument: String, _ tokenizer: Tokenizer) throws -> Channel {
-        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-        let isNamed = parts.count == 2 && !parts[0].contains("/")
-        let path = isNamed ? parts[1] : argument
-        let bytes = try FileSource.contents(of: path, limit: 1 << 32)
-        guard var text = String(validating: bytes, as: UTF8.self) else {
-            throw RecastError(.malformedInput, "is not UTF-8", trail: [path])
-        }
-        // llama.cpp takes the last line break off the text it reads.
-        if window == .secondHalf, text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
-        let name = isNamed ? parts[0] : Path.name(path)
-        return Channel(name: name, tokens: try tokenizer.encode(text))
-    }
-
     private func show(_ result: Perplexity, seconds: Double) throws(RecastError) {
         if output.json {
             try Console.document([
-                "model": .string(checkpoint), "context": .int(context), "window": .string(window.rawValue),
+                "model": .string(checkpoint), "context": .int(windows.context),
+                "window": .string(windows.window.rawValue),
                 "channels": .array(result.channels.map(\.json)), "total": result.total.json,
                 "seconds": .double(seconds),
             ])

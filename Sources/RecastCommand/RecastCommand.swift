@@ -20,7 +20,8 @@ struct RecastCommand: ParsableCommand {
             """,
         version: Versions.text,
         subcommands: [
-            Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Generate.self, Tokenize.self, Diff.self,
+            Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Compare.self, MeasureImportance.self,
+            Generate.self, Tokenize.self, Diff.self,
             Families.self, Pack.self, Unpack.self,
         ])
 

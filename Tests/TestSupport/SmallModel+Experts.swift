@@ -57,6 +57,26 @@ extension SmallModel {
         return model
     }
 
+    /// A model with six experts in each layer, of which every token goes through two.
+    package static func mixtral() -> SmallModel {
+        var model = SmallModel("llama")
+        model.configuration["architectures"] = ["MixtralForCausalLM"]
+        model.configuration["model_type"] = "mixtral"
+        model.configuration["num_local_experts"] = 6
+        model.configuration["num_experts_per_tok"] = 2
+        model.tensors.removeAll { $0.name.contains(".mlp.") }
+        for layer in 0..<layerCount {
+            let prefix = "model.layers.\(layer).block_sparse_moe."
+            model.add(prefix + "gate.weight", [6, 32])
+            for expert in 0..<6 {
+                model.add(prefix + "experts.\(expert).w1.weight", [64, 32])
+                model.add(prefix + "experts.\(expert).w2.weight", [32, 64])
+                model.add(prefix + "experts.\(expert).w3.weight", [64, 32])
+            }
+        }
+        return model
+    }
+
     private mutating func addFeedForward(_ prefix: String, _ size: Int) {
         add(prefix + "gate_proj.weight", [size, 32])
         add(prefix + "up_proj.weight", [size, 32])

@@ -101,6 +101,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var exactness: Exactness
     /// Why it is encoded so, for people; nil where that goes without saying.
     public var remark: String?
+    /// The method by which its codes were chosen beforehand; nil where they are computed, or are those of the source.
+    public var calibration: String?
 
     /// A box of the encoded weight and where it goes, packed row after row.
     public struct Target: Sendable, Hashable, Codable {
@@ -177,6 +179,7 @@ public struct Transfer: Sendable, Hashable, Codable {
 
     /// What happens to the numbers, in words.
     public var treatment: String {
+        if let calibration { return "calibrated, \(calibration)" }
         if let repacking { return repacking.isExact ? "re-packed exactly" : "re-packed with rounded scales" }
         switch exactness {
         case .bit: return encoding.dtype == source.dtype ? "copied" : "exact"

@@ -32,6 +32,10 @@ public struct ConversionOptions: Sendable {
     public var allowsRankMismatch = false
     /// What was not asked for but taken by default, in the caller's words; said where the target is refused.
     public var defaults: [String] = []
+    /// Weights whose codes a calibration has chosen, in the encodings that they are planned to have.
+    package var calibrated: CalibratedWeights?
+    /// Whether weights are, or are to be, chosen by a calibration.
+    public var isCalibrated = false
     /// How many threads look at the source while it is planned.
     public var workers = 1
 

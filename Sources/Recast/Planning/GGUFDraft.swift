@@ -4,6 +4,8 @@ struct GGUFDraft {
     var plan: Plan
     var metadata: GGUFMetadata
     var tensors: [TypedTensor]
+    /// The model as the architecture states it; nil where a file is written again.
+    var graph: Graph?
     var alignment = 32
     /// How many tensors go into each file of a set, where that is given.
     var shardCounts: [Int]?
@@ -47,7 +49,7 @@ extension Planning {
 
     /// Coarse types are garbage without an importance.
     private func checkImportance(of tensors: [TypedTensor]) throws(RecastError) {
-        guard let fileType = options.encoding else { return }
+        guard let fileType = options.encoding, !options.isCalibrated else { return }
         let blind = tensors.filter {
             $0.importance == nil && $0.dtype != $0.tensor.dtype
                 && GGUFTypePolicy.needsImportance($0.dtype, for: $0.named, in: fileType)

@@ -13,7 +13,7 @@ extension Planning {
         plan.warnings += adaptation.warnings
         plan.inexactness = adaptation.inexactness
         let source = model.graph.configuration
-        model.graph = adaptation.graph
+        model.graph = options.calibrated?.replacing(adaptation.graph) ?? adaptation.graph
         let originalTypes = adaptation.types
         let configuration = model.graph.configuration
         var tensors = try architecture.rotaryTensors(of: configuration.rope)
@@ -36,7 +36,7 @@ extension Planning {
         plan.expectedModel = ExpectedModel(
             configuration: try architecture.expected(model, source: source, metadata), isTied: model.graph.isTied,
             tokenCount: metadata["tokenizer.ggml.tokens"]?.elementCount)
-        return GGUFDraft(plan: plan, metadata: metadata, tensors: typed)
+        return GGUFDraft(plan: plan, metadata: metadata, tensors: typed, graph: model.graph)
     }
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.
@@ -57,10 +57,29 @@ extension Planning {
             }
             (tensors, shardCounts) = Self.inFileOrder(tensors, checkpoint.fileIDs)
         }
+        if options.isCalibrated { tensors = try calibrated(tensors) }
         let typed = try types(of: tensors, metadata: metadata, isConverted: false, plan: &plan)
         if options.dtype != nil || options.encoding != nil { record(typed, in: &metadata) }
         return GGUFDraft(
             plan: plan, metadata: metadata, tensors: typed, alignment: set.alignment, shardCounts: shardCounts)
+    }
+
+    /// The tensors of a file with their places in the graph, and what a calibration has made of them.
+    private func calibrated(_ tensors: [NamedTensor]) throws(RecastError) -> [NamedTensor] {
+        let graph = try model().graph
+        let architecture = try GGUFArchitecture.of(family: graph.configuration.family)
+        let lowered = GGUFStacks.packed(
+            try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
+                .lower(options.calibrated?.replacing(graph) ?? graph, order: .ofGraph),
+            latent: graph.configuration.latentAttention)
+        let byName = Dictionary(lowered.map { ($0.name, $0) }) { first, _ in first }
+        return tensors.map { tensor in
+            guard let found = byName[tensor.name], found.tensor.shape == tensor.tensor.shape else { return tensor }
+            var placed = tensor
+            placed.slots = found.slots
+            if options.calibrated?.replaces(found.slots) == true { placed.tensor = found.tensor }
+            return placed
+        }
     }
 
     /// By file and place in it, and how many tensors are in each file.
@@ -86,7 +105,9 @@ extension Planning {
         let entries: [(key: String, value: GGUFValue)] = [
             ("general.quantization_version", .u32(2)), ("general.file_type", .u32(fileType(of: tensors))),
         ]
-        for (key, value) in entries + (options.quantization.importance?.record ?? []) {
+        for (key, value) in entries + (options.quantization.importance?.record ?? [])
+            + (options.calibrated?.record.metadata ?? [])
+        {
             if options.encoding != nil { metadata[key] = nil }
             metadata[key] = value
         }
@@ -216,5 +237,19 @@ extension Planning {
         let isShort = scaled.rounded() < 10
         let tenths = Int((scaled * 10).rounded(.toNearestOrEven))
         return isShort ? "\(tenths / 10).\(tenths % 10)\(letter)" : "\(Int(scaled.rounded(.toNearestOrEven)))\(letter)"
+    }
+}
+
+extension CalibrationRecord {
+    /// As keys of a GGUF file.
+    fileprivate var metadata: [(key: String, value: GGUFValue)] {
+        [
+            ("quantize.calibration.method", .string(method)),
+            ("quantize.calibration.effort", .u32(UInt32(clamping: effort))),
+            ("quantize.calibration.damping", .f32(Float(damping))),
+            ("quantize.calibration.context", .u32(UInt32(clamping: context))),
+            ("quantize.calibration.tokens", .u64(UInt64(clamping: tokenCount))),
+            ("quantize.calibration.texts", .array(.string(texts.map(\.line)))),
+        ]
     }
 }

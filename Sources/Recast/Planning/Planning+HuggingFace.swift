@@ -1,4 +1,25 @@
 extension Planning {
+    /// The graph in a family's layout.
+    func lowered(
+        _ model: Model, _ family: Family, plan: inout Plan
+    ) throws(RecastError) -> HuggingFaceLowering.Outcome {
+        var reader = Reader(files: model.sources)
+        let outcome = try HuggingFaceLowering(
+            family: family, original: model.original, allowsInexact: options.allowsInexact,
+            calibrated: options.calibrated
+        ).lower(model.graph) {
+            (tensor) throws(RecastError) in
+            try tensor.isZeroEverywhere(&reader)
+        } hasUnitRows: { (head) throws(RecastError) in
+            try head.hasUnitRows(&reader)
+        }
+        plan.notes += outcome.notes
+        plan.warnings += outcome.warnings
+        plan.inexactness = outcome.inexactness
+        plan.evidence += outcome.evidence
+        return outcome
+    }
+
     func huggingFace(from model: Model, family: Family) throws(RecastError) -> Plan {
         if let encoding = options.encoding, encoding.dtype.isQuantized {
             throw .unsupported(
@@ -20,19 +41,7 @@ extension Planning {
         if checkpoint.content.megatron != nil, model.graph.configuration.hasUnusualLatentNorm {
             plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
         }
-        var reader = Reader(files: model.sources)
-        let outcome = try HuggingFaceLowering(
-            family: family, original: model.original, allowsInexact: options.allowsInexact
-        ).lower(model.graph) {
-            (tensor) throws(RecastError) in
-            try tensor.isZeroEverywhere(&reader)
-        } hasUnitRows: { (head) throws(RecastError) in
-            try head.hasUnitRows(&reader)
-        }
-        plan.notes += outcome.notes
-        plan.warnings += outcome.warnings
-        plan.inexactness = outcome.inexactness
-        plan.evidence += outcome.evidence
+        let outcome = try lowered(model, family, plan: &plan)
 
         let typed = try typedTensors(outcome, model, plan: &plan)
         let tensors = typed.tensors
@@ -85,7 +94,8 @@ extension Planning {
         for (name, json) in extraFiles {
             plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
         }
-        let metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
+        var metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
+        if let record = options.calibrated?.record { metadata.append(("calibration", record.json.text())) }
         try SafetensorsLayout(metadata: metadata, tensors: tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
         try resolveZeroPoints(in: &plan)

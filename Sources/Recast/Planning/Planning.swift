@@ -43,6 +43,13 @@ public struct Planning: Sendable {
             let model = try model()
             plan = try namingDefaults { () throws(RecastError) in try megatron(from: model, target) }
         }
+        if let calibrated = options.calibrated {
+            for index in plan.transfers.indices
+            where plan.transfers[index].encoding.isQuantized && calibrated.hold(plan.transfers[index].slots) {
+                plan.transfers[index].calibration = calibrated.record.method
+                plan.transfers[index].exactness = .quantized
+            }
+        }
         plan.numberSources(checkpoint)
         warnOfQuantizingAgain(&plan)
         return plan
@@ -58,7 +65,9 @@ public struct Planning: Sendable {
     }
 
     private func warnOfQuantizingAgain(_ plan: inout Plan) {
-        let again = plan.transfers.filter { $0.exactness == .quantized && $0.source.isQuantized }
+        let again = plan.transfers.filter {
+            $0.exactness == .quantized && $0.calibration == nil && $0.source.isQuantized
+        }
         guard !again.isEmpty else { return }
         let types = Dictionary(grouping: again, by: \.source.encodingName).sorted { $0.key < $1.key }
             .map { "\($0.key) × \($0.value.count)" }
@@ -69,7 +78,8 @@ public struct Planning: Sendable {
 
     static let decodedNote = "quantized weights are written as F32, which holds them exactly; --dtype bf16 rounds them"
 
-    func model() throws(RecastError) -> Model {
+    /// The checkpoint lifted, as the options say.
+    public func model() throws(RecastError) -> Model {
         if let lifted { return lifted }
         let describes =
             options.huggingFaceConfiguration != nil || options.vocabularySize != nil || options.allowsRankMismatch

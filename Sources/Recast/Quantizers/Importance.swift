@@ -12,6 +12,8 @@ public struct Importance: Sendable {
     public let chunkCount: Int?
     /// In the order of the file.
     public let entries: [Entry]
+    /// Whether it has sums and counts of tokens; files of the older format have means, times the number of chunks.
+    let hasSums: Bool
     let file: SourceFile
     private let places: [ByteString: Int]
 
@@ -34,8 +36,8 @@ public struct Importance: Sendable {
     /// - Throws: `malformedInput` for counts and sums that cannot be, or for a file that is none.
     public init(path: String) throws(RecastError) {
         let source = try FileSource(path: path)
-        let content =
-            try GGUFFile.recognizes(path) ? ImportanceContent(gguf: path) : ImportanceContent(legacy: source)
+        hasSums = try GGUFFile.recognizes(path)
+        let content = try hasSums ? ImportanceContent(gguf: path) : ImportanceContent(legacy: source)
         guard !content.entries.isEmpty else { throw .malformed(path, "holds no importance of any tensor") }
         var places: [ByteString: Int] = [:]
         for (index, entry) in content.entries.enumerated() {

@@ -7,7 +7,7 @@ extension PackedEncoding {
     ///   - numbers: `[rows, columns]`; whole blocks, except for the last rows and columns of the tensor.
     ///   - importance: what an error in each column weighs, in a search.
     ///   - reduced: what `reduction` asks for.
-    func quantize(
+    package func quantize(
         _ numbers: UnsafeBufferPointer<Float>, rows: Int, columns: Int, method: QuantizationMethod,
         importance: UnsafePointer<Float>? = nil, reduced: Reduced?, tally: inout Tally
     ) -> Tile {

@@ -35,7 +35,7 @@ extension StagingFolder {
     /// Lines of a file in the folder: none where it is not there.
     ///
     /// - Throws: where it cannot be read.
-    func lines(of name: String) throws(RecastError) -> [String] {
+    package func lines(of name: String) throws(RecastError) -> [String] {
         let path = Path.join(path, name)
         guard let place = try POSIX.place(path), place.isRegular else { return [] }
         let descriptor = try POSIX.open(path, O_RDONLY | O_NOFOLLOW)
@@ -51,7 +51,8 @@ extension StagingFolder {
     /// Writes a file of lines beside its place, makes it last, and puts it there: it is the old one or the new one, whole.
     ///
     /// - Returns: the file, open for more lines.
-    func write(_ lines: [String], to name: String) throws(RecastError) -> (file: FileSink, byteCount: Int) {
+    @discardableResult
+    package func write(_ lines: [String], to name: String) throws(RecastError) -> (file: FileSink, byteCount: Int) {
         let path = Path.join(path, name)
         let beside = path + ".new"
         if let problem = POSIX.remove(beside).first { throw problem }

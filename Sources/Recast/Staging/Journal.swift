@@ -172,11 +172,3 @@ extension Plan {
         return hash.value
     }
 }
-
-/// FNV-1a, 64 bits.
-private struct Fingerprint {
-    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func add(_ bytes: [UInt8]) { for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 } }
-    mutating func add(_ text: String) { add(Array(text.utf8)) }
-}

@@ -16,9 +16,10 @@
 /// | `commit` | which names are about to change hands (``CommitRecord``) |
 /// | `old/` | what had those names before, where it cannot be exchanged in one step |
 ///
-/// It is removed in the opposite order, so that at every moment it is empty or marked.
-final class StagingFolder {
-    let path: String
+/// It is removed in the opposite order, so that at every moment it is empty or marked. Long work before a conversion has a
+/// folder of the same kind, with another ending and content of its own.
+package final class StagingFolder {
+    package let path: String
     private let directory: Int32
     private let lockFile: Int32
     /// Whether the file system knows locks; where it does not, the mark alone says who uses the folder.
@@ -33,8 +34,11 @@ final class StagingFolder {
     ///
     /// - Parameter replaces: whether what is in its place, and is not this program's, may be removed.
     /// - Throws: `inputOutput` where another run uses it; `destinationExists` where something else is in its place.
-    init(for destination: String, replaces: Bool) throws(RecastError) {
-        let path = Self.path(for: destination)
+    convenience init(for destination: String, replaces: Bool) throws(RecastError) {
+        try self.init(at: Self.path(for: destination), replaces: replaces)
+    }
+
+    package init(at path: String, replaces: Bool) throws(RecastError) {
         while true {
             let isNew = try POSIX.makeDirectory(path, mode: 0o700)
             let entered: (directory: Int32, lockFile: Int32, hasLocks: Bool)?
@@ -189,13 +193,15 @@ final class StagingFolder {
 
     /// Removes one of the things in the folder. What is not there is no error.
     @discardableResult
-    func remove(_ name: String) -> [RecastError] { POSIX.remove(name, in: directory, path: Path.join(path, name)) }
+    package func remove(_ name: String) -> [RecastError] {
+        POSIX.remove(name, in: directory, path: Path.join(path, name))
+    }
 
     /// Whether nothing is in it but its mark.
-    var isEmpty: Bool { (try? POSIX.names(of: directory, path: path)) == [Self.lockName] }
+    package var isEmpty: Bool { (try? POSIX.names(of: directory, path: path)) == [Self.lockName] }
 
     /// Removes all that was staged, and keeps the folder.
-    func clear() -> [RecastError] {
+    package func clear() -> [RecastError] {
         do throws(RecastError) {
             // What says most about the rest goes last, and stays where something of the rest does.
             let last = [Journal.name, CommitRecord.name]
@@ -211,7 +217,7 @@ final class StagingFolder {
     /// Removes the folder with all that is in it.
     ///
     /// - Returns: what could not be removed, and why.
-    func discard() -> [RecastError] {
+    package func discard() -> [RecastError] {
         var problems = clear()
         if problems.isEmpty { problems = remove(Self.lockName) }
         return problems.isEmpty ? POSIX.remove(path) : problems

@@ -47,32 +47,9 @@ extension ForwardPass {
     public func perplexity(
         of channels: [Channel], _ options: PerplexityOptions = PerplexityOptions()
     ) throws(RecastError) -> Perplexity {
-        try options.validate()
-        guard !channels.isEmpty else { throw .usage("there is no text to score") }
-        var texts: [Text] = []
-        var ends: [Int] = []
-        for channel in channels {
-            let windows = options.windows(of: channel.tokens)
-            guard !windows.isEmpty else { throw tooShort(channel, options) }
-            texts += windows
-            ends.append(texts.count)
-        }
-        let values = try negativeLogLikelihoods(of: texts)
-        var first = 0
-        let scores = zip(channels, ends).map { channel, end in
-            defer { first = end }
-            return Perplexity.Score(
-                name: channel.name, tokens: channel.tokens.count, values[first..<end].flatMap { $0 })
-        }
-        let total = Perplexity.Score(
-            name: "total", tokens: channels.reduce(0) { $0 + $1.tokens.count }, values.flatMap { $0 })
-        return Perplexity(channels: scores, total: total)
-    }
-
-    private func tooShort(_ channel: Channel, _ options: PerplexityOptions) -> RecastError {
-        let needed = options.scored == .all ? 2 - (options.bosToken == nil ? 0 : 1) : options.context
-        return .usage(
-            "the text \(channel.name) has \(channel.tokens.count) tokens, of which none can be scored; at least \(needed) are needed"
-        )
+        let texts = try ScoredTexts(channels, options)
+        let values = try negativeLogLikelihoods(of: texts.windows).flatMap { $0 }
+        let scores = texts.scores(of: values, Perplexity.Score.init)
+        return Perplexity(channels: scores.channels, total: scores.total)
     }
 }

@@ -8,12 +8,12 @@ import Recast
 
 extension ForwardPass.Run {
     /// Vocabulary rows whose weights are in memory at once.
-    private var tileRows: Int {
+    var tileRows: Int {
         min(configuration.vocabularySize, min(16384, max(1024, (16 << 20) / configuration.hiddenSize / 1024 * 1024)))
     }
 
     /// Logits of one row that are computed at once: a block of them should stay in the cache until it has been summed.
-    private var columnsAtOnce: Int { 1024 }
+    static let columnsAtOnce = 1024
 
     /// `-ln p` of the target of each position.
     ///
@@ -22,7 +22,7 @@ extension ForwardPass.Run {
     func likelihoods(of targets: [Int], hidden: HiddenStates) throws(RecastError) -> [Double] {
         precondition(targets.count == hidden.rows)
         if targets.isEmpty { return [] }
-        let logits = (0..<workers.count).map { _ in FloatBuffer(count: ForwardPass.rowsAtOnce * columnsAtOnce) }
+        let logits = (0..<workers.count).map { _ in FloatBuffer(count: ForwardPass.rowsAtOnce * Self.columnsAtOnce) }
         // Shared by the workers, each of which touches the elements of its own blocks only.
         let state = UnsafeMutablePointer<RunningLogSumExp>.allocate(capacity: max(1, targets.count))
         state.initialize(repeating: RunningLogSumExp(), count: targets.count)
@@ -31,15 +31,12 @@ extension ForwardPass.Run {
 
         try forEachTile { (first, weights, count) throws(RecastError) in
             try forEachBlock(of: hidden, share: count) { (worker, rows, states) throws(RecastError) in
-                let buffer = logits[worker].base
-                for start in stride(from: 0, to: count, by: columnsAtOnce) {
-                    let columns = min(columnsAtOnce, count - start)
-                    multiply(
-                        states, rows: rows.count, by: weights + start * hidden.columns, columns: columns,
-                        depth: hidden.columns, into: buffer, stride: columns)
-                    finish(buffer, rows.count * columns)
+                let buffer = logits[worker]
+                for start in stride(from: 0, to: count, by: Self.columnsAtOnce) {
+                    let columns = min(Self.columnsAtOnce, count - start)
+                    multiplyHead(states, rows.count, weights, start, columns, into: buffer)
                     for row in rows {
-                        let piece = buffer + (row - rows.lowerBound) * columns
+                        let piece = buffer.base + (row - rows.lowerBound) * columns
                         let place = targets[row] - first - start
                         if place >= 0, place < columns { found.base[row] = piece[place] }
                         state[row].add(piece, columns)
@@ -65,6 +62,25 @@ extension ForwardPass.Run {
         return result
     }
 
+    /// The logits of some positions for some of the vocabulary rows of a tile: `[rows, columns]`.
+    func multiplyHead(
+        _ states: UnsafePointer<Float>, _ rows: Int, _ tile: UnsafePointer<Float>, _ start: Int, _ columns: Int,
+        into logits: FloatBuffer
+    ) {
+        let depth = configuration.hiddenSize
+        multiply(
+            states, rows: rows, by: tile + start * depth, columns: columns, depth: depth, into: logits.base,
+            stride: columns)
+        finish(logits.base, rows * columns)
+    }
+
+    /// Brings some vocabulary rows of the head into memory.
+    func loadHead(_ rows: Range<Int>, into weights: UnsafeMutablePointer<Float>) throws(RecastError) {
+        try TensorLoad.run(
+            TensorLoad.loads(of: graph.computedHead!, rows: rows, into: weights, name: "outputHead"), by: workers,
+            resources)
+    }
+
     /// Products with the head into logits.
     private func finish(_ logits: UnsafeMutablePointer<Float>, _ count: Int) {
         graph.configuration.finish(logits, count)
@@ -74,18 +90,16 @@ extension ForwardPass.Run {
     private func forEachTile(
         _ body: (Int, UnsafeMutablePointer<Float>, Int) throws(RecastError) -> Void
     ) throws(RecastError) {
-        let head = graph.computedHead!
         let weights = FloatBuffer(count: tileRows * configuration.hiddenSize)
         for first in stride(from: 0, to: configuration.vocabularySize, by: tileRows) {
             let rows = first..<min(configuration.vocabularySize, first + tileRows)
-            try TensorLoad.run(
-                TensorLoad.loads(of: head, rows: rows, into: weights.base, name: "outputHead"), by: workers, resources)
+            try loadHead(rows, into: weights.base)
             try body(first, weights.base, rows.count)
         }
     }
 
     /// - Parameter share: the vocabulary rows each position is multiplied with.
-    private func forEachBlock(
+    func forEachBlock(
         of hidden: HiddenStates, share: Int,
         _ body: (_ worker: Int, Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
     ) throws(RecastError) {

@@ -13,13 +13,15 @@ extension ForwardPass {
         let work: Work
         let layer: DecoderLayer
         private let observer: (any PassObserver)?
+        private let keeper: (any LayerKeeper)?
 
         var configuration: ModelConfiguration { graph.configuration }
 
         init(
-            _ pass: ForwardPass, _ texts: [Text], _ observer: (any PassObserver)?
+            _ pass: ForwardPass, _ texts: [Text], _ observer: (any PassObserver)?, keeper: (any LayerKeeper)? = nil
         ) throws(RecastError) {
             self.observer = observer
+            self.keeper = keeper
             graph = pass.graph
             options = pass.options
             self.texts = texts
@@ -49,8 +51,9 @@ extension ForwardPass {
             let hidden = try HiddenStates(
                 rows: blocks.last?.rows.upperBound ?? 0, columns: columns, maximumMemory: options.maximumMemory,
                 directory: options.temporaryDirectory)
-            try embed(into: hidden)
-            try applyLayers(to: hidden)
+            let first = keeper?.finishedCount ?? 0
+            if first == 0 { try embed(into: hidden) } else { try keeper?.restore(KeptStates(states: hidden)) }
+            try applyLayers(from: first, to: hidden)
             return try normalizedPredictions(of: hidden)
         }
 
@@ -75,19 +78,21 @@ extension ForwardPass {
             }
         }
 
-        private func applyLayers(to hidden: HiddenStates) throws(RecastError) {
+        private func applyLayers(from first: Int, to hidden: HiddenStates) throws(RecastError) {
             let weights = ResidentLayer(of: graph, resources)
             let observed = try observer.map { (observer) throws(RecastError) in
                 try ObservedLayers(self, hidden, weights, observer)
             }
             let places = places()
-            for index in 0..<configuration.layerCount {
+            work.skip(layers: first)
+            for index in first..<configuration.layerCount {
                 try weights.load(index, by: workers)
                 if let observed {
                     try observed.apply(index)
                 } else {
                     try apply(index, to: hidden, weights, places)
                 }
+                try keeper?.finish(index, KeptStates(states: hidden))
             }
         }
 
@@ -186,6 +191,7 @@ extension ForwardPass {
     final class Work: Sendable {
         let layerCost: Int
         let headCost: Int
+        private let rows: Int
         private let total: Int
         private let report: (@Sendable (Progress) -> Void)?
         private let done = Mutex(0)
@@ -194,11 +200,14 @@ extension ForwardPass {
             let configuration = graph.configuration
             layerCost = configuration.multiplicationsPerLayer
             headCost = configuration.vocabularySize * configuration.hiddenSize
-            let rows = blocks.last?.rows.upperBound ?? 0
+            rows = blocks.last?.rows.upperBound ?? 0
             let predictions = blocks.last?.predictions.upperBound ?? 0
             total = rows * configuration.layerCount * layerCost + predictions * headCost
             self.report = report
         }
+
+        /// Layers that an earlier run has done.
+        func skip(layers: Int) { done.withLock { $0 += layers * rows * layerCost } }
 
         func add(_ cost: Int, _ phase: Progress.Phase) {
             guard let report else { return }

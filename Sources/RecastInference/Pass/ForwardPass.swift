@@ -51,6 +51,16 @@ public struct ForwardPass: Sendable {
         }
     }
 
+    /// Takes texts through the layers for the sake of an observer.
+    ///
+    /// - Parameter keeper: keeps what is done, and knows what was.
+    package func run(
+        _ texts: [[Int32]], by observer: any PassObserver, keeper: (any LayerKeeper)? = nil
+    ) throws(RecastError) {
+        let run = try Run(self, texts.map { Text(tokens: $0, predictions: 0..<0) }, observer, keeper: keeper)
+        _ = try run.finalHiddenStates()
+    }
+
     /// The logits of every position: `[texts][tokens][vocabulary]`; for short texts.
     public func logits(of texts: [[Int32]]) throws(RecastError) -> [[[Float]]] {
         try logits(of: texts, observer: nil)

@@ -25,13 +25,34 @@ package struct MatrixLibrary: Sendable {
             UnsafeMutablePointer<Float>, CInt
         ) -> Void
 
-    /// Values of `CBLAS_ORDER` and `CBLAS_TRANSPOSE`.
+    /// `void cblas_ssyrk(order, uplo, trans, n, k, alpha, a, lda, beta, c, ldc)`
+    typealias SSYRK =
+        @Sendable @convention(c) (
+            CInt, CInt, CInt, CInt, CInt, Float, UnsafePointer<Float>, CInt, Float, UnsafeMutablePointer<Float>, CInt
+        ) -> Void
+    /// `void spotrf_(uplo, n, a, lda, info)` of LAPACK, by columns; `dpotrf_` likewise in double precision.
+    typealias SPOTRF =
+        @Sendable @convention(c) (
+            UnsafePointer<CChar>, UnsafePointer<CInt>, UnsafeMutablePointer<Float>, UnsafePointer<CInt>,
+            UnsafeMutablePointer<CInt>
+        ) -> Void
+    typealias DPOTRF =
+        @Sendable @convention(c) (
+            UnsafePointer<CChar>, UnsafePointer<CInt>, UnsafeMutablePointer<Double>, UnsafePointer<CInt>,
+            UnsafeMutablePointer<CInt>
+        ) -> Void
+
+    /// Values of `CBLAS_ORDER`, `CBLAS_TRANSPOSE` and `CBLAS_UPLO`.
     static let rowMajor: CInt = 101
     static let asIs: CInt = 111
     static let transposed: CInt = 112
+    static let upper: CInt = 121
 
     let sgemm: SGEMM
     let sgemv: SGEMV
+    let ssyrk: SSYRK
+    let spotrf: SPOTRF
+    let dpotrf: DPOTRF
     /// The processor family whose kernels OpenBLAS uses: `Haswell`, `SkylakeX`, …
     package let kernels: String
 
@@ -72,6 +93,9 @@ package struct MatrixLibrary: Sendable {
         }
         sgemm = try symbol("cblas_sgemm", as: SGEMM.self)
         sgemv = try symbol("cblas_sgemv", as: SGEMV.self)
+        ssyrk = try symbol("cblas_ssyrk", as: SSYRK.self)
+        spotrf = try symbol("spotrf_", as: SPOTRF.self)
+        dpotrf = try symbol("dpotrf_", as: DPOTRF.self)
         kernels = String(
             cString: try symbol(
                 "openblas_get_corename", as: (@convention(c) () -> UnsafePointer<CChar>).self)())

@@ -47,6 +47,11 @@ enum Reduction {
         return fold(count, from: 0, { $0 + square($1) }, join: +)
     }
 
+    /// The product of two vectors, in double precision.
+    static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Double {
+        fold(count, from: 0, { $0 + Double(a[$1]) * Double(b[$1]) }, join: +)
+    }
+
     /// The product of a vector of bfloat16 numbers with one of float32 numbers.
     static func dot(bfloat16 a: UnsafePointer<UInt16>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
         fold(count, from: 0, { $0 + Float(bitPattern: UInt32(a[$1]) &<< 16) * b[$1] }, join: +)

@@ -44,12 +44,25 @@ struct RunningLogSumExp {
 
     /// Adds the terms `exp(x)` of a piece, whose content is lost.
     mutating func add(_ piece: UnsafeMutablePointer<Float>, _ count: Int) {
-        let largest = Reduction.maximum(piece, count)
-        if largest > maximum {
-            sum *= Double(exponential(maximum - largest))
-            maximum = largest
-        }
+        raise(to: Reduction.maximum(piece, count))
         sum += Softmax.exponentials(piece, count, minus: maximum)
+    }
+
+    /// Takes note of the largest of the exponents that come next.
+    ///
+    /// - Returns: its place, the first of equals; nil where it is no larger than those before.
+    mutating func raise(to piece: UnsafePointer<Float>, _ count: Int) -> Int? {
+        let largest = Reduction.maximum(piece, count)
+        guard raise(to: largest) else { return nil }
+        return (0..<count).first { piece[$0] == largest }
+    }
+
+    @discardableResult
+    private mutating func raise(to largest: Float) -> Bool {
+        guard largest > maximum else { return false }
+        sum *= Double(exponential(maximum - largest))
+        maximum = largest
+        return true
     }
 
     /// `-log p` of the term with this exponent.

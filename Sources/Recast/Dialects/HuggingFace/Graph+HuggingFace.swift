@@ -5,8 +5,12 @@ struct HuggingFaceLowering {
     var original: JSON.Object?
     /// Whether a family that computes something else with the same tensors will do.
     var allowsInexact = false
+    /// Weights that take the place of the graph's own, once it is as the family can say it.
+    var calibrated: CalibratedWeights?
 
     struct Outcome {
+        /// What is lowered.
+        var graph: Graph
         /// What the target will compute.
         var configuration: ModelConfiguration
         var tensors: [NamedTensor] = []
@@ -29,9 +33,11 @@ struct HuggingFaceLowering {
         _ graph: Graph, isZero: (LazyTensor) throws(RecastError) -> Bool,
         hasUnitRows: (LazyTensor) throws(RecastError) -> Bool
     ) throws(RecastError) -> Outcome {
-        var outcome = Outcome(configuration: graph.configuration)
-        let graph = try withBiases(
+        var outcome = Outcome(graph: graph, configuration: graph.configuration)
+        var graph = try withBiases(
             fitted(graph, &outcome, isZero: isZero, hasUnitRows: hasUnitRows), &outcome, isZero: isZero)
+        if let calibrated { graph = calibrated.replacing(graph) }
+        outcome.graph = graph
         outcome.configuration = graph.configuration
         outcome.isTied = graph.isTied
         outcome.tensors = try Lowering(table: family.table, target: family.architectures[0]).lower(

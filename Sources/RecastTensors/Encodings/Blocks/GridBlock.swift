@@ -38,7 +38,7 @@ package protocol GridBlock: BlockEncoding {
 
 /// Whole multiples of a block's units, those of scales before those of minima.
 package struct MultipleLayout: Sendable {
-    let range: ClosedRange<Int>
+    package let range: ClosedRange<Int>
     var planes: [CodePlane] = []
 }
 

@@ -1,9 +1,15 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 // GGUF's block types as codes and scales: taken apart and put together, so that codes move between them and the packed
 // formats, and those that were chosen elsewhere are written (gguf.md §b.1).
 
 extension DType {
     /// How blocks of this type lie in bytes; nil for types that are no codes of a grid, and those that are only read.
-    var gridBlock: (any GridBlock.Type)? { Self.gridBlocks[self] }
+    package var gridBlock: (any GridBlock.Type)? { Self.gridBlocks[self] }
 }
 
 extension Scheme {
@@ -76,6 +82,17 @@ extension Tile {
 }
 
 extension DType {
+    /// A scale as this type stores it: not finite where it is too large. Exponents alone store powers of two.
+    package func rounded(scale: Float) -> Float {
+        switch self {
+        case .f16: HalfFloat.rounded(scale)
+        case .bf16: BrainFloat.value(of: BrainFloat.bits(of: scale))
+        case .f8e8m0: scale > 0 ? Float(sign: .plus, exponent: Int(log2f(scale).rounded()), significand: 1) : scale
+        case .f8e4m3: E4M3.value(of: E4M3.bits(of: abs(scale)))
+        default: scale
+        }
+    }
+
     /// Whether a finite scale is a number of this type.
     fileprivate func holds(_ scale: Float) -> Bool {
         switch self {

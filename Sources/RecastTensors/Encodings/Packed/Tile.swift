@@ -52,7 +52,7 @@ package struct Tile {
     package var blockWidth: Int { scheme.block.columns == 0 ? columns : scheme.block.columns }
 
     /// The numbers, each rounded once where scale and code have more bits together than a float32.
-    func decode(into out: UnsafeMutableBufferPointer<Float>) {
+    package func decode(into out: UnsafeMutableBufferPointer<Float>) {
         precondition(out.count == rows * columns)
         if let groups {
             decode(groups: groups, into: out)

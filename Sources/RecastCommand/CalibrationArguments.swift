@@ -1,0 +1,125 @@
+import ArgumentParser
+import Recast
+import RecastInference
+
+/// What codes are chosen from.
+struct CalibrationArguments: ParsableArguments {
+    @Option(
+        name: .customLong("calibration"),
+        help: ArgumentHelp(
+            "Calibrate on this text: .txt, or .jsonl with \"text\" in each line. May be repeated, with a name and a share "
+                + "of the tokens.", valueName: "[name[:share]=]file"))
+    var texts: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Calibrate on about so many tokens, evenly spread over the texts.", valueName: "n"))
+    var calibrationTokens = 131_072
+
+    @Option(help: ArgumentHelp("Tokens that see each other in a calibration.", valueName: "n"))
+    var calibrationContext = 512
+
+    @Option(
+        help: ArgumentHelp("How much a calibration tries after the error feedback: 0 nothing, up to 3.", valueName: "n")
+    )
+    var effort = CalibrationOptions().effort
+
+    @Option(
+        help: ArgumentHelp("What is added to the diagonal of a Hessian, as a part of its mean.", valueName: "x"))
+    var damping = 0.01
+
+    var isAsked: Bool { !texts.isEmpty }
+
+    func validate() throws {
+        guard CalibrationOptions.efforts.contains(effort) else { throw ValidationError("--effort takes 0, 1, 2 or 3") }
+        guard damping > 0, damping <= 1 else { throw ValidationError("--damping takes a number above 0, and up to 1") }
+        guard calibrationTokens > 0 else { throw ValidationError("--calibration-tokens takes a positive number") }
+        guard calibrationContext > 2 else { throw ValidationError("--calibration-context takes a number from 3 on") }
+    }
+
+    func options(_ method: CalibrationOptions.Method) -> CalibrationOptions {
+        var options = CalibrationOptions()
+        options.method = method
+        options.effort = effort
+        options.damping = Float(damping)
+        return options
+    }
+
+    /// The texts, as the model's own tokenizer has them.
+    func selection(
+        _ tokenizer: LoadedTokenizer
+    ) throws -> (windows: CalibrationTexts.Selection, texts: [CalibrationRecord.Text]) {
+        var hasShares = false
+        var files: [String: (byteCount: Int, checksum: UInt32)] = [:]
+        let channels = try texts.flatMap { argument -> [CalibrationTexts.Channel] in
+            let named = NamedFile(argument)
+            let parts = named.name.split(separator: ":", omittingEmptySubsequences: false)
+            var (name, share) = (named.name, 1.0)
+            if named.isNamed, parts.count == 2 {
+                guard let number = Double(parts[1]), number > 0, number.isFinite else {
+                    throw ValidationError("--calibration \(argument): \(parts[1]) is no share; a positive number is")
+                }
+                (name, share, hasShares) = (String(parts[0]), number, true)
+            }
+            let file = try TextFile(path: named.path)
+            return try file.documents(named: name).map { channel in
+                files[channel.name] = (file.byteCount, file.checksum)
+                return CalibrationTexts.Channel(
+                    name: channel.name, weight: share,
+                    documents: try channel.texts.map { try tokenizer.tokenizer.encode($0) })
+            }
+        }
+        let selection = try CalibrationTexts(channels).selection(
+            context: calibrationContext, bos: tokenizer.bosToken, limit: calibrationTokens, keepsShares: hasShares)
+        let texts = selection.channels.map { channel in
+            CalibrationRecord.Text(
+                name: channel.name, tokens: channel.used, byteCount: files[channel.name]!.byteCount,
+                checksum: files[channel.name]!.checksum)
+        }
+        return (selection, texts)
+    }
+}
+
+/// A file of texts: one text, or with the ending `.jsonl` one in each line.
+struct TextFile {
+    private let path: String
+    private let bytes: [UInt8]
+
+    init(path: String) throws(RecastError) {
+        self.path = path
+        bytes = try FileSource.contents(of: path, limit: 1 << 32)
+    }
+
+    var byteCount: Int { bytes.count }
+
+    var checksum: UInt32 {
+        var checksum = CRC32()
+        bytes.withUnsafeBytes { checksum.update($0) }
+        return checksum.value
+    }
+
+    /// The texts by channel: the file's own, or those that its lines name.
+    func documents(named name: String) throws(RecastError) -> [(name: String, texts: [String])] {
+        guard path.lowercased().hasSuffix(".jsonl") else {
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw RecastError(.malformedInput, "is not UTF-8", trail: [path])
+            }
+            return [(name, [text])]
+        }
+        var channels: [(name: String, texts: [String])] = []
+        for (number, line) in bytes.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+            if line.allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
+            let json = try JSON(parsing: Array(line), file: "\(path): line \(number + 1)")
+            guard let text = json["text"]?.string else {
+                throw RecastError(.malformedInput, "line \(number + 1) has no \"text\"", trail: [path])
+            }
+            let channel = json["channel"]?.string ?? name
+            if let index = channels.firstIndex(where: { $0.name == channel }) {
+                channels[index].texts.append(text)
+            } else {
+                channels.append((channel, [text]))
+            }
+        }
+        guard !channels.isEmpty else { throw RecastError(.malformedInput, "holds no text", trail: [path]) }
+        return channels
+    }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Recast
+import RecastInference
+
+/// Texts that a model is run on.
+struct TextArguments: ParsableArguments {
+    @Option(
+        name: .customLong("text"),
+        help: ArgumentHelp("A text file, which may be given a name. May be repeated.", valueName: "[name=]file"))
+    var texts: [String] = []
+
+    func validate() throws {
+        guard !texts.isEmpty else { throw ValidationError("at least one --text is needed") }
+    }
+
+    var paths: [String] { texts.map { NamedFile($0).path } }
+
+    func channels(_ tokenizer: Tokenizer, _ windows: WindowArguments) throws -> [Channel] {
+        try self.texts(tokenizer, trimsLastLineBreak: windows.window == .secondHalf)
+    }
+
+    /// - Parameter trimsLastLineBreak: whether a text's last line break is left out, as llama.cpp leaves it.
+    func texts(_ tokenizer: Tokenizer, trimsLastLineBreak: Bool) throws -> [Channel] {
+        try texts.map { argument in
+            let named = NamedFile(argument)
+            let bytes = try FileSource.contents(of: named.path, limit: 1 << 32)
+            guard var text = String(validating: bytes, as: UTF8.self) else {
+                throw RecastError(.malformedInput, "is not UTF-8", trail: [named.path])
+            }
+            if trimsLastLineBreak, text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
+            return Channel(name: named.name, tokens: try tokenizer.encode(text))
+        }
+    }
+}
+
+/// `name=file`, or a file that is its own name.
+struct NamedFile {
+    let name: String
+    let path: String
+    let isNamed: Bool
+
+    init(_ argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+        isNamed = parts.count == 2 && !parts[0].contains("/")
+        path = isNamed ? parts[1] : argument
+        name = isNamed ? parts[0] : Path.name(path)
+    }
+}
+
+/// How texts are cut into windows, and which tokens of these are scored.
+struct WindowArguments: ParsableArguments {
+    enum Windows: String, CaseIterable, ExpressibleByArgument {
+        case all
+        case secondHalf = "second-half"
+    }
+
+    @Option(help: ArgumentHelp("Tokens of a window.", valueName: "n"))
+    var context = 512
+
+    @Option(help: ArgumentHelp("Tokens from one window to the next; the context by default.", valueName: "n"))
+    var stride: Int?
+
+    @Option(help: "Tokens that are scored: all but each window's first, or llama.cpp's second halves.")
+    var window: Windows = .all
+
+    func options(_ tokenizer: LoadedTokenizer) -> PerplexityOptions {
+        var options = PerplexityOptions(context: context, stride: stride)
+        options.scored = window == .all ? .all : .secondHalf
+        options.bosToken = tokenizer.bosToken
+        return options
+    }
+
+    func warn(of model: Model) {
+        if context > model.graph.configuration.contextLength {
+            Console.warning("the model was made for \(model.graph.configuration.contextLength) tokens of context")
+        }
+    }
+}

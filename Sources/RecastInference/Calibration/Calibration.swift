@@ -1,0 +1,188 @@
+import Recast
+
+/// Chooses the codes of a model's weights from what they are multiplied with on texts, layer by layer: each weight sees what
+/// the quantized weights before it make of the texts.
+public struct Calibration {
+    private let targets: CalibrationTargets
+    private let files: FilePool
+    private let passOptions: PassOptions
+    private let options: CalibrationOptions
+    private let grids: [Slot: WeightGrid]
+
+    /// - Parameter planning: of the conversion that the weights are for.
+    /// - Throws: what planning throws; `unsupported` where none of its weights can be calibrated.
+    public init(
+        _ planning: Planning, files: FilePool, _ options: CalibrationOptions, passOptions: PassOptions
+    ) throws(RecastError) {
+        targets = try planning.calibrationTargets()
+        self.files = files
+        self.options = options
+        self.passOptions = passOptions
+        var grids: [Slot: WeightGrid] = [:]
+        for (slot, encoding) in targets.encodings {
+            let tensor = targets.graph[slot]!
+            guard tensor.shape.count == 2 else { continue }
+            grids[slot] = WeightGrid(encoding, columns: tensor.columnCount)
+        }
+        guard !grids.isEmpty else {
+            throw .unsupported("there is no weight whose codes a calibration could choose")
+        }
+        self.grids = grids
+    }
+
+    /// The weight that hidden states become logits by.
+    private static func headSlot(of graph: Graph) -> Slot { Slot(graph.isTied ? .tokenEmbedding : .outputHead) }
+
+    /// What the user should know of the source.
+    public var warnings: [String] {
+        let again = grids.keys.filter { targets.graph[$0]!.isQuantized }
+        guard !again.isEmpty else { return [] }
+        return [
+            "\(again.count) weights are already quantized and are quantized again: losses add up, and the original would give "
+                + "a better result"
+        ]
+    }
+
+    /// What is quantized without regard to the texts, with the reason.
+    public var notes: [String] {
+        var notes = targets.excluded.map { "\($0.name) is not calibrated: \($0.reason)" }
+        let others = targets.encodings.filter { $0.key.layer != nil && grids[$0.key] == nil }
+        for (name, group) in Dictionary(grouping: others, by: { $0.value.name }).sorted(by: { $0.key < $1.key }) {
+            notes.append("\(group.count) weights are not calibrated: \(name) has no grid of codes to choose from")
+        }
+        return notes
+    }
+
+    public struct Outcome {
+        /// For the options of the conversion.
+        package var weights: CalibratedWeights
+        public var report: CalibrationReport
+    }
+
+    /// - Parameters:
+    ///   - chunks: texts cut into windows of tokens.
+    ///   - texts: what the windows are of, for the record.
+    ///   - context: tokens that see each other, for the record.
+    ///   - work: where what is done is kept.
+    ///   - done: called with the weights, which are read from what was kept, and which are gone afterwards.
+    /// - Throws: `interrupted` and others, after which the work can be resumed if that was asked for.
+    public func run<Result>(
+        on chunks: [[Int32]], _ texts: [CalibrationRecord.Text], context: Int, _ work: CalibrationWork,
+        _ done: (Outcome) throws -> Result
+    ) throws -> Result {
+        let workers = try Workers(passOptions)
+        let folder = try WorkFolder(
+            for: work.destination, key: key(chunks), resumes: work.resumes, replaces: work.replaces)
+        do {
+            let record = CalibrationRecord(
+                method: options.method.rawValue, effort: options.effort, damping: Double(options.damping),
+                context: context, texts: texts)
+            let outcome = try choose(chunks, record, in: folder, by: workers)
+            let result = try done(outcome)
+            _ = folder.discard()
+            return result
+        } catch let error as RecastError {
+            throw folder.ended(by: error, keeps: work.resumes)
+        }
+    }
+
+    private func choose(
+        _ chunks: [[Int32]], _ record: CalibrationRecord, in folder: WorkFolder, by workers: Workers
+    ) throws(RecastError) -> Outcome {
+        let output = CodeOutput(
+            in: folder, targets: targets, grids: grids, permissions: files.files.permissions)
+        let reader = try ForwardPass.Run(
+            try ForwardPass(targets.graph, files: files, options: passOptions), [], nil)
+        let observer = CalibrationObserver(
+            targets.graph, grids, options, by: workers, load: { (slot) throws(RecastError) in try reader.weight(slot) },
+            write: output.write)
+        folder.onFinish = { (layer) throws(RecastError) in
+            try output.finish(.layer(layer))
+            return observer.takeRecords().map(\.json)
+                + observer.takeFolded().sorted { "\($0.key)" < "\($1.key)" }.map(FoldedVector.json)
+        }
+        var graph = targets.graph
+        let embedding = EmbeddingCalibration.slot
+        if !graph.isTied, let grid = grids[embedding] {
+            if folder.finishedCount == 0 {
+                let calibration = EmbeddingCalibration(graph: graph, reader: reader, options: options)
+                observer.record(try calibration.run(grid, texts: chunks, output.write))
+                try output.finish(.embedding)
+            }
+            // The layers see the embedding as it will be.
+            graph[embedding] = try output.tensors(of: .embedding, files)[embedding]
+        }
+        let pass = try ForwardPass(graph, files: files, options: passOptions)
+        try pass.observe(chunks, head: Self.headSlot(of: graph), by: observer, keeper: folder)
+        try output.finish(.head)
+        let records = folder.records.flatMap { $0.compactMap(CalibrationReport.Weight.init) } + observer.takeRecords()
+        var tensors = try output.tensors(files)
+        for vector in folder.records.flatMap({ $0.compactMap(FoldedVector.init) }) {
+            tensors[vector.slot] = try vector.tensor(like: targets.graph[vector.slot]!)
+        }
+        return Outcome(
+            weights: CalibratedWeights(tensors: tensors, record: record),
+            report: CalibrationReport(weights: records))
+    }
+
+    /// Tells this work from any other: its files, texts and options, and the kernels whose rounding shows in its bits.
+    private func key(_ chunks: [[Int32]]) throws(RecastError) -> String {
+        var hash = Fingerprint()
+        hash.add("\(Version.recast) calibration \(try MatrixLibrary.loaded().kernels) \(options);")
+        hash.add(filesOf: targets.graph, files)
+        hash.add(of: chunks)
+        for slot in grids.keys.sorted(by: { "\($0)" < "\($1)" }) { hash.add("\(slot) \(grids[slot]!.encoding);") }
+        return "recast calibration \(String(hash.value, radix: 16))"
+    }
+}
+
+/// Where what long work has done is kept, beside its destination.
+public struct CalibrationWork: Sendable {
+    public var destination: String
+    /// Whether it is kept when the work is interrupted, and what an earlier run has kept is used.
+    public var resumes: Bool
+    /// Whether what is there may be thrown away.
+    public var replaces: Bool
+
+    public init(destination: String, resumes: Bool, replaces: Bool) {
+        self.destination = destination
+        self.resumes = resumes
+        self.replaces = replaces
+    }
+}
+
+extension ForwardPass.Run {
+    /// A whole weight in float32.
+    fileprivate func weight(_ slot: Slot) throws(RecastError) -> FloatBuffer {
+        let tensor = graph[slot]!
+        let buffer = FloatBuffer(count: tensor.elementCount)
+        let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: "\(slot)")
+        try TensorLoad.run(loads, by: workers, resources)
+        return buffer
+    }
+}
+
+extension ForwardPass {
+    /// Shows an observer what every weight is multiplied with, that of the head last.
+    fileprivate func observe(
+        _ texts: [[Int32]], head: Slot, by observer: CalibrationObserver, keeper: WorkFolder
+    ) throws(RecastError) {
+        let run = try Run(self, texts.map { Text(tokens: $0, predictions: $0.indices) }, observer, keeper: keeper)
+        let hidden = try run.finalHiddenStates()
+        guard observer.observes(head), let tensor = graph[head] else { return }
+        for first in stride(from: 0, to: hidden.rows, by: Self.rowsAtOnce) {
+            let rows = first..<min(hidden.rows, first + Self.rowsAtOnce)
+            try run.workers.check()
+            try hidden.withRows(rows, .read, staging: &run.resources[0].staging) { (states) throws(RecastError) in
+                try observer.observe(
+                    UnsafeBufferPointer(start: states, count: rows.count * hidden.columns), rows: rows.count,
+                    columns: hidden.columns, of: [head])
+            }
+        }
+        let weights = FloatBuffer(count: tensor.elementCount)
+        try run.loadHead(0..<tensor.rowCount, into: weights.base)
+        try observer.replace(
+            UnsafeMutableBufferPointer(start: weights.base, count: weights.count), rows: tensor.rowCount,
+            columns: tensor.columnCount, of: head)
+    }
+}

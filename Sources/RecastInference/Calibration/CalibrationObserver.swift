@@ -1,0 +1,300 @@
+import Recast
+import Synchronization
+
+/// Chooses the codes of each weight while a pass goes through the layers: from what the weight will be multiplied with, which
+/// the weights before it have made as they are quantized.
+final class CalibrationObserver: PassObserver {
+    private let graph: Graph
+    private let grids: [Slot: WeightGrid]
+    private let workers: Workers
+    private let options: CalibrationOptions
+    /// Takes the codes of some rows; several threads call it.
+    private let write: @Sendable (Slot, Range<Int>, Tile) throws(RecastError) -> Void
+    private var records: [CalibrationReport.Weight] = []
+    /// Reads a weight of the graph as it is: `[rows, columns]`.
+    private let load: (Slot) throws(RecastError) -> FloatBuffer
+    /// Norms and biases that scales were folded into.
+    private var folded: [Slot: [Float]] = [:]
+    /// Codes of weights whose rows may be scaled yet.
+    private var scalable: [Slot: [(rows: Range<Int>, tile: Tile)]] = [:]
+
+    /// The weights whose input is being seen.
+    private var sites: [Slot] = []
+    private var hessian: Hessian?
+    /// By the width of the units that their orders keep together.
+    private var factors: [Int: HessianFactor] = [:]
+    /// What all tokens of a layer with experts are: what an expert with few tokens goes by.
+    private var pooled: Hessian?
+
+    init(
+        _ graph: Graph, _ grids: [Slot: WeightGrid], _ options: CalibrationOptions, by workers: Workers,
+        load: @escaping (Slot) throws(RecastError) -> FloatBuffer,
+        write: @escaping @Sendable (Slot, Range<Int>, Tile) throws(RecastError) -> Void
+    ) {
+        self.graph = graph
+        self.grids = grids
+        self.load = load
+        self.options = options
+        self.workers = workers
+        self.write = write
+    }
+
+    /// What was found since the last call.
+    func takeRecords() -> [CalibrationReport.Weight] {
+        defer { records = [] }
+        return records
+    }
+
+    /// Norms and biases that have changed since the last call.
+    func takeFolded() -> [Slot: [Float]] {
+        defer {
+            folded = [:]
+            scalable = [:]
+        }
+        return folded
+    }
+
+    func observes(_ site: Slot) -> Bool { grids[site] != nil || site.role == .router }
+
+    func observe(
+        _ input: UnsafeBufferPointer<Float>, rows: Int, columns: Int, of sites: [Slot]
+    ) throws(RecastError) {
+        if sites != self.sites { begin(sites, columns: columns) }
+        try hessian!.add(input.baseAddress!, rows: rows, by: workers)
+    }
+
+    private func begin(_ sites: [Slot], columns: Int) {
+        // What a router sees are all tokens of the layer.
+        if self.sites.contains(where: { $0.role == .router }) {
+            (pooled, hessian) = (hessian, pooled)
+            pooled?.complete()
+        }
+        self.sites = sites
+        factors = [:]
+        scales = nil
+        if hessian?.columns == columns { hessian!.reset() } else { hessian = Hessian(columns: columns) }
+    }
+
+    func replace(
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot
+    ) throws(RecastError) {
+        guard let grid = grids[site] else { return }
+        // An expert that no token goes through is seen here first.
+        if !sites.contains(site) { begin([site], columns: columns) }
+        do throws(RecastError) {
+            try quantize(weight, rows: rows, columns: columns, of: site, grid)
+        } catch { throw error.within("\(site)") }
+    }
+
+    private func quantize(
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ grid: WeightGrid
+    ) throws(RecastError) {
+        let tokens = hessian!.count
+        let factor = try factor(for: grid, site)
+        let errors =
+            options.method == .awq
+            ? try scaleAndQuantize(weight, rows: rows, of: site, grid, factor)
+            : try round(weight, rows: rows, of: site, grid, factor, options.method)
+        record(
+            CalibrationReport.Weight(
+                site, grid, tokens: tokens, factor, errors, remarks: factor.remarks(asked: options.damping) + sharing))
+    }
+
+    private func round(
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ grid: WeightGrid,
+        _ factor: HessianFactor, _ method: CalibrationOptions.Method, keeps: Bool = false
+    ) throws(RecastError) -> OutputErrors {
+        var options = options
+        options.method = method
+        let quantizer = WeightQuantizer(factor, grid, options, by: workers)
+        let write = write
+        guard keeps else {
+            return try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
+                try write(site, range, tile)
+            }
+        }
+        let kept = Mutex<[(rows: Range<Int>, tile: Tile)]>([])
+        let errors = try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
+            try write(site, range, tile)
+            kept.withLock { $0.append((range, tile)) }
+        }
+        scalable[site] = kept.withLock { $0 }
+        return errors
+    }
+
+    // MARK: Scaled columns
+
+    /// Of the columns of the weights whose input is being seen; nil until they are found.
+    private var scales: [Float]?
+
+    private func scaleAndQuantize(
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ grid: WeightGrid,
+        _ factor: HessianFactor
+    ) throws(RecastError) -> OutputErrors {
+        let columns = grid.columns
+        if scales == nil { scales = try findScales(factor) }
+        let scales = scales!
+        // What rounding and a search would have made of it as it is.
+        var options = options
+        options.method = .search
+        let plain = FloatBuffer(count: weight.count)
+        plain.base.update(from: weight.baseAddress!, count: weight.count)
+        var errors = try WeightQuantizer(factor, grid, options, by: workers).quantize(
+            UnsafeMutableBufferPointer(start: plain.base, count: plain.count), rows: rows
+        ) { (_, _) throws(RecastError) in }
+        for i in weight.indices { weight[i] *= scales[i % columns] }
+        let keeps = site.role == .value || site.role == .up || site.role == .sharedUp
+        let scaled = try round(
+            weight, rows: rows, of: site, grid,
+            try HessianFactor(hessian!, damping: self.options.damping, scales: scales),
+            .search, keeps: keeps)
+        errors.final = scaled.relative(scaled.final) * errors.output
+        // The input of the pass is not divided.
+        for i in weight.indices { weight[i] /= scales[i % columns] }
+        return errors
+    }
+
+    /// Finds the scales of the group, and folds them into the operation before; ones where there is none that takes them.
+    private func findScales(_ factor: HessianFactor) throws(RecastError) -> [Float] {
+        let columns = factor.columns
+        let ones = [Float](repeating: 1, count: columns)
+        // All that have the input must be scaled alike.
+        guard let fold = ScaleFold(before: sites, in: graph), sites.allSatisfy({ grids[$0] != nil }) else {
+            return ones
+        }
+        var sharing = ActivationScaling.Sharing.none
+        if case .rows(let producer, let heads) = fold {
+            guard grids[producer]?.takesRowFactors == true, scalable[producer] != nil else { return ones }
+            let values = graph[producer]!.rowCount
+            sharing = ActivationScaling.Sharing(
+                width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
+        }
+        var buffers: [FloatBuffer] = []
+        for site in sites { buffers.append(try load(site)) }
+        let weights = zip(sites, buffers).map { site, buffer in
+            ActivationScaling.Weight(
+                numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, grid: grids[site]!)
+        }
+        let scaling = ActivationScaling(
+            factor: factor, inputs: hessian!.meanSquares.map { $0.squareRoot() }, sharing: sharing, workers: workers)
+        let scales = try scaling.scales(of: weights)
+        return try self.fold(scales, into: fold, sharing)
+    }
+
+    /// - Returns: the scales as they are in effect, the rounding of what takes them being known.
+    private func fold(
+        _ scales: [Float], into fold: ScaleFold, _ sharing: ActivationScaling.Sharing
+    ) throws(RecastError) -> [Float] {
+        switch fold {
+        case .norm(let slot):
+            let dtype = graph[slot]!.dtype
+            let offset = Float(graph.configuration.norms.offset)
+            let weight = try load(slot)
+            var (values, effective) = (scales, scales)
+            for i in scales.indices {
+                let old = weight.base[i]
+                values[i] = dtype.rounded(scale: (old + offset) / scales[i] - offset)
+                effective[i] = (old + offset) / (values[i] + offset)
+                // What cannot be divided is left as it is.
+                if !(effective[i].isFinite && effective[i] > 0) { (values[i], effective[i]) = (old, 1) }
+            }
+            self.folded[slot] = values
+            let bias = Slot(slot.role, layer: slot.layer, .bias)
+            if let tensor = graph[bias] {
+                let numbers = try load(bias)
+                self.folded[bias] = effective.indices.map {
+                    tensor.dtype.rounded(scale: numbers.base[$0] / effective[$0])
+                }
+            }
+            return effective
+        case .rows(let producer, _):
+            var factors = [Float](repeating: 1, count: graph[producer]!.rowCount)
+            for column in scales.indices { factors[sharing.row(of: column)] = 1 / scales[column] }
+            for (rows, tile) in scalable[producer]! {
+                try write(producer, rows, tile.scaled(by: Array(factors[rows]), grids[producer]!))
+            }
+            let bias = Slot(producer.role, layer: producer.layer, .bias)
+            if producer.expert == nil, let tensor = graph[bias] {
+                let numbers = try load(bias)
+                self.folded[bias] = factors.indices.map { tensor.dtype.rounded(scale: numbers.base[$0] * factors[$0]) }
+            }
+            return scales
+        }
+    }
+
+    /// Adds what was found elsewhere.
+    func record(_ weight: CalibrationReport.Weight) { records.append(weight) }
+
+    /// How the Hessian was made up for a lack of tokens.
+    private var sharing: [String] = []
+
+    /// The factors for a grid: its order of columns keeps the columns of a unit together.
+    private func factor(for grid: WeightGrid, _ site: Slot) throws(RecastError) -> HessianFactor {
+        let width = grid.unitWidth
+        if let factor = factors[width] { return factor }
+        if factors.isEmpty {
+            hessian!.complete()
+            sharing = try hessian!.shrink(for: site, pooled: pooled)
+        }
+        let factor = try HessianFactor(hessian!, damping: options.damping, unitWidth: width)
+        factors[width] = factor
+        return factor
+    }
+}
+
+extension Hessian {
+    /// Tokens per column from which a Hessian of its own says all.
+    private static let enough = 1
+
+    /// Makes up for a lack of tokens of an expert: by those of the whole layer where these have the same columns, and by
+    /// treating columns alike where they are the expert's own.
+    ///
+    /// - Returns: what was done, for people.
+    func shrink(for site: Slot, pooled: Hessian?) throws(RecastError) -> [String] {
+        guard site.expert != nil else {
+            guard count > 0 else { throw .unsupported("no token is multiplied with it") }
+            return count < columns ? ["fewer tokens than columns; more text would give a better result"] : []
+        }
+        let wanted = Self.enough * columns
+        guard count < wanted else { return [] }
+        // As many tokens of the others as it lacks, of the layer's mean kind.
+        let share = Float(wanted - count)
+        if let pooled, pooled.columns == columns, pooled.count > 0 {
+            add(pooled, times: share / Float(pooled.count), counting: wanted - count)
+        } else {
+            addMean(times: share, counting: wanted - count)
+        }
+        return [
+            count == wanted && share == Float(wanted)
+                ? "an expert that no token went through goes by the inputs of its layer"
+                : "an expert with few tokens goes by the inputs of its layer in part"
+        ]
+    }
+
+    private func add(_ other: Hessian, times factor: Float, counting tokens: Int) {
+        for i in 0..<columns * columns { values.base[i] += factor * other.values.base[i] }
+        count += tokens
+    }
+
+    /// Columns that matter alike, as much as those that were seen on average.
+    private func addMean(times share: Float, counting tokens: Int) {
+        let mean =
+            count == 0
+            ? 1 : (0..<columns).reduce(0) { $0 + values.base[$1 * (columns + 1)] } / Float(columns * count)
+        for i in 0..<columns { values.base[i * (columns + 1)] += share * mean }
+        count += tokens
+    }
+}
+
+extension HessianFactor {
+    func remarks(asked: Float) -> [String] {
+        var remarks: [String] = []
+        if damping > asked {
+            remarks.append("the Hessian was positive definite only with a damping of \(damping)")
+        } else if isOfDoublePrecision {
+            remarks.append("the Hessian was factorized in float64, as float32 found it not positive definite")
+        }
+        if deadCount > 0 { remarks.append("\(deadCount) columns are multiplied with nothing but zeros") }
+        return remarks
+    }
+}

@@ -1,0 +1,28 @@
+/// How codes are chosen by a calibration.
+public struct CalibrationOptions: Sendable, Hashable {
+    public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
+        /// The scales whose codes have the least squared error, in which each column weighs as much as its mean square.
+        case search
+        /// Error feedback column after column, then a descent on the exact output error.
+        case gptq
+        /// Scales for the columns, folded into the operation before, by which those with large inputs are rounded finely; then
+        /// as `search`.
+        case awq
+    }
+
+    public var method = Method.gptq
+    /// How much is tried to lower the output error after the feedback: 0 nothing, 1 to 3 more and more.
+    public var effort = 2
+    /// What is added to the diagonal of a Hessian at first, as a part of its mean.
+    public var damping: Float = 0.01
+
+    /// The levels of `effort`.
+    public static let efforts = 0...3
+
+    public init() {}
+
+    /// Sweeps of the descent over the groups of a weight.
+    var sweeps: Int { [0, 1, 2, 5][effort] }
+    /// How many steps from its scale to each side a group tries.
+    var reach: Int { [0, 1, 2, 3][effort] }
+}

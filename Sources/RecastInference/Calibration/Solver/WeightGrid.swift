@@ -1,0 +1,140 @@
+import Recast
+
+/// The grid that the rows of a weight are rounded to, as one who rounds column after column sees it: which codes there are,
+/// which columns share a scale, and which scales there are.
+struct WeightGrid {
+    let encoding: Encoding
+    let scheme: Scheme
+    /// Columns of the weight.
+    let columns: Int
+    /// Columns that share a scale.
+    let groupWidth: Int
+    /// Columns whose scales are found together, as they share units.
+    let unitWidth: Int
+    let codes: Codes
+    let scales: Scales
+    let offsets: Offsets
+
+    enum Codes {
+        /// `(code − shift) · scale + bias` with whole codes from the lowest to the highest.
+        case integers(lowest: Float, highest: Float)
+        /// `value · scale`
+        case table(SortedTable)
+    }
+
+    enum Scales {
+        case stored(DType)
+        /// Whole multiples of a unit, a half, that neighbouring groups share.
+        case multiples(ClosedRange<Float>)
+    }
+
+    enum Offsets {
+        case none
+        /// Whole zeros.
+        case zeros(ClosedRange<Float>)
+        case stored(DType)
+        /// Whole multiples of a unit with the other sign.
+        case multiples(ClosedRange<Float>)
+    }
+
+    /// - Returns: nil for encodings that are no grid whose scales are of a row, and where blocks do not fill the rows.
+    init?(_ encoding: Encoding, columns: Int) {
+        self.encoding = encoding
+        self.columns = columns
+        var lowest: Float = 0
+        let scaleType: DType
+        var range: ClosedRange<Float>?
+        var leastZero: Float = 0
+        switch encoding {
+        case .plain(let dtype):
+            guard let block = dtype.gridBlock, dtype.isEncodable, columns.isMultiple(of: block.blockSize) else {
+                return nil
+            }
+            scheme = block.scheme
+            scaleType = block.scaleType
+            unitWidth = block.blockSize
+            if dtype == .q8_0 { lowest = 1 }
+            range = block.multiples.map { Float($0.range.lowerBound)...Float($0.range.upperBound) }
+        case .packed(let packed):
+            guard packed.scheme.block.rows == 1, packed.flatShape == nil, !packed.isDoubleQuantized,
+                packed.format != .bitsandbytesInt8
+            else { return nil }
+            scheme = packed.scheme
+            scaleType = packed.scaleType
+            let width = scheme.block.columns == 0 ? columns : scheme.block.columns
+            guard columns.isMultiple(of: width) else { return nil }
+            unitWidth = width
+            if scheme.origin == .symmetric, !packed.isFullRange { lowest = 1 }
+            if packed.format == .gptq { leastZero = 1 }
+        }
+        groupWidth = scheme.block.columns == 0 ? columns : scheme.block.columns
+        let highest = Float(1 << scheme.bits - 1)
+        switch scheme.grid {
+        case .integers: codes = .integers(lowest: lowest, highest: highest)
+        case .table(let table): codes = .table(SortedTable(table))
+        }
+        scales = range.map { .multiples($0) } ?? .stored(scaleType)
+        switch scheme.origin {
+        case .symmetric: offsets = .none
+        case .zeroPoint: offsets = .zeros(leastZero...highest)
+        case .affineMinimum: offsets = range.map { .multiples($0) } ?? .stored(scaleType)
+        }
+    }
+
+    var groupCount: Int { columns / groupWidth }
+    var unitCount: Int { columns / unitWidth }
+    var groupsPerUnit: Int { unitWidth / groupWidth }
+
+    /// Codes and scales of some rows as a search finds them, block by block; errors in a column weigh what it says.
+    ///
+    /// - Parameters:
+    ///   - numbers: `[rows, columns]` of whole units.
+    ///   - weights: of each of the columns; nil weighs all alike.
+    func search(
+        _ numbers: UnsafeBufferPointer<Float>, rows: Int, columns: Int, weights: [Float]?,
+        method: QuantizationMethod = .search
+    ) throws(RecastError) -> Tile {
+        var tally = Tally()
+        switch encoding {
+        case .plain(let dtype):
+            var bytes = [UInt8](repeating: 0, count: dtype.byteCount(ofBlocks: numbers.count))
+            try bytes.withMutableBytes { (buffer) throws(RecastError) in
+                if let weights {
+                    let outcome = weights.withUnsafeBufferPointer { weights in
+                        Result { () throws(RecastError) in
+                            try dtype.encode(
+                                numbers, columns: columns, importance: weights.baseAddress, into: buffer, tally: &tally)
+                        }
+                    }
+                    try outcome.get()
+                } else {
+                    try dtype.encode(numbers, columns: columns, into: buffer, tally: &tally)
+                }
+            }
+            return bytes.withUnsafeBytes { Tile(blocks: $0, of: dtype, rows: rows, columns: columns) }
+        case .packed(let packed):
+            return packed.quantize(
+                numbers, rows: rows, columns: columns, method: method, importance: weights, reduced: nil, tally: &tally)
+        }
+    }
+}
+
+/// A table's numbers in their order, with their codes.
+struct SortedTable {
+    private(set) var values: [Float]
+    private(set) var codes: [UInt8]
+    /// What lies between two neighbours.
+    private(set) var limits: [Float]
+    /// The place of each code's value in the order.
+    private(set) var places: [Int]
+
+    init(_ table: LevelTable) {
+        var seen: Set<Float> = []
+        let sorted = table.values.enumerated().filter { !$0.element.isNaN && seen.insert($0.element).inserted }
+            .sorted { $0.element < $1.element }
+        values = sorted.map(\.element)
+        codes = sorted.map { UInt8($0.offset) }
+        limits = zip(values, values.dropFirst()).map { ($0 + $1) / 2 }
+        places = table.values.map { value in sorted.firstIndex { $0.element == value } ?? 0 }
+    }
+}

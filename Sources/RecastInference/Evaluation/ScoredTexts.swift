@@ -1,0 +1,50 @@
+import Recast
+
+/// Channels cut into windows, and what was found for each scored token given back to its channel.
+struct ScoredTexts {
+    private let channels: [Channel]
+    let windows: [ForwardPass.Text]
+    /// Of each channel, the first window after its own.
+    private let ends: [Int]
+
+    /// - Throws: `usage` for options that make no sense, and for a text too short to be scored.
+    init(_ channels: [Channel], _ options: PerplexityOptions) throws(RecastError) {
+        try options.validate()
+        guard !channels.isEmpty else { throw .usage("there is no text to score") }
+        var windows: [ForwardPass.Text] = []
+        var ends: [Int] = []
+        for channel in channels {
+            let own = options.windows(of: channel.tokens)
+            guard !own.isEmpty else { throw Self.tooShort(channel, options) }
+            windows += own
+            ends.append(windows.count)
+        }
+        self.channels = channels
+        self.windows = windows
+        self.ends = ends
+    }
+
+    private static func tooShort(_ channel: Channel, _ options: PerplexityOptions) -> RecastError {
+        let needed = options.scored == .all ? 2 - (options.bosToken == nil ? 0 : 1) : options.context
+        return .usage(
+            "the text \(channel.name) has \(channel.tokens.count) tokens, of which none can be scored; at least \(needed) are needed"
+        )
+    }
+
+    /// The token after each scored position, window after window.
+    var targets: [Int] { windows.flatMap { window in window.predictions.map { Int(window.tokens[$0 + 1]) } } }
+
+    /// A result for each channel, and one for all, from what was found for each target.
+    func scores<Value, Score>(
+        of values: [Value], _ score: (_ name: String, _ tokens: Int, [Value]) -> Score
+    ) -> (channels: [Score], total: Score) {
+        precondition(values.count == windows.reduce(0) { $0 + $1.predictions.count })
+        var (firstWindow, first) = (0, 0)
+        let scores = zip(channels, ends).map { channel, end in
+            let count = windows[firstWindow..<end].reduce(0) { $0 + $1.predictions.count }
+            defer { (firstWindow, first) = (end, first + count) }
+            return score(channel.name, channel.tokens.count, Array(values[first..<first + count]))
+        }
+        return (scores, score("total", channels.reduce(0) { $0 + $1.tokens.count }, values))
+    }
+}
