@@ -29,6 +29,9 @@
 #include "small_floats.h"
 #include "blocks_of_e2m1.h"
 #include "codebooks.h"
+#include "lattice_search.h"
+#include "iq2_iq3.h"
+#include "iq1.h"
 
 const struct ck_kernels TABLE = {
     .instruction_set = INSTRUCTION_SET,
@@ -73,6 +76,13 @@ const struct ck_kernels TABLE = {
     .decode_nvfp4 = decode_nvfp4,
     .decode_q1_0 = decode_q1_0,
     .decode_q2_0 = decode_q2_0,
+    .encode_iq1_s = encode_iq1_s,
+    .encode_iq1_m = encode_iq1_m,
+    .encode_iq2_xxs = encode_iq2_xxs,
+    .encode_iq2_xs = encode_iq2_xs,
+    .encode_iq2_s = encode_iq2_s,
+    .encode_iq3_xxs = encode_iq3_xxs,
+    .encode_iq3_s = encode_iq3_s,
     .decode_iq1_s = decode_iq1_s,
     .decode_iq1_m = decode_iq1_m,
     .decode_iq2_xxs = decode_iq2_xxs,

@@ -15,8 +15,8 @@ struct Quantize: ParsableCommand {
             losses add up.
 
             ENCODINGS OF GGUF TARGETS:
-              \(fileTypes(where: \.isEncodable))
-            Known, but not written: \(fileTypes { !$0.isEncodable })
+              \(GGUFFileType.allCases.map(\.name).joined(separator: " "))
+            Those of one and two bits and the smaller of three want an importance file.
 
             ENCODINGS OF HUGGING FACE TARGETS, with what shares a scale, the default first:
               int8-absmax             row, tensor, group; symmetric    vLLM, transformers
@@ -61,10 +61,6 @@ struct Quantize: ParsableCommand {
               recast quantize qwen-gptq qwen-q4_0.gguf --encoding q4_0
               recast quantize qwen.gguf q4.gguf --encoding q4_0 --pure --dry-run
             """)
-
-    private static func fileTypes(where condition: (DType) -> Bool) -> String {
-        GGUFFileType.allCases.filter { condition($0.dtype) }.map(\.name).joined(separator: " ")
-    }
 
     enum Symmetry: String, EnumerableFlag {
         case symmetric, asymmetric

@@ -446,7 +446,7 @@ def listed():
             for name in found[1].split():
                 stem, first, *rest = re.match(r"(.*?)(\d?)((?:\|\d)*)$", name).groups()
                 names += [stem + width for width in [first, *rest[0].split("|")[1:]]]
-    return re.sub(r"(?s)Known, but not written.*", "", files).split(), names
+    return files.splitlines()[0].split(), names
 
 
 #: File types that importance makes no difference to.

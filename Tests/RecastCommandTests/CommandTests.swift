@@ -109,7 +109,7 @@ struct CommandTests {
             (["nonsense"],                                    64),
             (["inspect", broken],                             65),
             (["inspect", directory.file("nowhere")],          66),
-            (["convert", model, out, "--encoding", "iq2_xs"], 69),
+            (["convert", model, out, "--encoding", "iq2_xs"], 64),
             (["convert", model, directory.file("there")],     73),
             (["convert", model, model, "--force"],            73),
             (["convert", model, directory.file("no/way")],    74),

@@ -66,9 +66,12 @@ struct ck_kernels {
     ck_conversion decode_iq4_nl;
     ck_conversion decode_iq4_xs;
 
-    // Blocks whose levels are only rounded; those of codebooks are only read.
+    // Blocks whose levels are only rounded.
     ck_encoder encode_tq1_0, encode_tq2_0, encode_mxfp4, encode_nvfp4, encode_q1_0, encode_q2_0;
     ck_conversion decode_tq1_0, decode_tq2_0, decode_mxfp4, decode_nvfp4, decode_q1_0, decode_q2_0;
+
+    // Blocks whose levels are entries of codebooks.
+    ck_encoder encode_iq1_s, encode_iq1_m, encode_iq2_xxs, encode_iq2_xs, encode_iq2_s, encode_iq3_xxs, encode_iq3_s;
     ck_conversion decode_iq1_s, decode_iq1_m, decode_iq2_xxs, decode_iq2_xs, decode_iq2_s, decode_iq3_xxs, decode_iq3_s;
 
     // Floats of a byte and less. Rounding is to nearest even; e4m3, which has no infinity, stops at its largest instead.

@@ -33,6 +33,9 @@ extension DType {
     /// The types that are codes of a grid.
     static let gridBlocks = codecs.compactMapValues { $0 as? any GridBlock.Type }
 
+    /// The types that are codewords.
+    static let codebookBlocks = codecs.compactMapValues { $0 as? any CodebookBlock.Type }
+
     /// Whether numbers of this type can be turned into float32.
     public var isDecodable: Bool { self == .f32 || self == .f64 || Self.codecs[self] != nil }
 
@@ -68,7 +71,7 @@ package struct NumberCoder {
     private enum Form {
         case single, double
         case cast(any FloatCast.Type)
-        case blocks(any GridBlock.Type, ck_encoder)
+        case blocks(any ScaledBlock.Type, ck_encoder)
         /// Only read, or not even that.
         case other
     }
@@ -80,7 +83,7 @@ package struct NumberCoder {
         switch codec {
         case nil: form = dtype == .f32 ? .single : dtype == .f64 ? .double : .other
         case let cast as any FloatCast.Type: form = .cast(cast)
-        case let block as any GridBlock.Type: form = .blocks(block, kernels.pointee[keyPath: block.encoder])
+        case let block as any ScaledBlock.Type: form = .blocks(block, kernels.pointee[keyPath: block.encoder])
         default: form = .other
         }
     }

@@ -312,7 +312,11 @@ extension EncodingMatrix {
     static let targets: [Target] = {
         let plain: [DType?] = [nil, .f32, .f16, .bf16]
         var types: Set<DType> = []
-        let fileTypes = GGUFFileType.allCases.filter { $0.dtype.isEncodable && types.insert($0.dtype).inserted }
+        // Those that want an importance have none here.
+        let weight = NamedTensor("blk.0.attn_q.weight", .zeros(.f32, [1, 256]))
+        let fileTypes = GGUFFileType.allCases.filter {
+            !GGUFTypePolicy.needsImportance($0.dtype, for: weight, in: $0) && types.insert($0.dtype).inserted
+        }
         // Of groups those of 32, of which the weights have some.
         let packings = PackingCase.all.filter { packing in
             let isDefault = packing.choices == Packing.Choices()
@@ -435,6 +439,8 @@ struct EncodingLimit {
         // The widest step of the levels is 24 of 127; one end of them is 14 shorter than the other.
         case .iq4_nl: self.init(run: run, isMean: true) { _, a, b, _ in max(-a, b) * 14 / 127 }
         case .iq4_xs: self.init(run: run, isMean: true) { _, a, b, _ in max(-a, b) * (14.0 / 127 + 0.5 / 31) }
+        // Levels are odd numbers 1...15, of either sign; codewords lie further away.
+        case .iq3_s: self.init(run: run, isMean: true) { _, a, b, _ in max(-a, b) * (2.5 / 15 + 1 / 31) }
         case .tq1_0, .tq2_0, .q2_0: self.init(run: run) { _, a, b, _ in max(-a, b) / 2 + half(max(-a, b)) }
         // A sign, and the mean magnitude.
         case .q1_0: self.init(run: run) { _, a, b, _ in max(-a, b) }

@@ -221,9 +221,20 @@ struct QuantizingTests {
     @Test func typesThatCannotBeWritten() throws {
         let source = try strange(["output.weight", "blk.0.attn_q.weight"].map { ($0, [2, 256]) })
         expectRejection(
-            .unsupported, "IQ1_S, which the encoding iq1_s needs, cannot be written yet: blk.0.attn_q.weight"
+            .unsupported, "Q8_K, which the encoding q4_0 needs, cannot be written yet: blk.0.attn_q.weight"
         ) {
-            _ = try quantized(source, options("iq1_s"))
+            _ = try quantized(
+                source, options("q4_0") { $0.overrides = [TypeOverride(try NamePattern("attn_q"), .q8_k)] })
+        }
+        #expect(directory.names == ["strange.gguf"])
+    }
+
+    @Test func typesThatWantImportance() throws {
+        let source = try strange(["output.weight", "blk.0.attn_q.weight"].map { ($0, [2, 256]) })
+        for name in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs"] {
+            expectRejection(.usage, "\(name) needs an importance file (--importance FILE)") {
+                _ = try quantized(source, options(name))
+            }
         }
         #expect(directory.names == ["strange.gguf"])
     }

@@ -6,7 +6,7 @@ import Testing
 
 /// Blocks taken apart are the codes and scales that their readers see, and put together again are the bytes they were.
 struct TileBlockLaws {
-    static let types = SearchThenWriteTests.types
+    static let types = DType.all.filter { $0.gridBlock != nil }
     private static let columns = 1280
     private static let rows = 16
 

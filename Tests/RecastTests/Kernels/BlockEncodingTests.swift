@@ -4,9 +4,9 @@ import Testing
 @testable import Recast
 @testable import RecastTensors
 
-private let quantizers: [any GridBlock.Type] = [
+private let quantizers: [any ScaledBlock.Type] = [
     Q4_0.self, Q4_1.self, Q5_0.self, Q5_1.self, Q8_0.self, Q2_K.self, Q3_K.self, Q4_K.self, Q5_K.self, Q6_K.self,
-    IQ4_NL.self, IQ4_XS.self,
+    IQ4_NL.self, IQ4_XS.self, IQ1_S.self, IQ1_M.self, IQ2_XXS.self, IQ2_XS.self, IQ2_S.self, IQ3_XXS.self, IQ3_S.self,
 ]
 
 @Suite struct BlockEncodingTests {
@@ -17,7 +17,8 @@ private let quantizers: [any GridBlock.Type] = [
         #expect(digest(Samples.goldenImportance.bytes) == "5a4f2333e9f38763")
     }
 
-    /// What llama.cpp's own quantizers make of the two inputs, without and with importance (gguf.md §b.9).
+    /// What llama.cpp's own quantizers make of the two inputs, without and with importance (gguf.md §b.9); nothing where
+    /// they take none without.
     // swift-format-ignore
     static let golden: [(encoding: any BlockEncoding.Type, digests: [String])] = [
         (HalfFloat.self,  ["26d407e3657de775", "57827579c98fe02f", "26d407e3657de775", "57827579c98fe02f"]),
@@ -34,13 +35,20 @@ private let quantizers: [any GridBlock.Type] = [
         (Q6_K.self,       ["ce7b739b43facc36", "55cc8799a153f1d0", "459ab1f978a3c0dd", "4fc5f193429e086a"]),
         (IQ4_NL.self,     ["4030e2da2de97895", "eb9c778581bd207d", "c54a50a13a6245c0", "2c0f073e12258f9b"]),
         (IQ4_XS.self,     ["6b319241dd9543d5", "79da5f14c0e25776", "5bb8d0dec2e69017", "ff4fe28a65ab6360"]),
+        (IQ2_XXS.self,    ["",                 "",                 "0354029251384689", "0ef2a777cae4fcc9"]),
+        (IQ2_XS.self,     ["",                 "",                 "84e44e19db5e1e6b", "776daf9f1da44207"]),
+        (IQ2_S.self,      ["098f3ff616e8c31d", "e89cf9b0d625123f", "fa705dc69be989a2", "615c9c9414217d21"]),
+        (IQ3_XXS.self,    ["b1b95c105b92509f", "ae9a3563861ae24a", "f3448cf8d78d9cef", "a9c2705a7c1cc9d3"]),
+        (IQ3_S.self,      ["64c40cd462b3a2d3", "4c1d6db85b3b9ec0", "fe5a138292c665f5", "4a29bd2347cefffe"]),
+        (IQ1_S.self,      ["",                 "",                 "e4b2f608fe3807c7", "de7816f12ebcc286"]),
+        (IQ1_M.self,      ["0f67cd929517a59d", "f35fc75402d639bf", "8634d535f8adcb16", "edd1669267f98ae8"]),
     ]
 
     @Test(arguments: golden) func goldenDigests(encoding: any BlockEncoding.Type, digests: [String]) {
         let inputs = [nil, Samples.goldenImportance].flatMap { importance in
             [Samples.goldenX, Samples.goldenY].map { (elements: $0, importance: importance) }
         }
-        for (input, expected) in zip(inputs, digests) {
+        for (input, expected) in zip(inputs, digests) where !expected.isEmpty {
             for kernels in [nil] + Kernels.available {
                 let actual = encoding.encoded(input.elements, rows: 8, importance: input.importance, with: kernels)
                 #expect(digest(actual) == expected, "\(kernels?.instructionSet ?? "definition")")
@@ -48,8 +56,8 @@ private let quantizers: [any GridBlock.Type] = [
         }
     }
 
-    /// What ggml 0.25.3 makes of the families, one row each, without importance and with each one; those families left
-    /// out in which squares overflow.
+    /// What ggml 0.25.3 makes of the families, one row each, without importance, where it takes none, and with each one;
+    /// those families left out in which squares overflow.
     // swift-format-ignore
     @Test(arguments: [
         (Q4_0.self,   ["7023de303b0c4c50", "2af0dcb032d6fd64", "e01113b218f95371", "abdbc9b3708759fd", "85e2707c03d8cf1d"]),
@@ -64,11 +72,18 @@ private let quantizers: [any GridBlock.Type] = [
         (Q6_K.self,   ["7ee858210af76f84", "ad8f885186297393", "2c310adc7966ecfb", "cdec9d2eaae024f9", "bc2e9cf970091675"]),
         (IQ4_NL.self, ["1ee4f6660a95cc70", "584a24a9889bbb20", "811ca1e7d926d89b", "d19ffc6221110ba7", "6631073fdf95b158"]),
         (IQ4_XS.self, ["039171c2966a85e7", "585f933c0cc69c82", "6312b799a240617a", "e7599b34236510c2", "4baaae08b113944b"]),
+        (IQ1_S.self,   ["", "25785daa15c8439a", "010857f97e6394ed", "cadbbabace53a736", "bd3655b36480b23c"]),
+        (IQ1_M.self,   ["9954c694077aee95", "6865a2c175e83b62", "2298fb47bfb5eb1a", "a13c415de382f438", "3fdf17b85594ae23"]),
+        (IQ2_XXS.self, ["", "815b09350a9cd65c", "0b70473d352039ab", "ec8321d40fe98482", "11b316919a06ffbd"]),
+        (IQ2_XS.self,  ["", "0e4e3d6a97e5947a", "ca04dcf98905bffd", "12682ea6edaed388", "d76491ac0b49be26"]),
+        (IQ2_S.self,   ["d491a924a562761b", "ab00416289e1a5ac", "e32e1a75817aab1b", "7e30823011fa77b9", "2c765638913da900"]),
+        (IQ3_XXS.self, ["a10f1e29054832a5", "3c21af3ea6ee570f", "aaa231058f1c0400", "2018cf1439af71dc", "1b302fce544e2c67"]),
+        (IQ3_S.self,   ["cd30105ab9ffdf3a", "e08d1969b52f89f9", "d72b5e0cae20dfe5", "e10c485391ce0823", "24983352eb0a9d68"]),
     ] as [(any BlockEncoding.Type, [String])])
     func familyDigests(encoding: any BlockEncoding.Type, digests: [String]) {
         let families = Samples.families.filter { !["huge", "squares overflow", "not finite"].contains($0.name) }
         let elements = families.flatMap(\.elements)
-        for (importance, expected) in zip([nil] + Samples.importances.map(\.weights), digests) {
+        for (importance, expected) in zip([nil] + Samples.importances.map(\.weights), digests) where !expected.isEmpty {
             for kernels in [nil] + Kernels.available {
                 let actual = encoding.encoded(elements, rows: families.count, importance: importance, with: kernels)
                 #expect(digest(actual) == expected, "\(kernels?.instructionSet ?? "definition")")
@@ -77,7 +92,7 @@ private let quantizers: [any GridBlock.Type] = [
     }
 
     /// Whatever blocks share a batch.
-    @Test(arguments: quantizers) func rowsAreIndependent(encoding: any GridBlock.Type) {
+    @Test(arguments: quantizers) func rowsAreIndependent(encoding: any ScaledBlock.Type) {
         let elements = Samples.families.flatMap(\.elements)
         for importance in [nil, Samples.importances[1].weights] {
             for kernels in Kernels.available {
@@ -112,12 +127,13 @@ private let quantizers: [any GridBlock.Type] = [
         }
     }
 
-    /// Decoding what was encoded stays within the step of the grid.
+    /// Decoding what was encoded stays within the step of the grid; where signs are made even, a number may change sides.
     // swift-format-ignore
     @Test(arguments: [
         (Q4_0.self, 0.13),  (Q4_1.self, 0.08), (Q5_0.self, 0.07), (Q5_1.self, 0.05),   (Q8_0.self, 0.005),
         (Q2_K.self, 0.5),   (Q3_K.self, 0.3),  (Q4_K.self, 0.1),  (Q5_K.self, 0.06),   (Q6_K.self, 0.04),
-        (IQ4_NL.self, 0.2), (IQ4_XS.self, 0.2),
+        (IQ4_NL.self, 0.2), (IQ4_XS.self, 0.2), (IQ3_S.self, 0.3), (IQ3_XXS.self, 0.9),
+        (IQ2_S.self, 0.6),  (IQ2_XS.self, 0.9), (IQ2_XXS.self, 0.9), (IQ1_M.self, 0.9), (IQ1_S.self, 0.9),
     ] as [(any BlockEncoding.Type, Float)])
     func decodingInvertsEncoding(encoding: any BlockEncoding.Type, tolerance: Float) {
         let elements = Samples.families[0].elements
@@ -194,6 +210,12 @@ extension BlockEncoding {
                 encode(elements, into: &bytes, rows: rows, columns: columns, importance: importance, with: kernels)
             } else if let cast = self as? any FloatCast.Type {
                 cast.encodePortable(elements, into: &bytes, count: elements.count)
+            } else if let codebook = self as? any CodebookBlock.Type {
+                bytes.withUnsafeMutableBytes {
+                    DType(named: "\(self)")!.codebookSearch!.write(
+                        elements, rows: rows, columns: columns, importance: importance, as: codebook,
+                        into: $0.baseAddress!)
+                }
             } else {
                 let dtype = DType(named: "\(self)")!
                 let tile = dtype.blockSearch!.tile(

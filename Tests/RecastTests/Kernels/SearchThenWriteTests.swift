@@ -5,22 +5,24 @@ import Testing
 
 /// What a kernel writes at once is what the search of its type finds and its encoding writes.
 @Suite struct SearchThenWriteTests {
-    static let types = DType.all.filter { $0.gridBlock != nil }
+    static let types = DType.all.filter { $0.isQuantized && $0.isEncodable }
 
     /// Every block type that is written has a search, and says of its blocks what the table of types does.
     @Test func everyTypeHasASearch() throws {
-        #expect(Self.types.count == 18)
+        #expect(Self.types.count == 25)
         for dtype in DType.all {
-            let isWritten = dtype.isQuantized && dtype.isEncodable
-            #expect((dtype.gridBlock != nil) == isWritten && (dtype.blockSearch != nil) == isWritten, "\(dtype)")
-            guard let block = dtype.gridBlock else { continue }
+            #expect((dtype.gridBlock != nil) == (dtype.blockSearch != nil), "\(dtype)")
+            #expect((dtype.codebookBlock != nil) == (dtype.codebookSearch != nil), "\(dtype)")
+            let blocks: [any ScaledBlock.Type] = [dtype.gridBlock, dtype.codebookBlock].compactMap { $0 }
+            #expect(blocks.count == (Self.types.contains(dtype) ? 1 : 0), "\(dtype)")
+            guard let block = blocks.first else { continue }
             #expect(block.blockSize == dtype.blockElements && block.blockByteCount == dtype.blockBytes, "\(dtype)")
         }
     }
 
     /// What is not finite and weighs something has no defined codes.
     @Test(arguments: types) func kernelsSearchAndWrite(dtype: DType) throws {
-        let block = try #require(dtype.gridBlock)
+        let block = try #require(dtype.gridBlock ?? dtype.codebookBlock as (any ScaledBlock.Type)?)
         let importances = [("none", nil)] + Samples.importances.map { ($0, Optional($1)) }
         for (family, elements) in Samples.families {
             for (importance, weights) in importances where weights == nil || family != "not finite" {
@@ -32,7 +34,7 @@ import Testing
     }
 
     private func expectSame(
-        _ dtype: DType, _ block: any GridBlock.Type, _ elements: [Float], _ importance: [Float]?, _ input: String
+        _ dtype: DType, _ block: any ScaledBlock.Type, _ elements: [Float], _ importance: [Float]?, _ input: String
     ) {
         let expected = block.encoded(elements, importance: importance, with: nil)
         for kernels in Kernels.available {
@@ -65,6 +67,10 @@ extension DType {
         for first in stride(from: 0, to: expected.count, by: blockBytes) {
             let (found, wanted) = (actual[first..<first + blockBytes], expected[first..<first + blockBytes])
             if found == wanted { continue }
+            if codebookBlock != nil {
+                let offset = zip(found, wanted).enumerated().first { $1.0 != $1.1 }!.offset
+                return "block \(first / blockBytes): byte \(offset)"
+            }
             return "block \(first / blockBytes): " + part(Tile(block: found, of: self), Tile(block: wanted, of: self))
         }
         return nil

@@ -1,10 +1,8 @@
-package import CKernels
-
 /// Blocks of codes, the scales of their groups, and perhaps minima: how they lie in bytes.
 ///
 /// What the numbers are follows from the scheme (`Tile.decode`); how codes and scales are found is a matter of
 /// Quantizers/Blocks. The kernel does both at once.
-package protocol GridBlock: BlockEncoding {
+package protocol GridBlock: ScaledBlock {
     static var scheme: Scheme { get }
     /// What scales, and minima, are stored as; where groups have multiples, what their units are.
     static var scaleType: DType { get }
@@ -16,8 +14,6 @@ package protocol GridBlock: BlockEncoding {
     static var highestCode: UInt8 { get }
     /// What the groups of a block have of its units; nil where each scale is stored.
     static var multiples: MultipleLayout? { get }
-    /// The kernel that finds codes and scales and writes blocks.
-    static var encoder: KeyPath<ck_kernels, ck_encoder> { get }
 
     /// Codes of a block, zero before.
     static func readCodes(_ block: UnsafeRawPointer, into codes: UnsafeMutablePointer<UInt8>)
@@ -28,12 +24,6 @@ package protocol GridBlock: BlockEncoding {
     /// The multiples of a block's scales, then those of its minima, counted from the lowest; zero before.
     static func readMultiples(_ block: UnsafeRawPointer, into multiples: UnsafeMutablePointer<UInt8>)
     static func writeMultiples(_ multiples: UnsafePointer<UInt8>, into block: UnsafeMutableRawPointer)
-
-    /// Whether numbers of a block that could not hold them are not finite when they are read.
-    static var showsLostBlocks: Bool { get }
-    /// How many of the blocks that `count` elements became could not hold them: by default, those with a scale that is
-    /// not finite.
-    static func lostBlockCount(of source: UnsafePointer<Float>, blocks: UnsafeRawPointer, count: Int) -> Int
 }
 
 /// Whole multiples of a block's units, those of scales before those of minima.
@@ -46,17 +36,8 @@ extension GridBlock {
     package static var scaleType: DType { .f16 }
     package static var highestCode: UInt8 { UInt8(1 << scheme.bits - 1) }
     package static var multiples: MultipleLayout? { nil }
-    package static var showsLostBlocks: Bool { true }
     /// Groups in a block.
     static var groupCount: Int { blockSize / scheme.block.columns }
-
-    package static func encode(
-        _ source: UnsafePointer<Float>, into destination: UnsafeMutableRawPointer, rows: Int, columns: Int,
-        importance: UnsafePointer<Float>?, with kernels: Kernels
-    ) {
-        precondition(columns % blockSize == 0)
-        kernels.table.pointee[keyPath: encoder](source, destination, rows, columns, importance)
-    }
 
     package static func decodeBlock(_ block: UnsafeRawPointer, into numbers: UnsafeMutablePointer<Float>) {
         read(block, rows: 1, columns: blockSize).decode(
