@@ -53,31 +53,149 @@ struct split {
     int side;  // which of several ways to move the numbers
 };
 
-// Takes those splits, `count` ways to move for each of several places to go over to the highest number, that are better
-// than all before: one place after the other, and each way of one place after the other.
-INLINE void take_better(const floats *products, const floats *squares, int count, uint32_t there, int first, int second,
+// Weighted sums over the first 0, 1, 2, ... elements in ascending order, with room for loads of whole lanes: over all
+// of them, or, where halves are moved differently, over those of each half.
+struct running_sums {
+    float moments[2][33 + LANES], weights[2][33 + LANES];
+};
+
+INLINE void take_running_sums(const float *x, const float *weights, const uint8_t *order, int width, bool halves,
+                              struct running_sums *sums)
+{
+    memset(sums, 0, sizeof *sums);
+    for (int i = 0; i < width; i++) {
+        int element = order[i], half = halves ? element / 8 : 0;
+        for (int other = 0; other <= halves; other++) {
+            sums->moments[other][i + 1] = sums->moments[other][i];
+            sums->weights[other][i + 1] = sums->weights[other][i];
+        }
+        sums->moments[half][i + 1] += weights[element] * x[element];
+        sums->weights[half][i + 1] += weights[element];
+    }
+}
+
+// What the best scales follow from, for each way to move the numbers, and the second place in each lane.
+struct split_sums {
+    floats products[4], squares[4];
+};
+
+INLINE struct split_sums sums_of_group(const struct running_sums *running, int first, int second)
+{
+    const float *up = moved_up.values, *down = moved_down.values;
+    const float *moments = running->moments[0], *weights = running->weights[0];
+    float low = moments[first], low_weight = weights[first];
+    floats middle = loaded(moments + second) - low, high = moments[32] - loaded(moments + second);
+    floats middle_weight = loaded(weights + second) - low_weight, high_weight = weights[32] - loaded(weights + second);
+    return (struct split_sums) {
+        { low * up[0] + middle * up[1] + high * up[2], low * down[0] + middle * down[1] + high * down[2] },
+        {
+            low_weight * up[0] * up[0] + middle_weight * up[1] * up[1] + high_weight * up[2] * up[2],
+            low_weight * down[0] * down[0] + middle_weight * down[1] * down[1] + high_weight * down[2] * down[2],
+        },
+    };
+}
+
+// Neighbouring numbers are one apart, and 0.75 and 1.25 are the differences of their squares.
+INLINE struct split_sums sums_of_halves(const struct running_sums *running, int first, int second)
+{
+    const float up = moved_up.values[2], down = moved_down.values[2];
+    floats product[2][2], square[2][2];
+    UNROLLED for (int half = 0; half < 2; half++) {
+        const float *moments = running->moments[half], *weights = running->weights[half];
+        floats below = moments[first] + loaded(moments + second), weight = loaded(weights + second);
+        product[half][0] = moments[16] * up - below;
+        product[half][1] = moments[16] * down - below;
+        square[half][0] = weights[16] * up * up + weights[first] * 0.75f + weight * -1.25f;
+        square[half][1] = weights[16] * down * down + weights[first] * 1.25f + weight * -0.75f;
+    }
+    struct split_sums sums;
+    UNROLLED for (int side = 0; side < 4; side++) {
+        sums.products[side] = product[0][side / 2] + product[1][side % 2];
+        sums.squares[side] = square[0][side / 2] + square[1][side % 2];
+    }
+    return sums;
+}
+
+INLINE struct split_sums sums_of_split(const struct running_sums *running, bool halves, int first, int second)
+{
+    return halves ? sums_of_halves(running, first, second) : sums_of_group(running, first, second);
+}
+
+INLINE uint32_t lanes_up_to(int count)
+{
+    return count < LANES ? (1u << count) - 1 : ~0u;
+}
+
+// Somewhat less than the merit of a good split, or less than any merit. To begin with it changes nothing about which
+// split is taken in the end, but spares most of those on the way there.
+INLINE float merit_to_beat(const struct running_sums *running, bool halves, int width)
+{
+    const int sides = halves ? 4 : 2;
+    floats highest = 0;
+    ints numbers;
+    memcpy(&numbers, lane_numbers, sizeof numbers);
+    // Of Gaussian numbers about a quarter are taken to either side.
+    for (int first = width / 4; first <= width / 4 + 1; first++) {
+        for (int second = width / 2 + 1; second <= width; second += LANES) {
+            struct split_sums sums = sums_of_split(running, halves, first, second);
+            UNROLLED for (int side = 0; side < sides; side++) {
+                floats square = sums.products[side] * sums.products[side];
+                floats merit = square / sums.squares[side];
+                // Far from where numbers lose their precision.
+                ints sound = (numbers <= width - second) & (sums.squares[side] > 1e-30f) & (square > 1e-30f);
+                highest = (sound & (merit > highest)) ? merit : highest;
+            }
+        }
+    }
+    float merit = float_of((uint32_t)__builtin_reduce_max((ints)highest)) * 0.9999f;
+    return 0 < merit && merit < 1e30f ? merit : -FLT_MAX;
+}
+
+// Takes those splits that are better than all before: one second place after the other, and each way to move the numbers
+// for a place after the other.
+INLINE void take_better(const struct split_sums *sums, int sides, uint32_t there, int first, int second,
                         struct split *best)
 {
     uint32_t better[4];
     uint32_t left[4] = { there, there, there, there };
     for (;;) {
-        uint32_t any = 0;
-        UNROLLED for (int k = 0; k < count; k++) {
-            ints greater = (squares[k] > 0.0f) & (products[k] * products[k] > best->merit * squares[k]);
-            better[k] = bits_of_lanes(greater) & left[k];
-            any |= better[k];
+        ints greater[4], any = 0;
+        UNROLLED for (int side = 0; side < sides; side++) {
+            floats product = sums->products[side], squares = sums->squares[side];
+            greater[side] = (squares > 0.0f) & (product * product > best->merit * squares);
+            any |= greater[side];
         }
-        if (any == 0) return;
-        int lane = __builtin_ctz(any), side = 0;
+        if (bits_of_lanes(any) == 0) return;
+        uint32_t lanes = 0;
+        UNROLLED for (int side = 0; side < sides; side++) {
+            better[side] = bits_of_lanes(greater[side]) & left[side];
+            lanes |= better[side];
+        }
+        if (lanes == 0) return;
+        int lane = __builtin_ctz(lanes), side = 0;
         while (!(better[side] >> lane & 1)) side++;
-        float product = products[side][lane];
-        best->scale = product / squares[side][lane];
+        float product = sums->products[side][lane];
+        best->scale = product / sums->squares[side][lane];
         best->merit = best->scale * product;
         best->first = first;
         best->second = second + lane;
         best->side = side;
-        for (int k = 0; k < count; k++) left[k] &= k > side ? ~0u << lane : ~1u << lane;
+        for (int other = 0; other < sides; other++) left[other] &= other > side ? ~0u << lane : ~1u << lane;
     }
+}
+
+INLINE struct split best_split(const float *x, const float *weights, const uint8_t *order, int width, bool halves)
+{
+    struct running_sums running;
+    take_running_sums(x, weights, order, width, halves, &running);
+    struct split best = { 0, merit_to_beat(&running, halves, width), -1, -1, 0 };
+    for (int first = 0; first <= width; first++) {
+        for (int second = first; second <= width; second += LANES) {
+            struct split_sums sums = sums_of_split(&running, halves, first, second);
+            take_better(&sums, halves ? 4 : 2, lanes_up_to(width + 1 - second), first, second, &best);
+        }
+    }
+    return best;
 }
 
 // Levels of a group for its best split; of a negative scale, those of the opposite.
@@ -89,78 +207,6 @@ INLINE void take_levels(struct split *split, const uint8_t *order, int width, in
         split->scale = -split->scale;
         split->side = sides - 1 - split->side;
     }
-}
-
-INLINE struct split split_iq1_s(const float *x, const float *weights, const uint8_t *order)
-{
-    // With room for loads of whole lanes.
-    float moments[33 + LANES] = { 0 }, sums[33 + LANES] = { 0 };
-    for (int i = 0; i < 32; i++) {
-        int element = order[i];
-        moments[i + 1] = moments[i] + weights[element] * x[element];
-        sums[i + 1] = sums[i] + weights[element];
-    }
-    struct split best = { 0, -FLT_MAX, -1, -1, 0 };
-    const float *up = moved_up.values, *down = moved_down.values;
-    for (int first = 0; first <= 32; first++) {
-        for (int second = first; second <= 32; second += LANES) {
-            floats moment = loaded(moments + second), sum = loaded(sums + second);
-            float low = moments[first], low_sum = sums[first];
-            floats middle = moment - low, high = moments[32] - moment;
-            floats middle_sum = sum - low_sum, high_sum = sums[32] - sum;
-            floats products[2] = {
-                low * up[0] + middle * up[1] + high * up[2],
-                low * down[0] + middle * down[1] + high * down[2],
-            };
-            floats squares[2] = {
-                low_sum * up[0] * up[0] + middle_sum * up[1] * up[1] + high_sum * up[2] * up[2],
-                low_sum * down[0] * down[0] + middle_sum * down[1] * down[1] + high_sum * down[2] * down[2],
-            };
-            int count = 33 - second;
-            take_better(products, squares, 2, count < LANES ? (1u << count) - 1 : ~0u, first, second, &best);
-        }
-    }
-    return best;
-}
-
-// Its two halves may be moved differently.
-INLINE struct split split_iq1_m(const float *x, const float *weights, const uint8_t *order)
-{
-    float moments[2][17 + LANES] = { { 0 } }, sums[2][17 + LANES] = { { 0 } };
-    for (int i = 0; i < 16; i++) {
-        int element = order[i], half = element / 8;
-        moments[half][i + 1] = moments[half][i] + weights[element] * x[element];
-        moments[1 - half][i + 1] = moments[1 - half][i];
-        sums[half][i + 1] = sums[half][i] + weights[element];
-        sums[1 - half][i + 1] = sums[1 - half][i];
-    }
-    struct split best = { 0, -FLT_MAX, -1, -1, 0 };
-    const float up = moved_up.values[2], down = moved_down.values[2];
-    for (int first = 0; first <= 16; first++) {
-        for (int second = first; second <= 16; second += LANES) {
-            floats product_up[2], product_down[2], square_up[2], square_down[2];
-            UNROLLED for (int half = 0; half < 2; half++) {
-                const float *moment = moments[half], *sum = sums[half];
-                floats below = moment[first] + loaded(moment + second), above = loaded(sum + second);
-                // Differences of the squares of neighbouring numbers.
-                product_up[half] = moment[16] * up - below;
-                product_down[half] = moment[16] * down - below;
-                square_up[half] = sum[16] * up * up + sum[first] * 0.75f + above * -1.25f;
-                square_down[half] = sum[16] * down * down + sum[first] * 1.25f + above * -0.75f;
-            }
-            floats products[4] = {
-                product_up[0] + product_up[1], product_up[0] + product_down[1],
-                product_down[0] + product_up[1], product_down[0] + product_down[1],
-            };
-            floats squares[4] = {
-                square_up[0] + square_up[1], square_up[0] + square_down[1],
-                square_down[0] + square_up[1], square_down[0] + square_down[1],
-            };
-            int count = 17 - second;
-            take_better(products, squares, 4, count < LANES ? (1u << count) - 1 : ~0u, first, second, &best);
-        }
-    }
-    return best;
 }
 
 // What was found for a block.
@@ -188,7 +234,7 @@ INLINE void fit_ternary(const struct lattice *lattice, const float *x, const flo
     memset(words, 0, sizeof *words * (size_t)parts);
     if (farthest_magnitude(x, width) < smallest) return;
     sort(x, width, order);
-    struct split split = halves ? split_iq1_m(x, weights, order) : split_iq1_s(x, weights, order);
+    struct split split = best_split(x, weights, order, width, halves);
     if (split.first < 0) return;
     take_levels(&split, order, width, halves ? 4 : 2, levels);
     bool off = false;
@@ -263,7 +309,8 @@ static void encode_iq1_s_block(const struct lattice *lattice, const unaligned_fl
 }
 
 // The unit for groups' multiples of it, by least squares.
-INLINE float refit_iq1_m(const struct ternary_block *block, const struct ternary_fit *fit, const int *multiples, float unit)
+INLINE float refit_iq1_m(const struct ternary_block *block, const struct ternary_fit *fit, const int *multiples,
+                         float unit)
 {
     float products = 0, squares = 0;
     for (int i = 0; i < 256; i++) {

@@ -44,7 +44,8 @@ struct spread_elements {
     struct tables x, weights;
 };
 
-INLINE void spread(const float *x, const float *weights, const struct lattice_kind *kind, struct spread_elements *out)
+INLINE void spread(const float *x, const float *weights, const struct lattice_kind *kind,
+                   struct spread_elements *out)
 {
     float wide[2][32];
     const int width = 32 / kind->dimensions;
@@ -82,7 +83,8 @@ INLINE floats looked_up(const struct tables *costs, ints words, int dimensions, 
         table = costs->of[dimension];
     } else {
         __m256 pair = costs->of[dimension / 2];
-        table = dimension % 2 == 0 ? _mm256_permute2f128_ps(pair, pair, 0x00) : _mm256_permute2f128_ps(pair, pair, 0x11);
+        if (dimension % 2 == 0) table = _mm256_permute2f128_ps(pair, pair, 0x00);
+        else table = _mm256_permute2f128_ps(pair, pair, 0x11);
     }
     return _mm256_permutevar8x32_ps(table, (__m256i)place);
 #else
@@ -111,9 +113,7 @@ INLINE uint32_t nearest_word(const struct lattice *lattice, int cell, const stru
 {
     struct tables costs;
     for (int i = 0; i < 32 / LANES; i++) {
-        floats values;
-        memcpy(&values, kind->values + (LANES == 4 && kind->dimensions == 4 ? 4 * (i % 2) : 0), LANES == 4 ? 16 : 32);
-        if (LANES == 16) values = repeated(kind->values);
+        floats values = LANES == 4 ? loaded(kind->values + 4 * (i % 2)) : repeated(kind->values);
         floats difference = scale * values - elements->x.of[i];
         costs.of[i] = elements->weights.of[i] * difference * difference;
     }
@@ -157,7 +157,8 @@ INLINE int cell_of_word(uint32_t word, int dimensions)
 {
     int cell = 0;
     for (int dimension = dimensions - 1; dimension >= 0; dimension--) {
-        cell = dimensions == 8 ? 3 * cell + (int)(word >> 2 * dimension & 3) : 8 * cell + (int)(word >> 4 * dimension & 7);
+        if (dimensions == 8) cell = 3 * cell + (int)(word >> 2 * dimension & 3);
+        else cell = 8 * cell + (int)(word >> 4 * dimension & 7);
     }
     return cell;
 }

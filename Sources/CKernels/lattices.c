@@ -108,24 +108,24 @@ static void make(struct lattice *lattice, const struct codebook *codebook, uint1
 }
 
 // Books are constants of the format, and so is what their lists come to.
-#define LATTICE(name, book, count, dimensions, shells, runs)                                     \
-    static struct lattice name##_lattice;                                                            \
-    static pthread_once_t name##_once = PTHREAD_ONCE_INIT;                                           \
-    static void make_##name(void)                                                                    \
-    {                                                                                                \
-        static uint16_t words[(runs) * LATTICE_RUN];                                                 \
-        make(&name##_lattice, &(struct codebook) { ck_codebooks()->book, count, dimensions, shells, runs },    \
-             words);                                                                                 \
-    }                                                                                                \
-    const struct lattice *ck_lattice_##name(void)                                                    \
-    {                                                                                                \
-        pthread_once(&name##_once, make_##name);                                                     \
-        return &name##_lattice;                                                                      \
+#define LATTICE(name, count, dimensions, shells, runs)                                            \
+    static struct lattice name##_lattice;                                                         \
+    static pthread_once_t name##_once = PTHREAD_ONCE_INIT;                                        \
+    static void make_##name(void)                                                                 \
+    {                                                                                             \
+        static uint16_t words[(runs) * LATTICE_RUN];                                              \
+        struct codebook codebook = { ck_codebooks()->name, count, dimensions, shells, runs };     \
+        make(&name##_lattice, &codebook, words);                                                  \
+    }                                                                                             \
+    const struct lattice *ck_lattice_##name(void)                                                 \
+    {                                                                                             \
+        pthread_once(&name##_once, make_##name);                                                  \
+        return &name##_lattice;                                                                   \
     }
 
-LATTICE(iq1, iq1, 2048, 8, 3, 24695)
-LATTICE(iq2_xxs, iq2_xxs, 256, 8, 2, 10327)
-LATTICE(iq2_xs, iq2_xs, 512, 8, 2, 14922)
-LATTICE(iq2_s, iq2_s, 1024, 8, 1, 7310)
-LATTICE(iq3_xxs, iq3_xxs, 256, 4, 2, 4158)
-LATTICE(iq3_s, iq3_s, 512, 4, 3, 4218)
+LATTICE(iq1, 2048, 8, 3, 24695)
+LATTICE(iq2_xxs, 256, 8, 2, 10327)
+LATTICE(iq2_xs, 512, 8, 2, 14922)
+LATTICE(iq2_s, 1024, 8, 1, 7310)
+LATTICE(iq3_xxs, 256, 4, 2, 4158)
+LATTICE(iq3_s, 512, 4, 3, 4218)

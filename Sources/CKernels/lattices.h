@@ -9,8 +9,8 @@ enum {
     LATTICE_RUN = 16,      // lists are padded to a multiple, by their last word
 };
 
-// Points have a coordinate 0, 1, 2 in eight dimensions, or 0...7 in four; a cell is a point as a number to the base 3, or
-// 8, the first coordinate being its lowest digit.
+// Points have a coordinate 0, 1, 2 in eight dimensions, or 0...7 in four; a cell is a point as a number to the base 3,
+// or 8, the first coordinate being its lowest digit.
 struct lattice {
     // Of each cell: the first run of its list, and how many words are in it. A codeword has a list of its own.
     struct {

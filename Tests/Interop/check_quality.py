@@ -116,7 +116,7 @@ def q8_0(numbers):
 
 
 def q8_k(numbers):
-    """Blocks of 256, whose extreme becomes -127, as llama.cpp rounds what is multiplied by K types and IQ4_XS."""
+    """Blocks of 256, whose extreme becomes -127, as llama.cpp rounds what is multiplied by K types and IQ types."""
     blocks = numbers.unflatten(-1, (-1, 256))
     extreme = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True))
     scale = torch.where(extreme == 0, 1, extreme) / -127
@@ -428,7 +428,7 @@ def judge_beside_llama(judge, encoding, importance, perplexity, divergence):
 
     def inputs(layer):
         name = "output.weight" if layer == "lm_head" else "blk.0.attn_q.weight"
-        return q8_k if types[name].endswith("_K") or types[name] == "IQ4_XS" else q8_0
+        return q8_k if types[name].endswith("_K") or types[name][:2] == "IQ" and types[name] != "IQ4_NL" else q8_0
     found = Score(judge.native(path), judge.score(decoded(path), inputs).divergence)
     theirs = Score(float(perplexity), float(divergence))
     return Row(encoding, "importance" * bool(importance), size(path), found, None, theirs, "llama-perplexity")
@@ -451,6 +451,8 @@ def listed():
 
 #: File types that importance makes no difference to.
 UNWEIGHED = ("f32", "f16", "bf16", "q8_0", "tq1_0", "tq2_0", "mxfp4_moe", "q1_0", "q2_0")
+#: Those that are garbage without.
+COARSE = ("q2_k_s", "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs")
 files, packings = listed()
 sections, rows = [], []
 part, all_cases = Judge("quality", PART), list(cases())
@@ -468,7 +470,7 @@ for encoding in files:
     for given in (None, importance) if importance and encoding not in UNWEIGHED else (None,):
         name = f"quality-{encoding}" + "-importance" * bool(given)
         with check(name):
-            if encoding == "q2_k_s" and not given:
+            if encoding in COARSE and not given:
                 print(f"skip {name} llama-quantize and Recast want importance for it", flush=True)
                 continue
             rows.append(judge_gguf(part, encoding, given, hashes.get((encoding, "yes" if given else "no"))))
