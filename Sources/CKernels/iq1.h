@@ -151,8 +151,8 @@ INLINE float merit_to_beat(const struct running_sums *running, bool halves, int 
     return 0 < merit && merit < 1e30f ? merit : -FLT_MAX;
 }
 
-// Takes those splits that are better than all before: one second place after the other, and each way to move the numbers
-// for a place after the other.
+// Takes those splits that are better than all before: one second place after the other, and for each of them one way to
+// move the numbers after the other.
 INLINE void take_better(const struct split_sums *sums, int sides, uint32_t there, int first, int second,
                         struct split *best)
 {
