@@ -203,8 +203,7 @@ struct GroupDescent {
         for i in stride(from: 0, to: lanes, by: 16) {
             var sum = UnsafeRawPointer(target + k * lanes + i).loadUnaligned(as: SIMD16<Float>.self)
             for j in 0..<k {
-                sum +=
-                    upper[j * width + k]
+                sum += upper[j * width + k]
                     * UnsafeRawPointer(errors + j * lanes + i).loadUnaligned(as: SIMD16<Float>.self)
             }
             UnsafeMutableRawPointer(shifted + i).storeBytes(of: sum, as: SIMD16<Float>.self)

@@ -58,8 +58,7 @@ final class CodeFile: Sendable {
             try bytes.withMutableBytes { (buffer) throws(RecastError) in
                 tile.blocks(of: dtype, into: buffer)
                 try sink.write(
-                    UnsafeRawBufferPointer(buffer), at: offsets[index][0] + rows.lowerBound * (buffer.count / tile.rows)
-                )
+                    UnsafeRawBufferPointer(buffer), at: offsets[index][0] + rows.lowerBound * (buffer.count / tile.rows))
             }
         case .packed(let packed):
             var tally = Tally()
