@@ -81,15 +81,18 @@ struct Compare: ParsableCommand {
     /// A candidate with a tokenizer of its own must make the same tokens of the texts.
     private func checkTokens(of model: Model, _ channels: [Channel], _ reference: LoadedTokenizer) throws {
         guard tokenizer.tokenizer == nil else { return }
-        guard try model.checkpoint.vocabulary(
-            directory: nil, preTokenizer: tokenizer.preTokenizer,
-            size: model.graph.configuration.vocabularySize) != nil
+        guard
+            try model.checkpoint.vocabulary(
+                directory: nil, preTokenizer: tokenizer.preTokenizer,
+                size: model.graph.configuration.vocabularySize) != nil
         else { return }
         let own = try LoadedTokenizer(model, tokenizer)
         for channel in try texts.channels(own.tokenizer, windows) {
             let other = channels.first { $0.name == channel.name }!
-            guard let place = zip(channel.tokens, other.tokens).enumerated().first(where: { $1.0 != $1.1 })?.offset
-                ?? (channel.tokens.count == other.tokens.count ? nil : min(channel.tokens.count, other.tokens.count))
+            guard
+                let place = zip(channel.tokens, other.tokens).enumerated().first(where: { $1.0 != $1.1 })?.offset
+                    ?? (channel.tokens.count == other.tokens.count
+                        ? nil : min(channel.tokens.count, other.tokens.count))
             else { continue }
             throw RecastError(
                 .unsupported,
@@ -117,10 +120,13 @@ struct Compare: ParsableCommand {
             ("perplexity, reference", { Self.perplexity($0.reference) }),
             ("perplexity, candidate", { Self.perplexity($0.candidate) }),
             ("ratio", { Format.fixed($0.ratio, 5) }),
-            ("KL divergence, mean", { score in
-                Format.fixed(score.divergence.mean, 6)
-                    + (score.divergence.error.map { " ± " + Format.fixed($0, 6) } ?? "")
-            }),
+            (
+                "KL divergence, mean",
+                { score in
+                    Format.fixed(score.divergence.mean, 6)
+                        + (score.divergence.error.map { " ± " + Format.fixed($0, 6) } ?? "")
+                }
+            ),
             ("  median", { Format.fixed($0.divergence.median, 6) }),
             ("  90 %", { Format.fixed($0.divergence.p90, 6) }),
             ("  95 %", { Format.fixed($0.divergence.p95, 6) }),

@@ -49,7 +49,9 @@ struct CommandTests {
     }
 
     static let commands = [
-        "inspect", "convert", "quantize", "perplexity", "generate", "tokenize", "diff", "families", "pack", "unpack",
+        "inspect", "convert", "quantize", "perplexity", "compare", "importance", "generate", "tokenize", "diff",
+        "families",
+        "pack", "unpack",
     ]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 
@@ -336,6 +338,70 @@ struct CommandTests {
             #expect(abs((channel["nll"]?.double ?? 0) / nll - 1) < 1e-5)
         }
         #expect(json["total"]?["scored"] == 45016)
+    }
+
+    /// A calibration by the command line: the table, the record, the words of the result; and by how much it helps.
+    @Test func calibrationAndComparison() throws {
+        let directory = TemporaryDirectory()
+        let model = Fixtures.tinyModel
+        let paths = ["plain", "calibrated"].map { directory.file($0 + ".gguf") }
+        let plain = try Self.recast("quantize", model, paths[0], "--encoding", "q4_0", "--quiet")
+        #expect(plain.status == 0 && !plain.output.contains("calibration"))
+        let jsonl = directory.write(
+            "code.jsonl", Array("{\"text\": \"def f(x): return x\", \"channel\": \"code\"}\n".utf8))
+        let arguments = [
+            "quantize", model, paths[1], "--encoding", "q4_0", "--calibration", "\(model)/text/prose.txt",
+            "--calibration", jsonl, "--calibration-tokens", "4000", "--effort", "1", "--jobs", "2",
+        ]
+        let json = try Self.recast(arguments + ["--json"]).json
+        let weights = try #require(json["calibration"]?.array)
+        #expect(weights.count == 30)
+        for weight in weights {
+            #expect(try #require(weight["error"]?.double) <= 1.0001 * #require(weight["search_error"]?.double))
+        }
+        #expect(json["exactness"] == "quantized")
+        let metadata = try Self.recast("inspect", paths[1], "--metadata", "--json").output
+        #expect(metadata.contains("quantize.calibration.method") && metadata.contains("quantize.calibration.texts"))
+        let again = try Self.recast(arguments)
+        #expect(again.status == 73)
+        let text = try Self.recast(arguments + ["--force"])
+        #expect(text.output.contains("gptq by calibration") && text.output.contains("layers.3.down.weight"))
+
+        let texts = ["--text", "\(model)/text/poetry.txt", "--context", "256"]
+        let scores = try paths.map { try Self.recast(["compare", model, $0, "--json"] + texts).json }
+        let divergences = try scores.map { try #require($0["total"]?["kld"]?["mean"]?.double) }
+        #expect(divergences[1] < 0.75 * divergences[0], "\(divergences)")
+        #expect(scores[0]["channels"]?.array?.count == 1 && scores[0]["total"]?["scored"] == 6447)
+        let passes = try Self.recast(["compare", model, paths[1], "--max-kld", "1", "--min-top1", "0.5"] + texts)
+        #expect(passes.status == 0)
+        let fails = try Self.recast(["compare", model, paths[1], "--max-kld", "0.000001"] + texts)
+        #expect(fails.status == 1 && fails.errors.contains("mean divergence"))
+    }
+
+    @Test func importanceIsUsable() throws {
+        let directory = TemporaryDirectory()
+        let (model, file) = (Fixtures.tinyModel, directory.file("importance.gguf"))
+        let measured = try Self.recast(
+            "importance", model, file, "--text", "\(model)/text/poetry.txt", "--context", "128", "--chunks", "9")
+        #expect(measured.status == 0 && measured.output.contains("28 weights on 1152 tokens in 9 chunks"))
+        let quantized = try Self.recast(
+            "quantize", model, directory.file("q.gguf"), "--encoding", "iq2_xs", "--importance", file, "--quiet")
+        #expect(quantized.status == 0)
+        let short = try Self.recast(
+            "importance", model, directory.file("x.gguf"), "--text", "\(model)/text/poetry.txt", "--context", "100000")
+        #expect(short.status == 64 && short.errors.contains("shorter than one chunk"))
+        #expect(try Self.recast("importance", model, file, "--text", "\(model)/text/poetry.txt").status == 73)
+    }
+
+    @Test(arguments: [
+        ["--calibration", "a.txt", "--method", "round"], ["--method", "gptq"], ["--method", "awq"],
+        ["--calibration", "a.txt", "--importance", "b.gguf"], ["--calibration", "a.txt", "--effort", "4"],
+        ["--calibration", "a.txt", "--damping", "0"],
+    ])
+    func calibrationsThatMakeNoSense(_ arguments: [String]) throws {
+        let outcome = try Self.recast(
+            ["quantize", Fixtures.tinyModel, "out.gguf", "--encoding", "q4_0"] + arguments)
+        #expect(outcome.status == 64)
     }
 
     @Test func generationIsTheReferences() throws {

@@ -47,7 +47,8 @@ extension Planning {
         of tensors: [NamedTensor], _ fileType: GGUFFileType, _ traits: GGUFModelTraits, stored: (NamedTensor) -> DType,
         plan: inout Plan
     ) throws(RecastError) -> [TypedTensor] {
-        var policy = try GGUFTypePolicy(fileType, traits, options.quantization)
+        var policy = try GGUFTypePolicy(
+            fileType, traits, options.quantization, isCalibrated: options.isCalibrated)
         var report = TypeReport(fileType)
         var typed: [TypedTensor] = []
         for tensor in options.quantization.keepsSplit ? tensors : tensors.inQuantizerOrder {

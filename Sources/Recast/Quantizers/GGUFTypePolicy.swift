@@ -34,7 +34,11 @@ struct GGUFTypePolicy {
     /// How many tensors each of the options' overrides has given a type.
     private(set) var overrideUses: [Int]
 
-    init(_ fileType: GGUFFileType, _ traits: GGUFModelTraits, _ options: QuantizationOptions) throws(RecastError) {
+    init(
+        _ fileType: GGUFFileType, _ traits: GGUFModelTraits, _ options: QuantizationOptions, isCalibrated: Bool = false
+    ) throws(RecastError) {
+        // A calibration knows what an importance file does.
+        let hasImportance = options.importance != nil || isCalibrated
         self.fileType = fileType
         self.options = options
         var patterns: [Expression] = []
@@ -42,7 +46,7 @@ struct GGUFTypePolicy {
         self.patterns = patterns
         overrideUses = Array(repeating: 0, count: patterns.count)
         mix = GGUFMix(
-            fileType, traits, hasImportance: options.importance != nil, outputType: options.outputType)
+            fileType, traits, hasImportance: hasImportance, outputType: options.outputType)
     }
 
     /// - Throws: `unsupported` where the pattern of an override takes too much for the name.

@@ -7,7 +7,7 @@ public struct Calibration {
     private let files: FilePool
     private let passOptions: PassOptions
     private let options: CalibrationOptions
-    private let grids: [Slot: WeightGrid]
+    private let grids: [Slot: WeightTarget]
 
     /// - Parameter planning: of the conversion that the weights are for.
     /// - Throws: what planning throws; `unsupported` where none of its weights can be calibrated.
@@ -18,11 +18,11 @@ public struct Calibration {
         self.files = files
         self.options = options
         self.passOptions = passOptions
-        var grids: [Slot: WeightGrid] = [:]
+        var grids: [Slot: WeightTarget] = [:]
         for (slot, encoding) in targets.encodings {
             let tensor = targets.graph[slot]!
             guard tensor.shape.count == 2 else { continue }
-            grids[slot] = WeightGrid(encoding, columns: tensor.columnCount)
+            grids[slot] = WeightTarget(encoding, columns: tensor.columnCount)
         }
         guard !grids.isEmpty else {
             throw .unsupported("there is no weight whose codes a calibration could choose")

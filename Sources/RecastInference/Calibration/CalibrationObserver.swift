@@ -5,11 +5,11 @@ import Synchronization
 /// the weights before it have made as they are quantized.
 final class CalibrationObserver: PassObserver {
     private let graph: Graph
-    private let grids: [Slot: WeightGrid]
+    private let targets: [Slot: WeightTarget]
     private let workers: Workers
     private let options: CalibrationOptions
     /// Takes the codes of some rows; several threads call it.
-    private let write: @Sendable (Slot, Range<Int>, Tile) throws(RecastError) -> Void
+    private let write: @Sendable (Slot, Range<Int>, EncodedRows) throws(RecastError) -> Void
     private var records: [CalibrationReport.Weight] = []
     /// Reads a weight of the graph as it is: `[rows, columns]`.
     private let load: (Slot) throws(RecastError) -> FloatBuffer
@@ -21,18 +21,17 @@ final class CalibrationObserver: PassObserver {
     /// The weights whose input is being seen.
     private var sites: [Slot] = []
     private var hessian: Hessian?
-    /// By the width of the units that their orders keep together.
-    private var factors: [Int: HessianFactor] = [:]
+    private var factors: [ColumnOrder: HessianFactor] = [:]
     /// What all tokens of a layer with experts are: what an expert with few tokens goes by.
     private var pooled: Hessian?
 
     init(
-        _ graph: Graph, _ grids: [Slot: WeightGrid], _ options: CalibrationOptions, by workers: Workers,
+        _ graph: Graph, _ targets: [Slot: WeightTarget], _ options: CalibrationOptions, by workers: Workers,
         load: @escaping (Slot) throws(RecastError) -> FloatBuffer,
-        write: @escaping @Sendable (Slot, Range<Int>, Tile) throws(RecastError) -> Void
+        write: @escaping @Sendable (Slot, Range<Int>, EncodedRows) throws(RecastError) -> Void
     ) {
         self.graph = graph
-        self.grids = grids
+        self.targets = targets
         self.load = load
         self.options = options
         self.workers = workers
@@ -54,7 +53,7 @@ final class CalibrationObserver: PassObserver {
         return folded
     }
 
-    func observes(_ site: Slot) -> Bool { grids[site] != nil || site.role == .router }
+    func observes(_ site: Slot) -> Bool { targets[site] != nil || site.role == .router }
 
     func observe(
         _ input: UnsafeBufferPointer<Float>, rows: Int, columns: Int, of sites: [Slot]
@@ -78,35 +77,36 @@ final class CalibrationObserver: PassObserver {
     func replace(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot
     ) throws(RecastError) {
-        guard let grid = grids[site] else { return }
+        guard let target = targets[site] else { return }
         // An expert that no token goes through is seen here first.
         if !sites.contains(site) { begin([site], columns: columns) }
         do throws(RecastError) {
-            try quantize(weight, rows: rows, columns: columns, of: site, grid)
+            try quantize(weight, rows: rows, columns: columns, of: site, target)
         } catch { throw error.within("\(site)") }
     }
 
     private func quantize(
-        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ grid: WeightGrid
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ target: WeightTarget
     ) throws(RecastError) {
         let tokens = hessian!.count
-        let factor = try factor(for: grid, site)
+        let factor = try factor(for: target, site)
         let errors =
             options.method == .awq
-            ? try scaleAndQuantize(weight, rows: rows, of: site, grid, factor)
-            : try round(weight, rows: rows, of: site, grid, factor, options.method)
+            ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
+            : try round(weight, rows: rows, of: site, target, factor, options.method)
         record(
             CalibrationReport.Weight(
-                site, grid, tokens: tokens, factor, errors, remarks: factor.remarks(asked: options.damping) + sharing))
+                site, target, tokens: tokens, factor, errors, remarks: factor.remarks(asked: options.damping) + sharing)
+        )
     }
 
     private func round(
-        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ grid: WeightGrid,
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
         _ factor: HessianFactor, _ method: CalibrationOptions.Method, keeps: Bool = false
     ) throws(RecastError) -> OutputErrors {
         var options = options
         options.method = method
-        let quantizer = WeightQuantizer(factor, grid, options, by: workers)
+        let quantizer = WeightQuantizer(factor, target, options, by: workers)
         let write = write
         guard keeps else {
             return try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
@@ -116,7 +116,7 @@ final class CalibrationObserver: PassObserver {
         let kept = Mutex<[(rows: Range<Int>, tile: Tile)]>([])
         let errors = try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
             try write(site, range, tile)
-            kept.withLock { $0.append((range, tile)) }
+            if case .tile(let tile) = tile.content { kept.withLock { $0.append((range, tile)) } }
         }
         scalable[site] = kept.withLock { $0 }
         return errors
@@ -128,10 +128,10 @@ final class CalibrationObserver: PassObserver {
     private var scales: [Float]?
 
     private func scaleAndQuantize(
-        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ grid: WeightGrid,
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
         _ factor: HessianFactor
     ) throws(RecastError) -> OutputErrors {
-        let columns = grid.columns
+        let columns = target.columns
         if scales == nil { scales = try findScales(factor) }
         let scales = scales!
         // What rounding and a search would have made of it as it is.
@@ -139,13 +139,13 @@ final class CalibrationObserver: PassObserver {
         options.method = .search
         let plain = FloatBuffer(count: weight.count)
         plain.base.update(from: weight.baseAddress!, count: weight.count)
-        var errors = try WeightQuantizer(factor, grid, options, by: workers).quantize(
+        var errors = try WeightQuantizer(factor, target, options, by: workers).quantize(
             UnsafeMutableBufferPointer(start: plain.base, count: plain.count), rows: rows
         ) { (_, _) throws(RecastError) in }
         for i in weight.indices { weight[i] *= scales[i % columns] }
         let keeps = site.role == .value || site.role == .up || site.role == .sharedUp
         let scaled = try round(
-            weight, rows: rows, of: site, grid,
+            weight, rows: rows, of: site, target,
             try HessianFactor(hessian!, damping: self.options.damping, scales: scales),
             .search, keeps: keeps)
         errors.final = scaled.relative(scaled.final) * errors.output
@@ -159,12 +159,12 @@ final class CalibrationObserver: PassObserver {
         let columns = factor.columns
         let ones = [Float](repeating: 1, count: columns)
         // All that have the input must be scaled alike.
-        guard let fold = ScaleFold(before: sites, in: graph), sites.allSatisfy({ grids[$0] != nil }) else {
+        guard let fold = ScaleFold(before: sites, in: graph), sites.allSatisfy({ targets[$0]?.grid != nil }) else {
             return ones
         }
         var sharing = ActivationScaling.Sharing.none
         if case .rows(let producer, let heads) = fold {
-            guard grids[producer]?.takesRowFactors == true, scalable[producer] != nil else { return ones }
+            guard targets[producer]?.grid?.takesRowFactors == true, scalable[producer] != nil else { return ones }
             let values = graph[producer]!.rowCount
             sharing = ActivationScaling.Sharing(
                 width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
@@ -173,7 +173,7 @@ final class CalibrationObserver: PassObserver {
         for site in sites { buffers.append(try load(site)) }
         let weights = zip(sites, buffers).map { site, buffer in
             ActivationScaling.Weight(
-                numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, grid: grids[site]!)
+                numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, grid: targets[site]!.grid!)
         }
         let scaling = ActivationScaling(
             factor: factor, inputs: hessian!.meanSquares.map { $0.squareRoot() }, sharing: sharing, workers: workers)
@@ -211,7 +211,7 @@ final class CalibrationObserver: PassObserver {
             var factors = [Float](repeating: 1, count: graph[producer]!.rowCount)
             for column in scales.indices { factors[sharing.row(of: column)] = 1 / scales[column] }
             for (rows, tile) in scalable[producer]! {
-                try write(producer, rows, tile.scaled(by: Array(factors[rows]), grids[producer]!))
+                try write(producer, rows, EncodedRows(tile.scaled(by: Array(factors[rows]), targets[producer]!.grid!)))
             }
             let bias = Slot(producer.role, layer: producer.layer, .bias)
             if producer.expert == nil, let tensor = graph[bias] {
@@ -228,16 +228,15 @@ final class CalibrationObserver: PassObserver {
     /// How the Hessian was made up for a lack of tokens.
     private var sharing: [String] = []
 
-    /// The factors for a grid: its order of columns keeps the columns of a unit together.
-    private func factor(for grid: WeightGrid, _ site: Slot) throws(RecastError) -> HessianFactor {
-        let width = grid.unitWidth
-        if let factor = factors[width] { return factor }
+    /// The factors for a target: its order of columns keeps the columns of a unit together.
+    private func factor(for target: WeightTarget, _ site: Slot) throws(RecastError) -> HessianFactor {
+        if let factor = factors[target.order] { return factor }
         if factors.isEmpty {
             hessian!.complete()
             sharing = try hessian!.shrink(for: site, pooled: pooled)
         }
-        let factor = try HessianFactor(hessian!, damping: options.damping, unitWidth: width)
-        factors[width] = factor
+        let factor = try HessianFactor(hessian!, damping: options.damping, target.order)
+        factors[target.order] = factor
         return factor
     }
 }

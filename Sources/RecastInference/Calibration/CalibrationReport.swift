@@ -43,11 +43,11 @@ public struct CalibrationReport: Sendable {
 
 extension CalibrationReport.Weight {
     init(
-        _ slot: Slot, _ grid: WeightGrid, tokens: Int, _ factor: HessianFactor, _ errors: OutputErrors,
+        _ slot: Slot, _ target: WeightTarget, tokens: Int, _ factor: HessianFactor, _ errors: OutputErrors,
         remarks: [String]
     ) {
         self.init(
-            slot: slot, encoding: grid.encoding.name, tokens: tokens, damping: Double(factor.damping),
+            slot: slot, encoding: target.encoding.name, tokens: tokens, damping: Double(factor.damping),
             rounded: errors.relative(errors.rounded), searched: errors.relative(errors.searched),
             error: errors.relative(errors.final), remarks: remarks)
     }

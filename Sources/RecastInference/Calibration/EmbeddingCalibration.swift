@@ -17,13 +17,13 @@ struct EmbeddingCalibration {
     private static let rowsAtOnce = 8192
 
     func run(
-        _ grid: WeightGrid, texts: [[Int32]],
-        _ write: @escaping @Sendable (Slot, Range<Int>, Tile) throws(RecastError) -> Void
+        _ target: WeightTarget, texts: [[Int32]],
+        _ write: @escaping @Sendable (Slot, Range<Int>, EncodedRows) throws(RecastError) -> Void
     ) throws(RecastError) -> CalibrationReport.Weight {
         let tensor = graph[Self.slot]!
         let factor = try HessianFactor(
-            try metric(texts), damping: options.damping, unitWidth: grid.unitWidth)
-        let quantizer = WeightQuantizer(factor, grid, options, by: reader.workers)
+            try metric(texts), damping: options.damping, target.order)
+        let quantizer = WeightQuantizer(factor, target, options, by: reader.workers)
         let room = FloatBuffer(count: min(tensor.rowCount, Self.rowsAtOnce) * tensor.columnCount)
         var errors = OutputErrors()
         for first in stride(from: 0, to: tensor.rowCount, by: Self.rowsAtOnce) {
@@ -37,7 +37,7 @@ struct EmbeddingCalibration {
             }
         }
         return CalibrationReport.Weight(
-            Self.slot, grid, tokens: texts.reduce(0) { $0 + $1.count }, factor, errors, remarks: [])
+            Self.slot, target, tokens: texts.reduce(0) { $0 + $1.count }, factor, errors, remarks: [])
     }
 
     /// The weights that the first layer's attention begins with.

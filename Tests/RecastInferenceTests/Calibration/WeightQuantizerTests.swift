@@ -10,7 +10,7 @@ import Testing
 @Suite struct WeightQuantizerTests {
     static let blocks: [DType] = [
         .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2_k, .q3_k, .q4_k, .q5_k, .q6_k, .iq4_nl, .iq4_xs, .mxfp4, .nvfp4, .tq1_0,
-        .tq2_0, .q2_0, .q1_0,
+        .tq2_0, .q2_0, .q1_0, .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs, .iq3_s,
     ]
     static let packings: [(name: String, Packing.Choices)] = {
         var asymmetric = Packing.Choices()
@@ -38,24 +38,24 @@ import Testing
 
     private struct Outcome {
         var weight: [Float]
-        var tiles: [(Range<Int>, Tile)]
+        var codes: [(Range<Int>, EncodedRows)]
         var errors: OutputErrors
     }
 
     private static func quantize(
         _ encoding: Encoding, _ source: [Float], _ hessian: Hessian, effort: Int, workers: Int = 1
     ) throws -> Outcome {
-        let grid = try #require(WeightGrid(encoding, columns: columns))
+        let target = try #require(WeightTarget(encoding, columns: columns))
         var options = CalibrationOptions()
         options.effort = effort
-        let factor = try HessianFactor(hessian, damping: 0.01, unitWidth: grid.unitWidth)
-        let quantizer = WeightQuantizer(factor, grid, options, by: Workers(count: workers))
+        let factor = try HessianFactor(hessian, damping: 0.01, target.order)
+        let quantizer = WeightQuantizer(factor, target, options, by: Workers(count: workers))
         var weight = source
-        let tiles = Collected()
+        let codes = Collected()
         let errors = try weight.withUnsafeMutableBufferPointer { buffer in
-            try quantizer.quantize(buffer, rows: rows) { (range, tile) throws(RecastError) in tiles.add(range, tile) }
+            try quantizer.quantize(buffer, rows: rows) { (range, rows) throws(RecastError) in codes.add(range, rows) }
         }
-        return Outcome(weight: weight, tiles: tiles.sorted, errors: errors)
+        return Outcome(weight: weight, codes: codes.sorted, errors: errors)
     }
 
     /// For every grid: the error is what it is said to be, feedback beats the search it begins with, and more effort never
@@ -85,9 +85,11 @@ import Testing
         let slot = Slot(.gate, layer: 0)
         let weight = CodeFile.Weight(slot: slot, encoding: encoding, rows: Self.rows, columns: Self.columns)
         let file = try CodeFile(creating: directory.file("codes"), for: [weight])
-        for (range, tile) in outcome.tiles {
-            if case .plain(let dtype) = encoding { #expect(tile.obstacle(asBlocksOf: dtype) == nil) }
-            try file.write(tile, rows: range, of: slot)
+        for (range, codes) in outcome.codes {
+            if case .plain(let dtype) = encoding, case .tile(let tile) = codes.content {
+                #expect(tile.obstacle(asBlocksOf: dtype) == nil)
+            }
+            try file.write(codes, rows: range, of: slot)
         }
         try file.synchronize()
         let files = FilePool()
@@ -146,10 +148,10 @@ import Testing
 }
 
 private final class Collected: @unchecked Sendable {
-    private var tiles: [(Range<Int>, Tile)] = []
+    private var codes: [(Range<Int>, EncodedRows)] = []
     private let lock = NSLock()
 
-    func add(_ range: Range<Int>, _ tile: Tile) { lock.withLock { tiles.append((range, tile)) } }
+    func add(_ range: Range<Int>, _ rows: EncodedRows) { lock.withLock { codes.append((range, rows)) } }
 
-    var sorted: [(Range<Int>, Tile)] { tiles.sorted { $0.0.lowerBound < $1.0.lowerBound } }
+    var sorted: [(Range<Int>, EncodedRows)] { codes.sorted { $0.0.lowerBound < $1.0.lowerBound } }
 }

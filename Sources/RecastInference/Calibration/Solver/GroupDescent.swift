@@ -6,13 +6,15 @@ import Recast
 struct GroupDescent {
     let factor: HessianFactor
     let grid: WeightGrid
+    private let sweeps: Int
     private let groups: GroupFactors
     private let candidates: ScaleCandidates
 
     /// Groups wider than this are not refined: each would cost as much as a weight.
     static let widest = 256
 
-    init(_ factor: HessianFactor, _ grid: WeightGrid, reach: Int) {
+    init(_ factor: HessianFactor, _ grid: WeightGrid, reach: Int, sweeps: Int) {
+        self.sweeps = sweeps
         self.factor = factor
         self.grid = grid
         groups = GroupFactors(factor, width: grid.groupWidth)
@@ -48,7 +50,7 @@ struct GroupDescent {
 
     /// - Parameters:
     ///   - errors: `[columns, lanes]` in the columns' own order, source less what is on the grid; kept up to date.
-    func run(_ tile: GridTile, errors: UnsafeMutablePointer<Float>, sweeps: Int, _ room: Room) {
+    func run(_ tile: GridTile, errors: UnsafeMutablePointer<Float>, room: Room) {
         let n = grid.columns
         for _ in 0..<sweeps {
             // Anew for each sweep, so that rounding does not add up.
@@ -203,7 +205,8 @@ struct GroupDescent {
         for i in stride(from: 0, to: lanes, by: 16) {
             var sum = UnsafeRawPointer(target + k * lanes + i).loadUnaligned(as: SIMD16<Float>.self)
             for j in 0..<k {
-                sum += upper[j * width + k]
+                sum +=
+                    upper[j * width + k]
                     * UnsafeRawPointer(errors + j * lanes + i).loadUnaligned(as: SIMD16<Float>.self)
             }
             UnsafeMutableRawPointer(shifted + i).storeBytes(of: sum, as: SIMD16<Float>.self)

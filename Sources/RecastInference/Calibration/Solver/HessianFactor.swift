@@ -117,9 +117,19 @@ final class HessianFactor {
 extension HessianFactor {
     /// With columns in group-aware act-order.
     ///
-    /// - Parameter unitWidth: columns that stay together.
+    convenience init(_ hessian: Hessian, damping: Float, _ columns: ColumnOrder) throws(RecastError) {
+        let width = columns.unitWidth
+        var order = Self.order(hessian.meanSquares, unitWidth: width)
+        if columns.keepsColumns {
+            order = stride(from: 0, to: order.count, by: width).flatMap { first in
+                order[first] / width * width..<(order[first] / width + 1) * width
+            }
+        }
+        try self.init(hessian, damping: damping, order: order)
+    }
+
     convenience init(_ hessian: Hessian, damping: Float, unitWidth: Int) throws(RecastError) {
-        try self.init(hessian, damping: damping, order: Self.order(hessian.meanSquares, unitWidth: unitWidth))
+        try self.init(hessian, damping: damping, ColumnOrder(unitWidth: unitWidth, keepsColumns: false))
     }
 
     /// Group-aware act-order: the units with the greatest inputs first, and in each the columns with the greatest. Of equals

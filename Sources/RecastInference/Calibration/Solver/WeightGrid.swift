@@ -94,25 +94,12 @@ struct WeightGrid {
         _ numbers: UnsafeBufferPointer<Float>, rows: Int, columns: Int, weights: [Float]?,
         method: QuantizationMethod = .search
     ) throws(RecastError) -> Tile {
-        var tally = Tally()
         switch encoding {
         case .plain(let dtype):
-            var bytes = [UInt8](repeating: 0, count: dtype.byteCount(ofBlocks: numbers.count))
-            try bytes.withMutableBytes { (buffer) throws(RecastError) in
-                if let weights {
-                    let outcome = weights.withUnsafeBufferPointer { weights in
-                        Result { () throws(RecastError) in
-                            try dtype.encode(
-                                numbers, columns: columns, importance: weights.baseAddress, into: buffer, tally: &tally)
-                        }
-                    }
-                    try outcome.get()
-                } else {
-                    try dtype.encode(numbers, columns: columns, into: buffer, tally: &tally)
-                }
-            }
+            let bytes = try dtype.blocks(of: numbers, columns: columns, weights: weights)
             return bytes.withUnsafeBytes { Tile(blocks: $0, of: dtype, rows: rows, columns: columns) }
         case .packed(let packed):
+            var tally = Tally()
             return packed.quantize(
                 numbers, rows: rows, columns: columns, method: method, importance: weights, reduced: nil, tally: &tally)
         }

@@ -3,26 +3,36 @@ import Recast
 /// Rounds the rows of weights that are multiplied with the same input to a grid.
 struct WeightQuantizer {
     let factor: HessianFactor
-    let grid: WeightGrid
+    let target: WeightTarget
     private let workers: Workers
     private let method: CalibrationOptions.Method
-    private let sweeps: Int
-    private let feedback: ErrorFeedback
-    private let descent: GroupDescent?
+    private let rounding: Rounding
     /// What an error in each column weighs by itself.
     private let weights: [Float]
 
-    init(_ factor: HessianFactor, _ grid: WeightGrid, _ options: CalibrationOptions, by workers: Workers) {
+    /// How codes are chosen with feedback.
+    private enum Rounding {
+        case grid(ErrorFeedback, GroupDescent?)
+        case codebook(CodebookFeedback)
+    }
+
+    init(_ factor: HessianFactor, _ target: WeightTarget, _ options: CalibrationOptions, by workers: Workers) {
         self.factor = factor
-        self.grid = grid
+        self.target = target
         self.workers = workers
         method = options.method
-        sweeps = options.sweeps
+        let sweeps = options.sweeps
         let n = factor.columns
         weights = (0..<n).map { factor.matrix.base[$0 * (n + 1)] }
-        feedback = ErrorFeedback(factor, grid, weights: weights)
-        let descends = method == .gptq && sweeps > 0 && grid.groupWidth <= GroupDescent.widest
-        descent = descends ? GroupDescent(factor, grid, reach: options.reach) : nil
+        switch target {
+        case .grid(let grid):
+            let descends = method == .gptq && sweeps > 0 && grid.groupWidth <= GroupDescent.widest
+            rounding = .grid(
+                ErrorFeedback(factor, grid, weights: weights),
+                descends ? GroupDescent(factor, grid, reach: options.reach, sweeps: sweeps) : nil)
+        case .codebook(let dtype, _):
+            rounding = .codebook(CodebookFeedback(factor: factor, dtype: dtype, weights: weights))
+        }
     }
 
     /// - Parameters:
@@ -30,12 +40,12 @@ struct WeightQuantizer {
     ///   - write: is given the codes of some rows; several threads call it.
     func quantize(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int,
-        _ write: @Sendable (Range<Int>, Tile) throws(RecastError) -> Void
+        _ write: @Sendable (Range<Int>, EncodedRows) throws(RecastError) -> Void
     ) throws(RecastError) -> OutputErrors {
-        let (n, lanes) = (grid.columns, GridTile.lanes)
+        let (n, lanes) = (target.columns, GridTile.lanes)
         precondition(weight.count == rows * n)
         let jobs = rows.dividedRoundingUp(by: lanes)
-        let places = (0..<min(workers.count, jobs)).map { _ in Place(feedback, descent, grid) }
+        let places = (0..<min(workers.count, jobs)).map { _ in Place(rounding, columns: n) }
         nonisolated(unsafe) let numbers = weight
         var outcomes = [OutputErrors](repeating: OutputErrors(), count: jobs)
         try outcomes.withUnsafeMutableBufferPointer { (buffer) throws(RecastError) in
@@ -46,28 +56,21 @@ struct WeightQuantizer {
                 let place = places[worker]
                 var errors = OutputErrors()
                 errors.output = factor.losses(of: source.baseAddress!, rows: range.count).reduce(0, +)
-                let rounded = try grid.search(
+                let rounded = try target.search(
                     UnsafeBufferPointer(source), rows: range.count, columns: n, weights: nil, method: .round)
                 errors.rounded = losses(of: rounded, source, place.rows.base).reduce(0, +)
-                let searched = try grid.search(
+                let searched = try target.search(
                     UnsafeBufferPointer(source), rows: range.count, columns: n, weights: weights)
                 let yardstick = losses(of: searched, source, place.rows.base)
                 errors.searched = yardstick.reduce(0, +)
-                var tile = searched
+                var chosen = searched
                 if method == .gptq {
-                    tile = try place.round(source, rows: range.count, feedback)
-                    // Coarse grids may lose more by the feedback than they gain.
-                    let found = losses(of: tile, source, place.rows.base)
-                    for row in 0..<range.count where !(found[row] <= yardstick[row]) {
-                        place.tile.set(row: row, from: searched)
-                    }
-                    if let descent { place.descend(descent, sweeps: sweeps) }
-                    tile = place.tile.tile(rows: range.count)
+                    chosen = try place.choose(source, searched) { losses(of: $0, source, place.rows.base) }
                 }
-                errors.final = losses(of: tile, source, place.rows.base).reduce(0, +)
-                tile.decode(into: source)
+                errors.final = losses(of: chosen, source, place.rows.base).reduce(0, +)
+                chosen.decode(into: source)
                 outcomes[job] = errors
-                try write(range, tile)
+                try write(range, chosen)
             }
         }
         return outcomes.reduce(into: OutputErrors()) { $0 += $1 }
@@ -77,7 +80,7 @@ struct WeightQuantizer {
     ///
     /// - Parameter room: as large as the source.
     private func losses(
-        of tile: Tile, _ source: UnsafeMutableBufferPointer<Float>, _ room: UnsafeMutablePointer<Float>
+        of tile: EncodedRows, _ source: UnsafeMutableBufferPointer<Float>, _ room: UnsafeMutablePointer<Float>
     ) -> [Double] {
         tile.decode(into: UnsafeMutableBufferPointer(start: room, count: source.count))
         for i in source.indices { room[i] = source[i] - room[i] }
@@ -86,47 +89,93 @@ struct WeightQuantizer {
 
     /// What belongs to one worker.
     private final class Place {
-        let tile: GridTile
-        let source: FloatBuffer
-        let errors: FloatBuffer
         let rows: FloatBuffer
-        let feedback: ErrorFeedback.Room
-        let descent: GroupDescent.Room?
+        private let room: Room
 
-        init(_ feedback: ErrorFeedback, _ descent: GroupDescent?, _ grid: WeightGrid) {
-            let count = grid.columns * GridTile.lanes
-            tile = GridTile(grid)
-            source = FloatBuffer(count: count)
-            errors = FloatBuffer(count: count)
-            rows = FloatBuffer(count: count)
-            self.feedback = ErrorFeedback.Room(feedback)
-            self.descent = descent.map { _ in GroupDescent.Room(grid) }
+        private enum Room {
+            case grid(GridPlace)
+            case codebook(CodebookFeedback, CodebookFeedback.Room)
         }
 
-        /// - Parameter numbers: `[rows, columns]`.
-        func round(
-            _ numbers: UnsafeMutableBufferPointer<Float>, rows: Int, _ rounding: ErrorFeedback
-        ) throws(RecastError) -> Tile {
-            let (n, lanes) = (tile.grid.columns, GridTile.lanes)
-            for column in 0..<n {
-                let target = source.base + column * lanes
-                for row in 0..<rows { target[row] = numbers[row * n + column] }
-                for row in rows..<lanes { target[row] = 0 }
+        init(_ rounding: Rounding, columns: Int) {
+            rows = FloatBuffer(count: columns * GridTile.lanes)
+            switch rounding {
+            case .grid(let feedback, let descent): room = .grid(GridPlace(feedback, descent))
+            case .codebook(let feedback): room = .codebook(feedback, CodebookFeedback.Room(feedback))
             }
-            try rounding.run(source.base, rows: rows, into: tile, feedback)
-            return tile.tile(rows: rows)
         }
 
-        /// Improves what the tile holds.
-        func descend(_ descending: GroupDescent, sweeps: Int) {
-            let (n, lanes) = (tile.grid.columns, GridTile.lanes)
-            for column in 0..<n {
-                let target = errors.base + column * lanes
-                tile.decode(column: column, into: target)
-                for i in 0..<lanes { target[i] = source.base[column * lanes + i] - target[i] }
+        /// Chooses codes with feedback; rows for which the search is better keep that, as coarse grids may lose more by the
+        /// feedback than they gain.
+        func choose(
+            _ source: UnsafeMutableBufferPointer<Float>, _ searched: EncodedRows, losses: (EncodedRows) -> [Double]
+        ) throws(RecastError) -> EncodedRows {
+            let yardstick = losses(searched)
+            func worse(_ found: EncodedRows) -> [Int] {
+                let losses = losses(found)
+                return losses.indices.filter { !(losses[$0] <= yardstick[$0]) }
             }
-            descending.run(tile, errors: errors.base, sweeps: sweeps, descent!)
+            switch (room, searched.content) {
+            case (.grid(let place), .tile(let tile)):
+                for row in worse(EncodedRows(try place.round(source, rows: searched.rows))) {
+                    place.tile.set(row: row, from: tile)
+                }
+                return EncodedRows(place.descended(rows: searched.rows))
+            case (.codebook(let feedback, let room), .blocks(let dtype, let blocks)):
+                var bytes = try feedback.run(source.baseAddress!, rows: searched.rows, room)
+                let found = EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
+                let rowBytes = bytes.count / searched.rows
+                for row in worse(found) {
+                    let range = row * rowBytes..<(row + 1) * rowBytes
+                    bytes.replaceSubrange(range, with: blocks[range])
+                }
+                return EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
+            default: preconditionFailure("rows of another target")
+            }
         }
+    }
+}
+
+/// Room of a worker for codes of a grid.
+private final class GridPlace {
+    let tile: GridTile
+    private let source: FloatBuffer
+    private let errors: FloatBuffer
+    private let feedback: (solver: ErrorFeedback, room: ErrorFeedback.Room)
+    private let descent: (solver: GroupDescent, room: GroupDescent.Room)?
+
+    init(_ feedback: ErrorFeedback, _ descent: GroupDescent?) {
+        let count = feedback.grid.columns * GridTile.lanes
+        tile = GridTile(feedback.grid)
+        source = FloatBuffer(count: count)
+        errors = FloatBuffer(count: count)
+        self.feedback = (feedback, ErrorFeedback.Room(feedback))
+        self.descent = descent.map { ($0, GroupDescent.Room($0.grid)) }
+    }
+
+    /// - Parameter numbers: `[rows, columns]`.
+    func round(_ numbers: UnsafeMutableBufferPointer<Float>, rows: Int) throws(RecastError) -> Tile {
+        let (n, lanes) = (tile.grid.columns, GridTile.lanes)
+        for column in 0..<n {
+            let target = source.base + column * lanes
+            for row in 0..<rows { target[row] = numbers[row * n + column] }
+            for row in rows..<lanes { target[row] = 0 }
+        }
+        try feedback.solver.run(source.base, rows: rows, into: tile, feedback.room)
+        return tile.tile(rows: rows)
+    }
+
+    /// Improves what the tile holds.
+    func descended(rows: Int) -> Tile {
+        guard let descent else { return tile.tile(rows: rows) }
+        let lanes = GridTile.lanes
+        for column in 0..<tile.grid.columns {
+            let target = errors.base + column * lanes
+            tile.decode(column: column, into: target)
+            for i in 0..<lanes { target[i] = source.base[column * lanes + i] - target[i] }
+        }
+        descent.solver.run(tile, errors: errors.base, room: descent.room)
+        return tile.tile(rows: rows)
     }
 }
 

@@ -49,18 +49,16 @@ final class CodeFile: Sendable {
     }
 
     /// Writes the codes of some rows of a weight.
-    func write(_ tile: Tile, rows: Range<Int>, of slot: Slot) throws(RecastError) {
+    func write(_ codes: EncodedRows, rows: Range<Int>, of slot: Slot) throws(RecastError) {
         let index = weights.firstIndex { $0.slot == slot }!
         let weight = weights[index]
-        switch weight.encoding {
-        case .plain(let dtype):
+        switch (codes.content, weight.encoding) {
+        case (.tile(let tile), .plain(let dtype)):
             var bytes = [UInt8](repeating: 0, count: dtype.byteCount(ofBlocks: tile.rows * tile.columns))
-            try bytes.withMutableBytes { (buffer) throws(RecastError) in
-                tile.blocks(of: dtype, into: buffer)
-                try sink.write(
-                    UnsafeRawBufferPointer(buffer), at: offsets[index][0] + rows.lowerBound * (buffer.count / tile.rows))
-            }
-        case .packed(let packed):
+            bytes.withUnsafeMutableBytes { tile.blocks(of: dtype, into: $0) }
+            try write(bytes, rows: rows, at: offsets[index][0])
+        case (.blocks(_, let bytes), _): try write(bytes, rows: rows, at: offsets[index][0])
+        case (.tile(let tile), .packed(let packed)):
             var tally = Tally()
             let pieces = try packed.pieces(
                 of: tile, rows: rows, shape: (weight.rows, weight.columns), reduced: nil, tally: &tally)
@@ -68,6 +66,12 @@ final class CodeFile: Sendable {
             guard tally.lostScaleCount == 0 else {
                 throw .unsupported("some scales of \(slot) are too large or too small for \(packed.name)")
             }
+        }
+    }
+
+    private func write(_ bytes: [UInt8], rows: Range<Int>, at offset: Int) throws(RecastError) {
+        try bytes.withBytes { (buffer) throws(RecastError) in
+            try sink.write(buffer, at: offset + rows.lowerBound * (buffer.count / rows.count))
         }
     }
 

@@ -21,7 +21,7 @@ final class CodeOutput: Sendable {
     private let permissions: mode_t
     private let open = Mutex<(part: Part, file: CodeFile)?>(nil)
 
-    init(in folder: WorkFolder, targets: CalibrationTargets, grids: [Slot: WeightGrid], permissions: mode_t) {
+    init(in folder: WorkFolder, targets: CalibrationTargets, grids: [Slot: WeightTarget], permissions: mode_t) {
         directory = folder.folder.path
         let isTied = targets.graph.isTied
         self.isTied = isTied
@@ -48,7 +48,7 @@ final class CodeOutput: Sendable {
     }
 
     /// Several threads may write rows at the same time.
-    @Sendable func write(_ slot: Slot, _ rows: Range<Int>, _ tile: Tile) throws(RecastError) {
+    @Sendable func write(_ slot: Slot, _ rows: Range<Int>, _ codes: EncodedRows) throws(RecastError) {
         let part = Self.part(slot, isTied: isTied)
         let file = try open.withLock { (open) throws(RecastError) in
             if let open, open.part == part { return open.file }
@@ -59,7 +59,7 @@ final class CodeOutput: Sendable {
             open = (part, file)
             return file
         }
-        try file.write(tile, rows: rows, of: slot)
+        try file.write(codes, rows: rows, of: slot)
     }
 
     /// Makes what was written last.

@@ -15,6 +15,38 @@ package protocol CodebookBlock: ScaledBlock {
     static func unit(of block: UnsafeRawPointer) -> Float
     /// A block's bytes are zero before.
     static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer)
+    /// What a block says.
+    static func read(_ block: UnsafeRawPointer) -> CodebookContent
+    /// What a multiple makes of the unit.
+    static func scale(unit: Float, multiple: Int) -> Float
+    /// Element `place` of an entry, before scale and sign.
+    static func magnitude(_ entry: Int, _ place: Int) -> Float
+    static var entryCount: Int { get }
+    static var signs: CodewordSigns { get }
+}
+
+/// What the signs beside codewords may be.
+package enum CodewordSigns: Sendable {
+    /// Each element has its own.
+    case free
+    /// The number of negative ones among eight is even.
+    case even
+    /// Codewords have signs; so many neighbouring elements together are an eighth above or below theirs.
+    case sides(of: Int)
+}
+
+extension CodebookBlock {
+    /// The number of one element.
+    package static func number(_ content: CodebookContent, _ index: Int) -> Float {
+        let scale = scale(unit: content.unit, multiple: content.multiples[index / groupSize])
+        let value = magnitude(content.entries[index / codewordSize], index % codewordSize)
+        let bits = content.signs[index / 8]
+        switch signs {
+        case .free: return scale * value * Codebook.sign(bits, index % 8)
+        case .even: return scale * value * Codebook.evenSign(bits, index % 8)
+        case .sides: return scale * (value + (bits == 0 ? 0.125 : -0.125))
+        }
+    }
 }
 
 /// What a block of a codebook type says.
@@ -59,6 +91,14 @@ extension CodebookBlock {
 extension DType {
     /// How blocks of this type lie in bytes; nil for types without codewords.
     package var codebookBlock: (any CodebookBlock.Type)? { Self.codebookBlocks[self] }
+
+    /// The numbers of whole blocks of codewords.
+    package func decodeBlocks(_ blocks: UnsafeRawBufferPointer, into numbers: UnsafeMutableBufferPointer<Float>) {
+        guard let block = codebookBlock else { preconditionFailure("\(self) has no codewords") }
+        guard let source = blocks.baseAddress, let target = numbers.baseAddress else { return }
+        precondition(blocks.count >= byteCount(ofBlocks: numbers.count))
+        block.decode(source, into: target, count: numbers.count)
+    }
 }
 
 /// The codewords of the format, each packed into a word, as the numbers that codes stand for.

@@ -17,6 +17,24 @@ enum IQ2_XXS: CodebookBlock {
         return scale * Codebook.iq2(entry, index % 8) * Codebook.evenSign(rest >> (7 * part), index % 8)
     }
 
+    package static var entryCount: Int { 256 }
+    package static var signs: CodewordSigns { .even }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq2(Codebook.shared.iq2_xxs[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * (0.5 + Float(multiple)) * 0.25 }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<32 {
+            let rest = block.word(6 + part / 4 * 8)
+            content.entries[part] = block.byte(2 + part / 4 * 8 + part % 4)
+            content.signs[part] = rest >> (7 * (part % 4)) & 127
+            content.multiples[part / 4] = rest >> 28
+        }
+        return content
+    }
+
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
         block.putPair(Int(HalfFloat.bits(of: content.unit)), at: 0)
         for part in 0..<32 { block.put(content.entries[part], at: 2 + part / 4 * 8 + part % 4) }
@@ -44,6 +62,23 @@ enum IQ2_XS: CodebookBlock {
         return scale * Codebook.iq2(entry, index % 8) * Codebook.evenSign(pair >> 9, index % 8)
     }
 
+    package static var entryCount: Int { 512 }
+    package static var signs: CodewordSigns { .even }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq2(Codebook.shared.iq2_xs[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * (0.5 + Float(multiple)) * 0.25 }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<32 {
+            content.entries[part] = block.pair(2 + 2 * part) & 511
+            content.signs[part] = block.pair(2 + 2 * part) >> 9
+        }
+        for group in 0..<16 { content.multiples[group] = block.byte(66 + group / 2) >> (group % 2 * 4) & 15 }
+        return content
+    }
+
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
         block.putPair(Int(HalfFloat.bits(of: content.unit)), at: 0)
         for part in 0..<32 {
@@ -69,6 +104,23 @@ enum IQ2_S: CodebookBlock {
         return scale * Codebook.iq2(entry, index % 8) * Codebook.sign(block.byte(34 + part), index % 8)
     }
 
+    package static var entryCount: Int { 1024 }
+    package static var signs: CodewordSigns { .free }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq2(Codebook.shared.iq2_s[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * (0.5 + Float(multiple)) * 0.25 }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<32 {
+            content.entries[part] = block.byte(2 + part) | (block.byte(66 + part / 4) >> (part % 4 * 2) & 3) << 8
+            content.signs[part] = block.byte(34 + part)
+        }
+        for group in 0..<16 { content.multiples[group] = block.byte(74 + group / 2) >> (group % 2 * 4) & 15 }
+        return content
+    }
+
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
         block.putPair(Int(HalfFloat.bits(of: content.unit)), at: 0)
         for part in 0..<32 {
@@ -92,6 +144,24 @@ enum IQ3_XXS: CodebookBlock {
         let scale = block.half(0) * (0.5 + Float(rest >> 28)) * 0.5
         let entry = Codebook.shared.iq3_xxs[block.byte(2 + index / 4)]
         return scale * Codebook.iq3xxs(entry, index % 4) * Codebook.evenSign(rest >> (index / 8 % 4 * 7), index % 8)
+    }
+
+    package static var entryCount: Int { 256 }
+    package static var signs: CodewordSigns { .even }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq3xxs(Codebook.shared.iq3_xxs[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * (0.5 + Float(multiple)) * 0.5 }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<64 { content.entries[part] = block.byte(2 + part) }
+        for part in 0..<32 {
+            let rest = block.word(66 + part / 4 * 4)
+            content.signs[part] = rest >> (7 * (part % 4)) & 127
+            content.multiples[part / 4] = rest >> 28
+        }
+        return content
     }
 
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
@@ -122,6 +192,23 @@ enum IQ3_S: CodebookBlock {
         return scale * Codebook.iq3s(entry, index % 4) * Codebook.sign(block.byte(74 + index / 8), index % 8)
     }
 
+    package static var entryCount: Int { 512 }
+    package static var signs: CodewordSigns { .free }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq3s(Codebook.shared.iq3_s[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * Float(1 + 2 * multiple) }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<64 {
+            content.entries[part] = block.byte(2 + part) | (block.byte(66 + part / 8) >> (part % 8) & 1) << 8
+        }
+        for part in 0..<32 { content.signs[part] = block.byte(74 + part) }
+        for group in 0..<8 { content.multiples[group] = block.byte(106 + group / 2) >> (group % 2 * 4) & 15 }
+        return content
+    }
+
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
         block.putPair(Int(HalfFloat.bits(of: content.unit)), at: 0)
         for part in 0..<64 {
@@ -148,6 +235,24 @@ enum IQ1_S: CodebookBlock {
         let high = rest >> (part % 4 * 3) & 7
         let entry = Codebook.shared.iq1[block.byte(2 + part) | high << 8]
         return scale * (Codebook.iq1(entry, index % 8) + (rest >> 15 == 0 ? 0.125 : -0.125))
+    }
+
+    package static var entryCount: Int { 2048 }
+    package static var signs: CodewordSigns { .sides(of: 32) }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq1(Codebook.shared.iq1[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * Float(1 + 2 * multiple) }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: block.half(0), of: Self.self)
+        for part in 0..<32 {
+            let rest = block.pair(34 + part / 4 * 2)
+            content.entries[part] = block.byte(2 + part) | (rest >> (part % 4 * 3) & 7) << 8
+            content.signs[part] = rest >> 15
+            content.multiples[part / 4] = rest >> 12 & 7
+        }
+        return content
     }
 
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
@@ -183,6 +288,24 @@ enum IQ1_M: CodebookBlock {
     package static func unit(of block: UnsafeRawPointer) -> Float {
         let half = (0..<4).reduce(0) { $0 | (block.pair(48 + 2 * $1) >> 12) << (4 * $1) }
         return HalfFloat.value(of: UInt16(half))
+    }
+
+    package static var entryCount: Int { 2048 }
+    package static var signs: CodewordSigns { .sides(of: 8) }
+    package static func magnitude(_ entry: Int, _ place: Int) -> Float {
+        Codebook.iq1(Codebook.shared.iq1[entry], place)
+    }
+    package static func scale(unit: Float, multiple: Int) -> Float { unit * Float(1 + 2 * multiple) }
+
+    package static func read(_ block: UnsafeRawPointer) -> CodebookContent {
+        var content = CodebookContent(unit: unit(of: block), of: Self.self)
+        for part in 0..<32 {
+            let rest = block.byte(32 + part / 2) >> (part % 2 * 4) & 15
+            content.entries[part] = block.byte(part) | (rest & 7) << 8
+            content.signs[part] = rest >> 3
+        }
+        for group in 0..<16 { content.multiples[group] = block.pair(48 + group / 4 * 2) >> (group % 4 * 3) & 7 }
+        return content
     }
 
     package static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer) {
