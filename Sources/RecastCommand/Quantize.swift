@@ -121,12 +121,11 @@ struct Quantize: ParsableCommand {
     func run() throws {
         // What is mistyped is said before anything is opened.
         var choices = Packing.Choices()
-        choices.method = method == .search || calibration.isAsked ? .search : .round
+        choices.method = method == .search && !calibration.isAsked ? .search : .round
         choices.per = per
         choices.groupSize = groupSize
         choices.isSymmetric = symmetry.map { $0 == .symmetric }
-        let name = try EncodingName(encoding)
-        if case .fileType = name, calibration.isAsked { choices.method = .round }
+        _ = try EncodingName(encoding)
         let quantization = try gguf.options()
         try arguments.convert(
             title: "quantizing",

@@ -404,6 +404,16 @@ struct CommandTests {
         #expect(outcome.status == 64)
     }
 
+    @Test(arguments: ["fp8", "nf4", "f16"]) func encodingsWithoutCalibration(_ encoding: String) throws {
+        let directory = TemporaryDirectory()
+        let target = directory.file(encoding == "f16" ? "out.gguf" : "out")
+        let outcome = try Self.recast(
+            "quantize", Fixtures.tinyModel, target, "--encoding", encoding, "--calibration",
+            "\(Fixtures.tinyModel)/text/poetry.txt", "--calibration-tokens", "2000")
+        #expect(outcome.status == 69 && outcome.errors.contains("a calibration"))
+        #expect(!FileManager.default.fileExists(atPath: target))
+    }
+
     @Test func generationIsTheReferences() throws {
         let path = Fixtures.tinyModel + "/reference.json"
         let reference = try JSON(parsing: FileSource.contents(of: path), file: path)

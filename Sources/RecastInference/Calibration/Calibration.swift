@@ -25,7 +25,13 @@ public struct Calibration {
             grids[slot] = WeightTarget(encoding, columns: tensor.columnCount)
         }
         guard !grids.isEmpty else {
-            throw .unsupported("there is no weight whose codes a calibration could choose")
+            let names = Set(targets.encodings.values.map(\.name)).sorted().joined(separator: ", ")
+            throw .unsupported(
+                names.isEmpty && targets.excluded.isEmpty
+                    ? "no weight is quantized, so that there are no codes that a calibration could choose"
+                    : names.isEmpty
+                        ? "codes of this encoding are not chosen by a calibration; without one it is written"
+                        : "\(names): codes of this encoding are not chosen by a calibration; without one it is written")
         }
         self.grids = grids
     }
