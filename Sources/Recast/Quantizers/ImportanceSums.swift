@@ -48,22 +48,24 @@ public struct ImportanceSums: Sendable {
                 Float(bitPattern: bytes.withUnsafeBytes { $0.integer(at: 4 * index, as: UInt32.self) })
             }
             var counts = entry.counts
+            let known = places[entry.name].map { entries[$0] }
+            // The older format has means, and counts its chunks.
+            if !other.hasSums {
+                let tokens = counts[0] * Float(max(1, chunkSize))
+                sums = sums.map { $0 / counts[0] * tokens }
+                counts = [Float](repeating: tokens, count: known?.counts.count ?? 1)
+            }
             guard let place = places[entry.name] else {
                 places[entry.name] = entries.count
                 entries.append(Entry(name: entry.name, counts: counts, sums: sums))
                 continue
             }
-            guard entries[place].sums.count == sums.count else {
+            guard entries[place].sums.count == sums.count, entries[place].counts.count == counts.count else {
                 throw RecastError(
                     .malformedInput,
-                    "is the importance of another model: \(sums.count) values instead of \(entries[place].sums.count) for "
-                        + entry.name, trail: [other.path])
-            }
-            // The older format has means, and counts its chunks.
-            if !other.hasSums {
-                let tokens = counts[0] * Float(chunkSize)
-                sums = sums.map { $0 / counts[0] * tokens }
-                counts = entries[place].counts.map { _ in tokens }
+                    "is the importance of another model: \(sums.count) values of \(counts.count) matrices instead of "
+                        + "\(entries[place].sums.count) of \(entries[place].counts.count) for " + entry.name,
+                    trail: [other.path])
             }
             for index in sums.indices { entries[place].sums[index] += sums[index] }
             for index in counts.indices { entries[place].counts[index] += counts[index] }

@@ -87,6 +87,11 @@ import Testing
         var wrong = try sums(other, on: texts, to: directory.file("other.gguf"))
         wrong.entries[0].sums.removeLast()
         #expect(throws: RecastError.self) { try wrong.merge(Importance(path: paths[0])) }
+        // So is one with as many numbers of another number of experts.
+        var split = merged
+        let stack = try #require(split.entries.firstIndex { $0.counts.count == 6 })
+        split.entries[stack].counts = [1, 2, 3]
+        #expect(throws: RecastError.self) { try split.merge(Importance(path: paths[0])) }
     }
 
     @Test func resumedIsTheSame() throws {
