@@ -3,41 +3,98 @@ import RecastInference
 
 /// A calibration between a plan and its conversion.
 struct CalibratedQuantization {
-    private let arguments: CalibrationArguments
-    private let method: CalibrationOptions.Method
+    let arguments: CalibrationArguments
+    let method: CalibrationOptions.Method
+    /// Where types are chosen, too.
+    let budget: BudgetArguments?
 
-    init(_ arguments: CalibrationArguments, _ method: CalibrationOptions.Method) {
+    init(_ arguments: CalibrationArguments, _ method: CalibrationOptions.Method, budget: BudgetArguments? = nil) {
         self.arguments = arguments
         self.method = method
+        self.budget = budget
     }
 
-    /// - Parameter convert: is given the weights.
+    /// Whether the plan is known beforehand.
+    var choosesTypes: Bool { budget != nil }
+
+    /// - Parameter convert: is given the plan's options and the weights.
     func run(
         _ planning: Planning, _ model: Model, _ conversion: ConversionArguments,
-        _ convert: (CalibratedWeights, CalibrationReport) throws -> Void
+        _ convert: (ConversionOptions, CalibratedWeights, QuantizationReport) throws -> Void
     ) throws {
-        let loaded = try LoadedTokenizer(model, conversion.tokenizer)
-        let (selection, texts) = try arguments.selection(loaded)
         let output = conversion.output
+        let passOptions = conversion.resources.passOptions(nil)
+        // What would be refused is refused before texts are read.
+        let search = try budget.map { budget in
+            try Budget(
+                planning, files: model.sources, budget.options(), arguments.options(method), passOptions: passOptions)
+        }
+        if let search {
+            try budget!.check(conversion)
+            try conversion.conversion(try search.extremes(destination: conversion.destination).smallest).check()
+            output.notes(search.notes, warnings: [])
+        }
+        let loaded = try LoadedTokenizer(model, conversion.tokenizer)
+        let (selection, heldOut, texts) = try arguments.selection(
+            loaded, holdingOut: arguments.holdOut ?? (budget == nil ? 0 : BudgetArguments.heldOut))
         let kernels = try MatrixLibrary.loaded()
         output.notes(
             selection.channels.map { "calibrating on \($0.used) of \($0.total) tokens of \($0.name)" }
                 + ["matrices are multiplied by OpenBLAS with its \(kernels.kernels) kernels"]
                 + [kernels.hint].compactMap(\.self), warnings: [])
+        let work = CalibrationWork(
+            destination: conversion.destination, resumes: conversion.resume, replaces: conversion.force)
+        if let search, let budget {
+            return try chooseTypes(search, budget, selection.chunks, heldOut, texts, work, conversion, convert)
+        }
         let display = output.quiet ? nil : ProgressDisplay("calibrating", unit: .fraction)
         defer { display?.finish() }
         let calibration = try Calibration(
             planning, files: model.sources, arguments.options(method),
             passOptions: conversion.resources.passOptions(display))
         output.notes(calibration.notes, warnings: calibration.warnings)
-        let work = CalibrationWork(
-            destination: conversion.destination, resumes: conversion.resume, replaces: conversion.force)
         try calibration.run(on: selection.chunks, texts, context: arguments.calibrationContext, work) { outcome in
             display?.finish()
             output.notes([], warnings: outcome.report.warnings)
-            try convert(outcome.weights, outcome.report)
+            try convert(planning.options, outcome.weights, QuantizationReport(calibration: outcome.report))
         }
     }
+
+    private func chooseTypes(
+        _ search: Budget, _ budget: BudgetArguments, _ chunks: [[Int32]], _ heldOut: [[Int32]],
+        _ texts: [CalibrationRecord.Text], _ work: CalibrationWork, _ conversion: ConversionArguments,
+        _ convert: (ConversionOptions, CalibratedWeights, QuantizationReport) throws -> Void
+    ) throws {
+        let output = conversion.output
+        var display: ProgressDisplay?
+        defer { display?.finish() }
+        func show(_ stage: Budget.Stage) -> (@Sendable (Progress) -> Void)? {
+            display?.finish()
+            display = nil
+            if output.quiet { return nil }
+            let next = ProgressDisplay(stage.title, unit: .fraction)
+            display = next
+            return { next.show($0) }
+        }
+        let result = try search.run(
+            on: chunks, heldOut: heldOut, texts, context: arguments.calibrationContext, work, show)
+        display?.finish()
+        output.notes([], warnings: result.outcome.report.warnings)
+        do {
+            let report = QuantizationReport(calibration: result.outcome.report, budget: result.report)
+            try convert(result.planning.options, result.outcome.weights, report)
+            if let recipe = result.planning.options.quantization.recipe {
+                try budget.save(recipe, of: result.report, conversion, heldOut: arguments.holdOut)
+            }
+            result.discard()
+        } catch let error as RecastError { throw result.ended(by: error, keeps: work.resumes) }
+    }
+}
+
+/// What is told of a quantization beside its plan.
+struct QuantizationReport {
+    var calibration: CalibrationReport
+    var budget: BudgetReport?
 }
 
 extension CalibrationReport {

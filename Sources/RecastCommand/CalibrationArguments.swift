@@ -27,12 +27,21 @@ struct CalibrationArguments: ParsableArguments {
         help: ArgumentHelp("What is added to the diagonal of a Hessian, as a part of its mean.", valueName: "x"))
     var damping = 0.01
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep this part of the windows out of the calibration; a target size judges its candidates on them. By default "
+                + "0.125 with a target size, else 0.", valueName: "part"))
+    var holdOut: Double?
+
     var isAsked: Bool { !texts.isEmpty }
 
     func validate() throws {
         guard CalibrationOptions.efforts.contains(effort) else { throw ValidationError("--effort takes 0, 1, 2 or 3") }
         guard damping > 0, damping <= 1 else { throw ValidationError("--damping takes a number above 0, and up to 1") }
         guard calibrationTokens > 0 else { throw ValidationError("--calibration-tokens takes a positive number") }
+        if let holdOut, !(0...0.5).contains(holdOut) {
+            throw ValidationError("--hold-out takes a number from 0 to 0.5")
+        }
         guard calibrationContext > 2 else { throw ValidationError("--calibration-context takes a number from 3 on") }
     }
 
@@ -45,9 +54,11 @@ struct CalibrationArguments: ParsableArguments {
     }
 
     /// The texts, as the model's own tokenizer has them.
+    ///
+    /// - Parameter part: of the windows, that is not calibrated on.
     func selection(
-        _ tokenizer: LoadedTokenizer
-    ) throws -> (windows: CalibrationTexts.Selection, texts: [CalibrationRecord.Text]) {
+        _ tokenizer: LoadedTokenizer, holdingOut part: Double
+    ) throws -> (windows: CalibrationTexts.Selection, heldOut: [[Int32]], texts: [CalibrationRecord.Text]) {
         var hasShares = false
         var files: [String: (byteCount: Int, checksum: UInt32)] = [:]
         let channels = try texts.flatMap { argument -> [CalibrationTexts.Channel] in
@@ -68,14 +79,15 @@ struct CalibrationArguments: ParsableArguments {
                     documents: try channel.texts.map { try tokenizer.tokenizer.encode($0) })
             }
         }
-        let selection = try CalibrationTexts(channels).selection(
-            context: calibrationContext, bos: tokenizer.bosToken, limit: calibrationTokens, keepsShares: hasShares)
+        let (selection, heldOut) = try CalibrationTexts(channels).selection(
+            context: calibrationContext, bos: tokenizer.bosToken, limit: calibrationTokens, keepsShares: hasShares
+        ).holdingOut(part)
         let texts = selection.channels.map { channel in
             CalibrationRecord.Text(
                 name: channel.name, tokens: channel.used, byteCount: files[channel.name]!.byteCount,
                 checksum: files[channel.name]!.checksum)
         }
-        return (selection, texts)
+        return (selection, heldOut, texts)
     }
 }
 

@@ -119,27 +119,32 @@ struct ConversionArguments: ParsableArguments {
     func convert(
         title: String, refine: (inout ConversionOptions) throws -> Void, with calibration: CalibratedQuantization? = nil
     ) throws {
+        let start = ContinuousClock.now
         let checkpoint = try Checkpoint(path: source)
         var options = try options()
         try refine(&options)
         options.isCalibrated = calibration != nil
         guard let calibration else {
             let plan = try Planning(checkpoint, options).plan(destination: destination)
-            return try run(plan, title: title)
+            return try run(plan, title: title, since: start)
         }
         let model = try Planning(checkpoint, options).model()
-        let plan = try Planning(model, options).plan(destination: destination)
-        if dryRun { return try show(plan, conversion(plan)) }
-        // What would be refused in the end is refused before hours of work.
-        try conversion(plan).check()
-        try calibration.run(Planning(model, options), model, self) { (weights, report) in
+        if calibration.choosesTypes {
+            if dryRun { return try calibration.showChoices(Planning(model, options), model, self) }
+        } else {
+            let plan = try Planning(model, options).plan(destination: destination)
+            if dryRun { return try show(plan, conversion(plan)) }
+            // What would be refused in the end is refused before hours of work.
+            try conversion(plan).check()
+        }
+        try calibration.run(Planning(model, options), model, self) { (options, weights, report) in
             var options = options
             options.calibrated = weights
-            try run(try Planning(model, options).plan(destination: destination), title: title, calibrated: report)
+            try run(try Planning(model, options).plan(destination: destination), title: title, report, since: start)
         }
     }
 
-    private func conversion(_ plan: Plan) -> Conversion {
+    func conversion(_ plan: Plan) -> Conversion {
         var conversion = Conversion(plan, to: destination)
         conversion.replaces = force
         conversion.resumes = resume
@@ -149,7 +154,9 @@ struct ConversionArguments: ParsableArguments {
         return conversion
     }
 
-    private func run(_ plan: Plan, title: String, calibrated: CalibrationReport? = nil) throws {
+    private func run(
+        _ plan: Plan, title: String, _ quantization: QuantizationReport? = nil, since start: ContinuousClock.Instant
+    ) throws {
         let conversion = conversion(plan)
         if dryRun {
             try show(plan, conversion)
@@ -157,10 +164,9 @@ struct ConversionArguments: ParsableArguments {
         }
         output.notes(plan.notes, warnings: plan.allWarnings)
         let display = output.quiet ? nil : ProgressDisplay(title)
-        let start = ContinuousClock.now
         defer { display?.finish() }
         let report = try conversion.run { display?.show($0) }
         display?.finish()
-        try show(report, plan, calibrated, seconds: start.duration(to: .now).seconds)
+        try show(report, plan, quantization, seconds: start.duration(to: .now).seconds)
     }
 }

@@ -3,7 +3,7 @@ import RecastInference
 
 extension ConversionArguments {
     func show(
-        _ report: Conversion.Report, _ plan: Plan, _ calibrated: CalibrationReport?, seconds: Double
+        _ report: Conversion.Report, _ plan: Plan, _ quantization: QuantizationReport?, seconds: Double
     ) throws(RecastError) {
         let rounded = zip(plan.transfers, report.tallies).filter {
             $1.roundedCount > 0 && !($0.encoding.dtype?.isQuantized ?? false)
@@ -21,7 +21,8 @@ extension ConversionArguments {
                 "exactness": .string(report.exactness.rawValue),
                 "tensors": .int(plan.transfers.count), "rounded_values": .int(report.tally.roundedCount),
                 "overflowed_values": .int(report.tally.overflowCount),
-                "errors": ErrorReport(plan, report).json, "calibration": calibrated?.json ?? .null,
+                "errors": ErrorReport(plan, report).json, "calibration": quantization?.calibration.json ?? .null,
+                "budget": quantization?.budget?.json ?? .null,
                 "files": .strings(plan.outputs.map(\.name)), "notes": .strings(plan.notes + report.notes),
                 "warnings": .strings(plan.allWarnings + report.warnings), "evidence": .array(plan.evidence.map(\.json)),
             ])
@@ -48,7 +49,10 @@ extension ConversionArguments {
         let errors = ErrorReport(plan, report)
         if !errors.isEmpty { text += ", \(errors.summary)" }
         try Console.result(text)
-        if let calibrated, !output.quiet { try Console.result("\n" + calibrated.table) }
+        if let quantization, !output.quiet {
+            try Console.result("\n" + quantization.calibration.table)
+            if let budget = quantization.budget { try Console.result("\n" + budget.tables) }
+        }
         if showErrors, !errors.isEmpty { try Console.result("\n" + errors.table) }
     }
 
@@ -106,9 +110,6 @@ extension Evidence {
 }
 
 extension Transfer {
-    /// Whether this is a tensor, and not a file that is carried along.
-    fileprivate var isTensor: Bool { encoding.dtype != .u8 || source.dtype != .u8 }
-
     fileprivate var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(1, source.elementCount)) }
 }
 
@@ -146,11 +147,4 @@ extension Plan {
 
     /// What the target computes otherwise comes first.
     var allWarnings: [String] { inexactness.map { "inexact: \($0)" } + warnings }
-
-    /// Of all tensors together.
-    fileprivate var bitsPerWeight: Double {
-        let tensors = transfers.filter(\.isTensor)
-        return 8 * Double(tensors.reduce(0) { $0 + $1.byteCount })
-            / Double(max(1, tensors.reduce(0) { $0 + $1.source.elementCount }))
-    }
 }

@@ -44,12 +44,22 @@ struct Quantize: ParsableCommand {
             A text is best like what the model is used for, and has some ten thousand tokens. A table shows the error of each \
             weight's output: of rounding, of a search by importance, and of the codes that were chosen.
 
+            BUDGET:
+            With --target-size or --target-bits-per-weight in the place of --encoding, the type of each tensor of a GGUF file \
+            is chosen as well: by the error that each type makes in the output of each weight, and by what that does to the \
+            predictions. A few tables of types are calibrated and measured on a part of the text that was held out, and the \
+            best is written. The table is printed and saved as DESTINATION.recipe, lines of regex=type, which --recipe takes.
+
             EXAMPLES:
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m \\
                   --calibration calibration.txt --resume
               recast quantize Qwen2.5-0.5B qwen-gptq --encoding gptq-int4 \\
                   --calibration prose:3=book.txt --calibration code:1=code.jsonl
+              recast quantize Qwen2.5-0.5B qwen.gguf --target-size 350MB \\
+                  --calibration calibration.txt --resume
+              recast quantize Qwen2.5-0.5B qwen2.gguf --recipe qwen.gguf.recipe \\
+                  --calibration other.txt
               recast quantize qwen.gguf qwen-q4.gguf --encoding q4_k_m \\
                   --importance qwen.imatrix.gguf
               recast quantize qwen.gguf qwen-q3.gguf --encoding q3_k_m \\
@@ -66,8 +76,11 @@ struct Quantize: ParsableCommand {
         case symmetric, asymmetric
     }
 
-    @Option(help: ArgumentHelp("How weights are stored: q4_k_m, q8_0, gptq-int4, … (see above).", valueName: "name"))
-    var encoding: String
+    @Option(
+        help: ArgumentHelp(
+            "How weights are stored: q4_k_m, q8_0, gptq-int4, … (see above); not needed with a target size or a recipe.",
+            valueName: "name"))
+    var encoding: String?
 
     @OptionGroup(title: "GGUF targets") var gguf: GGUFQuantizationArguments
 
@@ -84,6 +97,8 @@ struct Quantize: ParsableCommand {
     }
 
     @OptionGroup(title: "Calibration") var calibration: CalibrationArguments
+
+    @OptionGroup(title: "Budget") var budget: BudgetArguments
 
     @Option(help: ArgumentHelp("What shares a scale, where the encoding leaves a choice.", valueName: "reach"))
     var per: Packing.Choices.Granularity?
@@ -104,6 +119,22 @@ struct Quantize: ParsableCommand {
     @OptionGroup var arguments: ConversionArguments
 
     func validate() throws {
+        if budget.isAsked {
+            guard calibration.isAsked else {
+                throw ValidationError(
+                    "a target size needs a text by which types are chosen: --calibration FILE")
+            }
+            guard gguf.recipe == nil else {
+                throw ValidationError("a recipe has its types already; use --recipe or a target size")
+            }
+            guard encoding == nil, !gguf.pure else {
+                throw ValidationError(
+                    "a target size chooses the types, so that there is nothing left for \(gguf.pure ? "--pure" : "--encoding") "
+                        + "to say; --target-types says among which, --override fixes some")
+            }
+        } else if encoding == nil, gguf.recipe == nil {
+            throw ValidationError("--encoding says how weights are stored: q4_k_m, gptq-int4, …; --help lists all")
+        }
         guard !calibration.isAsked else {
             if method == .round {
                 throw ValidationError("--method round takes no notice of texts; leave out --calibration")
@@ -113,6 +144,7 @@ struct Quantize: ParsableCommand {
             }
             return
         }
+        if calibration.holdOut != nil { throw ValidationError("--hold-out needs a text: --calibration FILE") }
         if let method, method == .gptq || method == .awq {
             throw ValidationError("--method \(method.rawValue) needs a text to calibrate on: --calibration FILE")
         }
@@ -125,18 +157,26 @@ struct Quantize: ParsableCommand {
         choices.per = per
         choices.groupSize = groupSize
         choices.isSymmetric = symmetry.map { $0 == .symmetric }
-        _ = try EncodingName(encoding)
-        let quantization = try gguf.options()
+        if let encoding { _ = try EncodingName(encoding) }
+        _ = try budget.isAsked ? budget.options() : nil
+        let quantization = try gguf.options(hasEncoding: encoding != nil)
         try arguments.convert(
             title: "quantizing",
             refine: { options in
-                try options.encode(as: encoding, choices)
+                if let encoding {
+                    try options.encode(as: encoding, choices)
+                } else if choices != Packing.Choices() {
+                    throw ValidationError("blocks, symmetry and method are for encodings of Hugging Face targets")
+                } else if let recipe = quantization.recipe {
+                    options.encode(by: recipe)
+                }
                 options.quantization = quantization
                 options.dtype = dtype.dtype
             },
             with: calibration.isAsked
                 ? CalibratedQuantization(
-                    calibration, CalibrationOptions.Method(rawValue: method?.rawValue ?? "") ?? .gptq) : nil)
+                    calibration, CalibrationOptions.Method(rawValue: method?.rawValue ?? "") ?? .gptq,
+                    budget: budget.isAsked ? budget : nil) : nil)
     }
 }
 
@@ -153,6 +193,12 @@ struct GGUFQuantizationArguments: ParsableArguments {
                 + "repeated.", valueName: "regex=type"))
     var overrides: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Give tensors the types of this file, which has lines of regex=type as --override; a target size saves one.",
+            valueName: "file"))
+    var recipe: String?
+
     @Flag(help: "Give every weight the encoding's own type.")
     var pure = false
 
@@ -165,9 +211,11 @@ struct GGUFQuantizationArguments: ParsableArguments {
     @Flag(help: "Keep the files of a split GGUF source apart.")
     var keepSplit = false
 
-    func options() throws -> QuantizationOptions {
+    /// - Parameter hasEncoding: whether there is a file type for the tensors that a recipe does not name.
+    func options(hasEncoding: Bool) throws -> QuantizationOptions {
         var options = QuantizationOptions()
-        options.isPure = pure
+        options.recipe = try recipe.map { try Recipe(path: $0) }
+        options.isPure = pure || recipe != nil && !hasEncoding
         options.overrides = try overrides.map { try TypeOverride(parsing: $0) }
         options.outputType = try outputEncoding.map { try DType.weight(named: $0) }
         options.embeddingType = try embeddingEncoding.map { try DType.weight(named: $0) }

@@ -21,7 +21,7 @@ package struct CalibratedWeights: Sendable {
     }
 
     /// A graph with these weights in the place of its own.
-    func replacing(_ graph: Graph) -> Graph {
+    package func replacing(_ graph: Graph) -> Graph {
         var graph = graph
         for (slot, tensor) in tensors where graph[slot] != nil { graph[slot] = tensor }
         return graph

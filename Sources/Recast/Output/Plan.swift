@@ -39,6 +39,15 @@ public struct Plan: Sendable, Hashable, Codable {
     /// The exact size of the destination.
     public var byteCount: Int { outputs.reduce(0) { $0 + $1.byteCount } }
 
+    /// The bytes of all tensors.
+    public var tensorByteCount: Int { transfers.reduce(0) { $0 + ($1.isTensor ? $1.byteCount : 0) } }
+
+    /// The numbers of all tensors.
+    public var elementCount: Int { transfers.reduce(0) { $0 + ($1.isTensor ? $1.source.elementCount : 0) } }
+
+    /// Of all tensors together.
+    public var bitsPerWeight: Double { 8 * Double(tensorByteCount) / Double(max(1, elementCount)) }
+
     /// The least exact of all transfers, or worse where the target computes something else with the same numbers.
     public var exactness: Exactness {
         inexactness.isEmpty ? transfers.map(\.exactness).max() ?? .bit : .inexact
@@ -188,6 +197,9 @@ public struct Transfer: Sendable, Hashable, Codable {
         case .inexact: return exactness.rawValue
         }
     }
+
+    /// Whether this is a tensor, and not a file that is carried along.
+    public var isTensor: Bool { encoding.dtype != .u8 || source.dtype != .u8 }
 
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }

@@ -53,7 +53,7 @@ extension TypedTensor {
 
 extension Graph {
     /// The places of all experts of a layer.
-    fileprivate func experts(at slot: Slot) -> [Slot] {
+    func experts(at slot: Slot) -> [Slot] {
         (0..<(configuration.experts?.count ?? 0)).map { Slot(slot.role, layer: slot.layer, expert: $0, slot.part) }
             .filter { self[$0] != nil }
     }

@@ -17,4 +17,7 @@ extension ConversionOptions {
         case .packing(let name): packing = try Packing.named(name, choices)
         }
     }
+
+    /// Sets the file type that most lines of a recipe are of.
+    package mutating func encode(by recipe: Recipe) { encoding = recipe.fileType }
 }

@@ -61,7 +61,7 @@ extension Planning {
             let dtype = choice.origin == .kept ? stored(trimmed) : choice.dtype ?? choice.wanted
             typed.append(TypedTensor(trimmed, dtype, remark: report.remark(choice, trimmed)))
         }
-        try report.end(options.quantization.overrides, uses: policy.overrideUses, plan: &plan)
+        try report.end(options.quantization.allOverrides, uses: policy.overrideUses, plan: &plan)
         if let importance = options.quantization.importance {
             try attachImportance(&typed, by: importance, plan: &plan)
         }
@@ -137,7 +137,7 @@ private struct TypeReport {
             if wasAsked { plan.warnings += remarks } else { plan.notes += remarks }
         }
         for (override, count) in zip(overrides, uses) where count == 0 {
-            plan.warnings.append("--override \(override.pattern.text)=\(override.dtype) gives no tensor its type")
+            plan.warnings.append("\(override.text)=\(override.dtype) gives no tensor its type")
         }
         if !integers.isEmpty { plan.notes.append("integers are kept as they are: \(integers.abridged)") }
     }

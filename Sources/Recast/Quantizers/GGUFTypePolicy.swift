@@ -42,7 +42,7 @@ struct GGUFTypePolicy {
         self.fileType = fileType
         self.options = options
         var patterns: [Expression] = []
-        for override in options.overrides { patterns.append(try override.pattern.compiled()) }
+        for override in options.allOverrides { patterns.append(try override.pattern.compiled()) }
         self.patterns = patterns
         overrideUses = Array(repeating: 0, count: patterns.count)
         mix = GGUFMix(
@@ -67,8 +67,8 @@ struct GGUFTypePolicy {
         if tensorClass == .output, let dtype = options.outputType { return (.asked("--output-encoding"), dtype) }
         for (index, pattern) in patterns.enumerated() where try pattern.isFound(in: tensor.name) {
             overrideUses[index] += 1
-            let override = options.overrides[index]
-            return (.asked("--override \(override.pattern.text)"), override.dtype)
+            let override = options.allOverrides[index]
+            return (.asked(override.text), override.dtype)
         }
         guard fileType.dtype.isQuantized, !options.isPure else { return (.fileType, fileType.dtype) }
         let dtype = mix.dtype(of: tensor)

@@ -12,6 +12,12 @@ package struct NamePattern: Sendable, Hashable {
         _ = try compiled()
     }
 
+    /// A pattern that is found in one name alone.
+    package init(whole name: String) throws(RecastError) {
+        let escaped = name.map { $0.isLetter || $0.isNumber || $0 == "_" ? "\($0)" : "\\\($0)" }.joined()
+        try self.init("^\(escaped)$")
+    }
+
     /// The expression, ready to be used many times.
     func compiled() throws(RecastError) -> Expression {
         guard !text.isEmpty else { throw .usage("an empty pattern matches everything; write .* if that is meant") }
@@ -36,20 +42,26 @@ package struct NamePattern: Sendable, Hashable {
 package struct TypeOverride: Sendable, Hashable {
     package var pattern: NamePattern
     package var dtype: DType
+    /// The option that asks for it.
+    package var option: String
 
-    package init(_ pattern: NamePattern, _ dtype: DType) {
+    package init(_ pattern: NamePattern, _ dtype: DType, option: String = "--override") {
         self.pattern = pattern
         self.dtype = dtype
+        self.option = option
     }
+
+    /// For messages.
+    var text: String { "\(option) \(pattern.text)" }
 
     /// - Parameter text: `PATTERN=TYPE`; the last `=` counts, as patterns may have some.
     /// - Throws: `usage` where a part is missing or unknown.
-    package init(parsing text: String) throws(RecastError) {
+    package init(parsing text: String, option: String = "--override") throws(RecastError) {
         guard let equals = text.lastIndex(of: "="), equals != text.startIndex else {
             throw .usage("\"\(text)\" is not PATTERN=TYPE, such as attn_v=q8_0")
         }
         self.init(
             try NamePattern(String(text[..<equals])),
-            try DType.weight(named: String(text[text.index(after: equals)...])))
+            try DType.weight(named: String(text[text.index(after: equals)...])), option: option)
     }
 }

@@ -6,6 +6,8 @@ public struct QuantizationOptions: Sendable {
     public var isPure = false
     /// Types for tensors by name; the first that is found decides.
     package var overrides: [TypeOverride] = []
+    /// Types for tensors that no override names.
+    package var recipe: Recipe?
     /// The type of the head, `output.weight`.
     public var outputType: DType?
     /// The type of the embedding, `token_embd.weight`.
@@ -15,10 +17,14 @@ public struct QuantizationOptions: Sendable {
 
     public init() {}
 
+    /// In the order in which they are looked at.
+    var allOverrides: [TypeOverride] { overrides + (recipe?.overrides ?? []) }
+
     /// What was asked for, as the command names it.
     var given: [String] {
         let options: [(name: String, isGiven: Bool)] = [
             ("--importance", importance != nil), ("--pure", isPure), ("--override", !overrides.isEmpty),
+            ("--recipe", recipe != nil),
             ("--output-encoding", outputType != nil), ("--embedding-encoding", embeddingType != nil),
             ("--keep-split", keepsSplit),
         ]

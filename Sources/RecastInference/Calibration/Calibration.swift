@@ -37,7 +37,7 @@ public struct Calibration {
     }
 
     /// The weight that hidden states become logits by.
-    private static func headSlot(of graph: Graph) -> Slot { Slot(graph.isTied ? .tokenEmbedding : .outputHead) }
+    static func headSlot(of graph: Graph) -> Slot { Slot(graph.isTied ? .tokenEmbedding : .outputHead) }
 
     /// What the user should know of the source.
     public var warnings: [String] {
@@ -59,10 +59,28 @@ public struct Calibration {
         return notes
     }
 
-    public struct Outcome {
+    /// Weights whose codes are chosen, in files beside the destination that are there until they are discarded.
+    public final class Outcome {
         /// For the options of the conversion.
-        package var weights: CalibratedWeights
-        public var report: CalibrationReport
+        package let weights: CalibratedWeights
+        public let report: CalibrationReport
+        /// The model as the target states it, with the weights as they will be.
+        let graph: Graph
+        private let folder: WorkFolder
+
+        init(_ weights: CalibratedWeights, _ report: CalibrationReport, of original: Graph, _ folder: WorkFolder) {
+            self.weights = weights
+            self.report = report
+            graph = weights.replacing(original)
+            self.folder = folder
+        }
+
+        /// Takes away what was kept.
+        public func discard() { _ = folder.discard() }
+
+        /// What is to be thrown after an error: what was kept is taken away, or the error says how to go on with it.
+        public func ended(by error: RecastError, keeps: Bool) -> RecastError { folder.ended(by: error, keeps: keeps) }
+
     }
 
     /// - Parameters:
@@ -70,33 +88,39 @@ public struct Calibration {
     ///   - texts: what the windows are of, for the record.
     ///   - context: tokens that see each other, for the record.
     ///   - work: where what is done is kept.
-    ///   - done: called with the weights, which are read from what was kept, and which are gone afterwards.
     /// - Throws: `interrupted` and others, after which the work can be resumed if that was asked for.
+    public func run(
+        on chunks: [[Int32]], _ texts: [CalibrationRecord.Text], context: Int, _ work: CalibrationWork
+    ) throws(RecastError) -> Outcome {
+        let workers = try Workers(passOptions)
+        let folder = try WorkFolder(
+            for: work.destination, key: key(chunks), resumes: work.resumes, replaces: work.replaces)
+        do throws(RecastError) {
+            let record = CalibrationRecord(
+                method: options.method.rawValue, effort: options.effort, damping: Double(options.damping),
+                context: context, texts: texts)
+            return try choose(chunks, record, in: folder, by: workers)
+        } catch { throw folder.ended(by: error, keeps: work.resumes) }
+    }
+
+    /// The same, with the weights for as long as `done` needs them.
     public func run<Result>(
         on chunks: [[Int32]], _ texts: [CalibrationRecord.Text], context: Int, _ work: CalibrationWork,
         _ done: (Outcome) throws -> Result
     ) throws -> Result {
-        let workers = try Workers(passOptions)
-        let folder = try WorkFolder(
-            for: work.destination, key: key(chunks), resumes: work.resumes, replaces: work.replaces)
+        let outcome = try run(on: chunks, texts, context: context, work)
         do {
-            let record = CalibrationRecord(
-                method: options.method.rawValue, effort: options.effort, damping: Double(options.damping),
-                context: context, texts: texts)
-            let outcome = try choose(chunks, record, in: folder, by: workers)
             let result = try done(outcome)
-            _ = folder.discard()
+            outcome.discard()
             return result
-        } catch let error as RecastError {
-            throw folder.ended(by: error, keeps: work.resumes)
-        }
+        } catch let error as RecastError { throw outcome.ended(by: error, keeps: work.resumes) }
     }
 
     private func choose(
         _ chunks: [[Int32]], _ record: CalibrationRecord, in folder: WorkFolder, by workers: Workers
     ) throws(RecastError) -> Outcome {
         let output = CodeOutput(
-            in: folder, targets: targets, grids: grids, permissions: files.files.permissions)
+            in: folder, graph: targets.graph, grids: grids, permissions: files.files.permissions)
         let reader = try ForwardPass.Run(
             try ForwardPass(targets.graph, files: files, options: passOptions), [], nil)
         let observer = CalibrationObserver(
@@ -127,8 +151,8 @@ public struct Calibration {
             tensors[vector.slot] = try vector.tensor(like: targets.graph[vector.slot]!)
         }
         return Outcome(
-            weights: CalibratedWeights(tensors: tensors, record: record),
-            report: CalibrationReport(weights: records))
+            CalibratedWeights(tensors: tensors, record: record), CalibrationReport(weights: records),
+            of: targets.graph, folder)
     }
 
     /// Tells this work from any other: its files, texts and options, and the kernels whose rounding shows in its bits.
@@ -159,7 +183,7 @@ public struct CalibrationWork: Sendable {
 
 extension ForwardPass.Run {
     /// A whole weight in float32.
-    fileprivate func weight(_ slot: Slot) throws(RecastError) -> FloatBuffer {
+    func weight(_ slot: Slot) throws(RecastError) -> FloatBuffer {
         let tensor = graph[slot]!
         let buffer = FloatBuffer(count: tensor.elementCount)
         let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: "\(slot)")
@@ -170,8 +194,8 @@ extension ForwardPass.Run {
 
 extension ForwardPass {
     /// Shows an observer what every weight is multiplied with, that of the head last.
-    fileprivate func observe(
-        _ texts: [[Int32]], head: Slot, by observer: CalibrationObserver, keeper: WorkFolder
+    func observe(
+        _ texts: [[Int32]], head: Slot, by observer: any PassObserver, keeper: any LayerKeeper
     ) throws(RecastError) {
         let run = try Run(self, texts.map { Text(tokens: $0, predictions: $0.indices) }, observer, keeper: keeper)
         let hidden = try run.finalHiddenStates()

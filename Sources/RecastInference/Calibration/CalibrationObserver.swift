@@ -18,12 +18,7 @@ final class CalibrationObserver: PassObserver {
     /// Codes of weights whose rows may be scaled yet.
     private var scalable: [Slot: [(rows: Range<Int>, tile: Tile)]] = [:]
 
-    /// The weights whose input is being seen.
-    private var sites: [Slot] = []
-    private var hessian: Hessian?
-    private var factors: [ColumnOrder: HessianFactor] = [:]
-    /// What all tokens of a layer with experts are: what an expert with few tokens goes by.
-    private var pooled: Hessian?
+    private let moments: InputMoments
 
     init(
         _ graph: Graph, _ targets: [Slot: WeightTarget], _ options: CalibrationOptions, by workers: Workers,
@@ -36,6 +31,7 @@ final class CalibrationObserver: PassObserver {
         self.options = options
         self.workers = workers
         self.write = write
+        moments = InputMoments(damping: options.damping, by: workers)
     }
 
     /// What was found since the last call.
@@ -58,20 +54,8 @@ final class CalibrationObserver: PassObserver {
     func observe(
         _ input: UnsafeBufferPointer<Float>, rows: Int, columns: Int, of sites: [Slot]
     ) throws(RecastError) {
-        if sites != self.sites { begin(sites, columns: columns) }
-        try hessian!.add(input.baseAddress!, rows: rows, by: workers)
-    }
-
-    private func begin(_ sites: [Slot], columns: Int) {
-        // What a router sees are all tokens of the layer.
-        if self.sites.contains(where: { $0.role == .router }) {
-            (pooled, hessian) = (hessian, pooled)
-            pooled?.complete()
-        }
-        self.sites = sites
-        factors = [:]
-        scales = nil
-        if hessian?.columns == columns { hessian!.reset() } else { hessian = Hessian(columns: columns) }
+        if sites != moments.sites { scales = nil }
+        try moments.add(input, rows: rows, columns: columns, of: sites)
     }
 
     func replace(
@@ -79,7 +63,10 @@ final class CalibrationObserver: PassObserver {
     ) throws(RecastError) {
         guard let target = targets[site] else { return }
         // An expert that no token goes through is seen here first.
-        if !sites.contains(site) { begin([site], columns: columns) }
+        if !moments.sites.contains(site) {
+            scales = nil
+            moments.begin([site], columns: columns)
+        }
         do throws(RecastError) {
             try quantize(weight, rows: rows, columns: columns, of: site, target)
         } catch { throw error.within("\(site)") }
@@ -88,16 +75,15 @@ final class CalibrationObserver: PassObserver {
     private func quantize(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ target: WeightTarget
     ) throws(RecastError) {
-        let tokens = hessian!.count
-        let factor = try factor(for: target, site)
+        let factor = try moments.factor(target.order, for: site)
         let errors =
             options.method == .awq
             ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
             : try round(weight, rows: rows, of: site, target, factor, options.method)
         record(
             CalibrationReport.Weight(
-                site, target, tokens: tokens, factor, errors, remarks: factor.remarks(asked: options.damping) + sharing)
-        )
+                site, target, tokens: moments.tokenCount, factor, errors,
+                remarks: factor.remarks(asked: options.damping) + moments.remarks))
     }
 
     private func round(
@@ -146,7 +132,7 @@ final class CalibrationObserver: PassObserver {
         let keeps = site.role == .value || site.role == .up || site.role == .sharedUp
         let scaled = try round(
             weight, rows: rows, of: site, target,
-            try HessianFactor(hessian!, damping: self.options.damping, scales: scales),
+            try HessianFactor(moments.hessian!, damping: self.options.damping, scales: scales),
             .search, keeps: keeps)
         errors.final = scaled.relative(scaled.final) * errors.output
         // The input of the pass is not divided.
@@ -159,7 +145,9 @@ final class CalibrationObserver: PassObserver {
         let columns = factor.columns
         let ones = [Float](repeating: 1, count: columns)
         // All that have the input must be scaled alike.
-        guard let fold = ScaleFold(before: sites, in: graph), sites.allSatisfy({ targets[$0]?.grid != nil }) else {
+        guard let fold = ScaleFold(before: moments.sites, in: graph),
+            moments.sites.allSatisfy({ targets[$0]?.grid != nil })
+        else {
             return ones
         }
         var sharing = ActivationScaling.Sharing.none
@@ -170,13 +158,14 @@ final class CalibrationObserver: PassObserver {
                 width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
         }
         var buffers: [FloatBuffer] = []
-        for site in sites { buffers.append(try load(site)) }
-        let weights = zip(sites, buffers).map { site, buffer in
+        for site in moments.sites { buffers.append(try load(site)) }
+        let weights = zip(moments.sites, buffers).map { site, buffer in
             ActivationScaling.Weight(
                 numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, grid: targets[site]!.grid!)
         }
         let scaling = ActivationScaling(
-            factor: factor, inputs: hessian!.meanSquares.map { $0.squareRoot() }, sharing: sharing, workers: workers)
+            factor: factor, inputs: moments.hessian!.meanSquares.map { $0.squareRoot() }, sharing: sharing,
+            workers: workers)
         let scales = try scaling.scales(of: weights)
         return try self.fold(scales, into: fold, sharing)
     }
@@ -224,65 +213,6 @@ final class CalibrationObserver: PassObserver {
 
     /// Adds what was found elsewhere.
     func record(_ weight: CalibrationReport.Weight) { records.append(weight) }
-
-    /// How the Hessian was made up for a lack of tokens.
-    private var sharing: [String] = []
-
-    /// The factors for a target: its order of columns keeps the columns of a unit together.
-    private func factor(for target: WeightTarget, _ site: Slot) throws(RecastError) -> HessianFactor {
-        if let factor = factors[target.order] { return factor }
-        if factors.isEmpty {
-            hessian!.complete()
-            sharing = try hessian!.shrink(for: site, pooled: pooled)
-        }
-        let factor = try HessianFactor(hessian!, damping: options.damping, target.order)
-        factors[target.order] = factor
-        return factor
-    }
-}
-
-extension Hessian {
-    /// Tokens per column from which a Hessian of its own says all.
-    private static let enough = 1
-
-    /// Makes up for a lack of tokens of an expert: by those of the whole layer where these have the same columns, and by
-    /// treating columns alike where they are the expert's own.
-    ///
-    /// - Returns: what was done, for people.
-    func shrink(for site: Slot, pooled: Hessian?) throws(RecastError) -> [String] {
-        guard site.expert != nil else {
-            guard count > 0 else { throw .unsupported("no token is multiplied with it") }
-            return count < columns ? ["fewer tokens than columns; more text would give a better result"] : []
-        }
-        let wanted = Self.enough * columns
-        guard count < wanted else { return [] }
-        // As many tokens of the others as it lacks, of the layer's mean kind.
-        let share = Float(wanted - count)
-        if let pooled, pooled.columns == columns, pooled.count > 0 {
-            add(pooled, times: share / Float(pooled.count), counting: wanted - count)
-        } else {
-            addMean(times: share, counting: wanted - count)
-        }
-        return [
-            count == wanted && share == Float(wanted)
-                ? "an expert that no token went through goes by the inputs of its layer"
-                : "an expert with few tokens goes by the inputs of its layer in part"
-        ]
-    }
-
-    private func add(_ other: Hessian, times factor: Float, counting tokens: Int) {
-        for i in 0..<columns * columns { values.base[i] += factor * other.values.base[i] }
-        count += tokens
-    }
-
-    /// Columns that matter alike, as much as those that were seen on average.
-    private func addMean(times share: Float, counting tokens: Int) {
-        let mean =
-            count == 0
-            ? 1 : (0..<columns).reduce(0) { $0 + values.base[$1 * (columns + 1)] } / Float(columns * count)
-        for i in 0..<columns { values.base[i * (columns + 1)] += share * mean }
-        count += tokens
-    }
 }
 
 extension HessianFactor {

@@ -46,7 +46,8 @@ struct EmbeddingCalibration {
         return stage.inputs(graph.configuration, layer: 0).flatMap(\.sites)
     }
 
-    private func metric(_ texts: [[Int32]]) throws(RecastError) -> Hessian {
+    /// What the rows are rounded by.
+    func metric(_ texts: [[Int32]]) throws(RecastError) -> Hessian {
         let columns = graph.configuration.hiddenSize
         let moments = try moments(texts, columns: columns)
         let metric = Hessian(columns: columns)

@@ -29,9 +29,16 @@ struct PairedHeads {
 
     /// Takes the texts of both runs, which are the same, through the layers of both models.
     init(reference: ForwardPass.Run, candidate: ForwardPass.Run) throws(RecastError) {
+        try self.init(reference: reference, try reference.finalHiddenStates(), candidate: candidate)
+    }
+
+    /// - Parameter referenceStates: what the reference's run has made of its texts.
+    init(
+        reference: ForwardPass.Run, _ referenceStates: HiddenStates, candidate: ForwardPass.Run
+    ) throws(RecastError) {
         self.reference = reference
         self.candidate = candidate
-        referenceStates = try reference.finalHiddenStates()
+        self.referenceStates = referenceStates
         candidateStates = try candidate.finalHiddenStates()
         precondition(referenceStates.rows == candidateStates.rows)
     }

@@ -209,20 +209,3 @@ import Testing
         #expect(experts.allSatisfy { $0.error.isFinite && $0.error <= $0.searched * 1.01 })
     }
 }
-
-/// Says that it is over after so many questions.
-private final class Counter: @unchecked Sendable {
-    private var left: Int
-    private let lock = NSLock()
-
-    init(limit: Int) { left = limit }
-
-    var isOver: Bool {
-        lock.withLock {
-            if left > 0, left != .max { left -= 1 }
-            return left <= 0
-        }
-    }
-
-    func end() { lock.withLock { left = 0 } }
-}

@@ -22,9 +22,46 @@ public struct CalibrationTexts: Sendable {
         public var chunks: [[Int32]] = []
         /// What is taken of each channel, and how much there is.
         public var channels: [(name: String, used: Int, total: Int)] = []
+        /// How many of the windows are of each channel.
+        var chunkCounts: [Int] = []
 
         /// Tokens of all chunks.
         public var tokenCount: Int { chunks.reduce(0) { $0 + $1.count } }
+
+        /// Keeps some windows of each channel apart, evenly spread.
+        ///
+        /// - Parameter part: of the windows, 0…0.5; 0 keeps none.
+        /// - Throws: `usage` where there are too few.
+        public func holdingOut(_ part: Double) throws(RecastError) -> (rest: Selection, heldOut: [[Int32]]) {
+            guard part > 0 else { return (self, []) }
+            var rest = Selection()
+            var heldOut: [[Int32]] = []
+            var first = 0
+            for (channel, count) in zip(channels, chunkCounts) {
+                let windows = chunks[first..<first + count]
+                first += count
+                let held = max(1, Int((part * Double(count)).rounded()))
+                guard held < count else {
+                    throw .usage(
+                        "the calibration text \(channel.name) has \(count) windows, too few to keep some apart; more text or "
+                            + "a smaller --calibration-context is needed")
+                }
+                // The middle of each of so many equal parts.
+                let places = Set((0..<held).map { (2 * $0 + 1) * count / (2 * held) })
+                var used = 0
+                for (place, window) in windows.enumerated() {
+                    if places.contains(place) {
+                        heldOut.append(window)
+                    } else {
+                        rest.chunks.append(window)
+                        used += window.count
+                    }
+                }
+                rest.channels.append((channel.name, used, channel.total))
+                rest.chunkCounts.append(count - held)
+            }
+            return (rest, heldOut)
+        }
     }
 
     public var channels: [Channel]
@@ -65,6 +102,7 @@ public struct CalibrationTexts: Sendable {
             let count = max(1, Int((part * Double(windows.count)).rounded()))
             let taken = (0..<count).map { windows[$0 * windows.count / count] }
             selection.chunks += taken
+            selection.chunkCounts.append(count)
             selection.channels.append((channel.name, taken.reduce(0) { $0 + $1.count }, Int(sizes[index])))
         }
         return selection

@@ -21,15 +21,15 @@ final class CodeOutput: Sendable {
     private let permissions: mode_t
     private let open = Mutex<(part: Part, file: CodeFile)?>(nil)
 
-    init(in folder: WorkFolder, targets: CalibrationTargets, grids: [Slot: WeightTarget], permissions: mode_t) {
+    init(in folder: WorkFolder, graph: Graph, grids: [Slot: WeightTarget], permissions: mode_t) {
         directory = folder.folder.path
-        let isTied = targets.graph.isTied
+        let isTied = graph.isTied
         self.isTied = isTied
         self.permissions = permissions
         let weights = grids.keys.sorted { "\($0)" < "\($1)" }.map { slot in
-            let tensor = targets.graph[slot]!
+            let tensor = graph[slot]!
             return CodeFile.Weight(
-                slot: slot, encoding: targets.encodings[slot]!, rows: tensor.rowCount, columns: tensor.columnCount)
+                slot: slot, encoding: grids[slot]!.encoding, rows: tensor.rowCount, columns: tensor.columnCount)
         }
         self.weights = Dictionary(grouping: weights) { Self.part($0.slot, isTied: isTied) }
     }

@@ -99,6 +99,16 @@ final class WorkFolder: LayerKeeper {
         return try source.bytes(0..<source.byteCount)
     }
 
+    func write(_ json: JSON, to name: String) throws(RecastError) {
+        try write(Array(json.text(.compact).utf8), to: name)
+    }
+
+    /// What is in a file of the work; nil where there is none, or only a part of one.
+    func json(_ name: String) -> JSON? {
+        guard let bytes = try? read(name) else { return nil }
+        return try? JSON(parsing: bytes, file: name)
+    }
+
     /// What is to be thrown after an error: where the work is kept, with how to go on.
     func ended(by error: RecastError, keeps: Bool) -> RecastError {
         guard keeps, [.interrupted, .inputOutput, .destinationExists].contains(error.code), finishedCount > 0 else {

@@ -1,0 +1,76 @@
+import Recast
+
+/// Tensors of a file that get the same type, as programs multiply with them together.
+struct BudgetUnit: Sendable {
+    /// What the tensors of a layer have in common that share a type.
+    enum Kind: String, Sendable, Hashable {
+        case embedding, head
+        /// Their product is what a softmax sees.
+        case queryKey
+        case value, output
+        case latentDown, queryUp, keyValueUp
+        /// Fused kernels of llama.cpp need gate and up in one type.
+        case gateUp, down
+        case expertGateUp, expertDown
+        case sharedGateUp, sharedDown
+
+        init(_ slot: Slot) {
+            let ofExpert = slot.expert != nil
+            self =
+                switch slot.role {
+                case .tokenEmbedding: .embedding
+                case .query, .key: .queryKey
+                case .value: .value
+                case .attentionOutput: .output
+                case .queryDown, .keyValueDown: .latentDown
+                case .queryUp: .queryUp
+                case .keyValueUp: .keyValueUp
+                case .gate, .up: ofExpert ? .expertGateUp : .gateUp
+                case .down: ofExpert ? .expertDown : .down
+                case .sharedGate, .sharedUp: .sharedGateUp
+                case .sharedDown: .sharedDown
+                default: .head
+                }
+        }
+    }
+
+    let kind: Kind
+    let layer: Int?
+    var tensors: [TypeChoices.Tensor]
+
+    var slots: [Slot] { tensors.flatMap(\.slots) }
+
+    func byteCount(as dtype: DType, alignment: Int) -> Int {
+        tensors.reduce(0) { $0 + $1.byteCount(as: dtype, alignment: alignment) }
+    }
+
+    func fits(_ dtype: DType) -> Bool { tensors.allSatisfy { $0.fits(dtype) } }
+
+    /// In the order of their first tensors.
+    static func units(of tensors: [TypeChoices.Tensor]) -> [BudgetUnit] {
+        var units: [BudgetUnit] = []
+        for tensor in tensors {
+            let kind = Kind(tensor.slots[0])
+            let layer = tensor.slots[0].layer
+            if let index = units.firstIndex(where: { $0.kind == kind && $0.layer == layer }) {
+                units[index].tensors.append(tensor)
+            } else {
+                units.append(BudgetUnit(kind: kind, layer: layer, tensors: [tensor]))
+            }
+        }
+        return units
+    }
+
+    /// The output errors of the unit's roles in one type, each as a part of what the role gives, summed.
+    func error(as dtype: DType, _ errors: [Slot: [String: TypeError]]) -> Double? {
+        var sums: [Role: (error: Double, output: Double)] = [:]
+        for slot in slots {
+            guard let found = errors[slot]?[dtype.name] else { return nil }
+            // An expert matters as often as it is asked.
+            let weight = Double(max(1, found.tokens))
+            sums[slot.role, default: (0, 0)].error += weight * found.error
+            sums[slot.role]!.output += weight * found.output
+        }
+        return Role.allCases.compactMap { sums[$0] }.reduce(0) { $0 + ($1.output > 0 ? $1.error / $1.output : 0) }
+    }
+}

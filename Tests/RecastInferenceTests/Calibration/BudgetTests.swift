@@ -1,0 +1,179 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Recast
+@testable import RecastInference
+
+/// Types chosen for a small model within limits.
+@Suite struct BudgetTests {
+    private static func texts(_ count: Int) -> [[Int32]] {
+        var random = SeededGenerator(seed: UInt64(count))
+        return (0..<count).map { _ in (0..<40).map { _ in Int32.random(in: 0..<24, using: &random) } }
+    }
+
+    private static func model(_ small: SmallModel, in directory: TemporaryDirectory) throws -> Model {
+        try Model(Checkpoint(path: small.write(to: directory)))
+    }
+
+    private struct Written {
+        var bytes: [UInt8]
+        var report: BudgetReport
+        var recipe: Recipe
+    }
+
+    /// Chooses types and writes the file.
+    private static func run(
+        _ model: Model, _ limit: Budget.Limit, to destination: String, workers: Int = 1, resumes: Bool = false,
+        options change: (inout ConversionOptions) throws -> Void = { _ in }, isCancelled: (@Sendable () -> Bool)? = nil
+    ) throws -> Written {
+        var conversion = ConversionOptions(target: .gguf)
+        try change(&conversion)
+        var pass = PassOptions(workers: workers)
+        pass.isCancelled = isCancelled
+        var options = CalibrationOptions()
+        options.effort = 1
+        let budget = try Budget(
+            Planning(model, conversion), files: model.sources, Budget.Options(limit), options, passOptions: pass)
+        let work = CalibrationWork(destination: destination, resumes: resumes, replaces: false)
+        let result = try budget.run(on: texts(10), heldOut: texts(3), [], context: 40, work) { _ in nil }
+        var written = result.planning.options
+        written.calibrated = result.outcome.weights
+        let plan = try Planning(model, written).plan(destination: destination)
+        _ = try Conversion(plan, to: destination).run()
+        result.discard()
+        return Written(
+            bytes: try FileSource.contents(of: destination), report: result.report,
+            recipe: written.quantization.recipe!)
+    }
+
+    @Test(arguments: ["qwen2", "llama"]) func sizesAreKept(_ family: String) throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(family), in: directory)
+        var errors: [Double] = []
+        let probe = try Budget(
+            Planning(model, ConversionOptions(target: .gguf)), files: model.sources, Budget.Options(.size(1 << 20)),
+            CalibrationOptions(), passOptions: PassOptions())
+        let largest = try probe.extremes(destination: "x.gguf").largest.byteCount
+        for size in [largest - 8000, largest - 5000, largest - 2000] {
+            let written = try Self.run(model, .size(size), to: directory.file("\(size).gguf"))
+            #expect(written.bytes.count <= size && written.bytes.count > size - 2500, "\(written.bytes.count)")
+            let best = written.report.candidates.first { $0.isChosen }
+            let chosen = try #require(best)
+            #expect(written.report.candidates.allSatisfy { $0.score.divergence >= chosen.score.divergence })
+            errors.append(chosen.score.divergence)
+        }
+        #expect(errors[0] > errors[1] && errors[1] > errors[2], "\(errors)")
+        // Nothing is left beside the files.
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).count == 4)
+    }
+
+    @Test func bitsPerWeightAreKept() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        for bits in [6.0, 7.25] {
+            let out = directory.file("out-\(bits).gguf")
+            _ = try Self.run(model, .bitsPerWeight(bits), to: out)
+            let plan = try Planning(Checkpoint(path: out), ConversionOptions(target: .gguf)).plan(destination: "x.gguf")
+            #expect(plan.bitsPerWeight <= bits && plan.bitsPerWeight > bits - 0.4, "\(plan.bitsPerWeight)")
+        }
+    }
+
+    @Test func limitsThatCannotBeMet() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        for limit in [Budget.Limit.size(10_000), .bitsPerWeight(2)] {
+            let error = #expect(throws: RecastError.self) {
+                _ = try Self.run(model, limit, to: directory.file("out.gguf"))
+            }
+            #expect(error?.code == .usage && error?.message.contains("cannot be met") == true)
+        }
+    }
+
+    /// What multiplies together has one type, and what is asked for by name stays.
+    @Test func typesAreSharedAndFixed() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel.mixtral(), in: directory)
+        let out = directory.file("out.gguf")
+        let written = try Self.run(model, .bitsPerWeight(6), to: out) {
+            $0.quantization.overrides = [try TypeOverride(parsing: "blk.0.attn_v=q5_1")]
+        }
+        let file = try Model(Checkpoint(path: out))
+        #expect(file.graph[.value, layer: 0]?.encodingName == "Q5_1")
+        #expect(!written.report.units.joinedTensors.contains("blk.0.attn_v.weight"))
+        for unit in written.report.units {
+            #expect(Set(unit.tensors.map { name in written.recipe.type(of: name) }) == [unit.type])
+        }
+        let names = written.report.units.map(\.tensors)
+        #expect(names.contains(["blk.1.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight"]))
+        #expect(names.contains(["blk.1.attn_k.weight", "blk.1.attn_q.weight"]))
+    }
+
+    @Test func bytesDoNotDependOnWorkers() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        let files = try [1, 3].map { workers in
+            try FileManager.default.createDirectory(
+                atPath: directory.file("\(workers)"), withIntermediateDirectories: true)
+            return try Self.run(
+                model, .size(24_000), to: directory.file("\(workers)/model.gguf"), workers: workers
+            ).bytes
+        }
+        #expect(files[0] == files[1])
+    }
+
+    /// Interrupted again and again: the same types, and the same bytes.
+    @Test(arguments: [40, 90]) func resumedIsTheSame(_ step: Int) throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        for name in ["a", "b"] {
+            try FileManager.default.createDirectory(atPath: directory.file(name), withIntermediateDirectories: true)
+        }
+        let whole = try Self.run(model, .size(24_000), to: directory.file("a/model.gguf"))
+        var limit = 0
+        var interruptions = 0
+        while true {
+            limit += step
+            let counter = Counter(limit: limit)
+            do {
+                let resumed = try Self.run(
+                    model, .size(24_000), to: directory.file("b/model.gguf"), resumes: true,
+                    isCancelled: { counter.isOver })
+                #expect(resumed.bytes == whole.bytes)
+                #expect(resumed.report.candidates == whole.report.candidates)
+                break
+            } catch let error as RecastError where error.code == .interrupted {
+                interruptions += 1
+                try #require(interruptions < 500)
+            }
+        }
+        #expect(interruptions > 2)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("b")) == ["model.gguf"])
+    }
+
+    /// A model that differs from one layer on may begin there.
+    @Test func divergenceFromALayerOn() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        let pass = try ForwardPass(model.graph, files: model.sources)
+        let reference = try ReferencePredictions(of: pass, on: Self.texts(4), keepsLayers: true)
+        for (slot, layer) in [(Slot(.gate, layer: 1), 1), (Slot(.outputHead), SmallModel.layerCount)] {
+            var graph = model.graph
+            graph[slot] = LazyTensor.zeros(.f32, graph[slot]!.shape)
+            let whole = try reference.divergence(of: graph)
+            #expect(try reference.divergence(of: graph, from: layer) == whole)
+            #expect(whole.divergence.mean > 0.001)
+        }
+        #expect(try reference.divergence(of: model.graph, from: 1).divergence.maximum < 1e-6)
+    }
+}
+
+extension [BudgetReport.Unit] {
+    fileprivate var joinedTensors: [String] { flatMap(\.tensors) }
+}
+
+extension Recipe {
+    fileprivate func type(of name: String) -> DType? {
+        overrides.first { (try? $0.pattern.compiled().isFound(in: name)) == true }?.dtype
+    }
+}
