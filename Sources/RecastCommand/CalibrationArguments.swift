@@ -27,6 +27,12 @@ struct CalibrationArguments: ParsableArguments {
         help: ArgumentHelp("What is added to the diagonal of a Hessian, as a part of its mean.", valueName: "x"))
     var damping = 0.01
 
+    @Flag(
+        help:
+            "Put channels of feed-forward and value heads in the order of what they matter; the model computes the same, but its tensors are no longer the original's row by row."
+    )
+    var reorder = false
+
     @Option(
         help: ArgumentHelp(
             "Keep this part of the windows out of the calibration; a target size judges its candidates on them. By default "
@@ -50,6 +56,7 @@ struct CalibrationArguments: ParsableArguments {
         options.method = method
         options.effort = effort
         options.damping = Float(damping)
+        options.reorders = reorder
         return options
     }
 

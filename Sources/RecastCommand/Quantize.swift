@@ -108,6 +108,11 @@ struct Quantize: ParsableCommand {
         help: ArgumentHelp("How many inputs share a scale; -1 is a whole row.", valueName: "n"))
     var groupSize: Int?
 
+    @Flag(
+        help: "Make groups of columns that matter alike, which the encoding must have a place for; needs --calibration."
+    )
+    var actOrder = false
+
     @Flag(help: "Whether zero is in the middle of the codes, where the encoding leaves a choice.")
     var symmetry: Symmetry?
 
@@ -139,12 +144,22 @@ struct Quantize: ParsableCommand {
             if method == .round {
                 throw ValidationError("--method round takes no notice of texts; leave out --calibration")
             }
+            if method == .awq, calibration.reorder || actOrder {
+                throw ValidationError(
+                    "--method awq makes columns alike by scaling them; \(actOrder ? "--act-order" : "--reorder") is for gptq and "
+                        + "search")
+            }
+            if actOrder, calibration.reorder {
+                throw ValidationError("--act-order puts all columns in order; leave out --reorder")
+            }
             if gguf.importance != nil {
                 throw ValidationError("--calibration measures what --importance says; use one")
             }
             return
         }
-        if calibration.holdOut != nil { throw ValidationError("--hold-out needs a text: --calibration FILE") }
+        for (name, isGiven) in [
+            ("--hold-out", calibration.holdOut != nil), ("--reorder", calibration.reorder), ("--act-order", actOrder),
+        ] where isGiven { throw ValidationError("\(name) needs a text: --calibration FILE") }
         if let method, method == .gptq || method == .awq {
             throw ValidationError("--method \(method.rawValue) needs a text to calibrate on: --calibration FILE")
         }
@@ -156,6 +171,7 @@ struct Quantize: ParsableCommand {
         choices.method = method == .search && !calibration.isAsked ? .search : .round
         choices.per = per
         choices.groupSize = groupSize
+        choices.hasActOrder = actOrder
         choices.isSymmetric = symmetry.map { $0 == .symmetric }
         if let encoding { _ = try EncodingName(encoding) }
         _ = try budget.isAsked ? budget.options() : nil

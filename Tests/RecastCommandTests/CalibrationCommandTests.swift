@@ -113,7 +113,8 @@ struct CalibrationCommandTests {
     @Test(arguments: [
         ["--calibration", "a.txt", "--method", "round"], ["--method", "gptq"], ["--method", "awq"],
         ["--calibration", "a.txt", "--importance", "b.gguf"], ["--calibration", "a.txt", "--effort", "4"],
-        ["--calibration", "a.txt", "--damping", "0"],
+        ["--calibration", "a.txt", "--damping", "0"], ["--act-order"], ["--reorder"],
+        ["--calibration", "a.txt", "--method", "awq", "--reorder"],
     ])
     func calibrationsThatMakeNoSense(_ arguments: [String]) throws {
         let outcome = try CommandTests.recast(

@@ -49,8 +49,11 @@ public struct CalibrationRecord: Sendable, Hashable, Codable {
     /// Tokens that see each other.
     public var context: Int
     public var texts: [Text]
+    /// Whether channels of feed-forward and values have another order than in the source.
+    public var reorders = false
 
-    public init(method: String, effort: Int, damping: Double, context: Int, texts: [Text]) {
+    public init(method: String, effort: Int, damping: Double, context: Int, texts: [Text], reorders: Bool = false) {
+        self.reorders = reorders
         self.method = method
         self.effort = effort
         self.damping = damping
@@ -63,7 +66,7 @@ public struct CalibrationRecord: Sendable, Hashable, Codable {
     package var json: JSON {
         [
             "method": .string(method), "effort": .int(effort), "damping": .double(damping), "context": .int(context),
-            "tokens": .int(tokenCount), "texts": .array(texts.map(\.json)),
+            "reorder": .bool(reorders), "tokens": .int(tokenCount), "texts": .array(texts.map(\.json)),
         ]
     }
 }

@@ -247,6 +247,7 @@ extension CalibrationRecord {
             ("quantize.calibration.method", .string(method)),
             ("quantize.calibration.effort", .u32(UInt32(clamping: effort))),
             ("quantize.calibration.damping", .f32(Float(damping))),
+            ("quantize.calibration.reorder", .bool(reorders)),
             ("quantize.calibration.context", .u32(UInt32(clamping: context))),
             ("quantize.calibration.tokens", .u64(UInt64(clamping: tokenCount))),
             ("quantize.calibration.texts", .array(.string(texts.map(\.line)))),

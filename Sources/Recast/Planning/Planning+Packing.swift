@@ -219,10 +219,6 @@ extension LazyTensor {
     }
 }
 
-extension Encoding {
-    fileprivate var hasActOrder: Bool { if case .packed(let packed) = self { packed.hasActOrder } else { false } }
-}
-
 extension Packing {
     /// Whether this encoding's consumers expect a role's weight quantized.
     func takes(_ role: Role) -> Bool {

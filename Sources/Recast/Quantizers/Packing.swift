@@ -15,6 +15,8 @@ public struct Packing: Sendable, Hashable {
         public var groupSize: Int?
         public var isSymmetric: Bool?
         public var method = QuantizationMethod.round
+        /// Whether the columns of a group are those that matter alike, and not neighbours.
+        public var hasActOrder = false
 
         public init() {}
     }
@@ -133,11 +135,22 @@ public struct Packing: Sendable, Hashable {
                     "--method search looks at channels or groups; the scale of a whole tensor comes from its extremes")
             }
         }
+        if choices.hasActOrder {
+            guard [.gptq, .gptqV2, .packQuantized].contains(format) else {
+                throw .usage(
+                    "\(name) has no place for the groups of columns that --act-order chooses; gptq-int4 and ct-int4 have "
+                        + "one, and --reorder needs none")
+            }
+            guard scheme.block.columns > 0, scheme.block.rows > 0 else {
+                throw .usage("--act-order is for groups; a whole row has one scale in any order")
+            }
+        }
         if entry.format == .blockFP8 { scheme.block = Scheme.Block(rows: 128, columns: 128) }
 
         var template = PackedEncoding(format, scheme, scaleType: .f16)
         template.isFullRange = entry.isFullRange
         template.isDoubleQuantized = entry.isDoubleQuantized
+        template.hasActOrder = choices.hasActOrder
         switch entry.format {
         case .bitsandbytes, .bitsandbytesInt8, .blockFP8: template.scaleType = .f32
         case .mxfp4PackQuantized: template.scaleType = .f8e8m0

@@ -98,7 +98,7 @@ public struct Calibration {
         do throws(RecastError) {
             let record = CalibrationRecord(
                 method: options.method.rawValue, effort: options.effort, damping: Double(options.damping),
-                context: context, texts: texts)
+                context: context, texts: texts, reorders: options.reorders)
             return try choose(chunks, record, in: folder, by: workers)
         } catch { throw folder.ended(by: error, keeps: work.resumes) }
     }

@@ -15,8 +15,8 @@ final class CalibrationObserver: PassObserver {
     private let load: (Slot) throws(RecastError) -> FloatBuffer
     /// Norms and biases that scales were folded into.
     private var folded: [Slot: [Float]] = [:]
-    /// Codes of weights whose rows may be scaled yet.
-    private var scalable: [Slot: [(rows: Range<Int>, tile: Tile)]] = [:]
+    /// Codes of weights whose rows may be scaled, or put in another order, yet.
+    private var kept: [Slot: [(rows: Range<Int>, codes: EncodedRows)]] = [:]
 
     private let moments: InputMoments
 
@@ -44,7 +44,7 @@ final class CalibrationObserver: PassObserver {
     func takeFolded() -> [Slot: [Float]] {
         defer {
             folded = [:]
-            scalable = [:]
+            kept = [:]
         }
         return folded
     }
@@ -75,15 +75,23 @@ final class CalibrationObserver: PassObserver {
     private func quantize(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ target: WeightTarget
     ) throws(RecastError) {
-        let factor = try moments.factor(target.order, for: site)
-        let errors =
-            options.method == .awq
-            ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
-            : try round(weight, rows: rows, of: site, target, factor, options.method)
+        let factor: HessianFactor
+        let errors: OutputErrors
+        var remarks: [String] = []
+        if let places = try placesOfColumns(for: site, target, &remarks) {
+            factor = try moments.factor(target.order, for: site, columnsAt: places)
+            errors = try round(weight, rows: rows, of: site, target, factor, columnsAt: places)
+        } else {
+            factor = try moments.factor(target.order, for: site)
+            errors =
+                options.method == .awq
+                ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
+                : try round(weight, rows: rows, of: site, target, factor, options.method)
+        }
         record(
             CalibrationReport.Weight(
                 site, target, tokens: moments.tokenCount, factor, errors,
-                remarks: factor.remarks(asked: options.damping) + moments.remarks))
+                remarks: factor.remarks(asked: options.damping) + moments.remarks + remarks))
     }
 
     private func round(
@@ -94,17 +102,78 @@ final class CalibrationObserver: PassObserver {
         options.method = method
         let quantizer = WeightQuantizer(factor, target, options, by: workers)
         let write = write
-        guard keeps else {
-            return try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
-                try write(site, range, tile)
+        guard keeps || options.reorders && ChannelOrder.producerRoles.contains(site.role) else {
+            return try quantizer.quantize(weight, rows: rows) { (range, codes) throws(RecastError) in
+                try write(site, range, codes)
             }
         }
-        let kept = Mutex<[(rows: Range<Int>, tile: Tile)]>([])
-        let errors = try quantizer.quantize(weight, rows: rows) { (range, tile) throws(RecastError) in
-            try write(site, range, tile)
-            if case .tile(let tile) = tile.content { kept.withLock { $0.append((range, tile)) } }
+        let kept = Mutex<[(rows: Range<Int>, codes: EncodedRows)]>([])
+        let errors = try quantizer.quantize(weight, rows: rows) { (range, codes) throws(RecastError) in
+            try write(site, range, codes)
+            kept.withLock { $0.append((range, codes)) }
         }
-        scalable[site] = kept.withLock { $0 }
+        self.kept[site] = kept.withLock { $0.sorted { $0.rows.lowerBound < $1.rows.lowerBound } }
+        return errors
+    }
+
+    // MARK: Columns in another order
+
+    /// The column at each place, where columns are rounded in groups of those that matter alike: of an encoding that says of
+    /// each column which group it has, or where what they come from takes the same order.
+    private func placesOfColumns(
+        for site: Slot, _ target: WeightTarget, _ remarks: inout [String]
+    ) throws(RecastError) -> [Int]? {
+        if target.encoding.hasActOrder {
+            let weights = try moments.meanSquares(for: site)
+            return weights.indices.sorted { (weights[$0], $1) > (weights[$1], $0) }
+        }
+        guard options.reorders, let channels = ChannelOrder(before: site, in: graph) else { return nil }
+        defer { for producer in channels.producers { kept[producer] = nil } }
+        guard channels.producers.allSatisfy({ kept[$0] != nil }) else {
+            remarks.append("channels keep their order, as what they come from is not calibrated")
+            return nil
+        }
+        let (rows, columns) = channels.places(try moments.meanSquares(for: site))
+        for producer in channels.producers { try reorder(producer, rowsAt: rows) }
+        return columns
+    }
+
+    /// Writes the rows of a weight, and of its bias, in another order.
+    private func reorder(_ producer: Slot, rowsAt places: [Int]) throws(RecastError) {
+        let codes = EncodedRows.joined(kept[producer]!.map(\.codes))
+        for first in stride(from: 0, to: places.count, by: GridTile.lanes) {
+            let rows = first..<min(places.count, first + GridTile.lanes)
+            try write(producer, rows, codes.picked(Array(places[rows])))
+        }
+        guard graph[producer.bias] != nil else { return }
+        let numbers = try load(producer.bias)
+        folded[producer.bias] = places.map { numbers.base[$0] }
+    }
+
+    /// - Parameter places: the column at each place of those that share a scale.
+    private func round(
+        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
+        _ factor: HessianFactor, columnsAt places: [Int]
+    ) throws(RecastError) -> OutputErrors {
+        let columns = places.count
+        let permuted = FloatBuffer(count: weight.count)
+        for row in 0..<rows {
+            let first = row * columns
+            for (place, column) in places.enumerated() { permuted.base[first + place] = weight[first + column] }
+        }
+        let isStored = target.encoding.hasActOrder
+        let write = write
+        let errors = try WeightQuantizer(factor, target, options, by: workers).quantize(
+            UnsafeMutableBufferPointer(start: permuted.base, count: permuted.count), rows: rows
+        ) { (range, codes) throws(RecastError) in
+            guard isStored, case .tile(let tile) = codes.content else { return try write(site, range, codes) }
+            try write(site, range, EncodedRows(tile.movingColumns(to: places)))
+        }
+        // The input of the pass is in its own order.
+        for row in 0..<rows {
+            let first = row * columns
+            for (place, column) in places.enumerated() { weight[first + column] = permuted.base[first + place] }
+        }
         return errors
     }
 
@@ -152,7 +221,7 @@ final class CalibrationObserver: PassObserver {
         }
         var sharing = ActivationScaling.Sharing.none
         if case .rows(let producer, let heads) = fold {
-            guard targets[producer]?.grid?.takesRowFactors == true, scalable[producer] != nil else { return ones }
+            guard targets[producer]?.grid?.takesRowFactors == true, kept[producer] != nil else { return ones }
             let values = graph[producer]!.rowCount
             sharing = ActivationScaling.Sharing(
                 width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
@@ -199,7 +268,8 @@ final class CalibrationObserver: PassObserver {
         case .rows(let producer, _):
             var factors = [Float](repeating: 1, count: graph[producer]!.rowCount)
             for column in scales.indices { factors[sharing.row(of: column)] = 1 / scales[column] }
-            for (rows, tile) in scalable[producer]! {
+            for (rows, codes) in kept[producer]! {
+                guard case .tile(let tile) = codes.content else { continue }
                 try write(producer, rows, EncodedRows(tile.scaled(by: Array(factors[rows]), targets[producer]!.grid!)))
             }
             let bias = Slot(producer.role, layer: producer.layer, .bias)

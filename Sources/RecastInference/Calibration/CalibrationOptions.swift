@@ -16,6 +16,10 @@ public struct CalibrationOptions: Sendable, Hashable {
     /// What is added to the diagonal of a Hessian at first, as a part of its mean.
     public var damping: Float = 0.01
 
+    /// Whether the hidden channels of feed-forward and the channels of value heads are put in the order of what they matter,
+    /// so that those which share a scale matter alike; the model computes the same.
+    public var reorders = false
+
     /// The levels of `effort`.
     public static let efforts = 0...3
 

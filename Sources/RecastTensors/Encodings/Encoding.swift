@@ -7,6 +7,9 @@ package enum Encoding: Sendable, Hashable, Codable {
     /// Codes, scales and more, in tensors of their own.
     case packed(PackedEncoding)
 
+    /// Whether it says of each column which group it has.
+    package var hasActOrder: Bool { if case .packed(let packed) = self { packed.hasActOrder } else { false } }
+
     /// One stored tensor of an encoded weight.
     package struct Part: Sendable, Hashable, Codable {
         /// What replaces `.weight` at the end of the weight's name.

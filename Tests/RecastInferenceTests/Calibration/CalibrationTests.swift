@@ -161,25 +161,10 @@ import Testing
         let model = try Model(Checkpoint(path: small.write(to: directory)))
         var errors: [Double] = []
         for method in [CalibrationOptions.Method.search, .awq] {
-            let out = directory.file("\(method).gguf")
-            let conversion = try Self.options("q8_0", target: .gguf)
             var options = CalibrationOptions()
             options.method = method
-            let calibration = try Calibration(
-                Planning(model, conversion), files: model.sources, options, passOptions: PassOptions())
-            let work = CalibrationWork(destination: out, resumes: false, replaces: false)
-            try calibration.run(on: Self.texts(), [], context: 40, work) { outcome in
-                var conversion = conversion
-                conversion.calibrated = outcome.weights
-                _ = try Conversion(Planning(model, conversion).plan(destination: out), to: out).run()
-            }
-            let written = try Model(Checkpoint(path: out))
-            let pass = try ForwardPass(written.graph, files: written.sources)
-            let reference = try ForwardPass(model.graph, files: model.sources)
-            let channels = [Channel(name: "a", tokens: Self.texts().flatMap { $0 })]
-            errors.append(
-                try pass.divergence(from: reference, on: channels, PerplexityOptions(context: 40)).total.divergence.mean
-            )
+            let (written, divergence) = try Self.eightBits(model, options, to: directory.file("\(method).gguf"))
+            errors.append(divergence)
             if method == .awq {
                 let norm = try #require(written.graph[.attentionNorm, layer: 0])
                 var reader = Reader(files: written.sources)
@@ -189,6 +174,87 @@ import Testing
             }
         }
         #expect(errors[0] < 0.05 && errors[1] < 3 * errors[0] + 1e-6, "\(errors)")
+    }
+
+    /// Calibrates into Q8_0 and writes that; how far it is from the model.
+    private static func eightBits(
+        _ model: Model, _ options: CalibrationOptions, to out: String
+    ) throws -> (written: Model, divergence: Double) {
+        let conversion = try Self.options("q8_0", target: .gguf)
+        let calibration = try Calibration(
+            Planning(model, conversion), files: model.sources, options, passOptions: PassOptions())
+        let work = CalibrationWork(destination: out, resumes: false, replaces: false)
+        try calibration.run(on: texts(), [], context: 40, work) { outcome in
+            var conversion = conversion
+            conversion.calibrated = outcome.weights
+            _ = try Conversion(Planning(model, conversion).plan(destination: out), to: out).run()
+        }
+        let written = try Model(Checkpoint(path: out))
+        let pass = try ForwardPass(written.graph, files: written.sources)
+        let reference = try ForwardPass(model.graph, files: model.sources)
+        let channels = [Channel(name: "a", tokens: texts().flatMap { $0 })]
+        let result = try pass.divergence(from: reference, on: channels, PerplexityOptions(context: 40))
+        return (written, result.total.divergence.mean)
+    }
+
+    /// Channels in another order compute the same: with codes of eight bits, for all operations that have such channels.
+    @Test(arguments: ["qwen2", "llama", "mixtral"]) func reorderedChannelsComputeTheSame(_ family: String) throws {
+        let directory = TemporaryDirectory()
+        let small = family == "mixtral" ? SmallModel.mixtral() : SmallModel(family)
+        let model = try Model(Checkpoint(path: small.write(to: directory)))
+        var options = CalibrationOptions()
+        let plain = try Self.eightBits(model, options, to: directory.file("plain.gguf"))
+        options.reorders = true
+        let (written, divergence) = try Self.eightBits(model, options, to: directory.file("out.gguf"))
+        #expect(divergence < 1.5 * plain.divergence + 1e-6, "\(divergence), not \(plain.divergence)")
+        // And they have another order, of value and output projection as well.
+        var reader = Reader(files: written.sources)
+        var own = Reader(files: model.sources)
+        let expert = family == "mixtral" ? 1 : nil
+        for role in [Role.value, .attentionOutput, .up, .down] {
+            let slot = Slot(role, layer: 1, expert: role == .up || role == .down ? expert : nil)
+            let numbers = try written.graph[slot]!.converted(to: .f32).floats(&reader)
+            let original = try model.graph[slot]!.converted(to: .f32).floats(&own)
+            #expect(zip(numbers, original).contains { abs($0 - $1) > 0.1 }, "\(slot)")
+            #expect(zip(numbers.sorted(), original.sorted()).allSatisfy { abs($0 - $1) < 0.02 }, "\(slot)")
+        }
+    }
+
+    /// Columns of a group that are no neighbours: each is read with the scale it was rounded with.
+    @Test(arguments: ["gptq-int8", "gptq-v2-int8", "ct-int8"]) func actOrder(_ encoding: String) throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model("qwen2", in: directory)
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        var choices = Packing.Choices()
+        choices.groupSize = 32
+        choices.per = .group
+        choices.hasActOrder = true
+        try options.encode(as: encoding, choices)
+        options.isCalibrated = true
+        let out = directory.file("out")
+        _ = try Self.run(model, options, to: out)
+        let written = try Model(Checkpoint(path: out))
+        var reader = Reader(files: written.sources)
+        var own = Reader(files: model.sources)
+        for slot in [Slot(.down, layer: 0), Slot(.query, layer: 1)] {
+            let tensor = try #require(written.graph[slot])
+            let numbers = try tensor.converted(to: .f32).floats(&reader)
+            let original = try model.graph[slot]!.converted(to: .f32).floats(&own)
+            #expect(zip(numbers, original).allSatisfy { abs($0 - $1) < 0.03 }, "\(slot)")
+        }
+        let encoded = try #require(written.graph[.down, layer: 0]?.storedParts?.0)
+        #expect(encoded.hasActOrder)
+        let configuration = try String(decoding: FileSource.contents(of: out + "/config.json"), as: UTF8.self)
+        #expect(configuration.contains(encoding == "ct-int8" ? "\"actorder\": \"group\"" : "\"desc_act\": true"))
+    }
+
+    @Test(arguments: [("awq-int4", 32), ("mlx-int4", 32), ("gptq-int4", -1)])
+    func noPlaceForActOrder(_ encoding: String, _ size: Int) {
+        var choices = Packing.Choices()
+        choices.groupSize = size
+        choices.hasActOrder = true
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        #expect(throws: RecastError.self) { try options.encode(as: encoding, choices) }
     }
 
     /// Weights of experts, of which some see few tokens and one none.

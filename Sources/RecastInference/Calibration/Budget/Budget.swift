@@ -208,7 +208,7 @@ public struct Budget {
         do throws(RecastError) {
             let record = CalibrationRecord(
                 method: calibration.method.rawValue, effort: calibration.effort, damping: Double(calibration.damping),
-                context: context, texts: texts)
+                context: context, texts: texts, reorders: calibration.reorders)
             let measured = try measure(chunks, in: folder, show)
             let tables = try allocations(measured, record, destination: work.destination)
             return try judge(tables, measured, chunks, heldOut, record, work, in: folder, show)

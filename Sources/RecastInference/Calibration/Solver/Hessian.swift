@@ -60,4 +60,17 @@ final class Hessian {
         let factor = 1 / Float(max(1, count))
         return (0..<columns).map { values.base[$0 * (columns + 1)] * factor }
     }
+
+    /// Of the columns in another order, complete.
+    ///
+    /// - Parameter places: the column at each place.
+    func permuted(_ places: [Int]) -> Hessian {
+        let result = Hessian(columns: columns)
+        result.count = count
+        for (i, row) in places.enumerated() {
+            let (source, target) = (values.base + row * columns, result.values.base + i * columns)
+            for (j, column) in places.enumerated() { target[j] = source[column] }
+        }
+        return result
+    }
 }

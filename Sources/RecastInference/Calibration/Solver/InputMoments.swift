@@ -7,9 +7,12 @@ final class InputMoments {
     /// How the moments were made up for a lack of tokens.
     private(set) var remarks: [String] = []
     private(set) var hessian: Hessian?
+    private var isComplete = false
     /// Tokens that were seen of them.
     private(set) var tokenCount = 0
     private var factors: [ColumnOrder: HessianFactor] = [:]
+    /// Of the columns in another order.
+    private var permuted: (places: [Int], factors: [ColumnOrder: HessianFactor])?
     /// What all tokens of a layer with experts are: what an expert with few tokens goes by.
     private var pooled: Hessian?
     private let damping: Float
@@ -38,17 +41,41 @@ final class InputMoments {
         }
         self.sites = sites
         tokenCount = 0
+        isComplete = false
         factors = [:]
+        permuted = nil
         if hessian?.columns == columns { hessian!.reset() } else { hessian = Hessian(columns: columns) }
+    }
+
+    /// The mean square of each column, for one of the weights.
+    func meanSquares(for site: Slot) throws(RecastError) -> [Float] {
+        try completeOnce(for: site)
+        return hessian!.meanSquares
+    }
+
+    private func completeOnce(for site: Slot) throws(RecastError) {
+        guard !isComplete else { return }
+        isComplete = true
+        hessian!.complete()
+        remarks = try hessian!.shrink(for: site, pooled: pooled)
+    }
+
+    /// The factors for one of the weights, with its columns in another order.
+    ///
+    /// - Parameter places: the column at each place.
+    func factor(_ order: ColumnOrder, for site: Slot, columnsAt places: [Int]) throws(RecastError) -> HessianFactor {
+        if let permuted, permuted.places == places, let factor = permuted.factors[order] { return factor }
+        try completeOnce(for: site)
+        let factor = try HessianFactor(hessian!.permuted(places), damping: damping, order)
+        if permuted?.places != places { permuted = (places, [:]) }
+        permuted!.factors[order] = factor
+        return factor
     }
 
     /// The factors for one of the weights: an order of columns keeps those of a unit together.
     func factor(_ order: ColumnOrder, for site: Slot) throws(RecastError) -> HessianFactor {
         if let factor = factors[order] { return factor }
-        if factors.isEmpty {
-            hessian!.complete()
-            remarks = try hessian!.shrink(for: site, pooled: pooled)
-        }
+        try completeOnce(for: site)
         let factor = try HessianFactor(hessian!, damping: damping, order)
         factors[order] = factor
         return factor

@@ -42,6 +42,21 @@ package struct Tile {
         if let minimumMultiples { offsets = minimumMultiples.products.map { -$0 } }
     }
 
+    /// Columns in another order, each with the group it has.
+    ///
+    /// - Parameter columns: what becomes of each column.
+    package func movingColumns(to columns: [Int]) -> Tile {
+        precondition(groups == nil && columns.count == self.columns)
+        var tile = self
+        var numbers = [Int32](repeating: 0, count: self.columns)
+        for (column, place) in columns.enumerated() {
+            numbers[place] = Int32(column / blockWidth)
+            for row in 0..<rows { tile.codes[row * self.columns + place] = codes[row * self.columns + column] }
+        }
+        tile.groups = numbers
+        return tile
+    }
+
     package var blockColumns: Int { scheme.blockCounts(rows: rows, columns: columns).columns }
 
     /// The block that an element's row begins with, and how many columns a block has.

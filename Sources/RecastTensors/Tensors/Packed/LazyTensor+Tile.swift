@@ -52,7 +52,7 @@ extension LazyTensor {
 
 extension Tile {
     /// Rows in another order; each has blocks of its own.
-    fileprivate func picked(_ order: [Int]) -> Tile {
+    package func picked(_ order: [Int]) -> Tile {
         func picked<T>(_ numbers: [T]) -> [T] {
             let width = numbers.count / max(1, rows)
             var picked: [T] = []
