@@ -14,6 +14,12 @@ struct CalibratedQuantization {
         self.budget = budget
     }
 
+    func options(_ conversion: ConversionArguments) -> CalibrationOptions {
+        var options = arguments.options(method)
+        options.maximumMemory = conversion.resources.maxMemory?.bytes
+        return options
+    }
+
     /// Whether the plan is known beforehand.
     var choosesTypes: Bool { budget != nil }
 
@@ -27,7 +33,7 @@ struct CalibratedQuantization {
         // What would be refused is refused before texts are read.
         let search = try budget.map { budget in
             try Budget(
-                planning, files: model.sources, budget.options(), arguments.options(method), passOptions: passOptions)
+                planning, files: model.sources, budget.options(), options(conversion), passOptions: passOptions)
         }
         if let search {
             try budget!.check(conversion)
@@ -50,7 +56,7 @@ struct CalibratedQuantization {
         let display = output.quiet ? nil : ProgressDisplay("calibrating", unit: .fraction)
         defer { display?.finish() }
         let calibration = try Calibration(
-            planning, files: model.sources, arguments.options(method),
+            planning, files: model.sources, options(conversion),
             passOptions: conversion.resources.passOptions(display))
         output.notes(calibration.notes, warnings: calibration.warnings)
         try calibration.run(on: selection.chunks, texts, context: arguments.calibrationContext, work) { outcome in

@@ -109,9 +109,10 @@ def judge(case, source, prefix=""):
         report(name, passed, f"{away:.1e} of the logits, where quantizing changes {changed:.1e}")
 
 
-for each in CASES:
-    judge(each, TINY)
-tied = small_model("tied", tie_word_embeddings=True)
-for each in CASES:
-    if each.encoding in TIED and not each.options and each.name != "gptqmodel":
-        judge(each, tied, "tied-")
+if __name__ == "__main__":
+    for each in CASES:
+        judge(each, TINY)
+    tied = small_model("tied", tie_word_embeddings=True)
+    for each in CASES:
+        if each.encoding in TIED and not each.options and each.name != "gptqmodel":
+            judge(each, tied, "tied-")

@@ -136,10 +136,11 @@ public struct Packing: Sendable, Hashable {
             }
         }
         if choices.hasActOrder {
-            guard [.gptq, .gptqV2, .packQuantized].contains(format) else {
+            // compressed-tensors has removed groups of columns that are no neighbours (`actorder: group`).
+            guard format == .gptq || format == .gptqV2 else {
                 throw .usage(
-                    "\(name) has no place for the groups of columns that --act-order chooses; gptq-int4 and ct-int4 have "
-                        + "one, and --reorder needs none")
+                    "\(name) has no place for the groups of columns that --act-order chooses; gptq-int4 has one, and --reorder "
+                        + "needs none")
             }
             guard scheme.block.columns > 0, scheme.block.rows > 0 else {
                 throw .usage("--act-order is for groups; a whole row has one scale in any order")

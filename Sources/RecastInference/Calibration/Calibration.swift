@@ -5,7 +5,7 @@ import Recast
 public struct Calibration {
     private let targets: CalibrationTargets
     private let files: FilePool
-    private let passOptions: PassOptions
+    private var passOptions: PassOptions
     private let options: CalibrationOptions
     private let grids: [Slot: WeightTarget]
 
@@ -34,6 +34,11 @@ public struct Calibration {
                         : "\(names): codes of this encoding are not chosen by a calibration; without one it is written")
         }
         self.grids = grids
+        if let limit = options.maximumMemory {
+            let memory = CalibrationMemory(
+                graph: targets.graph, targets: grids.mapValues { [$0] }, options: options, workers: passOptions.workers)
+            self.passOptions.maximumMemory = try memory.states(within: limit)
+        }
     }
 
     /// The weight that hidden states become logits by.
@@ -158,7 +163,7 @@ public struct Calibration {
     /// Tells this work from any other: its files, texts and options, and the kernels whose rounding shows in its bits.
     private func key(_ chunks: [[Int32]]) throws(RecastError) -> String {
         var hash = Fingerprint()
-        hash.add("\(Version.recast) calibration \(try MatrixLibrary.loaded().kernels) \(options);")
+        hash.add("\(Version.recast) calibration \(try MatrixLibrary.loaded().kernels) \(options.words);")
         hash.add(filesOf: targets.graph, files)
         hash.add(of: chunks)
         for slot in grids.keys.sorted(by: { "\($0)" < "\($1)" }) { hash.add("\(slot) \(grids[slot]!.encoding);") }
@@ -195,7 +200,7 @@ extension ForwardPass.Run {
 extension ForwardPass {
     /// Shows an observer what every weight is multiplied with, that of the head last.
     func observe(
-        _ texts: [[Int32]], head: Slot, by observer: any PassObserver, keeper: any LayerKeeper
+        _ texts: [[Int32]], head: Slot, by observer: any HeadObserver, keeper: any LayerKeeper
     ) throws(RecastError) {
         let run = try Run(self, texts.map { Text(tokens: $0, predictions: $0.indices) }, observer, keeper: keeper)
         let hidden = try run.finalHiddenStates()
@@ -209,10 +214,17 @@ extension ForwardPass {
                     columns: hidden.columns, of: [head])
             }
         }
-        let weights = FloatBuffer(count: tensor.elementCount)
-        try run.loadHead(0..<tensor.rowCount, into: weights.base)
-        try observer.replace(
-            UnsafeMutableBufferPointer(start: weights.base, count: weights.count), rows: tensor.rowCount,
-            columns: tensor.columnCount, of: head)
+        try observer.replaceHead(rows: tensor.rowCount, columns: tensor.columnCount, of: head) {
+            (rows, target) throws(RecastError) in try run.loadHead(rows, into: target)
+        }
     }
+}
+
+/// An observer that sees the head, too.
+protocol HeadObserver: PassObserver {
+    /// - Parameter load: fetches some rows of the weight.
+    func replaceHead(
+        rows: Int, columns: Int, of site: Slot,
+        load: (Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+    ) throws(RecastError)
 }

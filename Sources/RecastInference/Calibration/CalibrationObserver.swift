@@ -3,7 +3,7 @@ import Synchronization
 
 /// Chooses the codes of each weight while a pass goes through the layers: from what the weight will be multiplied with, which
 /// the weights before it have made as they are quantized.
-final class CalibrationObserver: PassObserver {
+final class CalibrationObserver: HeadObserver {
     private let graph: Graph
     private let targets: [Slot: WeightTarget]
     private let workers: Workers
@@ -19,6 +19,9 @@ final class CalibrationObserver: PassObserver {
     private var kept: [Slot: [(rows: Range<Int>, codes: EncodedRows)]] = [:]
 
     private let moments: InputMoments
+
+    /// Rows of a head in memory at once.
+    private static let rowsAtOnce = 8192
 
     init(
         _ graph: Graph, _ targets: [Slot: WeightTarget], _ options: CalibrationOptions, by workers: Workers,
@@ -72,47 +75,87 @@ final class CalibrationObserver: PassObserver {
         } catch { throw error.within("\(site)") }
     }
 
+    /// The rows of a head have nothing to do with each other: they are there a part at a time.
+    func replaceHead(
+        rows: Int, columns: Int, of site: Slot,
+        load: (Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        guard let target = targets[site] else { return }
+        do throws(RecastError) {
+            let room = FloatBuffer(count: min(rows, Self.rowsAtOnce) * columns)
+            var remarks: [String] = []
+            let places = try placesOfColumns(for: site, target, &remarks)
+            let factor = try factor(target, site, columnsAt: places)
+            // No operation before a head takes scales.
+            let method = options.method == .awq ? .search : options.method
+            var errors = OutputErrors()
+            for first in stride(from: 0, to: rows, by: Self.rowsAtOnce) {
+                let range = first..<min(rows, first + Self.rowsAtOnce)
+                try load(range, room.base)
+                let part = UnsafeMutableBufferPointer(start: room.base, count: range.count * columns)
+                errors += try round(part, range, of: site, target, factor, method, columnsAt: places)
+            }
+            record(target, site, factor, errors, remarks)
+        } catch { throw error.within("\(site)") }
+    }
+
     private func quantize(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot, _ target: WeightTarget
     ) throws(RecastError) {
-        let factor: HessianFactor
-        let errors: OutputErrors
         var remarks: [String] = []
-        if let places = try placesOfColumns(for: site, target, &remarks) {
-            factor = try moments.factor(target.order, for: site, columnsAt: places)
-            errors = try round(weight, rows: rows, of: site, target, factor, columnsAt: places)
-        } else {
-            factor = try moments.factor(target.order, for: site)
-            errors =
-                options.method == .awq
-                ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
-                : try round(weight, rows: rows, of: site, target, factor, options.method)
-        }
+        let places = try placesOfColumns(for: site, target, &remarks)
+        let factor = try factor(target, site, columnsAt: places)
+        let errors =
+            options.method == .awq
+            ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
+            : try round(weight, 0..<rows, of: site, target, factor, options.method, columnsAt: places)
+        record(target, site, factor, errors, remarks)
+    }
+
+    private func factor(
+        _ target: WeightTarget, _ site: Slot, columnsAt places: [Int]?
+    ) throws(RecastError) -> HessianFactor {
+        guard let places else { return try moments.factor(target.order, for: site) }
+        return try moments.factor(target.order, for: site, columnsAt: places)
+    }
+
+    private func record(
+        _ target: WeightTarget, _ site: Slot, _ factor: HessianFactor, _ errors: OutputErrors, _ remarks: [String]
+    ) {
         record(
             CalibrationReport.Weight(
                 site, target, tokens: moments.tokenCount, factor, errors,
                 remarks: factor.remarks(asked: options.damping) + moments.remarks + remarks))
     }
 
+    /// - Parameters:
+    ///   - rows: of the weight, which are there.
+    ///   - places: the column at each place, where those that share a scale are no neighbours.
     private func round(
-        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
-        _ factor: HessianFactor, _ method: CalibrationOptions.Method, keeps: Bool = false
+        _ weight: UnsafeMutableBufferPointer<Float>, _ rows: Range<Int>, of site: Slot, _ target: WeightTarget,
+        _ factor: HessianFactor, _ method: CalibrationOptions.Method, columnsAt places: [Int]? = nil,
+        keeps: Bool = false
     ) throws(RecastError) -> OutputErrors {
         var options = options
         options.method = method
         let quantizer = WeightQuantizer(factor, target, options, by: workers)
-        let write = write
-        guard keeps || options.reorders && ChannelOrder.producerRoles.contains(site.role) else {
-            return try quantizer.quantize(weight, rows: rows) { (range, codes) throws(RecastError) in
-                try write(site, range, codes)
-            }
-        }
+        let isKept = keeps || options.reorders && ChannelOrder.producerRoles.contains(site.role)
         let kept = Mutex<[(rows: Range<Int>, codes: EncodedRows)]>([])
-        let errors = try quantizer.quantize(weight, rows: rows) { (range, codes) throws(RecastError) in
+        let write = write
+        let stored = target.encoding.hasActOrder ? places : nil
+        let numbers = places.map { ColumnPlaces($0).gathered(weight, rows: rows.count) }
+        let errors = try quantizer.quantize(
+            numbers.map { UnsafeMutableBufferPointer(start: $0.base, count: weight.count) } ?? weight, rows: rows.count
+        ) { (part, codes) throws(RecastError) in
+            var codes = codes
+            if let stored, case .tile(let tile) = codes.content { codes = EncodedRows(tile.movingColumns(to: stored)) }
+            let range = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
             try write(site, range, codes)
-            kept.withLock { $0.append((range, codes)) }
+            if isKept { kept.withLock { $0.append((range, codes)) } }
         }
-        self.kept[site] = kept.withLock { $0.sorted { $0.rows.lowerBound < $1.rows.lowerBound } }
+        // The input of the pass is in its own order.
+        if let places, let numbers { ColumnPlaces(places).scatter(numbers, into: weight, rows: rows.count) }
+        if isKept { self.kept[site] = kept.withLock { $0.sorted { $0.rows.lowerBound < $1.rows.lowerBound } } }
         return errors
     }
 
@@ -150,33 +193,6 @@ final class CalibrationObserver: PassObserver {
         folded[producer.bias] = places.map { numbers.base[$0] }
     }
 
-    /// - Parameter places: the column at each place of those that share a scale.
-    private func round(
-        _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
-        _ factor: HessianFactor, columnsAt places: [Int]
-    ) throws(RecastError) -> OutputErrors {
-        let columns = places.count
-        let permuted = FloatBuffer(count: weight.count)
-        for row in 0..<rows {
-            let first = row * columns
-            for (place, column) in places.enumerated() { permuted.base[first + place] = weight[first + column] }
-        }
-        let isStored = target.encoding.hasActOrder
-        let write = write
-        let errors = try WeightQuantizer(factor, target, options, by: workers).quantize(
-            UnsafeMutableBufferPointer(start: permuted.base, count: permuted.count), rows: rows
-        ) { (range, codes) throws(RecastError) in
-            guard isStored, case .tile(let tile) = codes.content else { return try write(site, range, codes) }
-            try write(site, range, EncodedRows(tile.movingColumns(to: places)))
-        }
-        // The input of the pass is in its own order.
-        for row in 0..<rows {
-            let first = row * columns
-            for (place, column) in places.enumerated() { weight[first + column] = permuted.base[first + place] }
-        }
-        return errors
-    }
-
     // MARK: Scaled columns
 
     /// Of the columns of the weights whose input is being seen; nil until they are found.
@@ -200,7 +216,7 @@ final class CalibrationObserver: PassObserver {
         for i in weight.indices { weight[i] *= scales[i % columns] }
         let keeps = site.role == .value || site.role == .up || site.role == .sharedUp
         let scaled = try round(
-            weight, rows: rows, of: site, target,
+            weight, 0..<rows, of: site, target,
             try HessianFactor(moments.hessian!, damping: self.options.damping, scales: scales),
             .search, keeps: keeps)
         errors.final = scaled.relative(scaled.final) * errors.output

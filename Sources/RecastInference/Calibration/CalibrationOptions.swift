@@ -20,10 +20,17 @@ public struct CalibrationOptions: Sendable, Hashable {
     /// so that those which share a scale matter alike; the model computes the same.
     public var reorders = false
 
+    /// Bytes that may be in memory; nil for as much as the pass may have for states of tokens, with what else is needed on
+    /// top.
+    public var maximumMemory: Int?
+
     /// The levels of `effort`.
     public static let efforts = 0...3
 
     public init() {}
+
+    /// What shows in the bytes.
+    var words: String { "\(method) effort \(effort) damping \(damping) reorders \(reorders)" }
 
     /// Sweeps of the descent over the groups of a weight.
     var sweeps: Int { [0, 1, 2, 5][effort] }

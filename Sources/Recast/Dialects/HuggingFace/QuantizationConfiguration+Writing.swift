@@ -110,7 +110,6 @@ enum QuantizationConfiguration {
         default:
             weights["strategy"] = "group"
             weights["group_size"] = .int(scheme.block.columns)
-            if draft.hasActOrder { weights["actorder"] = "group" }
         }
         weights["dynamic"] = false
         weights["observer"] = "minmax"

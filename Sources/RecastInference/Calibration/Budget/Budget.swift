@@ -218,7 +218,8 @@ public struct Budget {
     /// Tells this work from any other.
     private func key(_ chunks: [[Int32]], _ heldOut: [[Int32]]) throws(RecastError) -> String {
         var hash = Fingerprint()
-        hash.add("\(Version.recast) budget \(try MatrixLibrary.loaded().kernels) \(calibration) \(options.limit);")
+        hash.add(
+            "\(Version.recast) budget \(try MatrixLibrary.loaded().kernels) \(calibration.words) \(options.limit);")
         hash.add(filesOf: choices.graph, files)
         hash.add(of: chunks)
         hash.add(of: heldOut)
@@ -230,6 +231,8 @@ public struct Budget {
 
     private func passOptions(_ progress: (@Sendable (Progress) -> Void)?) -> PassOptions {
         var options = passOptions
+        // States of two models are there at the same time, and a part of either's head.
+        if let limit = calibration.maximumMemory { options.maximumMemory = limit / 8 }
         options.progress = progress
         return options
     }
@@ -262,9 +265,15 @@ public struct Budget {
             }
         }
         let output = CodeOutput(in: folder, graph: choices.graph, grids: probed, permissions: files.files.permissions)
+        var errorOptions = passOptions(show(.errors))
+        if let limit = calibration.maximumMemory {
+            let memory = CalibrationMemory(
+                graph: choices.graph, targets: targets, options: calibration, workers: passOptions.workers)
+            errorOptions.maximumMemory = try memory.states(within: limit)
+        }
         let errors = try TypeErrorPass(
             graph: choices.graph, files: files, targets: targets, probes: probed, options: calibration,
-            passOptions: passOptions(show(.errors))
+            passOptions: errorOptions
         ).run(chunks, output, in: folder)
         var coarse = choices.graph
         for (slot, tensor) in try output.tensors(files) { coarse[slot] = tensor }

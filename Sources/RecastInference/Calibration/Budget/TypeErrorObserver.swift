@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Errors are those of some rows of a weight, evenly spread, as a calibration would choose their codes. In one type, the probe,
 /// all rows are written.
-final class TypeErrorObserver: PassObserver {
+final class TypeErrorObserver: HeadObserver {
     private let targets: [Slot: [WeightTarget]]
     private let probes: [Slot: WeightTarget]
     private let options: CalibrationOptions
@@ -55,6 +55,18 @@ final class TypeErrorObserver: PassObserver {
                 target.update(from: weight.baseAddress! + rows.lowerBound * columns, count: rows.count * columns)
             } factor: { (target) throws(RecastError) in
                 try moments.factor(target.order, for: site)
+            }
+        } catch { throw error.within("\(site)") }
+    }
+
+    func replaceHead(
+        rows: Int, columns: Int, of site: Slot,
+        load: (Range<Int>, UnsafeMutablePointer<Float>) throws(RecastError) -> Void
+    ) throws(RecastError) {
+        guard targets[site] != nil else { return }
+        do throws(RecastError) {
+            try measure(site, rows: rows, columns: columns, tokens: moments.tokenCount, load: load) {
+                (target) throws(RecastError) in try moments.factor(target.order, for: site)
             }
         } catch { throw error.within("\(site)") }
     }

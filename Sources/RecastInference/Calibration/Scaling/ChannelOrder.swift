@@ -58,6 +58,27 @@ struct ChannelOrder {
     static let producerRoles: Set<Role> = [.gate, .up, .sharedGate, .sharedUp, .value]
 }
 
+/// The columns of a matrix in another order: the column at each place.
+struct ColumnPlaces {
+    private let places: [Int]
+
+    init(_ places: [Int]) { self.places = places }
+
+    func gathered(_ matrix: UnsafeMutableBufferPointer<Float>, rows: Int) -> FloatBuffer {
+        let result = FloatBuffer(count: matrix.count)
+        for first in stride(from: 0, to: rows * places.count, by: places.count) {
+            for (place, column) in places.enumerated() { result.base[first + place] = matrix[first + column] }
+        }
+        return result
+    }
+
+    func scatter(_ gathered: FloatBuffer, into matrix: UnsafeMutableBufferPointer<Float>, rows: Int) {
+        for first in stride(from: 0, to: rows * places.count, by: places.count) {
+            for (place, column) in places.enumerated() { matrix[first + column] = gathered.base[first + place] }
+        }
+    }
+}
+
 extension Slot {
     /// The bias beside a weight.
     var bias: Slot { Slot(role, layer: layer, expert: expert, .bias) }
