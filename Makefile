@@ -49,6 +49,7 @@ KILLS ?= 204
 faults: build
 	RECAST_FAULTS=all $(SWIFT) test $(TEST_BUILD) --filter FaultTests
 	Tests/Faults/kills $(RECAST) $(KILLS)
+	Tests/Faults/calibration-kills $(RECAST)
 
 ## Random changes to files of every format until one is read wrongly, for SECONDS each; TARGET=gguf is one of them.
 SECONDS ?= 60

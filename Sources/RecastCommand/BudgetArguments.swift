@@ -39,8 +39,8 @@ struct BudgetArguments: ParsableArguments {
         if targetSize != nil, targetBitsPerWeight != nil {
             throw ValidationError("--target-size and --target-bits-per-weight are two limits; use one")
         }
-        if let bits = targetBitsPerWeight, !(bits > 0 && bits.isFinite) {
-            throw ValidationError("--target-bits-per-weight takes a positive number")
+        if let bits = targetBitsPerWeight, !(bits > 0 && bits <= 64) {
+            throw ValidationError("--target-bits-per-weight takes a number above 0, and up to 64")
         }
         guard (1...3).contains(candidates) else { throw ValidationError("--candidates takes 1, 2 or 3") }
         guard !isAsked else { return }
@@ -73,14 +73,15 @@ struct BudgetArguments: ParsableArguments {
 
     /// Saves a table of types.
     func save(
-        _ recipe: Recipe, of report: BudgetReport, _ conversion: ConversionArguments, heldOut: Double?
+        _ recipe: Recipe, of report: BudgetReport, _ conversion: ConversionArguments,
+        _ calibration: CalibrationArguments, _ method: CalibrationOptions.Method
     ) throws(RecastError) {
         let chosen = report.candidates.first(where: \.isChosen)!
         let remarks = [
             "types of \(Path.name(conversion.destination)), chosen by \(chosen.name)",
             "mean KL divergence on texts held out: \(Format.fixed(chosen.score.divergence, 6))",
-            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS --hold-out \(heldOut ?? Self.heldOut) "
-                + "and the same --calibration",
+            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS --method \(method.rawValue) "
+                + calibration.repeated(heldOut: Self.heldOut),
         ]
         _ = try saving(recipe, remarks, conversion).run()
         conversion.output.notes(
@@ -89,6 +90,10 @@ struct BudgetArguments: ParsableArguments {
 
     /// Sees whether a table could be saved, before hours of work.
     func check(_ conversion: ConversionArguments) throws(RecastError) {
+        let path = recipePath(conversion)
+        guard Path.trimmed(path) != Path.trimmed(conversion.destination) else {
+            throw RecastError.usage("--save-recipe names the destination itself")
+        }
         try saving(Recipe([]), [], conversion).check()
     }
 

@@ -16,6 +16,7 @@ struct CalibratedQuantization {
 
     func options(_ conversion: ConversionArguments) -> CalibrationOptions {
         var options = arguments.options(method)
+        options.longestWindow = arguments.calibrationContext
         options.maximumMemory = conversion.resources.maxMemory?.bytes
         return options
     }
@@ -85,13 +86,11 @@ struct CalibratedQuantization {
         let result = try search.run(
             on: chunks, heldOut: heldOut, texts, context: arguments.calibrationContext, work, show)
         display?.finish()
-        output.notes([], warnings: result.outcome.report.warnings)
+        output.notes(result.notes, warnings: result.warnings + result.outcome.report.warnings)
         do {
             let report = QuantizationReport(calibration: result.outcome.report, budget: result.report)
+            try budget.save(result.recipe, of: result.report, conversion, arguments, method)
             try convert(result.planning.options, result.outcome.weights, report)
-            if let recipe = result.planning.options.quantization.recipe {
-                try budget.save(recipe, of: result.report, conversion, heldOut: arguments.holdOut)
-            }
             result.discard()
         } catch let error as RecastError { throw result.ended(by: error, keeps: work.resumes) }
     }

@@ -51,6 +51,13 @@ struct CalibrationArguments: ParsableArguments {
         guard calibrationContext > 2 else { throw ValidationError("--calibration-context takes a number from 3 on") }
     }
 
+    /// The options that make the same codes of the same texts.
+    func repeated(heldOut: Double) -> String {
+        "--hold-out \(holdOut ?? heldOut) --calibration-tokens \(calibrationTokens) --calibration-context "
+            + "\(calibrationContext) --effort \(effort) --damping \(damping)" + (reorder ? " --reorder" : "")
+            + " and the same --calibration"
+    }
+
     func options(_ method: CalibrationOptions.Method) -> CalibrationOptions {
         var options = CalibrationOptions()
         options.method = method

@@ -48,7 +48,7 @@ struct Quantize: ParsableCommand {
             With --target-size or --target-bits-per-weight in the place of --encoding, the type of each tensor of a GGUF file \
             is chosen as well: by the error that each type makes in the output of each weight, and by what that does to the \
             predictions. A few tables of types are calibrated and measured on a part of the text that was held out, and the \
-            best is written. The table is printed and saved as DESTINATION.recipe, lines of regex=type, which --recipe takes.
+            best is written. With --encoding its mix is one of them. The table is printed and saved as DESTINATION.recipe, lines of regex=type, which --recipe takes.
 
             EXAMPLES:
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m
@@ -132,10 +132,14 @@ struct Quantize: ParsableCommand {
             guard gguf.recipe == nil else {
                 throw ValidationError("a recipe has its types already; use --recipe or a target size")
             }
-            guard encoding == nil, !gguf.pure else {
+            guard calibration.holdOut != 0 else {
                 throw ValidationError(
-                    "a target size chooses the types, so that there is nothing left for \(gguf.pure ? "--pure" : "--encoding") "
-                        + "to say; --target-types says among which, --override fixes some")
+                    "a target size judges its candidates on windows that are held out; --hold-out 0 leaves none")
+            }
+            guard !gguf.pure else {
+                throw ValidationError(
+                    "a target size chooses the types, so that there is nothing left for --pure to say; --target-types says "
+                        + "among which, --override fixes some")
             }
         } else if encoding == nil, gguf.recipe == nil {
             throw ValidationError("--encoding says how weights are stored: q4_k_m, gptq-int4, …; --help lists all")
@@ -182,7 +186,8 @@ struct Quantize: ParsableCommand {
                 if let encoding {
                     try options.encode(as: encoding, choices)
                 } else if choices != Packing.Choices() {
-                    throw ValidationError("blocks, symmetry and method are for encodings of Hugging Face targets")
+                    throw ValidationError(
+                        "blocks, --act-order, symmetry and method are for encodings of Hugging Face targets")
                 } else if let recipe = quantization.recipe {
                     options.encode(by: recipe)
                 }

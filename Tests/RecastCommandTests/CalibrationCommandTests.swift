@@ -99,7 +99,11 @@ struct CalibrationCommandTests {
 
     @Test(arguments: [
         ["--target-size", "2MB"], ["--target-size", "2MB", "--target-bits-per-weight", "4", "--calibration", "a.txt"],
-        ["--target-size", "2MB", "--encoding", "q4_0", "--calibration", "a.txt"], ["--candidates", "2"],
+        ["--target-size", "2MB", "--encoding", "f16", "--calibration", "a.txt"], ["--candidates", "2"],
+        ["--target-size", "2MB", "--encoding", "gptq-int4", "--calibration", "a.txt"],
+        ["--target-size", "2MB", "--pure", "--calibration", "a.txt"],
+        ["--target-size", "2MB", "--hold-out", "0", "--calibration", "a.txt"],
+        ["--target-bits-per-weight", "1e12", "--calibration", "a.txt"],
         ["--target-bits-per-weight", "0", "--calibration", "a.txt"], ["--calibration", "a.txt"], [],
         ["--target-size", "2MB", "--calibration", "a.txt", "--target-types", "q4_k,q9"],
         ["--target-size", "2MB", "--calibration", "a.txt", "--target-types", "f16"],

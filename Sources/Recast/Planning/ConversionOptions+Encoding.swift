@@ -10,7 +10,7 @@ extension ConversionOptions {
         case .fileType(let type):
             guard choices == Packing.Choices() else {
                 throw .usage(
-                    "\(type.name) leaves no choice of blocks, symmetry or method: those are for encodings of Hugging Face "
+                    "\(type.name) leaves no choice of blocks, their columns (--act-order), symmetry or method: those are for encodings of Hugging Face "
                         + "targets")
             }
             encoding = type

@@ -20,8 +20,11 @@ package struct TypeChoices: Sendable {
     package var graph: Graph
     /// In the order of the file.
     package var tensors: [Tensor]
-    /// Quantized tensors whose types are not free: asked for, or such that no calibration can choose their codes.
-    package var fixed: [(name: String, dtype: DType)]
+    /// Tensors that could be quantized and whose types are not free: asked for, or such that no calibration can choose their
+    /// codes.
+    package var fixed: [(name: String, dtype: DType, isAsked: Bool)]
+    package var asked: [String] { fixed.filter(\.isAsked).map(\.name) }
+
     /// What the file types of llama-quantize would give the tensors, by their names.
     package var mixes: [(name: String, types: [String: DType])] = []
 }
@@ -34,12 +37,23 @@ extension Planning {
         guard options.target == .gguf else {
             throw .usage("a budget chooses types of GGUF: DESTINATION must end in .gguf, or --to gguf be given")
         }
+        if let packing = options.packing {
+            throw .usage("\(packing.name) is one encoding for all weights; a budget chooses among the types of GGUF")
+        }
+        guard options.dtype == nil else {
+            throw .usage("--dtype says how all weights are stored; a budget chooses the type of each")
+        }
+        if let encoding = options.encoding, !encoding.dtype.isQuantized {
+            throw .usage("\(encoding.name) quantizes nothing, and a budget chooses among types that do")
+        }
         // What follows the file type, whichever it is, is free.
-        let drafts = try [GGUFFileType.q8_0, .f16].map { (type) throws(RecastError) in try draft(pure: type) }
+        let draft = try draft(pure: .q8_0)
+        let architecture = draft.metadata["general.architecture"]?.string ?? ""
+        let plainTensors = try self.draft(pure: .f16).tensors
         let targets = try Planning(try model(), pureOptions(.q8_0)).calibrationTargets()
-        let plain = Dictionary(drafts[1].map { ($0.name, $0.dtype) }) { first, _ in first }
+        let plain = Dictionary(plainTensors.map { ($0.name, $0.dtype) }) { first, _ in first }
         var choices = TypeChoices(graph: targets.graph, tensors: [], fixed: [])
-        for tensor in drafts[0] {
+        for tensor in draft.tensors {
             let slots = tensor.named.slots.filter { $0.part == .weight }.flatMap { slot in
                 targets.graph[slot] != nil ? [slot] : targets.graph.experts(at: slot)
             }
@@ -47,8 +61,8 @@ extension Planning {
             if isFree, !slots.isEmpty, slots.allSatisfy({ targets.encodings[$0] != nil }) {
                 choices.tensors.append(
                     TypeChoices.Tensor(name: tensor.name, slots: slots, shape: tensor.tensor.shape))
-            } else if tensor.dtype.isQuantized {
-                choices.fixed.append((tensor.name, tensor.dtype))
+            } else if tensor.named.isQuantizable(in: architecture) {
+                choices.fixed.append((tensor.name, tensor.dtype, !isFree))
             }
         }
         for type in GGUFFileType.allCases where type.dtype.isQuantized && type.dtype.isEncodable {
@@ -65,7 +79,7 @@ extension Planning {
     package func giving(_ types: [(name: String, dtype: DType)]) throws(RecastError) -> Planning {
         var options = options
         options.quantization.recipe = try Recipe(types)
-        options.encoding = options.quantization.recipe!.fileType
+        if options.encoding == nil { options.encoding = options.quantization.recipe!.fileType }
         options.quantization.isPure = true
         options.isCalibrated = true
         return Planning(try model(), options)
@@ -86,7 +100,14 @@ extension Planning {
         return options
     }
 
-    private func draft(pure type: GGUFFileType) throws(RecastError) -> [TypedTensor] {
-        try Planning(try model(), pureOptions(type)).ggufDraft().tensors
+    private func draft(pure type: GGUFFileType) throws(RecastError) -> GGUFDraft {
+        try Planning(try model(), pureOptions(type)).ggufDraft()
+    }
+
+    /// The recipe of this plan, with what was asked for otherwise.
+    package func recipe(with fixed: [(name: String, dtype: DType, isAsked: Bool)]) throws(RecastError) -> Recipe {
+        var recipe = try Recipe(fixed.filter(\.isAsked).map { ($0.name, $0.dtype) })
+        recipe.overrides += options.quantization.recipe?.overrides ?? []
+        return recipe
     }
 }

@@ -47,15 +47,18 @@ struct CalibrationMemory {
     /// What each worker has of a block, twice where it comes from files.
     private var passes: Int {
         let columns = Intermediate.allCases.reduce(0) { $0 + graph.configuration.columns(of: $1) }
-        return workers * 4 * ForwardPass.rowsAtOnce * (2 * columns + ForwardPass.rowsAtOnce)
+        let rows = max(ForwardPass.rowsAtOnce, options.longestWindow)
+        return workers * 4 * rows * (2 * columns + ForwardPass.rowsAtOnce)
     }
 
     /// Second moments and their factors: for each order of columns a damped matrix and a triangle, and once more in float64.
     private var moments: Int {
         var orders: [Int: Set<ColumnOrder>] = [:]
         for (_, list) in targets { for target in list { orders[target.columns, default: []].insert(target.order) } }
+        let isOrdered = targets.values.joined().contains { $0.encoding.hasActOrder }
         let matrices = orders.map { columns, own in
-            4 * columns * columns * (3 + 2 * own.count + (options.reorders ? 3 : 0))
+            4 * columns * columns
+                * (3 + 2 * own.count + (options.reorders || isOrdered ? 3 : 0) + (options.method == .awq ? 3 : 0))
         }
         let pooled =
             graph.configuration.experts == nil ? 0 : 4 * graph.configuration.hiddenSize * graph.configuration.hiddenSize

@@ -166,6 +166,8 @@ final class CalibrationObserver: HeadObserver {
     private func placesOfColumns(
         for site: Slot, _ target: WeightTarget, _ remarks: inout [String]
     ) throws(RecastError) -> [Int]? {
+        // Scales make columns alike in the order that they have.
+        if options.method == .awq { return nil }
         if target.encoding.hasActOrder {
             let weights = try moments.meanSquares(for: site)
             return weights.indices.sorted { (weights[$0], $1) > (weights[$1], $0) }

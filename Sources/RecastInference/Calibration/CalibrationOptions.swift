@@ -23,6 +23,8 @@ public struct CalibrationOptions: Sendable, Hashable {
     /// Bytes that may be in memory; nil for as much as the pass may have for states of tokens, with what else is needed on
     /// top.
     public var maximumMemory: Int?
+    /// The most tokens of a text that see each other: what `maximumMemory` has to reckon with.
+    public var longestWindow = 512
 
     /// The levels of `effort`.
     public static let efforts = 0...3

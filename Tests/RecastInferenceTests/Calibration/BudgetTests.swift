@@ -25,7 +25,8 @@ import Testing
     /// Chooses types and writes the file.
     private static func run(
         _ model: Model, _ limit: Budget.Limit, to destination: String, workers: Int = 1, resumes: Bool = false,
-        options change: (inout ConversionOptions) throws -> Void = { _ in }, isCancelled: (@Sendable () -> Bool)? = nil
+        types: [DType] = Budget.types, options change: (inout ConversionOptions) throws -> Void = { _ in },
+        isCancelled: (@Sendable () -> Bool)? = nil
     ) throws -> Written {
         var conversion = ConversionOptions(target: .gguf)
         try change(&conversion)
@@ -33,18 +34,20 @@ import Testing
         pass.isCancelled = isCancelled
         var options = CalibrationOptions()
         options.effort = 1
+        var budgetOptions = Budget.Options(limit)
+        budgetOptions.types = types
         let budget = try Budget(
-            Planning(model, conversion), files: model.sources, Budget.Options(limit), options, passOptions: pass)
+            Planning(model, conversion), files: model.sources, budgetOptions, options, passOptions: pass)
         let work = CalibrationWork(destination: destination, resumes: resumes, replaces: false)
         let result = try budget.run(on: texts(10), heldOut: texts(3), [], context: 40, work) { _ in nil }
         var written = result.planning.options
         written.calibrated = result.outcome.weights
         let plan = try Planning(model, written).plan(destination: destination)
+        #expect(!plan.warnings.contains { $0.contains("gives no tensor") })
         _ = try Conversion(plan, to: destination).run()
         result.discard()
         return Written(
-            bytes: try FileSource.contents(of: destination), report: result.report,
-            recipe: written.quantization.recipe!)
+            bytes: try FileSource.contents(of: destination), report: result.report, recipe: result.recipe)
     }
 
     @Test(arguments: ["qwen2", "llama"]) func sizesAreKept(_ family: String) throws {
@@ -79,6 +82,22 @@ import Testing
         }
     }
 
+    /// Types far below the average that a limit leaves are not dropped where nothing is between.
+    @Test func fewTypes() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        let types: [DType] = [.q4_0, .q8_0]
+        var options = Budget.Options(.size(1 << 20))
+        options.types = types
+        let probe = try Budget(
+            Planning(model, ConversionOptions(target: .gguf)), files: model.sources, options, CalibrationOptions(),
+            passOptions: PassOptions())
+        let size = try probe.extremes(destination: "x.gguf").largest.byteCount - 100
+        let written = try Self.run(model, .size(size), to: directory.file("out.gguf"), types: types)
+        #expect(written.bytes.count <= size)
+        #expect(Set(written.report.units.map(\.type)) == Set(types))
+    }
+
     @Test func limitsThatCannotBeMet() throws {
         let directory = TemporaryDirectory()
         let model = try Self.model(SmallModel(), in: directory)
@@ -97,7 +116,10 @@ import Testing
         let out = directory.file("out.gguf")
         let written = try Self.run(model, .bitsPerWeight(6), to: out) {
             $0.quantization.overrides = [try TypeOverride(parsing: "blk.0.attn_v=q5_1")]
+            $0.quantization.embeddingType = .f16
         }
+        #expect(written.recipe.type(of: "token_embd.weight") == .f16)
+        #expect(written.recipe.type(of: "blk.0.attn_v.weight") == .q5_1)
         let file = try Model(Checkpoint(path: out))
         #expect(file.graph[.value, layer: 0]?.encodingName == "Q5_1")
         #expect(!written.report.units.joinedTensors.contains("blk.0.attn_v.weight"))

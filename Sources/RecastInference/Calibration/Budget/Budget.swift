@@ -45,6 +45,11 @@ public struct Budget {
         /// Of what is to be written.
         public var planning: Planning
         public var outcome: Calibration.Outcome
+        /// The types of all tensors that are quantized, and of those that were asked for.
+        package var recipe: Recipe
+        /// What the user should know of the calibration.
+        public var notes: [String]
+        public var warnings: [String]
         public var report: BudgetReport
         /// What the candidates were chosen by; to be discarded with the outcome.
         let folder: WorkFolder
@@ -81,6 +86,9 @@ public struct Budget {
     private let probes: [DType]
     private let alignment: Int
 
+    /// What the record of a calibration may take in a file, about.
+    private static let reserve = 4096
+
     /// - Parameter planning: of the conversion, with or without an encoding; what it asks for by name is not chosen.
     /// - Throws: `usage` where the target has no types to choose, or where the limit cannot be met.
     public init(
@@ -114,10 +122,16 @@ public struct Budget {
         let range = try Self.range(planning, choices, units, fitting, options.limit, alignment)
         let elements = units.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } }
         let average = 8 * Double(range.limit) / Double(max(1, elements))
-        candidates = fitting.map { types in
-            let near = types.filter { $0.bitsPerElement >= 0.55 * average }
-            return near.isEmpty ? [types[types.count - 1]] : near
+        let near = fitting.map { types in
+            // What is next below the average stays, however far.
+            let below = types.last { $0.bitsPerElement <= average } ?? types[0]
+            return types.filter { $0.bitsPerElement >= min(0.55 * average, below.bitsPerElement) }
         }
+        var least = 0
+        for (unit, types) in zip(units, near) {
+            least += types.map { [alignment] in unit.byteCount(as: $0, alignment: alignment) }.min()!
+        }
+        candidates = least + Self.reserve <= range.limit ? near : fitting
         probes = candidates.map { types in
             let grids = types.filter { $0.codebookBlock == nil }
             return (grids.isEmpty ? types : grids).min {
@@ -169,7 +183,8 @@ public struct Budget {
         var named: [String: DType] = [:]
         for (unit, type) in zip(units, types) { for tensor in unit.tensors { named[tensor.name] = type } }
         return try planning.giving(
-            choices.tensors.map { ($0.name, named[$0.name]!) } + choices.fixed.map { ($0.name, $0.dtype) })
+            choices.tensors.map { ($0.name, named[$0.name]!) }
+                + choices.fixed.filter { !$0.isAsked }.map { ($0.name, $0.dtype) })
     }
 
     /// The plans with the smallest and the largest types there are to choose from: of what will be written all but types.
@@ -183,10 +198,24 @@ public struct Budget {
     /// What the user should know before.
     public var notes: [String] {
         let count = choices.tensors.count
-        let types = Set(candidates.joined()).sorted { $0.bitsPerElement < $1.bitsPerElement }.map(\.name)
-        return [
+        let types = Set(candidates.joined())
+            .sorted { ($0.bitsPerElement, $0.name) < ($1.bitsPerElement, $1.name) }.map(\.name)
+        var notes = [
             "choosing the types of \(count) tensors among \(types.joined(separator: ", "))"
-                + (choices.fixed.isEmpty ? "" : "; \(choices.fixed.count) have the type they were given")
+                + (choices.asked.isEmpty ? "" : "; \(choices.asked.count) have the type they were given")
+        ]
+        if let encoding = planning.options.encoding {
+            notes.append("the mix of \(encoding.name) is one of the candidates if it is within the limit")
+        }
+        return notes
+    }
+
+    private var unchosenNotes: [String] {
+        let unchosen = choices.fixed.filter { !$0.isAsked }
+        guard !unchosen.isEmpty else { return [] }
+        return [
+            "\(unchosen.count) tensors whose codes a calibration cannot choose are \(unchosen[0].dtype.name): "
+                + unchosen.prefix(3).map(\.name).joined(separator: ", ") + (unchosen.count > 3 ? ", …" : "")
         ]
     }
 
@@ -209,10 +238,23 @@ public struct Budget {
             let record = CalibrationRecord(
                 method: calibration.method.rawValue, effort: calibration.effort, damping: Double(calibration.damping),
                 context: context, texts: texts, reorders: calibration.reorders)
+            try checkLeast(record, destination: work.destination)
+            try CandidateFolders(work).check()
             let measured = try measure(chunks, in: folder, show)
             let tables = try allocations(measured, record, destination: work.destination)
             return try judge(tables, measured, chunks, heldOut, record, work, in: folder, show)
         } catch { throw folder.ended(by: error, keeps: work.resumes) }
+    }
+
+    /// Sees whether the limit can be met, before hours of work.
+    private func checkLeast(_ record: CalibrationRecord, destination: String) throws(RecastError) {
+        let smallest = zip(units, candidates).map { unit, types in
+            types.min { unit.byteCount(as: $0, alignment: alignment) < unit.byteCount(as: $1, alignment: alignment) }!
+        }
+        let plan = try Self.planning(planning, choices, units, smallest).plan(
+            destination: destination, recordedAs: record)
+        let excess = excess(of: plan)
+        guard excess <= 0 else { throw .usage("the limit cannot be met: \(excess) bytes more are needed") }
     }
 
     /// Tells this work from any other.
@@ -223,9 +265,10 @@ public struct Budget {
         hash.add(filesOf: choices.graph, files)
         hash.add(of: chunks)
         hash.add(of: heldOut)
-        for (unit, types) in zip(units, candidates) {
-            hash.add("\(unit.tensors.map(\.name)) \(types.map(\.name));")
+        for (unit, (types, probe)) in zip(units, zip(candidates, probes)) {
+            hash.add("\(unit.tensors.map(\.name)) \(types.map(\.name)) \(probe.name);")
         }
+        for tensor in choices.fixed { hash.add("\(tensor.name) \(tensor.dtype.name);") }
         return "recast budget \(String(hash.value, radix: 16))"
     }
 
@@ -247,7 +290,8 @@ public struct Budget {
 
         /// The divergence that the unit alone would make in a type, as far as it grows with the output error.
         func predicted(_ type: DType) -> Double {
-            guard let error = errors[type], let base = errors[probe], base > 0 else { return 0 }
+            guard let error = errors[type] else { return .infinity }
+            guard let base = errors[probe], base > 0 else { return 0 }
             return divergence * error / base
         }
     }
@@ -310,7 +354,9 @@ public struct Budget {
             let factors = logarithms.map { exp2(trust * $0 + (1 - trust) * mean) }
             return Table(
                 name: name,
-                types: try allocation(record, destination: destination) { factors[$0] * (measured[$0].errors[$1] ?? 0) }
+                types: try allocation(record, destination: destination) {
+                    factors[$0] * (measured[$0].errors[$1] ?? .infinity)
+                }
             )
         }
         var tables = [try table("measured sensitivities", trust: 1)]
@@ -322,12 +368,13 @@ public struct Budget {
         return Array(tables.prefix(max(1, options.candidateCount)))
     }
 
-    /// The mix of a file type with the least predicted divergence of those within the limit.
+    /// The mix of a file type with the least predicted divergence of those within the limit; of the one that was asked for, if
+    /// one was.
     private func mix(
         _ measured: [Measured], _ record: CalibrationRecord, destination: String
     ) throws(RecastError) -> Table? {
         var best: (table: Table, divergence: Double)?
-        for (name, types) in choices.mixes {
+        for (name, types) in choices.mixes where name == (planning.options.encoding?.name ?? name) {
             let own = units.map { unit in Set(unit.tensors.map { types[$0.name] }) }
             guard own.allSatisfy({ $0.count == 1 }) else { continue }
             let table = Table(name: "the mix of \(name)", types: own.compactMap { $0.first! })
@@ -385,7 +432,10 @@ public struct Budget {
         func calibrated(_ index: Int) throws(RecastError) -> (Planning, Calibration.Outcome) {
             let planning = try Self.planning(self.planning, choices, units, tables[index].types)
             var own = work
-            own.destination = Path.trimmed(work.destination) + ".candidate-\(index + 1)"
+            own.destination = CandidateFolders.destination(of: index, work)
+            var calibration = calibration
+            // The reference's states are there as well.
+            if let limit = calibration.maximumMemory { calibration.maximumMemory = limit - limit / 8 }
             let outcome = try Calibration(
                 planning, files: files, calibration,
                 passOptions: passOptions(show(.candidate(index + 1, of: tables.count)))
@@ -398,7 +448,8 @@ public struct Budget {
             var reference: ReferencePredictions?
             for index in tables.indices {
                 let name = "candidate-\(index + 1)"
-                if let score = folder.json(name).flatMap(BudgetReport.Score.init) {
+                let types = JSON.array(tables[index].types.map { .string($0.name) })
+                if let kept = folder.json(name), kept["types"] == types, let score = BudgetReport.Score(kept) {
                     scores.append(score)
                     continue
                 }
@@ -412,10 +463,12 @@ public struct Budget {
                     let score = BudgetReport.Score(
                         try reference!.divergence(
                             of: outcome.graph, options: passOptions(show(.judging(index + 1, of: tables.count)))))
-                    try folder.write(score.json, to: name)
+                    var kept = score.json.object!
+                    kept["types"] = types
+                    try folder.write(.object(kept), to: name)
                     scores.append(score)
                 } catch { throw outcome.ended(by: error, keeps: work.resumes) }
-                let isBest = scores.dropLast().allSatisfy { scores.last!.divergence < $0.divergence }
+                let isBest = scores.dropLast().allSatisfy { scores.last!.isBelow($0) }
                 if isBest {
                     best?.outcome.discard()
                     best = (index, planning, outcome)
@@ -423,13 +476,19 @@ public struct Budget {
                     outcome.discard()
                 }
             }
-            let winner = scores.indices.min { scores[$0].divergence < scores[$1].divergence }!
+            let winner = scores.indices.min { scores[$0].isBelow(scores[$1]) }!
             if best?.index != winner {
                 let (planning, outcome) = try calibrated(winner)
                 best = (winner, planning, outcome)
             }
+            // What an earlier run has kept of the others.
+            CandidateFolders(work).discard(but: winner)
+            let calibration = try Calibration(
+                best!.planning, files: files, calibration, passOptions: passOptions(nil))
             return Result(
                 planning: best!.planning, outcome: best!.outcome,
+                recipe: try best!.planning.recipe(with: choices.fixed),
+                notes: calibration.notes + unchosenNotes, warnings: calibration.warnings,
                 report: BudgetReport(
                     units, measured, tables.map(\.types), names: tables.map(\.name), scores, chosen: winner),
                 folder: folder)

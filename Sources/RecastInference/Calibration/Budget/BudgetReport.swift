@@ -24,6 +24,11 @@ public struct BudgetReport: Sendable {
         public var sameTop: Double
         /// The perplexity divided by the original's.
         public var ratio: Double
+
+        /// What is no number is above all.
+        func isBelow(_ other: Score) -> Bool {
+            (divergence.isNaN ? .infinity : divergence) < (other.divergence.isNaN ? .infinity : other.divergence)
+        }
     }
 
     /// A table of types that was calibrated and measured.
@@ -44,7 +49,7 @@ public struct BudgetReport: Sendable {
         self.units = units.indices.map { index in
             let type = tables[chosen][index]
             return Unit(
-                tensors: units[index].tensors.map(\.name), type: type, error: measured[index].errors[type] ?? 0,
+                tensors: units[index].tensors.map(\.name), type: type, error: measured[index].errors[type] ?? .nan,
                 divergence: measured[index].predicted(type))
         }
         candidates = scores.indices.map { Candidate(name: names[$0], score: scores[$0], isChosen: $0 == chosen) }
@@ -67,10 +72,11 @@ extension BudgetReport.Score {
     }
 
     init?(_ json: JSON) {
-        guard let scored = json["scored"]?.int, let divergence = json["divergence"]?.double,
-            let sameTop = json["same_top"]?.double, let ratio = json["ratio"]?.double
+        guard let scored = json["scored"]?.int, let sameTop = json["same_top"]?.double,
+            let ratio = json["ratio"]?.double
         else { return nil }
         self.init(
-            scored: scored, divergence: divergence, error: json["error"]?.double, sameTop: sameTop, ratio: ratio)
+            scored: scored, divergence: json["divergence"]?.double ?? .nan, error: json["error"]?.double,
+            sameTop: sameTop, ratio: ratio)
     }
 }
