@@ -6,7 +6,7 @@ RECAST := .build/release/recast
 # The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
 TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-.PHONY: demo test build packages install bench hostile interop faults fuzz format lint clean
+.PHONY: demo test build packages install bench calibration hostile interop faults fuzz format lint clean
 
 ## What the README promises: everything from nothing, and the main job on the fixture.
 demo: build
@@ -35,6 +35,10 @@ install: build
 ## Speed and memory against cp, llama.cpp and OpenBLAS.
 bench: build
 	@Benchmarks/run $(RECAST) $(SECTIONS)
+
+## What each way to choose codes costs in each encoding: half an hour.
+calibration: build
+	@Benchmarks/calibration $(RECAST)
 
 ## Time and memory for files that are built to be bad: both grow as the files do.
 hostile: build
