@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes a synthetic checkpoint with the shapes of Qwen2.5-1.5B, or a shallow one, for the benchmarks.
 
-    generate_checkpoint.py {large|small|untied|deep} DIRECTORY
+    generate_checkpoint.py {large|small|untied|deep|shallow} DIRECTORY
 
 large: 3.1 GB, 28 layers. small: 0.7 GB, 2 layers. Both: hidden size 1536, vocabulary 151936, BF16, tied, q/k/v
 biases: jobs are as large in the one as in the other, and only how many there are tells the two apart.
-untied: small with a head of its own, 1.1 GB. deep: 12 layers and 1024 tokens, 1.1 GB, nearly all of it in layers.
+untied: small with a head of its own, 1.1 GB. deep: 12 layers and 1024 tokens, 1.1 GB, nearly all of it in layers; shallow: two such layers.
 The numbers are drawn from one pool of normal values (standard deviation 0.02) read from a random place for each tensor: every
 value is finite and blocks differ, which is what the speed of a quantizer depends on. Nothing but the standard library.
 """
@@ -21,6 +21,7 @@ HIDDEN, FFN, HEADS, KV_HEADS, HEAD = 1536, 8960, 12, 2, 128
 # Layers, tokens, and whether head and embedding are one.
 SHAPES = {
     "large": (28, 151936, True), "small": (2, 151936, True), "untied": (2, 151936, False), "deep": (12, 1024, False),
+    "shallow": (2, 1024, True),
 }  # fmt: skip
 POOL = 32 << 20  # values
 DRAWN = 1 << 20  # of which drawn; the rest are shuffled pieces of them
@@ -133,7 +134,7 @@ def write_tokenizer(directory):
 
 def main():
     if len(sys.argv) != 3 or sys.argv[1] not in SHAPES:
-        sys.exit("usage: generate_checkpoint.py {large|small|untied|deep} DIRECTORY")
+        sys.exit("usage: generate_checkpoint.py {large|small|untied|deep|shallow} DIRECTORY")
     shape = SHAPES[sys.argv[1]]
     directory = sys.argv[2]
     os.makedirs(directory, exist_ok=True)

@@ -23,7 +23,7 @@ struct GroupDescent {
 
     /// Room for one worker.
     final class Room {
-        /// `[columns, lanes]`: what the present errors multiplied with the Hessian are.
+        /// `[panel, lanes]`: what the present errors multiplied with the Hessian's rows are.
         fileprivate let gradients: FloatBuffer
         fileprivate let target: FloatBuffer
         fileprivate let errors: FloatBuffer
@@ -36,7 +36,7 @@ struct GroupDescent {
 
         init(_ grid: WeightGrid) {
             let (width, lanes) = (grid.groupWidth, GridTile.lanes)
-            gradients = FloatBuffer(count: grid.columns * lanes)
+            gradients = FloatBuffer(count: GroupDescent.panelWidth(grid) * lanes)
             target = FloatBuffer(count: width * lanes)
             errors = FloatBuffer(count: width * lanes)
             levels = FloatBuffer(count: width * lanes)
@@ -51,31 +51,48 @@ struct GroupDescent {
     /// - Parameters:
     ///   - errors: `[columns, lanes]` in the columns' own order, source less what is on the grid; kept up to date.
     func run(_ tile: GridTile, errors: UnsafeMutablePointer<Float>, room: Room) {
-        let n = grid.columns
+        let (n, width) = (grid.columns, grid.groupWidth)
         for _ in 0..<sweeps {
-            // Anew for each sweep, so that rounding does not add up.
-            multiply(0..<n, errors, into: room.gradients.base, adding: false)
-            for group in 0..<grid.groupCount {
-                improve(group, tile, errors, room)
-                // What changed in the group, which `errors` of the room now hold, shows in every column's gradient.
-                let first = group * grid.groupWidth
-                multiply(first..<first + grid.groupWidth, room.errors.base, into: room.gradients.base, adding: true)
+            for first in stride(from: 0, to: n, by: Self.panelWidth(grid)) {
+                let panel = first..<min(n, first + Self.panelWidth(grid))
+                // With the errors as they are by now, so that rounding does not add up either.
+                multiply(rows: panel, 0..<n, errors, into: room.gradients.base, adding: false)
+                for column in stride(from: first, to: panel.upperBound, by: width) {
+                    let gradients = room.gradients.base + (column - first) * GridTile.lanes
+                    improve(column / width, gradients, tile, errors, room)
+                    // What changed in the group, which `errors` of the room now hold, shows in the gradients of those after it.
+                    let rest = column + width..<panel.upperBound
+                    multiply(
+                        rows: rest, column..<column + width, room.errors.base,
+                        into: gradients + width * GridTile.lanes, adding: true)
+                }
             }
         }
     }
 
-    /// `gradients (+)= H[:, columns] · changes`
+    /// Columns whose gradients are known at a time: whole groups.
+    private static func panelWidth(_ grid: WeightGrid) -> Int { max(1, 256 / grid.groupWidth) * grid.groupWidth }
+
+    /// `gradients (+)= H[rows, columns] · changes`
     private func multiply(
-        _ columns: Range<Int>, _ changes: UnsafePointer<Float>, into gradients: UnsafeMutablePointer<Float>,
-        adding: Bool
+        rows: Range<Int>, _ columns: Range<Int>, _ changes: UnsafePointer<Float>,
+        into gradients: UnsafeMutablePointer<Float>, adding: Bool
     ) {
+        guard !rows.isEmpty else { return }
         let (n, lanes) = (CInt(grid.columns), CInt(GridTile.lanes))
         MatrixLibrary.current.sgemm(
-            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, n, lanes, CInt(columns.count), 1,
-            factor.matrix.base + columns.lowerBound, n, changes, lanes, adding ? 1 : 0, gradients, lanes)
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows.count), lanes,
+            CInt(columns.count),
+            1, factor.matrix.base + rows.lowerBound * grid.columns + columns.lowerBound, n, changes, lanes,
+            adding ? 1 : 0,
+            gradients, lanes)
     }
 
-    private func improve(_ group: Int, _ tile: GridTile, _ errors: UnsafeMutablePointer<Float>, _ room: Room) {
+    /// - Parameter gradients: the group's.
+    private func improve(
+        _ group: Int, _ gradients: UnsafePointer<Float>, _ tile: GridTile, _ errors: UnsafeMutablePointer<Float>,
+        _ room: Room
+    ) {
         let (width, lanes) = (grid.groupWidth, GridTile.lanes)
         let first = group * width
         let upper = groups.upper.base + group * width * width
@@ -86,7 +103,7 @@ struct GroupDescent {
         let current = room.values.base
 
         // The best numbers beside all others: what is there, plus H_BB⁻¹ g.
-        solve(room.gradients.base + first * lanes, upper, diagonal, into: target)
+        solve(gradients, upper, diagonal, into: target)
         for column in 0..<width {
             let values = current + column * lanes
             tile.decode(column: first + column, into: values)

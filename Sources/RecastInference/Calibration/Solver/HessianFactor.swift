@@ -158,13 +158,33 @@ extension HessianFactor {
         try self.init(divided, damping: damping, order: Array(0..<n))
     }
 
+    /// Columns that `losses` takes at a time.
+    private static let panelWidth = 512
+
     /// `tr(E M Eᵀ)` of the damped matrix, for each row of an error `[rows, columns]`.
+    ///
+    /// M is symmetric, so that its upper triangle says it all: a panel of columns is multiplied with those before it, which count
+    /// twice, and with itself.
     func losses(of errors: UnsafePointer<Float>, rows: Int) -> [Double] {
-        let n = columns
-        let product = FloatBuffer(count: rows * n)
-        MatrixLibrary.current.sgemm(
-            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(n), CInt(n), 1, errors,
-            CInt(n), matrix.base, CInt(n), 0, product.base, CInt(n))
-        return (0..<rows).map { Reduction.dot(errors + $0 * n, product.base + $0 * n, n) }
+        let (n, room) = (columns, FloatBuffer(count: rows * min(columns, Self.panelWidth)))
+        let library = MatrixLibrary.current
+        var losses = [Double](repeating: 0, count: rows)
+        for first in stride(from: 0, to: n, by: Self.panelWidth) {
+            let width = min(Self.panelWidth, n - first)
+            if first > 0 {
+                library.sgemm(
+                    MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(width),
+                    CInt(first), 2,
+                    errors, CInt(n), matrix.base + first, CInt(n), 0, room.base, CInt(width))
+            }
+            library.sgemm(
+                MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(width), CInt(width), 1,
+                errors + first, CInt(n), matrix.base + first * (n + 1), CInt(n), first > 0 ? 1 : 0, room.base,
+                CInt(width))
+            for row in 0..<rows {
+                losses[row] += Reduction.dot(errors + row * n + first, room.base + row * width, width)
+            }
+        }
+        return losses
     }
 }

@@ -65,7 +65,7 @@ struct WeightQuantizer {
                 errors.searched = yardstick.reduce(0, +)
                 var chosen = searched
                 if method == .gptq {
-                    chosen = try place.choose(source, searched) { losses(of: $0, source, place.rows.base) }
+                    chosen = try place.choose(source, searched, yardstick) { losses(of: $0, source, place.rows.base) }
                 }
                 errors.final = losses(of: chosen, source, place.rows.base).reduce(0, +)
                 chosen.decode(into: source)
@@ -107,10 +107,12 @@ struct WeightQuantizer {
 
         /// Chooses codes with feedback; rows for which the search is better keep that, as coarse grids may lose more by the
         /// feedback than they gain.
+        ///
+        /// - Parameter yardstick: what each row costs as searched.
         func choose(
-            _ source: UnsafeMutableBufferPointer<Float>, _ searched: EncodedRows, losses: (EncodedRows) -> [Double]
+            _ source: UnsafeMutableBufferPointer<Float>, _ searched: EncodedRows, _ yardstick: [Double],
+            losses: (EncodedRows) -> [Double]
         ) throws(RecastError) -> EncodedRows {
-            let yardstick = losses(searched)
             func worse(_ found: EncodedRows) -> [Int] {
                 let losses = losses(found)
                 return losses.indices.filter { !(losses[$0] <= yardstick[$0]) }
