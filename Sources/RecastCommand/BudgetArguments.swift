@@ -6,8 +6,9 @@ import RecastInference
 struct BudgetArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Choose the type of each tensor so that the GGUF file has at most this size, such as 1.5GB, and is as near to the "
-                + "original as can be; needs --calibration.", valueName: "size"))
+            "Choose the type of each tensor so that the GGUF file, or the checkpoint, has at most this size, such as 1.5GB, and is "
+                + "as near to the original as can be; needs --calibration, and for Hugging Face targets --encoding, among whose "
+                + "widths it chooses.", valueName: "size"))
     var targetSize: ByteCount?
 
     @Option(
@@ -16,7 +17,8 @@ struct BudgetArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Types to choose from, such as q4_k,q6_k,q8_0; by default all from IQ1_S to Q8_0.", valueName: "types"))
+            "Types to choose from, such as q4_k,q6_k,q8_0 or mlx-int3,mlx-int4; by default all from IQ1_S to Q8_0, or all widths "
+                + "of the format.", valueName: "types"))
     var targetTypes: String?
 
     @Option(
@@ -56,16 +58,9 @@ struct BudgetArguments: ParsableArguments {
         var options = Budget.Options(
             targetSize.map { .size($0.bytes) } ?? .bitsPerWeight(targetBitsPerWeight ?? 0))
         if let targetTypes {
-            options.types = try targetTypes.split(separator: ",").map { name in
-                let type = try DType.weight(named: String(name))
-                guard Budget.types.contains(type) else {
-                    throw ValidationError(
-                        "--target-types: \(name) is not chosen by measuring; "
-                            + Budget.types.map { $0.name.lowercased() }.joined(separator: ", ") + " are")
-                }
-                return type
-            }
-            guard !options.types.isEmpty else { throw ValidationError("--target-types names no type") }
+            let types = try targetTypes.split(separator: ",").map { try WeightType(named: String($0)) }
+            guard !types.isEmpty else { throw ValidationError("--target-types names no type") }
+            options.types = types
         }
         options.candidateCount = candidates
         return options
@@ -73,14 +68,14 @@ struct BudgetArguments: ParsableArguments {
 
     /// Saves a table of types.
     func save(
-        _ recipe: Recipe, of report: BudgetReport, _ conversion: ConversionArguments,
+        _ recipe: Recipe, of report: BudgetReport, _ packing: Packing?, _ conversion: ConversionArguments,
         _ calibration: CalibrationArguments, _ method: CalibrationOptions.Method
     ) throws(RecastError) {
         let chosen = report.candidates.first(where: \.isChosen)!
         let remarks = [
             "types of \(Path.name(conversion.destination)), chosen by \(chosen.name)",
             "mean KL divergence on texts held out: \(Format.fixed(chosen.score.divergence, 6))",
-            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS --method \(method.rawValue) "
+            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS \(packing?.asked ?? "")--method \(method.rawValue) "
                 + calibration.repeated(heldOut: Self.heldOut),
         ]
         _ = try saving(recipe, remarks, conversion).run()
@@ -184,5 +179,17 @@ extension CalibratedQuantization {
         try Console.result(
             "types are chosen by measuring; with those there are, the file may have \(smallest.byteCount) to "
                 + "\(largest.byteCount) bytes. --recipe FILE --dry-run shows a table that was saved")
+    }
+}
+
+extension Packing {
+    /// The options that ask for it, each with a space behind it.
+    fileprivate var asked: String {
+        var words = ["--encoding", name]
+        if let per = choices.per { words += ["--per", per.rawValue] }
+        if let size = choices.groupSize { words += ["--group-size", "\(size)"] }
+        if let isSymmetric = choices.isSymmetric { words.append(isSymmetric ? "--symmetric" : "--asymmetric") }
+        if choices.hasActOrder { words.append("--act-order") }
+        return words.map { $0 + " " }.joined()
     }
 }

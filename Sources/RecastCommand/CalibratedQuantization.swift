@@ -89,7 +89,8 @@ struct CalibratedQuantization {
         output.notes(result.notes, warnings: result.warnings + result.outcome.report.warnings)
         do {
             let report = QuantizationReport(calibration: result.outcome.report, budget: result.report)
-            try budget.save(result.recipe, of: result.report, conversion, arguments, method)
+            try budget.save(
+                result.recipe, of: result.report, result.planning.options.packing, conversion, arguments, method)
             try convert(result.planning.options, result.outcome.weights, report)
             result.discard()
         } catch let error as RecastError { throw result.ended(by: error, keeps: work.resumes) }

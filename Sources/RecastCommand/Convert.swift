@@ -22,7 +22,7 @@ struct Convert: ParsableCommand {
             """)
 
     @Option(help: "Type of the weights.")
-    var dtype: WeightType = .keep
+    var dtype: DTypeOption = .keep
 
     @Option(
         help: ArgumentHelp(

@@ -157,7 +157,7 @@ struct ByteCount: ExpressibleByArgument {
 }
 
 /// A number type as it is called on the command line.
-enum WeightType: String, CaseIterable, ExpressibleByArgument {
+enum DTypeOption: String, CaseIterable, ExpressibleByArgument {
     case keep, bf16, f16, f32
 
     var dtype: DType? {

@@ -46,9 +46,12 @@ struct Quantize: ParsableCommand {
 
             BUDGET:
             With --target-size or --target-bits-per-weight in the place of --encoding, the type of each tensor of a GGUF file \
-            is chosen as well: by the error that each type makes in the output of each weight, and by what that does to the \
+            is chosen as well; of a Hugging Face target the width of each weight's codes, in the format that --encoding names \
+            (gptq-int4, gptq-v2-int4, ct-int4, mlx-int4): by the error that each type makes in the output of each weight, and by what that does to the \
             predictions. A few tables of types are calibrated and measured on a part of the text that was held out, and the \
-            best is written. With --encoding its mix is one of them. The table is printed and saved as DESTINATION.recipe, lines of regex=type, which --recipe takes.
+            best is written; in GGUF files the mix of --encoding is one of them. Weights that llama.cpp, mlx-lm or vLLM multiply with \
+            together share a type. The table is printed and saved as DESTINATION.recipe, lines of regex=type, which --recipe \
+            takes.
 
             EXAMPLES:
               recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m
@@ -60,6 +63,10 @@ struct Quantize: ParsableCommand {
                   --calibration calibration.txt --resume
               recast quantize Qwen2.5-0.5B qwen2.gguf --recipe qwen.gguf.recipe \\
                   --calibration other.txt
+              recast quantize Qwen2.5-0.5B qwen-mlx --encoding mlx-int4 \\
+                  --target-bits-per-weight 4.8 --calibration calibration.txt
+              recast quantize Qwen2.5-0.5B qwen-ct --encoding ct-int4 \\
+                  --override 'down_proj=ct-int8' --override 'layers\\.0\\.=bf16'
               recast quantize qwen.gguf qwen-q4.gguf --encoding q4_k_m \\
                   --importance qwen.imatrix.gguf
               recast quantize qwen.gguf qwen-q3.gguf --encoding q3_k_m \\
@@ -119,7 +126,7 @@ struct Quantize: ParsableCommand {
     @Option(
         help: "Type of the weights that a Hugging Face target does not quantize, and of scales that are free to choose."
     )
-    var dtype: WeightType = .keep
+    var dtype: DTypeOption = .keep
 
     @OptionGroup var arguments: ConversionArguments
 
@@ -185,11 +192,11 @@ struct Quantize: ParsableCommand {
             refine: { options in
                 if let encoding {
                     try options.encode(as: encoding, choices)
+                } else if let recipe = quantization.recipe {
+                    try options.encode(by: recipe, choices)
                 } else if choices != Packing.Choices() {
                     throw ValidationError(
                         "blocks, --act-order, symmetry and method are for encodings of Hugging Face targets")
-                } else if let recipe = quantization.recipe {
-                    options.encode(by: recipe)
                 }
                 options.quantization = quantization
                 options.dtype = dtype.dtype
@@ -201,7 +208,7 @@ struct Quantize: ParsableCommand {
     }
 }
 
-/// Which types the tensors of a GGUF file get.
+/// Which types the tensors of a file get.
 struct GGUFQuantizationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp("Importance of each column, a file of llama-imatrix in either format.", valueName: "file"))
@@ -210,8 +217,9 @@ struct GGUFQuantizationArguments: ParsableArguments {
     @Option(
         name: .customLong("override"),
         help: ArgumentHelp(
-            "Give tensors in whose name the regular expression is found this type; the first that is found decides. May be "
-                + "repeated.", valueName: "regex=type"))
+            "Give tensors in whose name the regular expression is found this type; the first that is found decides. In Hugging "
+                + "Face targets another encoding of the same format, with the options below if it differs in its width alone, or "
+                + "bf16, f16 or f32. May be repeated.", valueName: "regex=type"))
     var overrides: [String] = []
 
     @Option(
@@ -236,7 +244,7 @@ struct GGUFQuantizationArguments: ParsableArguments {
     func options(hasEncoding: Bool) throws -> QuantizationOptions {
         var options = QuantizationOptions()
         options.recipe = try recipe.map { try Recipe(path: $0) }
-        options.isPure = pure || recipe != nil && !hasEncoding
+        options.isPure = pure || options.recipe?.isOfGGUF == true && !hasEncoding
         options.overrides = try overrides.map { try TypeOverride(parsing: $0) }
         options.outputType = try outputEncoding.map { try DType.weight(named: $0) }
         options.embeddingType = try embeddingEncoding.map { try DType.weight(named: $0) }

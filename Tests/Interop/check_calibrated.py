@@ -81,6 +81,10 @@ class Case:
     run: object
 
 
+def mixed(*overrides):
+    return tuple(word for override in overrides for word in ("--override", override))
+
+
 GROUPS = ("--group-size", "32")
 ACT_ORDER = (*GROUPS, "--act-order")
 CASES = [
@@ -92,6 +96,13 @@ CASES = [
     Case("gptqmodel", "gptq-int3", ("--group-size", "64"), GPTQ[:1], HALF, in_gptqmodel),
     Case("transformers", "awq-int4", (*GROUPS, "--method", "awq"), GPTQ, HALF, in_transformers),
     Case("mlx-lm", "mlx-int4", GROUPS, MLX, SINGLE, in_mlx),
+    # Weights that are not all stored alike.
+    Case("transformers", "ct-int4", (*GROUPS, *mixed("down_proj=ct-int8", "o_proj=f32")), COMPRESSED, SINGLE, in_transformers),
+    Case("transformers", "ct-int4", mixed("v_proj=ct-int8", "layers.[02].mlp.*=ct-fp8"), COMPRESSED, SINGLE, in_transformers),
+    Case("gptqmodel", "gptq-int4", (*GROUPS, *mixed("down_proj=gptq-int8", "o_proj=f16")), GPTQ[:1], HALF, in_gptqmodel),
+    Case("transformers", "awq-int4", (*GROUPS, *mixed("o_proj=f16")), GPTQ, HALF, in_transformers),
+    Case("mlx-lm", "mlx-int4", (*GROUPS, *mixed("down_proj=mlx-int6", "embed=mlx-int8", "o_proj=f32")), MLX, SINGLE, in_mlx),
+    Case("mlx-lm", "mlx-int4", ("--target-bits-per-weight", "5"), MLX, SINGLE, in_mlx),
 ]
 
 

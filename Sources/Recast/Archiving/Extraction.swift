@@ -20,8 +20,7 @@ public struct Extraction: Sendable {
                     : .stored(.u8, [piece.byteCount], in: FileID(output), at: piece.offset)
                 plan.transfers.append(
                     Transfer(
-                        name: piece.entry?.name ?? member.name, source: source, encoding: .plain(.u8), output: output,
-                        offset: piece.offset))
+                        bytesOf: piece.entry?.name ?? member.name, source, output: output, offset: piece.offset))
             }
         }
         conversion = Conversion(plan, to: destination)

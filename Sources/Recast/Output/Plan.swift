@@ -112,6 +112,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var remark: String?
     /// The method by which its codes were chosen beforehand; nil where they are computed, or are those of the source.
     public var calibration: String?
+    /// Whether this is a tensor, and not bytes of a file that is carried along.
+    public private(set) var isTensor = true
 
     /// A box of the encoded weight and where it goes, packed row after row.
     public struct Target: Sendable, Hashable, Codable {
@@ -147,6 +149,12 @@ public struct Transfer: Sendable, Hashable, Codable {
         self.targets = targets
         repacking = encoding.repacking(of: source)
         exactness = repacking.map { $0.isExact ? .bit : .rounded } ?? encoding.exactness(of: source)
+    }
+
+    /// Bytes to one place of a file.
+    init(bytesOf name: String, _ source: LazyTensor, output: Int, offset: Int) {
+        self.init(name: name, source: source, encoding: .plain(.u8), output: output, offset: offset)
+        isTensor = false
     }
 
     /// A whole tensor to one place.
@@ -197,9 +205,6 @@ public struct Transfer: Sendable, Hashable, Codable {
         case .inexact: return exactness.rawValue
         }
     }
-
-    /// Whether this is a tensor, and not a file that is carried along.
-    public var isTensor: Bool { encoding.dtype != .u8 || source.dtype != .u8 }
 
     /// The tensors it becomes.
     var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }

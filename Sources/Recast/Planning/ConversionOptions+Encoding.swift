@@ -18,6 +18,14 @@ extension ConversionOptions {
         }
     }
 
-    /// Sets the file type that most lines of a recipe are of.
-    package mutating func encode(by recipe: Recipe) { encoding = recipe.fileType }
+    /// Sets the file type, or the encoding, that most lines of a recipe are of.
+    ///
+    /// - Parameter choices: what an encoding of Hugging Face targets leaves open.
+    /// - Throws: `usage` for choices that the encoding does not have.
+    package mutating func encode(by recipe: Recipe, _ choices: Packing.Choices) throws(RecastError) {
+        switch recipe.commonest {
+        case .packing(let commonest): packing = try Packing.named(commonest.name, choices)
+        default: try encode(as: recipe.fileType.name, choices)
+        }
+    }
 }

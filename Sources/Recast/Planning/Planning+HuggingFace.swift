@@ -25,7 +25,8 @@ extension Planning {
             throw .unsupported(
                 "Hugging Face targets cannot hold the encoding \(encoding.name); a destination that ends in .gguf can")
         }
-        if let option = options.quantization.given.first(where: { options.packing == nil || $0 != "--importance" }) {
+        let own = options.packing == nil ? [] : ["--importance", "--override", "--recipe"]
+        if let option = options.quantization.given.first(where: { !own.contains($0) }) {
             throw .usage("\(option) is for GGUF targets")
         }
         if case .other(let type) = model.graph.configuration.rope.scaling, model.original == nil {
@@ -198,8 +199,8 @@ extension Planning {
             let file = checkpoint.sources.add(source.file)
             plan.transfers.append(
                 Transfer(
-                    name: companion.name, source: .stored(.u8, [source.byteCount], in: file, at: 0),
-                    encoding: .plain(.u8), output: plan.outputs.count, offset: 0))
+                    bytesOf: companion.name, .stored(.u8, [source.byteCount], in: file, at: 0),
+                    output: plan.outputs.count, offset: 0))
             plan.outputs.append(OutputFile(name: companion.name, byteCount: source.byteCount))
         }
     }

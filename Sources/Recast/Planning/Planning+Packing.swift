@@ -26,13 +26,26 @@ extension Planning {
         var kept: [PackedEncoding] = []
         var linted: [ConsumerLint.Weight] = []
         try checkImportance()
+        let packing = options.packing
+        var policy: PackingPolicy?
+        if let packing { policy = try PackingPolicy(packing, options.quantization) }
+        var modules: [QuantizationConfiguration.Draft.Module] = []
         // A configuration speaks of all weights: they stay as they are together, or not at all.
         let keepsCodes =
-            options.packing == nil && options.dtype == nil && options.encoding == nil
+            packing == nil && options.dtype == nil && options.encoding == nil
             && lowered.tensors.allSatisfy { !$0.tensor.isQuantized || $0.tensor.storedParts != nil }
         for tensor in lowered.tensors {
             let slot = tensor.slots[0]
-            if let packing = options.packing, slot.part == .weight, packing.takes(slot.role) {
+            var asked: (dtype: DType, option: String)?
+            var chosen: (packing: Packing, option: String?)?
+            if let packing, slot.part == .weight, packing.takes(slot.role) {
+                let choice = try policy!.choice(for: tensor.name)
+                switch choice.type {
+                case .packing(let packing): chosen = (packing, choice.asked?.text)
+                case .dtype(let dtype): asked = (dtype, choice.asked?.text ?? "")
+                }
+            }
+            if let (packing, option) = chosen {
                 let encoding = packing.encoding(of: tensor.tensor, modelType: modelType)
                 let obstacle = Self.obstacle(of: encoding, tensor.tensor)
                 linted.append(
@@ -45,7 +58,10 @@ extension Planning {
                     var source = tensor
                     if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
                     outcome.tensors.append(
-                        TypedTensor(source, .packed(encoding), method: packing.method))
+                        TypedTensor(source, .packed(encoding), method: packing.method, remark: option))
+                    modules.append(
+                        QuantizationConfiguration.Draft.Module(
+                            name: String(tensor.name.dropLast(".weight".count)), slot: slot, encoding: encoding))
                     continue
                 }
                 plan.notes.append("\(tensor.name) is not quantized: \(obstacle!)")
@@ -61,21 +77,25 @@ extension Planning {
                 continue
             }
             var dtype = writtenType(of: tensor.tensor, slot: slot, in: model, original: lowered.types[slot])
-            if tensor.tensor.isQuantized {
+            if let asked {
+                dtype = asked.dtype
+                linted.append(
+                    ConsumerLint.Weight(slot: slot, name: tensor.name, shape: tensor.tensor.shape, encoding: nil))
+            } else if tensor.tensor.isQuantized {
                 decodedCount += 1
                 // What stays plain beside quantized weights has the type of the model.
-                if options.packing != nil, dtype != modelType {
+                if packing != nil, dtype != modelType {
                     dtype = modelType
                     roundedNames.append(tensor.name)
                 }
             }
             // Beside quantized weights, numbers of a byte would be taken for codes without a scale.
-            if options.packing != nil, dtype.kind == .float, dtype.blockBytes == 1 {
+            if packing != nil, dtype.kind == .float, dtype.blockBytes == 1 {
                 dtype = modelType
                 widenedNames.append(tensor.name)
             }
             problems.check(tensor, as: dtype)
-            outcome.tensors.append(TypedTensor(tensor, dtype))
+            outcome.tensors.append(TypedTensor(tensor, dtype, remark: asked?.option))
         }
         try problems.end()
         if !widenedNames.isEmpty {
@@ -93,14 +113,15 @@ extension Planning {
                 return row.name(layer: slot.layer, expert: slot.expert, slot.part)
             }
         }
-        if let packing = options.packing {
+        if let packing {
+            plan.warnings += policy!.warnings
             guard outcome.tensors.contains(where: { $0.encoding.dtype == nil }) else {
                 throw .unsupported("no weight can be stored as \(packing.name): \(plan.notes.last ?? "there is none")")
             }
-            outcome.quantization = .new(
-                QuantizationConfiguration.Draft(
-                    encoding: packing.template, plainModules: plain, modelType: modelType,
-                    hasActOrder: outcome.tensors.contains(where: \.encoding.hasActOrder)))
+            let draft = QuantizationConfiguration.Draft(
+                encoding: packing.template, modules: modules, plainModules: plain, modelType: modelType)
+            try draft.checkModules()
+            outcome.quantization = .new(draft)
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
                 plan.warnings.append(
                     "asymmetric compressed-tensors weights load in vLLM, and in transformers with "
@@ -115,7 +136,7 @@ extension Planning {
                 "\(roundedNames.abridged) of the quantized source stay plain and are rounded to \(modelType), the type of the "
                     + "model's other weights")
         }
-        if options.packing == nil, options.dtype == nil, options.encoding == nil, decodedCount > 0 {
+        if packing == nil, options.dtype == nil, options.encoding == nil, decodedCount > 0 {
             plan.notes.append(Self.decodedNote)
         }
         return outcome

@@ -137,7 +137,7 @@ private struct TypeReport {
             if wasAsked { plan.warnings += remarks } else { plan.notes += remarks }
         }
         for (override, count) in zip(overrides, uses) where count == 0 {
-            plan.warnings.append("\(override.text)=\(override.dtype) gives no tensor its type")
+            plan.warnings.append("\(override.text)=\(override.type) gives no tensor its type")
         }
         if !integers.isEmpty { plan.notes.append("integers are kept as they are: \(integers.abridged)") }
     }

@@ -1,9 +1,17 @@
 extension Recipe {
+    /// The type that most lines are of.
+    var commonest: WeightType? {
+        var counts: [WeightType: Int] = [:]
+        for override in overrides { counts[override.type, default: 0] += 1 }
+        return counts.max { ($0.value, $1.key.name) < ($1.value, $0.key.name) }?.key
+    }
+
+    /// Whether most lines are of types of GGUF.
+    package var isOfGGUF: Bool { commonest?.dtype != nil }
+
     /// The file type that most lines are of.
     package var fileType: GGUFFileType {
-        var counts: [DType: Int] = [:]
-        for override in overrides { counts[override.dtype, default: 0] += 1 }
-        let commonest = counts.max { ($0.value, $1.key.name) < ($1.value, $0.key.name) }?.key
+        let commonest = commonest?.dtype
         return GGUFFileType.allCases.first { $0.dtype == commonest } ?? .f16
     }
 

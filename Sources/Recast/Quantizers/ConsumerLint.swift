@@ -19,7 +19,11 @@ struct ConsumerLint {
         ([.gate, .up], "gate and up"),
     ]
 
-    var warnings: [String] { fusionWarnings + expertWarnings + kernelWarnings }
+    var warnings: [String] {
+        // Programs that load MLX's weights fuse none.
+        let isFused = !weights.contains { $0.encoding?.format == .mlx }
+        return (isFused ? fusionWarnings : []) + expertWarnings + widthWarnings + kernelWarnings
+    }
 
     private var fusionWarnings: [String] {
         var warnings: [String] = []
@@ -39,6 +43,16 @@ struct ConsumerLint {
 
     private var expertWarnings: [String] {
         let experts = weights.filter { $0.slot.expert != nil }
+        // MLX's are checked where the configuration is made: mlx-lm has one module for each role's.
+        let fused = Dictionary(grouping: experts.filter { $0.encoding.map { $0.format != .mlx } ?? false }) {
+            $0.slot.layer ?? 0
+        }
+        let mixed = fused.filter { Set($0.value.map(\.encoding?.scheme)).count > 1 }.keys.sorted()
+        if !mixed.isEmpty {
+            return [
+                "experts are stored differently in \(Self.layers(mixed)): vLLM's fused experts need all of them stored alike"
+            ]
+        }
         let plain = experts.filter { $0.encoding == nil }
         guard let first = plain.first, plain.count < experts.count else { return [] }
         return [
@@ -47,29 +61,34 @@ struct ConsumerLint {
         ]
     }
 
+    private var widthWarnings: [String] {
+        let encodings = weights.compactMap(\.encoding)
+        guard [.gptq, .gptqV2].contains(encodings.first?.format), Set(encodings.map(\.scheme.bits)).count > 1 else {
+            return []
+        }
+        return [
+            "codes of several widths stand under `dynamic` in the configuration, which GPTQModel, vLLM and SGLang read and "
+                + "transformers by itself does not"
+        ]
+    }
+
     /// vLLM's Marlin kernels take 4 and 8 bits, symmetric for GPTQ, in groups of 32, 64, 128 or a row, and matrices of whole
     /// tiles.
     private var kernelWarnings: [String] {
-        guard let encoding = weights.lazy.compactMap(\.encoding).first else { return [] }
+        let packed = weights.compactMap(\.encoding).filter {
+            [.gptq, .gptqV2, .awq, .packQuantized].contains($0.format)
+        }
+        guard !packed.isEmpty else { return [] }
         var warnings: [String] = []
-        let scheme = encoding.scheme
-        switch encoding.format {
-        case .gptq, .gptqV2, .awq, .packQuantized:
-            var reasons: [String] = []
-            if ![4, 8].contains(scheme.bits) { reasons.append("\(scheme.bits)-bit codes") }
-            if scheme.origin == .zeroPoint, encoding.format != .awq { reasons.append("asymmetric codes") }
-            if scheme.block == .tensor { reasons.append("one scale for a tensor") }
-            if ![0, 32, 64, 128].contains(scheme.block.columns) { reasons.append("groups of \(scheme.block.columns)") }
-            if !reasons.isEmpty {
-                warnings.append(
-                    "vLLM's fast kernels do not take \(reasons.joined(separator: ", ")); slower ones, if any, are used")
-            }
-            if encoding.format == .gptq, scheme.origin == .zeroPoint {
-                warnings.append(
-                    "asymmetric weights in the first GPTQ format: zeros are kept above 0, which its readers need; gptq-v2 "
-                        + "has no such limit")
-            }
-        default: return []
+        let reasons = packed.flatMap(Self.reasonsForSlowKernels).unique
+        if !reasons.isEmpty {
+            warnings.append(
+                "vLLM's fast kernels do not take \(reasons.joined(separator: ", ")); slower ones, if any, are used")
+        }
+        if packed.contains(where: { $0.format == .gptq && $0.scheme.origin == .zeroPoint }) {
+            warnings.append(
+                "asymmetric weights in the first GPTQ format: zeros are kept above 0, which its readers need; gptq-v2 has no such "
+                    + "limit")
         }
         let odd = weights.filter { weight in
             weight.encoding != nil && weight.shape.count == 2
@@ -81,6 +100,16 @@ struct ConsumerLint {
                     + "64 outputs and 128 inputs, which vLLM's Marlin kernels need after tensor-parallel splitting")
         }
         return warnings
+    }
+
+    private static func reasonsForSlowKernels(_ encoding: PackedEncoding) -> [String] {
+        let scheme = encoding.scheme
+        var reasons: [String] = []
+        if ![4, 8].contains(scheme.bits) { reasons.append("\(scheme.bits)-bit codes") }
+        if scheme.origin == .zeroPoint, encoding.format != .awq { reasons.append("asymmetric codes") }
+        if scheme.block == .tensor { reasons.append("one scale for a tensor") }
+        if ![0, 32, 64, 128].contains(scheme.block.columns) { reasons.append("groups of \(scheme.block.columns)") }
+        return reasons
     }
 
     private static func layers(_ numbers: [Int]) -> String {

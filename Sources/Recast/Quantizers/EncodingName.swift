@@ -52,8 +52,12 @@ extension DType {
     ///
     /// - Throws: `usage` with the nearest names.
     public static func weight(named name: String) throws(RecastError) -> DType {
-        // The two types of activations never are in files.
-        let types = ggufNumbers.map(\.1).filter { $0.kind != .integer && ![.f64, .q8_1, .q8_k].contains($0) }
-        return try EncodingName.meaning(of: name, among: types.map { ($0.name.lowercased(), $0) }, what: "tensor type")
+        try EncodingName.meaning(of: name, among: weightNames, what: "tensor type")
+    }
+
+    /// The types of GGUF tensors that have fractions; the two of activations never are in files.
+    static var weightNames: [(name: String, meaning: DType)] {
+        ggufNumbers.map(\.1).filter { $0.kind != .integer && ![.f64, .q8_1, .q8_k].contains($0) }
+            .map { ($0.name.lowercased(), $0) }
     }
 }

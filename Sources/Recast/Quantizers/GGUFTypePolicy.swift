@@ -42,7 +42,14 @@ struct GGUFTypePolicy {
         self.fileType = fileType
         self.options = options
         var patterns: [Expression] = []
-        for override in options.allOverrides { patterns.append(try override.pattern.compiled()) }
+        for override in options.allOverrides {
+            guard override.type.dtype != nil else {
+                throw .usage(
+                    "\(override.text): \(override.type) is an encoding of Hugging Face targets; tensors of GGUF have types such as "
+                        + "q4_k")
+            }
+            patterns.append(try override.pattern.compiled())
+        }
         self.patterns = patterns
         overrideUses = Array(repeating: 0, count: patterns.count)
         mix = GGUFMix(
@@ -68,7 +75,7 @@ struct GGUFTypePolicy {
         for (index, pattern) in patterns.enumerated() where try pattern.isFound(in: tensor.name) {
             overrideUses[index] += 1
             let override = options.allOverrides[index]
-            return (.asked(override.text), override.dtype)
+            return (.asked(override.text), override.type.dtype!)
         }
         guard fileType.dtype.isQuantized, !options.isPure else { return (.fileType, fileType.dtype) }
         let dtype = mix.dtype(of: tensor)

@@ -41,13 +41,13 @@ package struct NamePattern: Sendable, Hashable {
 /// A type for the tensors whose name a pattern is found in.
 package struct TypeOverride: Sendable, Hashable {
     package var pattern: NamePattern
-    package var dtype: DType
+    package var type: WeightType
     /// The option that asks for it.
     package var option: String
 
-    package init(_ pattern: NamePattern, _ dtype: DType, option: String = "--override") {
+    package init(_ pattern: NamePattern, _ type: WeightType, option: String = "--override") {
         self.pattern = pattern
-        self.dtype = dtype
+        self.type = type
         self.option = option
     }
 
@@ -62,6 +62,6 @@ package struct TypeOverride: Sendable, Hashable {
         }
         self.init(
             try NamePattern(String(text[..<equals])),
-            try DType.weight(named: String(text[text.index(after: equals)...])), option: option)
+            try WeightType(named: String(text[text.index(after: equals)...])), option: option)
     }
 }

@@ -5,6 +5,8 @@ public struct Packing: Sendable, Hashable {
     public let method: QuantizationMethod
     /// Whether embedding and head are quantized too, as this format's consumers expect.
     let includesEmbeddings: Bool
+    /// As it was asked for.
+    public let choices: Choices
 
     /// What may be chosen; nil takes the encoding's own default.
     public struct Choices: Sendable, Hashable {
@@ -158,24 +160,60 @@ public struct Packing: Sendable, Hashable {
         default: break
         }
         return Packing(
-            name: entry.name, template: template, method: choices.method, includesEmbeddings: entry.format == .mlx)
+            name: entry.name, template: template, method: choices.method, includesEmbeddings: entry.format == .mlx,
+            choices: choices)
+    }
+
+    /// Another encoding beside this one, with the same choices where it differs in its width alone.
+    ///
+    /// - Throws: `usage` where a checkpoint cannot hold both.
+    func beside(_ name: String) throws(RecastError) -> Packing {
+        let isWidth = Self.stem(of: name) == Self.stem(of: self.name)
+        let other = try Self.named(name, isWidth ? choices : Choices())!
+        let isCompressed = [self, other].allSatisfy { $0.format.isCompressedTensors }
+        guard other.template == template || isCompressed || other.format == format && format.mixesWidths else {
+            throw .usage(
+                "\(other.name) beside \(self.name): \(format == other.format ? "this format has one encoding for all weights that are quantized" : "a checkpoint is of one format")"
+            )
+        }
+        return other
+    }
+
+    /// The encodings that differ from this one in the width of their codes, itself included, those with fewer bits first.
+    func widths() throws(RecastError) -> [Packing] {
+        guard format.mixesWidths || format.isCompressedTensors else { return [self] }
+        var widths: [Packing] = []
+        for name in Self.names where Self.stem(of: name) == Self.stem(of: self.name) { widths.append(try beside(name)) }
+        return widths.sorted { $0.scheme.bits < $1.scheme.bits }
+    }
+
+    /// The name without the width: of `gptq-int4` `gptq-int`. Only names that end in their width have one.
+    private static func stem(of name: String) -> String {
+        name.last?.isNumber == true ? String(name.reversed().drop(while: \.isNumber).reversed()) : name
+    }
+
+    /// Scales and zeros included, of a wide weight.
+    var bitsPerElement: Double {
+        let (rows, columns) = (1024, 8192)
+        let bytes = template.layouts(rows: rows, columns: columns).reduce(0) {
+            $0 + $1.dtype.byteCount(ofBlocks: $1.shape.reduce(1, *))
+        }
+        return 8 * Double(bytes) / Double(rows * columns)
     }
 
     /// How a weight is stored.
     ///
     /// - Parameter modelType: the type of the model's other weights, which scales share where the format leaves it open.
     func encoding(of tensor: LazyTensor, modelType: DType) -> PackedEncoding {
-        var encoding = template
+        var encoding = encoding(modelType: modelType)
         switch template.format {
         case .packQuantized, .floatQuantized, .intQuantized, .mlx:
-            encoding.scaleType = modelType
             // Codes that only move keep their scales as they are.
             if let form = tensor.codeForm, [.f16, .bf16, .f32].contains(form.scaleType),
                 Repacking(from: form, to: encoding.form) != nil
             {
                 encoding.scaleType = form.scaleType
             }
-        case .bitsandbytes: encoding.computeType = modelType
         case .gptq, .gptqV2:
             // Columns whose groups are not in order can stay so here.
             var permuted = encoding
@@ -188,6 +226,35 @@ public struct Packing: Sendable, Hashable {
         return encoding
     }
 
+    /// How a weight whose codes do not come from elsewhere is stored.
+    func encoding(modelType: DType) -> PackedEncoding {
+        var encoding = template
+        switch template.format {
+        case .packQuantized, .floatQuantized, .intQuantized, .mlx: encoding.scaleType = modelType
+        case .bitsandbytes: encoding.computeType = modelType
+        default: break
+        }
+        return encoding
+    }
+
     var format: PackedEncoding.Format { template.format }
     var scheme: Scheme { template.scheme }
+}
+
+extension PackedEncoding.Format {
+    /// Whether a configuration can say of each module how many bits its codes have.
+    var mixesWidths: Bool {
+        switch self {
+        case .gptq, .gptqV2, .mlx: true
+        default: isCompressedTensors
+        }
+    }
+
+    /// Whether one configuration may describe several of these.
+    var isCompressedTensors: Bool {
+        switch self {
+        case .packQuantized, .intQuantized, .floatQuantized, .mxfp4PackQuantized: true
+        default: false
+        }
+    }
 }

@@ -1,4 +1,4 @@
-/// Which type each tensor of a GGUF file gets, as a file that people can read and change: lines of `PATTERN=TYPE`, of which
+/// Which type each tensor gets, as a file that people can read and change: lines of `PATTERN=TYPE`, of which
 /// the first whose regular expression is found in a tensor's name decides. Empty lines, and what begins with `#`, say nothing.
 package struct Recipe: Sendable, Hashable {
     package var overrides: [TypeOverride]
@@ -7,10 +7,10 @@ package struct Recipe: Sendable, Hashable {
     static let option = "--recipe"
 
     /// Types for tensors by their whole names.
-    package init(_ types: [(name: String, dtype: DType)]) throws(RecastError) {
+    package init(_ types: [(name: String, type: WeightType)]) throws(RecastError) {
         overrides = []
-        for (name, dtype) in types {
-            overrides.append(TypeOverride(try NamePattern(whole: name), dtype, option: Self.option))
+        for (name, type) in types {
+            overrides.append(TypeOverride(try NamePattern(whole: name), type, option: Self.option))
         }
     }
 
@@ -40,7 +40,7 @@ package struct Recipe: Sendable, Hashable {
     /// - Parameter remarks: for people, above the lines.
     package func text(remarks: [String]) -> String {
         let lines =
-            remarks.map { "# \($0)" } + overrides.map { "\($0.pattern.text)=\($0.dtype.name.lowercased())" }
+            remarks.map { "# \($0)" } + overrides.map { "\($0.pattern.text)=\($0.type.name.lowercased())" }
         return lines.map { $0 + "\n" }.joined()
     }
 }

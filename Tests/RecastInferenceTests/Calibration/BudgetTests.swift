@@ -25,7 +25,7 @@ import Testing
     /// Chooses types and writes the file.
     private static func run(
         _ model: Model, _ limit: Budget.Limit, to destination: String, workers: Int = 1, resumes: Bool = false,
-        types: [DType] = Budget.types, options change: (inout ConversionOptions) throws -> Void = { _ in },
+        types: [DType]? = nil, options change: (inout ConversionOptions) throws -> Void = { _ in },
         isCancelled: (@Sendable () -> Bool)? = nil
     ) throws -> Written {
         var conversion = ConversionOptions(target: .gguf)
@@ -35,7 +35,7 @@ import Testing
         var options = CalibrationOptions()
         options.effort = 1
         var budgetOptions = Budget.Options(limit)
-        budgetOptions.types = types
+        budgetOptions.types = types?.map(WeightType.dtype)
         let budget = try Budget(
             Planning(model, conversion), files: model.sources, budgetOptions, options, passOptions: pass)
         let work = CalibrationWork(destination: destination, resumes: resumes, replaces: false)
@@ -88,14 +88,14 @@ import Testing
         let model = try Self.model(SmallModel(), in: directory)
         let types: [DType] = [.q4_0, .q8_0]
         var options = Budget.Options(.size(1 << 20))
-        options.types = types
+        options.types = types.map(WeightType.dtype)
         let probe = try Budget(
             Planning(model, ConversionOptions(target: .gguf)), files: model.sources, options, CalibrationOptions(),
             passOptions: PassOptions())
         let size = try probe.extremes(destination: "x.gguf").largest.byteCount - 100
         let written = try Self.run(model, .size(size), to: directory.file("out.gguf"), types: types)
         #expect(written.bytes.count <= size)
-        #expect(Set(written.report.units.map(\.type)) == Set(types))
+        #expect(Set(written.report.units.map(\.type.dtype)) == Set(types))
     }
 
     @Test func limitsThatCannotBeMet() throws {
@@ -124,7 +124,7 @@ import Testing
         #expect(file.graph[.value, layer: 0]?.encodingName == "Q5_1")
         #expect(!written.report.units.joinedTensors.contains("blk.0.attn_v.weight"))
         for unit in written.report.units {
-            #expect(Set(unit.tensors.map { name in written.recipe.type(of: name) }) == [unit.type])
+            #expect(Set(unit.tensors.map { name in written.recipe.type(of: name) }) == [unit.type.dtype])
         }
         let names = written.report.units.map(\.tensors)
         #expect(names.contains(["blk.1.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight"]))
@@ -196,6 +196,105 @@ extension [BudgetReport.Unit] {
 
 extension Recipe {
     fileprivate func type(of name: String) -> DType? {
-        overrides.first { (try? $0.pattern.compiled().isFound(in: name)) == true }?.dtype
+        overrides.first { (try? $0.pattern.compiled().isFound(in: name)) == true }?.type.dtype
+    }
+}
+
+/// Budgets of Hugging Face targets, which choose among the widths of a format.
+@Suite struct WidthBudgetTests {
+    private static func run(
+        _ small: SmallModel, _ encoding: String, bits: Double, in directory: TemporaryDirectory,
+        types: [String]? = nil, overrides: [String] = []
+    ) throws -> (plan: Plan, report: BudgetReport, recipe: Recipe) {
+        let source = TemporaryDirectory()
+        let model = try Model(Checkpoint(path: small.write(to: source)))
+        var conversion = ConversionOptions(target: .huggingFace(family: nil))
+        var choices = Packing.Choices()
+        choices.groupSize = encoding == "nf4" ? nil : 32
+        conversion.packing = try Packing.named(encoding, choices)
+        conversion.quantization.overrides = try overrides.map { try TypeOverride(parsing: $0) }
+        var options = Budget.Options(.bitsPerWeight(bits))
+        options.types = try types?.map { try WeightType(named: $0) }
+        var calibration = CalibrationOptions()
+        calibration.effort = 1
+        let budget = try Budget(
+            Planning(model, conversion), files: model.sources, options, calibration,
+            passOptions: PassOptions(workers: 1))
+        var random = SeededGenerator(seed: 5)
+        let texts = (0..<12).map { _ in (0..<40).map { _ in Int32.random(in: 0..<24, using: &random) } }
+        let out = directory.file("out")
+        let result = try budget.run(
+            on: Array(texts[..<9]), heldOut: Array(texts[9...]), [], context: 40,
+            CalibrationWork(destination: out, resumes: false, replaces: false)
+        ) { _ in nil }
+        var written = result.planning.options
+        written.calibrated = result.outcome.weights
+        let plan = try Planning(model, written).plan(destination: out)
+        _ = try Conversion(plan, to: out).run()
+        result.discard()
+        return (plan, result.report, result.recipe)
+    }
+
+    private static func slot(of name: String) -> Slot {
+        let roles: [String: Role] = [
+            "q_proj": .query, "k_proj": .key, "v_proj": .value, "o_proj": .attentionOutput, "gate_proj": .gate,
+            "up_proj": .up, "down_proj": .down, "embed_tokens": .tokenEmbedding, "lm_head": .outputHead,
+        ]
+        let parts = name.split(separator: ".").map(String.init)
+        return Slot(roles[parts[parts.count - 2]]!, layer: parts.compactMap { Int($0) }.first)
+    }
+
+    @Test(arguments: [("mlx-int4", 7.0), ("gptq-int4", 10.5), ("gptq-v2-int4", 10.5), ("ct-int4", 11)])
+    func limitsAreKept(_ encoding: String, _ bits: Double) throws {
+        let directory = TemporaryDirectory()
+        let (plan, report, recipe) = try Self.run(SmallModel(), encoding, bits: bits, in: directory)
+        #expect(plan.bitsPerWeight <= bits && plan.bitsPerWeight > bits - 1, "\(plan.bitsPerWeight)")
+        #expect(Set(report.units.map(\.type)).count > 1)
+        let chosen = try #require(report.candidates.first { $0.isChosen })
+        #expect(report.candidates.allSatisfy { $0.score.divergence >= chosen.score.divergence })
+        // What was chosen is what is read.
+        let model = try Model(Checkpoint(path: directory.file("out")))
+        let stem = String(encoding.dropLast())
+        var seen = 0
+        for unit in report.units {
+            #expect(unit.type.name.hasPrefix(stem))
+            for name in unit.tensors {
+                let slot = Self.slot(of: name)
+                #expect(model.graph[slot]?.encodingName.contains("int\(unit.type.name.last!) ") == true, "\(name)")
+                seen += 1
+            }
+        }
+        #expect(seen == recipe.overrides.count && seen >= 14)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["out"])
+    }
+
+    /// Programs of GPTQ's and compressed-tensors' checkpoints have query, key and value as one weight, and all experts.
+    @Test func fusedWeightsShareAWidth() throws {
+        let directory = TemporaryDirectory()
+        let (plan, report, _) = try Self.run(
+            SmallModel.mixtral(), "gptq-int4", bits: 7, in: directory, types: ["gptq-int4", "gptq-int8"],
+            overrides: ["layers.1.*o_proj=gptq-int2"])
+        let names = report.units.map { unit in unit.tensors.map { String($0.dropLast(".weight".count)) } }
+        let layer = "model.layers.0."
+        #expect(names.contains(["q", "k", "v"].map { layer + "self_attn.\($0)_proj" }))
+        #expect(
+            names.contains { $0.count == 18 && $0.allSatisfy { $0.hasPrefix(layer + "block_sparse_moe.experts.") } })
+        #expect(!names.joined().contains("model.layers.1.self_attn.o_proj"))
+        #expect(!plan.warnings.contains { $0.contains("stored differently") })
+        let model = try Model(Checkpoint(path: directory.file("out")))
+        #expect(model.graph[.attentionOutput, layer: 1]?.encodingName == "gptq int2 per channel")
+    }
+
+    @Test(arguments: [
+        ("nf4", nil, "nothing to choose"),
+        ("gptq-int4", "mlx-int4", "mlx-int4 is not chosen by measuring in this target; gptq-int2"),
+        ("mlx-int4", nil, "2.0 bits per weight cannot be met"),
+    ])
+    func budgetsThatAreNone(_ encoding: String, _ type: String?, _ words: String) throws {
+        let directory = TemporaryDirectory()
+        let error = #expect(throws: RecastError.self) {
+            _ = try Self.run(SmallModel(), encoding, bits: 2, in: directory, types: type.map { [$0] })
+        }
+        #expect(error?.code == .usage && error?.message.contains(words) == true, "\(error!)")
     }
 }

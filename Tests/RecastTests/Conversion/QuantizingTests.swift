@@ -224,7 +224,7 @@ struct QuantizingTests {
             .unsupported, "Q8_K, which the encoding q4_0 needs, cannot be written yet: blk.0.attn_q.weight"
         ) {
             _ = try quantized(
-                source, options("q4_0") { $0.overrides = [TypeOverride(try NamePattern("attn_q"), .q8_k)] })
+                source, options("q4_0") { $0.overrides = [TypeOverride(try NamePattern("attn_q"), .dtype(.q8_k))] })
         }
         #expect(directory.names == ["strange.gguf"])
     }

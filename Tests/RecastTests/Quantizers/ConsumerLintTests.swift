@@ -43,6 +43,14 @@ struct ConsumerLintTests {
         #expect(try warnings(weight(.gate, expert: 0, nil), weight(.down)) == [])
     }
 
+    @Test func severalWidths() throws {
+        let said = try warnings(weight(.down), weight(.attentionOutput, "gptq-int8"))
+        #expect(said.count == 1 && said[0].contains("under `dynamic`"))
+        #expect(try warnings(weight(.down, "mlx-int4"), weight(.query, "mlx-int8"), weight(.key, "mlx-int4")) == [])
+        let experts = try warnings(weight(.gate, expert: 0, "ct-int4"), weight(.gate, expert: 1, "ct-int8"))
+        #expect(experts.contains { $0.contains("experts are stored differently in layer 0: vLLM") })
+    }
+
     @Test func slowKernels() throws {
         #expect(try warnings(weight(.down, "gptq-int3"))[0].contains("do not take 3-bit codes;"))
         #expect(try warnings(weight(.down) { $0.groupSize = 256 })[0].contains("do not take groups of 256;"))

@@ -255,7 +255,7 @@ struct NamePatternTests {
 
     @Test func lastEqualsSignCounts() throws {
         let override = try TypeOverride(parsing: "(?=.*attn)v=Q8_0")
-        #expect(override.pattern.text == "(?=.*attn)v" && override.dtype == .q8_0)
+        #expect(override.pattern.text == "(?=.*attn)v" && override.type == .dtype(.q8_0))
     }
 
     @Test func rejections() {

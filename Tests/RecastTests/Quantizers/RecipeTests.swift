@@ -12,13 +12,15 @@ import Testing
 
     @Test func writtenIsRead() throws {
         let directory = TemporaryDirectory()
-        let recipe = try Recipe([("blk.1.attn_q.weight", .q4_k), ("blk.11.attn_q.weight", .iq2_xxs), ("a+b", .q8_0)])
+        let recipe = try Recipe([
+            ("blk.1.attn_q.weight", .dtype(.q4_k)), ("blk.11.attn_q.weight", .dtype(.iq2_xxs)), ("a+b", .dtype(.q8_0)),
+        ])
         let again = try Self.recipe(recipe.text(remarks: ["for people", "x=q4_0"]), in: directory)
         #expect(again == recipe)
         // Each line is for one tensor alone.
         let found = try ["blk.1.attn_q.weight", "blk.11.attn_q.weight", "blk_1.attn_q.weight", "a+b", "aab"].map {
             name in
-            try again.overrides.filter { try $0.pattern.compiled().isFound(in: name) }.map(\.dtype)
+            try again.overrides.filter { try $0.pattern.compiled().isFound(in: name) }.map(\.type.dtype)
         }
         #expect(found == [[.q4_k], [.iq2_xxs], [], [.q8_0], []])
     }
@@ -27,8 +29,8 @@ import Testing
         let directory = TemporaryDirectory()
         let recipe = try Self.recipe(
             "# a\n\n  attn_v = nothing? \n".replacing("= nothing? ", with: "=Q6_K"), in: directory)
-        #expect(recipe.overrides.map(\.dtype) == [.q6_k])
-        #expect(try Self.recipe("ffn=q4_0\r\nattn=q5_k", in: directory).overrides.map(\.dtype) == [.q4_0, .q5_k])
+        #expect(recipe.overrides.map(\.type.dtype) == [.q6_k])
+        #expect(try Self.recipe("ffn=q4_0\r\nattn=q5_k", in: directory).overrides.map(\.type.dtype) == [.q4_0, .q5_k])
     }
 
     @Test(arguments: [
@@ -47,7 +49,7 @@ import Testing
         let path = SmallModel().write(to: directory)
         var options = ConversionOptions(target: .gguf)
         let recipe = try Self.recipe("attn_v=q5_0\nattn_=q4_0\nnever=q8_0\n.=iq4_nl", in: directory)
-        options.encode(by: recipe)
+        try options.encode(by: recipe, Packing.Choices())
         options.quantization.recipe = recipe
         options.quantization.overrides = [try TypeOverride(parsing: "blk.0.attn_v=q8_0")]
         let plan = try Planning(Checkpoint(path: path), options).plan(destination: "x.gguf")

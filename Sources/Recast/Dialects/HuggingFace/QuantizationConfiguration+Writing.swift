@@ -2,14 +2,37 @@
 enum QuantizationConfiguration {
     /// A written model's weights.
     struct Draft {
-        /// Of the weights, as far as they are alike.
-        var encoding: PackedEncoding
+        struct Module {
+            /// Without `.weight`.
+            var name: String
+            var slot: Slot
+            var encoding: PackedEncoding
+        }
+
+        /// Of most of the quantized weights.
+        let encoding: PackedEncoding
+        /// All that are quantized.
+        let modules: [Module]
         /// Modules that have the shape of quantized ones and are not.
-        var plainModules: [String]
+        let plainModules: [String]
         /// The type of the other weights.
-        var modelType: DType
+        let modelType: DType
+
+        /// - Parameter encoding: as it was asked for.
+        init(encoding: PackedEncoding, modules: [Module], plainModules: [String], modelType: DType) {
+            self.modules = modules
+            self.plainModules = plainModules
+            self.modelType = modelType
+            let counts = Dictionary(grouping: modules, by: \.kind).mapValues(\.count)
+            let most = counts.values.max()
+            // Of equals the one that was asked for, or the first.
+            let kinds = [ModuleKind(encoding)] + modules.map(\.kind)
+            let kind = kinds.first { counts[$0] == most } ?? kinds[0]
+            self.encoding = kind == kinds[0] ? encoding : modules.first { $0.kind == kind }!.encoding
+        }
+
         /// Whether the groups of some weights' columns are not in order.
-        var hasActOrder = false
+        var hasActOrder: Bool { modules.contains(where: \.encoding.hasActOrder) }
     }
 
     /// The configuration under its key in `config.json`, and copies of it that other readers look for.
@@ -73,9 +96,19 @@ enum QuantizationConfiguration {
     private static func gptq(_ draft: Draft) -> JSON {
         let scheme = draft.encoding.scheme
         let name: JSON = draft.encoding.format == .gptq ? "gptq" : "gptq_v2"
-        // A leading `-:` leaves out what the expression matches.
-        let dynamic = draft.plainModules.filter { $0 != "lm_head" }
+        // A leading `-:` leaves out what the expression matches, and `+:` says what is stored otherwise.
+        var dynamic = draft.plainModules.filter { $0 != "lm_head" }
             .map { JSON.Object.Member(key: "-:^\($0.replacing(".", with: "\\."))$", value: [:]) }
+        for group in draft.exceptions {
+            let own = group.kind.scheme
+            let arguments: JSON = [
+                "bits": .int(own.bits), "group_size": .int(own.block.columns == 0 ? -1 : own.block.columns),
+                "sym": .bool(own.origin == .symmetric),
+            ]
+            dynamic += draft.patterns(of: group.modules, namesFused: true).map {
+                JSON.Object.Member(key: "+:^\($0)$", value: arguments)
+            }
+        }
         return [
             "quant_method": "gptq", "method": "gptq", "bits": .int(scheme.bits),
             "group_size": .int(scheme.block.columns == 0 ? -1 : scheme.block.columns),
@@ -99,10 +132,38 @@ enum QuantizationConfiguration {
     }
 
     private static func compressedTensors(_ draft: Draft) -> JSON {
-        let scheme = draft.encoding.scheme
+        let groups = draft.groups
+        let format =
+            Set(groups.map(\.kind.format.rawValue)).count == 1 ? groups[0].kind.format.rawValue : "mixed-precision"
+        return [
+            "quant_method": "compressed-tensors", "format": .string(format),
+            // A head that shares the embedding has no weight of its own to say that it is plain.
+            "quantization_status": "compressed",
+            "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "kv_cache_scheme": .null, "global_compression_ratio": .null,
+            "config_groups": .object(
+                JSON.Object(
+                    uniqueMembers: groups.enumerated().map { index, group in
+                        // The name of a class would take modules that vLLM has fused, whatever other groups say of them.
+                        let targets =
+                            groups.count == 1 ? ["Linear"] : draft.targets(of: group.modules)
+                        var member: JSON.Object = JSON.Object(uniqueMembers: [
+                            JSON.Object.Member(key: "targets", value: .array(targets.map(JSON.string))),
+                            JSON.Object.Member(key: "input_activations", value: .null),
+                            JSON.Object.Member(key: "output_activations", value: .null),
+                            JSON.Object.Member(key: "weights", value: .object(weightArguments(group.kind))),
+                        ])
+                        if groups.count > 1 { member["format"] = .string(group.kind.format.rawValue) }
+                        return JSON.Object.Member(key: "group_\(index)", value: .object(member))
+                    })),
+        ]
+    }
+
+    private static func weightArguments(_ kind: Draft.ModuleKind) -> JSON.Object {
+        let scheme = kind.scheme
         var weights = JSON.Object()
         weights["num_bits"] = .int(scheme.bits)
-        weights["type"] = draft.encoding.isTable ? "float" : "int"
+        if case .table = scheme.grid { weights["type"] = "float" } else { weights["type"] = "int" }
         weights["symmetric"] = .bool(scheme.origin == .symmetric)
         switch scheme.block {
         case .tensor: weights["strategy"] = "tensor"
@@ -113,20 +174,8 @@ enum QuantizationConfiguration {
         }
         weights["dynamic"] = false
         weights["observer"] = "minmax"
-        if draft.encoding.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
-        return [
-            "quant_method": "compressed-tensors", "format": .string(draft.encoding.format.rawValue),
-            // A head that shares the embedding has no weight of its own to say that it is plain.
-            "quantization_status": "compressed",
-            "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
-            "kv_cache_scheme": .null, "global_compression_ratio": .null,
-            "config_groups": [
-                "group_0": [
-                    "targets": ["Linear"], "input_activations": .null, "output_activations": .null,
-                    "weights": .object(weights),
-                ]
-            ],
-        ]
+        if kind.format == .mxfp4PackQuantized { weights["scale_dtype"] = "torch.uint8" }
+        return weights
     }
 
     private static func bitsandbytes(_ draft: Draft) -> JSON {
@@ -151,10 +200,23 @@ enum QuantizationConfiguration {
         ]
     }
 
-    /// Modules without scales are plain ones: the reader looks for them in the file.
+    /// Modules without scales are plain ones: the reader looks for them in the file. Those that are stored otherwise than most
+    /// are named.
     private static func mlx(_ draft: Draft) -> JSON {
-        let scheme = draft.encoding.scheme
-        return ["group_size": .int(scheme.block.columns), "bits": .int(scheme.bits), "mode": "affine"]
+        func arguments(_ scheme: Scheme) -> JSON.Object {
+            var arguments = JSON.Object()
+            arguments["group_size"] = .int(scheme.block.columns)
+            arguments["bits"] = .int(scheme.bits)
+            arguments["mode"] = "affine"
+            return arguments
+        }
+        var object = arguments(draft.encoding.scheme)
+        for group in draft.exceptions {
+            for name in group.modules.map({ MLXNames.module($0.name) }).unique {
+                object[name] = .object(arguments(group.kind.scheme))
+            }
+        }
+        return .object(object)
     }
 }
 

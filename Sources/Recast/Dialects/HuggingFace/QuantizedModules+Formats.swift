@@ -292,7 +292,8 @@ extension QuantizedModules {
 
     mutating func mlx(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
         let words = try matrix(module + ".weight", .u32)
-        let arguments = configuration[module]?.object ?? configuration
+        let arguments =
+            configuration[module]?.object ?? configuration[MLXNames.module(module)]?.object ?? configuration
         let mode = arguments["mode"]?.string ?? "affine"
         let scales = try part(module + ".scales")
         guard let bits = arguments["bits"]?.int, let size = arguments["group_size"]?.int, size > 0,

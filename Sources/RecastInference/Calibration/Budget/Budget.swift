@@ -6,7 +6,7 @@ import Recast
     import Darwin
 #endif
 
-/// Chooses the type of each weight of a GGUF file so that the file stays within a size, and its predictions as near to the
+/// Chooses the type of each weight so that a GGUF file, or a checkpoint, stays within a size, and its predictions as near to the
 /// original's as can be.
 ///
 /// 1. **Errors**: a pass over the calibration texts measures what error each type makes in each weight's output.
@@ -25,8 +25,8 @@ public struct Budget {
 
     public struct Options: Sendable {
         public var limit: Limit
-        /// Types to choose from.
-        public var types = Budget.types
+        /// Types to choose from; nil takes all that the target has.
+        public var types: [WeightType]?
         /// How many allocations are calibrated and measured.
         public var candidateCount = 3
 
@@ -66,13 +66,6 @@ public struct Budget {
         }
     }
 
-    /// The types of GGUF, those with fewer bits first.
-    public static let types: [DType] = [
-        .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .q2_k, .iq3_xxs, .iq3_s, .q3_k, .iq4_xs, .mxfp4, .iq4_nl, .q4_0,
-        .q4_k,
-        .q4_1, .q5_0, .q5_k, .q5_1, .q6_k, .q8_0,
-    ]
-
     private let planning: Planning
     private let files: FilePool
     private let options: Options
@@ -81,9 +74,9 @@ public struct Budget {
     private let choices: TypeChoices
     private let units: [BudgetUnit]
     /// Of each unit, those that fill its rows and are near enough to the limit.
-    private let candidates: [[DType]]
+    private let candidates: [[WeightType]]
     /// The types that sensitivities are measured with.
-    private let probes: [DType]
+    private let probes: [WeightType]
     private let alignment: Int
 
     /// What the record of a calibration may take in a file, about.
@@ -100,17 +93,15 @@ public struct Budget {
         self.options = options
         self.calibration = calibration
         self.passOptions = passOptions
-        choices = try planning.typeChoices()
-        units = BudgetUnit.units(of: choices.tensors)
+        let choices = try planning.typeChoices()
+        self.choices = choices
+        units = BudgetUnit.units(of: choices)
         guard !units.isEmpty else { throw .usage("no weight is left whose type could be chosen") }
-        if case .size = options.limit { alignment = 32 } else { alignment = 1 }
-        let types = options.types.sorted { ($0.bitsPerElement, $0.name) < ($1.bitsPerElement, $1.name) }
-        var fitting: [[DType]] = []
+        if case .size = options.limit { alignment = choices.alignment } else { alignment = 1 }
+        let types = try Self.types(options, choices)
+        var fitting: [[WeightType]] = []
         for unit in units {
-            let own = types.filter { type in
-                unit.fits(type)
-                    && unit.tensors.allSatisfy { WeightTarget(.plain(type), columns: $0.shape.last!) != nil }
-            }
+            let own = types.filter { choices.fits(unit, $0) }
             guard !own.isEmpty else {
                 throw .usage(
                     "no type to choose from fills the rows of \(unit.tensors[0].name), which have "
@@ -129,31 +120,50 @@ public struct Budget {
         }
         var least = 0
         for (unit, types) in zip(units, near) {
-            least += types.map { [alignment] in unit.byteCount(as: $0, alignment: alignment) }.min()!
+            least += types.map { [choices, alignment] in choices.byteCount(unit, as: $0, alignment: alignment) }.min()!
         }
         candidates = least + Self.reserve <= range.limit ? near : fitting
         probes = candidates.map { types in
-            let grids = types.filter { $0.codebookBlock == nil }
+            let grids = types.filter { $0.dtype?.codebookBlock == nil }
             return (grids.isEmpty ? types : grids).min {
                 abs($0.bitsPerElement - 0.75 * average) < abs($1.bitsPerElement - 0.75 * average)
             }!
         }
     }
 
+    /// What there is to choose from, those with fewer bits first.
+    ///
+    /// - Throws: `usage` for types that the target does not have.
+    private static func types(_ options: Options, _ choices: TypeChoices) throws(RecastError) -> [WeightType] {
+        let own = choices.types
+        var types: [WeightType] = []
+        for asked in options.types ?? own {
+            guard let type = own.first(where: { $0.name == asked.name }) else {
+                let names = own.map { $0.name.lowercased() }.joined(separator: ", ")
+                throw .usage("\(asked.name.lowercased()) is not chosen by measuring in this target; \(names) are")
+            }
+            if !types.contains(type) { types.append(type) }
+        }
+        return types.sorted { ($0.bitsPerElement, $0.name) < ($1.bitsPerElement, $1.name) }
+    }
+
     /// What the limit leaves for the units.
     ///
     /// - Throws: `usage` where that is too little.
     private static func range(
-        _ planning: Planning, _ choices: TypeChoices, _ units: [BudgetUnit], _ types: [[DType]], _ limit: Limit,
+        _ planning: Planning, _ choices: TypeChoices, _ units: [BudgetUnit], _ types: [[WeightType]], _ limit: Limit,
         _ alignment: Int
     ) throws(RecastError) -> (limit: Int, fixed: Int) {
         let least = zip(units, types).map { unit, types in
-            types.map { unit.byteCount(as: $0, alignment: alignment) }.min()!
+            types.map { choices.byteCount(unit, as: $0, alignment: alignment) }.min()!
         }
         let smallest = zip(units, types).map { unit, types in
-            types.min { unit.byteCount(as: $0, alignment: alignment) < unit.byteCount(as: $1, alignment: alignment) }!
+            types.min {
+                choices.byteCount(unit, as: $0, alignment: alignment)
+                    < choices.byteCount(unit, as: $1, alignment: alignment)
+            }!
         }
-        let plan = try Self.planning(planning, choices, units, smallest).plan(destination: "model.gguf")
+        let plan = try Self.planning(planning, choices, units, smallest).plan(destination: placeholder)
         let sum = least.reduce(0, +)
         switch limit {
         case .size(let size):
@@ -177,19 +187,22 @@ public struct Budget {
         }
     }
 
+    /// Names what is not written.
+    private static let placeholder = "model.gguf"
+
     private static func planning(
-        _ planning: Planning, _ choices: TypeChoices, _ units: [BudgetUnit], _ types: [DType]
+        _ planning: Planning, _ choices: TypeChoices, _ units: [BudgetUnit], _ types: [WeightType]
     ) throws(RecastError) -> Planning {
-        var named: [String: DType] = [:]
+        var named: [String: WeightType] = [:]
         for (unit, type) in zip(units, types) { for tensor in unit.tensors { named[tensor.name] = type } }
         return try planning.giving(
             choices.tensors.map { ($0.name, named[$0.name]!) }
-                + choices.fixed.filter { !$0.isAsked }.map { ($0.name, $0.dtype) })
+                + choices.fixed.filter { !$0.isAsked }.map { ($0.name, $0.type) })
     }
 
     /// The plans with the smallest and the largest types there are to choose from: of what will be written all but types.
     public func extremes(destination: String) throws(RecastError) -> (smallest: Plan, largest: Plan) {
-        func plan(_ types: [DType]) throws(RecastError) -> Plan {
+        func plan(_ types: [WeightType]) throws(RecastError) -> Plan {
             try Self.planning(planning, choices, units, types).plan(destination: destination)
         }
         return (try plan(candidates.map { $0[0] }), try plan(candidates.map { $0[$0.count - 1] }))
@@ -214,7 +227,7 @@ public struct Budget {
         let unchosen = choices.fixed.filter { !$0.isAsked }
         guard !unchosen.isEmpty else { return [] }
         return [
-            "\(unchosen.count) tensors whose codes a calibration cannot choose are \(unchosen[0].dtype.name): "
+            "\(unchosen.count) tensors whose codes a calibration cannot choose are \(unchosen[0].type.name): "
                 + unchosen.prefix(3).map(\.name).joined(separator: ", ") + (unchosen.count > 3 ? ", …" : "")
         ]
     }
@@ -249,7 +262,10 @@ public struct Budget {
     /// Sees whether the limit can be met, before hours of work.
     private func checkLeast(_ record: CalibrationRecord, destination: String) throws(RecastError) {
         let smallest = zip(units, candidates).map { unit, types in
-            types.min { unit.byteCount(as: $0, alignment: alignment) < unit.byteCount(as: $1, alignment: alignment) }!
+            types.min {
+                choices.byteCount(unit, as: $0, alignment: alignment)
+                    < choices.byteCount(unit, as: $1, alignment: alignment)
+            }!
         }
         let plan = try Self.planning(planning, choices, units, smallest).plan(
             destination: destination, recordedAs: record)
@@ -266,9 +282,10 @@ public struct Budget {
         hash.add(of: chunks)
         hash.add(of: heldOut)
         for (unit, (types, probe)) in zip(units, zip(candidates, probes)) {
-            hash.add("\(unit.tensors.map(\.name)) \(types.map(\.name)) \(probe.name);")
+            let names = types.map { choices.encoding($0).name }
+            hash.add("\(unit.tensors.map(\.name)) \(names) \(probe.name);")
         }
-        for tensor in choices.fixed { hash.add("\(tensor.name) \(tensor.dtype.name);") }
+        for tensor in choices.fixed { hash.add("\(tensor.name) \(tensor.type.name);") }
         return "recast budget \(String(hash.value, radix: 16))"
     }
 
@@ -283,13 +300,13 @@ public struct Budget {
     /// What was measured of a unit.
     struct Measured {
         /// By type.
-        var errors: [DType: Double]
+        var errors: [WeightType: Double]
         /// The divergence with the unit alone in the probe, in nats.
         var divergence: Double
-        var probe: DType
+        var probe: WeightType
 
         /// The divergence that the unit alone would make in a type, as far as it grows with the output error.
-        func predicted(_ type: DType) -> Double {
+        func predicted(_ type: WeightType) -> Double {
             guard let error = errors[type] else { return .infinity }
             guard let base = errors[probe], base > 0 else { return 0 }
             return divergence * error / base
@@ -304,8 +321,8 @@ public struct Budget {
         for (unit, (types, probe)) in zip(units, zip(candidates, probes)) {
             for slot in unit.slots {
                 let columns = choices.graph[slot]!.columnCount
-                probed[slot] = WeightTarget(.plain(probe), columns: columns)
-                targets[slot] = types.compactMap { WeightTarget(.plain($0), columns: columns) }
+                probed[slot] = WeightTarget(choices.encoding(probe), columns: columns)
+                targets[slot] = types.compactMap { WeightTarget(choices.encoding($0), columns: columns) }
             }
         }
         let output = CodeOutput(in: folder, graph: choices.graph, grids: probed, permissions: files.files.permissions)
@@ -327,8 +344,8 @@ public struct Budget {
         ).run(units, chunks, in: folder)
         var measured: [Measured] = []
         for (index, unit) in units.enumerated() {
-            var byType: [DType: Double] = [:]
-            for type in candidates[index] { byType[type] = unit.error(as: type, errors) }
+            var byType: [WeightType: Double] = [:]
+            for type in candidates[index] { byType[type] = unit.error(as: choices.encoding(type), errors) }
             measured.append(Measured(errors: byType, divergence: divergences[index], probe: probes[index]))
         }
         return measured
@@ -339,7 +356,7 @@ public struct Budget {
     /// One type for each unit.
     struct Table: Hashable {
         var name: String
-        var types: [DType]
+        var types: [WeightType]
     }
 
     /// Allocations within the limit, the likeliest to be the best first.
@@ -368,8 +385,8 @@ public struct Budget {
         return Array(tables.prefix(max(1, options.candidateCount)))
     }
 
-    /// The mix of a file type with the least predicted divergence of those within the limit; of the one that was asked for, if
-    /// one was.
+    /// The mix with the least predicted divergence of those within the limit; that of the file type that was asked for, if one
+    /// was.
     private func mix(
         _ measured: [Measured], _ record: CalibrationRecord, destination: String
     ) throws(RecastError) -> Table? {
@@ -377,7 +394,9 @@ public struct Budget {
         for (name, types) in choices.mixes where name == (planning.options.encoding?.name ?? name) {
             let own = units.map { unit in Set(unit.tensors.map { types[$0.name] }) }
             guard own.allSatisfy({ $0.count == 1 }) else { continue }
-            let table = Table(name: "the mix of \(name)", types: own.compactMap { $0.first! })
+            let table = Table(
+                name: planning.options.packing == nil ? "the mix of \(name)" : "\(name) alone",
+                types: own.compactMap { $0.first! })
             guard table.types.count == units.count,
                 units.indices.allSatisfy({ measured[$0].errors[table.types[$0]] != nil })
             else { continue }
@@ -392,12 +411,13 @@ public struct Budget {
 
     /// The types with the least sum of costs, of which the whole plan is within the limit.
     private func allocation(
-        _ record: CalibrationRecord, destination: String, cost: (Int, DType) -> Double
-    ) throws(RecastError) -> [DType] {
+        _ record: CalibrationRecord, destination: String, cost: (Int, WeightType) -> Double
+    ) throws(RecastError) -> [WeightType] {
         let allocation = Allocation(
             units: units.indices.map { index in
                 candidates[index].map {
-                    Allocation.Option(size: units[index].byteCount(as: $0, alignment: alignment), cost: cost(index, $0))
+                    Allocation.Option(
+                        size: choices.byteCount(units[index], as: $0, alignment: alignment), cost: cost(index, $0))
                 }
             })
         var limit = try Self.range(planning, choices, units, candidates, options.limit, alignment).limit

@@ -5,7 +5,7 @@ public struct BudgetReport: Sendable {
     /// Tensors that share a type.
     public struct Unit: Sendable, Equatable {
         public var tensors: [String]
-        public var type: DType
+        public var type: WeightType
         /// What their outputs lose by the type, as a part of their mean square, summed over their roles.
         public var error: Double
         /// What they alone do to the model's predictions, mean divergence in nats, as it was predicted.
@@ -43,7 +43,7 @@ public struct BudgetReport: Sendable {
     public var candidates: [Candidate]
 
     init(
-        _ units: [BudgetUnit], _ measured: [Budget.Measured], _ tables: [[DType]], names: [String],
+        _ units: [BudgetUnit], _ measured: [Budget.Measured], _ tables: [[WeightType]], names: [String],
         _ scores: [Score], chosen: Int
     ) {
         self.units = units.indices.map { index in

@@ -7,6 +7,8 @@ struct BudgetUnit: Sendable {
         case embedding, head
         /// Their product is what a softmax sees.
         case queryKey
+        /// vLLM has these as one weight, and all experts of a layer as another.
+        case queryKeyValue, experts
         case value, output
         case latentDown, queryUp, keyValueUp
         /// Fused kernels of llama.cpp need gate and up in one type.
@@ -14,10 +16,15 @@ struct BudgetUnit: Sendable {
         case expertGateUp, expertDown
         case sharedGateUp, sharedDown
 
-        init(_ slot: Slot) {
+        init(_ slot: Slot, _ fusion: TypeChoices.Fusion) {
             let ofExpert = slot.expert != nil
             self =
                 switch slot.role {
+                case .query where fusion == .layers, .key where fusion == .layers, .value where fusion == .layers:
+                    .queryKeyValue
+                case .gate where fusion == .layers && ofExpert, .up where fusion == .layers && ofExpert,
+                    .down where fusion == .layers && ofExpert:
+                    .experts
                 case .tokenEmbedding: .embedding
                 case .query, .key: .queryKey
                 case .value: .value
@@ -40,17 +47,11 @@ struct BudgetUnit: Sendable {
 
     var slots: [Slot] { tensors.flatMap(\.slots) }
 
-    func byteCount(as dtype: DType, alignment: Int) -> Int {
-        tensors.reduce(0) { $0 + $1.byteCount(as: dtype, alignment: alignment) }
-    }
-
-    func fits(_ dtype: DType) -> Bool { tensors.allSatisfy { $0.fits(dtype) } }
-
     /// In the order of their first tensors.
-    static func units(of tensors: [TypeChoices.Tensor]) -> [BudgetUnit] {
+    static func units(of choices: TypeChoices) -> [BudgetUnit] {
         var units: [BudgetUnit] = []
-        for tensor in tensors {
-            let kind = Kind(tensor.slots[0])
+        for tensor in choices.tensors {
+            let kind = Kind(tensor.slots[0], choices.fusion)
             let layer = tensor.slots[0].layer
             if let index = units.firstIndex(where: { $0.kind == kind && $0.layer == layer }) {
                 units[index].tensors.append(tensor)
@@ -61,16 +62,27 @@ struct BudgetUnit: Sendable {
         return units
     }
 
-    /// The output errors of the unit's roles in one type, each as a part of what the role gives, summed.
-    func error(as dtype: DType, _ errors: [Slot: [String: TypeError]]) -> Double? {
+    /// The output errors of the unit's roles in one encoding, each as a part of what the role gives, summed.
+    func error(as encoding: Encoding, _ errors: [Slot: [String: TypeError]]) -> Double? {
         var sums: [Role: (error: Double, output: Double)] = [:]
         for slot in slots {
-            guard let found = errors[slot]?[dtype.name] else { return nil }
+            guard let found = errors[slot]?[encoding.name] else { return nil }
             // An expert matters as often as it is asked.
             let weight = Double(max(1, found.tokens))
             sums[slot.role, default: (0, 0)].error += weight * found.error
             sums[slot.role]!.output += weight * found.output
         }
         return Role.allCases.compactMap { sums[$0] }.reduce(0) { $0 + ($1.output > 0 ? $1.error / $1.output : 0) }
+    }
+}
+
+extension TypeChoices {
+    func byteCount(_ unit: BudgetUnit, as type: WeightType, alignment: Int) -> Int {
+        unit.tensors.reduce(0) { $0 + byteCount($1, as: type, alignment: alignment) }
+    }
+
+    /// Whether codes of a type can be chosen for all of a unit.
+    func fits(_ unit: BudgetUnit, _ type: WeightType) -> Bool {
+        unit.tensors.allSatisfy { fits($0, type) && WeightTarget(encoding(type), columns: $0.shape.last!) != nil }
     }
 }

@@ -1,0 +1,120 @@
+/// Modules of a checkpoint that are not all stored alike, and how configurations name them.
+extension QuantizationConfiguration.Draft {
+    /// What a configuration tells apart.
+    struct ModuleKind: Hashable {
+        var format: PackedEncoding.Format
+        var scheme: Scheme
+
+        init(_ encoding: PackedEncoding) { (format, scheme) = (encoding.format, encoding.scheme) }
+    }
+
+    typealias Group = (kind: ModuleKind, modules: [Module])
+
+    /// The modules of each kind, that of most of them first.
+    var groups: [Group] {
+        var groups: [Group] = [(ModuleKind(encoding), [])]
+        for module in modules {
+            if let index = groups.firstIndex(where: { $0.kind == module.kind }) {
+                groups[index].modules.append(module)
+            } else {
+                groups.append((module.kind, [module]))
+            }
+        }
+        return groups
+    }
+
+    /// What is not stored as most is.
+    var exceptions: [Group] { Array(groups.dropFirst()) }
+
+    /// - Throws: `unsupported` where programs have one module for weights that are stored differently, and could not load them.
+    func checkModules() throws(RecastError) {
+        guard encoding.format == .mlx else { return }
+        for (name, own) in Dictionary(grouping: modules, by: { MLXNames.module($0.name) }) {
+            guard Set(own.map(\.kind)).count > 1 else { continue }
+            throw .unsupported("\(name): mlx-lm has one weight for all experts; they need one encoding")
+        }
+    }
+
+    /// compressed-tensors' names of modules: whole, or an expression for all experts of a layer.
+    func targets(of modules: [Module]) -> [String] {
+        let isWhole = wholeExperts(among: modules)
+        var names: [String] = []
+        for module in modules {
+            if let experts = module.expertsName, isWhole.contains(experts) {
+                names.append("re:^\(Self.escaped(experts))\\..+$")
+            } else {
+                names.append(module.name)
+            }
+        }
+        return names.unique
+    }
+
+    /// Expressions of which each matches some of the modules and no other.
+    ///
+    /// - Parameter namesFused: whether they also match the names under which vLLM has such modules as one.
+    func patterns(of modules: [Module], namesFused: Bool) -> [String] {
+        let isWhole = wholeExperts(among: modules)
+        var patterns: [String] = []
+        for module in modules {
+            if let experts = module.expertsName, isWhole.contains(experts) {
+                patterns.append("\(Self.escaped(experts))(\\..+)?")
+            } else if let fused = module.fusedName, namesFused {
+                let parts = self.modules.filter { $0.fusedName == fused }
+                let isWhole = parts.allSatisfy { $0.kind == module.kind }
+                let stem = fused.split(separator: ".").dropLast().joined(separator: ".")
+                let names = (parts.map(\.name) + [fused]).map { String($0.split(separator: ".").last!) }.unique
+                patterns.append(
+                    isWhole
+                        ? "\(Self.escaped(stem))\\.(\(names.joined(separator: "|")))" : Self.escaped(module.name))
+            } else {
+                patterns.append(Self.escaped(module.name))
+            }
+        }
+        return patterns.unique
+    }
+
+    /// The experts of layers of which all are among some modules.
+    private func wholeExperts(among modules: [Module]) -> Set<String> {
+        var counts: [String: Int] = [:]
+        for module in self.modules { if let name = module.expertsName { counts[name, default: 0] += 1 } }
+        for module in modules { if let name = module.expertsName { counts[name]! -= 1 } }
+        return Set(counts.filter { $0.value == 0 }.keys)
+    }
+
+    private static func escaped(_ name: String) -> String { name.replacing(".", with: "\\.") }
+}
+
+extension QuantizationConfiguration.Draft.Module {
+    var kind: QuantizationConfiguration.Draft.ModuleKind { QuantizationConfiguration.Draft.ModuleKind(encoding) }
+
+    /// What all experts of the layer are in: `model.layers.0.mlp.experts`.
+    var expertsName: String? {
+        let parts = name.split(separator: ".")
+        guard slot.expert != nil, let index = parts.lastIndex(of: "experts") else { return nil }
+        return parts[...index].joined(separator: ".")
+    }
+
+    /// The module that vLLM and SGLang make of this and others of the layer.
+    var fusedName: String? {
+        guard slot.expert == nil, let dot = name.lastIndex(of: ".") else { return nil }
+        let parts: [(roles: [Role], name: String)] = [
+            ([.query, .key, .value], "qkv_proj"), ([.gate, .up], "gate_up_proj"),
+        ]
+        return parts.first { $0.roles.contains(slot.role) }.map { "\(name[..<dot]).\($0.name)" }
+    }
+}
+
+/// The names that mlx-lm has for modules.
+enum MLXNames {
+    private static let mixtral = ["w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"]
+
+    /// The experts of a layer are one module each for gate, up and down: `…mlp.switch_mlp.gate_proj`.
+    static func module(_ name: String) -> String {
+        let parts = name.split(separator: ".").map(String.init)
+        guard let index = parts.lastIndex(of: "experts"), index + 2 < parts.count, Int(parts[index + 1]) != nil else {
+            return name
+        }
+        let rest = parts[(index + 2)...].map { mixtral[$0] ?? $0 }
+        return (parts[..<index] + ["switch_mlp"] + rest).joined(separator: ".")
+    }
+}
