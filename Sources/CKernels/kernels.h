@@ -32,6 +32,7 @@
 #include "lattice_search.h"
 #include "iq2_iq3.h"
 #include "iq1.h"
+#include "nearest_codewords.h"
 
 const struct ck_kernels TABLE = {
     .instruction_set = INSTRUCTION_SET,
@@ -103,6 +104,7 @@ const struct ck_kernels TABLE = {
     .inexact_f16 = inexact_f16,
     .inexact_bf16 = inexact_bf16,
     .differences = differences,
+    .nearest_codewords = nearest_codewords,
     .overflowing_e4m3 = overflowing_e4m3,
     .overflowing_e5m2 = overflowing_e5m2,
     .inexact_e4m3 = inexact_e4m3,

@@ -28,6 +28,12 @@ struct ck_difference {
 /// Adds the differences of `count` float32 numbers to `sums`.
 typedef void (*ck_comparison)(const void *source, const void *result, size_t count, struct ck_difference *sums);
 
+/// Finds the `tried` codewords, at most eight, with the least `Σ (squares[p]·w_p + lines[p])·w_p`, the least first and of
+/// equals the first, and writes their places. `words` are `[size, count]`, a multiple of 16 of them. What costs no number is
+/// never found: such places are 0.
+typedef void (*ck_nearest)(const float *words, size_t size, size_t count, const float *squares, const float *lines,
+                           size_t tried, int32_t *places);
+
 /// The hot loops, compiled for one instruction set. The bytes they write do not depend on which one that is.
 struct ck_kernels {
     const char *instruction_set;
@@ -96,6 +102,7 @@ struct ck_kernels {
     ck_tally inexact_e5m2;
 
     ck_comparison differences;
+    ck_nearest nearest_codewords;
 };
 
 /// The codebooks of GGUF's IQ types (codebooks.c).

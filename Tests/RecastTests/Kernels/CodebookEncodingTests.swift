@@ -36,6 +36,40 @@ import Testing
         }
     }
 
+    // MARK: Nearest codewords
+
+    /// On every instruction set what a sort of all costs finds, and of equals the first.
+    @Test(arguments: types) func nearestCodewords(type: any CodebookBlock.Type) {
+        var random = SeededGenerator(seed: 8)
+        let table = CodewordTable(type)
+        let size = type.codewordSize
+        for round in 0..<60 {
+            var (squares, lines) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
+            for i in 0..<8 {
+                squares[i] = round == 0 ? 0 : Float.random(in: 0...2, using: &random)
+                lines[i] = round < 2 ? 0 : Float.random(in: -9...1, using: &random)
+            }
+            let first = size == 4 ? 4 * (round % 2) : 0
+            let costs = (0..<type.entryCount).map { entry in
+                (0..<size).reduce(Float(0)) { sum, p in
+                    let word = type.magnitude(entry, p)
+                    return sum + (squares[first + p] * word + lines[first + p]) * word
+                }
+            }
+            let sorted = costs.indices.sorted { (costs[$0], $0) < (costs[$1], $1) }
+            for kernels in Kernels.available {
+                for tried in [1, 4, 8] {
+                    let found = table.nearest(squares: squares, lines: lines, first: first, tried: tried, by: kernels)
+                    #expect(
+                        (0..<tried).map { Int(found[$0]) } == Array(sorted.prefix(tried)), "\(kernels.instructionSet)")
+                }
+            }
+        }
+        // What costs no number is never found.
+        let found = table.nearest(squares: SIMD8(repeating: .nan), lines: .zero, tried: 4)
+        #expect(found == .zero)
+    }
+
     /// What the bits of a type mean, written down once more.
     private struct Form {
         let type: any CodebookBlock.Type

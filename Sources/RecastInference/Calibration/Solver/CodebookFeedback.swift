@@ -59,7 +59,10 @@ struct CodebookFeedback {
                 for row in 0..<rows {
                     var target = SIMD8<Float>.zero
                     for k in 0..<8 { target[k] = panel[(step - first + k) * lanes + row] }
-                    let values = choose(target, (step - first) / 8, metric, &contents[row])
+                    let part = (step - first) / 8
+                    let choice = choice.choose(target, part, metric, of: contents[row])
+                    if let choice { self.choice.set(choice, part, in: &contents[row]) }
+                    let values = choice?.values ?? .zero
                     for k in 0..<8 {
                         errors[(step + k) * lanes + row] = source[row * n + unit * width + step - first + k] - values[k]
                     }
@@ -76,38 +79,17 @@ struct CodebookFeedback {
         return bytes
     }
 
-    /// Sets the codewords of eight elements, and says what they stand for.
-    private func choose(
-        _ target: SIMD8<Float>, _ part: Int, _ metric: CodewordChoice.Metric, _ content: inout CodebookContent
-    ) -> SIMD8<Float> {
-        let type = choice.type
-        let group = part * 8 / type.groupSize
-        let scale = type.scale(unit: content.unit, multiple: content.multiples[group])
-        // Of groups without a scale nothing can be chosen.
-        guard scale != 0, scale.isFinite else { return .zero }
-        var side: Int?
-        if case .sides(of: let count) = type.signs, count > 8 { side = content.signs[part] }
-        let found = choice.choose(target, scale: scale, metric, side: side)
-        content.signs[part] = found.signs
-        if type.codewordSize == 4 {
-            (content.entries[2 * part], content.entries[2 * part + 1]) = found.entries
-        } else {
-            content.entries[part] = found.entries.0
-        }
-        return found.values
-    }
-
     private func metric(at step: Int) -> CodewordChoice.Metric {
         let n = factor.columns
         var diagonal = SIMD8<Float>.zero
-        let columns = (0..<8).map { k in
-            diagonal[k] = factor.diagonal[step + k]
-            var column = SIMD8<Float>.zero
-            column[k] = 1
-            for j in 0..<k { column[j] = factor.upper.base[(step + j) * n + step + k] }
-            return column
+        let rows = (0..<8).map { j in
+            diagonal[j] = factor.diagonal[step + j]
+            var row = SIMD8<Float>.zero
+            row[j] = 1
+            for k in j + 1..<max(j + 1, 8) { row[k] = factor.upper.base[(step + j) * n + step + k] }
+            return row
         }
-        return CodewordChoice.Metric(columns: columns, diagonal: diagonal)
+        return CodewordChoice.Metric(rows: rows, diagonal: diagonal)
     }
 
     /// Shifts columns by what the errors of others cost.

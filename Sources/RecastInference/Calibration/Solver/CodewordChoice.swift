@@ -7,7 +7,7 @@ struct CodewordChoice {
     let type: any CodebookBlock.Type
     private let signs: CodewordSigns
     private let isOfFour: Bool
-    private let entryCount: Int
+    private let table: CodewordTable
     /// Codewords; those of four elements twice, for either half of eight, zeros in the other.
     private let halves: [[Eight]]
 
@@ -18,7 +18,7 @@ struct CodewordChoice {
         self.type = type
         signs = type.signs
         isOfFour = type.codewordSize == 4
-        entryCount = type.entryCount
+        table = CodewordTable(type)
         halves = (0..<(type.codewordSize == 4 ? 2 : 1)).map { half in
             (0..<type.entryCount).map { entry in
                 var values = Eight.zero
@@ -30,27 +30,29 @@ struct CodewordChoice {
 
     /// What errors e in eight elements cost together: `Σ_k D_k (Σ_{j ≤ k} e_j U_jk)²`.
     struct Metric {
-        /// Column k of U.
-        var columns: [Eight]
-        var diagonal: Eight
+        /// Row j of U.
+        let rows: [Eight]
+        let diagonal: Eight
         /// What an error in each costs alone.
         let alone: Eight
 
-        init(columns: [Eight], diagonal: Eight) {
-            (self.columns, self.diagonal) = (columns, diagonal)
+        init(rows: [Eight], diagonal: Eight) {
+            (self.rows, self.diagonal) = (rows, diagonal)
             var alone = Eight.zero
-            for k in 0..<8 { alone += diagonal[k] * columns[k] * columns[k] }
+            for j in 0..<8 { alone[j] = (diagonal * rows[j] * rows[j]).sum() }
             self.alone = alone
         }
 
-        func cost(_ errors: Eight) -> Float {
-            var cost: Float = 0
-            for k in 0..<8 {
-                let sum = (errors * columns[k]).sum()
-                cost += diagonal[k] * sum * sum
-            }
-            return cost
+        /// `eᵀ U`
+        func image(of errors: Eight) -> Eight {
+            var image = Eight.zero
+            for j in 0..<8 { image += errors[j] * rows[j] }
+            return image
         }
+
+        func cost(ofImage image: Eight) -> Float { (diagonal * image * image).sum() }
+
+        func cost(_ errors: Eight) -> Float { cost(ofImage: image(of: errors)) }
     }
 
     struct Choice {
@@ -76,7 +78,8 @@ struct CodewordChoice {
     private func signed(_ target: Eight, scale: Float, _ metric: Metric, side: Int) -> Choice {
         let shift = Eight(repeating: scale * (side == 0 ? 0.125 : -0.125))
         var best: Choice?
-        for entry in nearest(target - shift, scale: scale, metric.alone, halves[0]) {
+        let found = nearest(target - shift, scale: scale, metric.alone)
+        for entry in (0..<tried).lazy.map({ Int(found[$0]) }) {
             let values = scale * halves[0][entry] + shift
             let cost = metric.cost(target - values)
             if best.map({ cost < $0.cost }) ?? true {
@@ -89,13 +92,15 @@ struct CodewordChoice {
     private func unsigned(_ target: Eight, scale: Float, _ metric: Metric) -> Choice {
         let negative = target .< 0
         let magnitude = target.replacing(with: -target, where: negative)
-        let first = nearest(magnitude, scale: scale, metric.alone, halves[0])
-        let second = isOfFour ? nearest(magnitude, scale: scale, metric.alone, halves[1]) : [-1]
+        let first = nearest(magnitude, scale: scale, metric.alone)
+        let second = isOfFour ? nearest(magnitude, scale: scale, metric.alone, half: 1) : .zero
         var best: Choice?
-        for left in first {
-            for right in second {
-                let word = right < 0 ? halves[0][left] : halves[0][left] + halves[1][right]
-                let choice = withSigns(target, scale * word, negative, metric, (left, max(0, right)))
+        for i in 0..<tried {
+            let left = Int(first[i])
+            for j in 0..<(isOfFour ? tried : 1) {
+                let right = Int(second[j])
+                let word = isOfFour ? halves[0][left] + halves[1][right] : halves[0][left]
+                let choice = withSigns(target, scale * word, negative, metric, (left, right))
                 if best.map({ choice.cost < $0.cost }) ?? true { best = choice }
             }
         }
@@ -125,37 +130,48 @@ struct CodewordChoice {
             bits ^= 1 << place
         }
         var chosen = values(bits)
-        var cost = metric.cost(target - chosen)
+        var image = metric.image(of: target - chosen)
+        var cost = metric.cost(ofImage: image)
         if !isEven {
             for i in 0..<8 {
-                var flipped = chosen
-                flipped[i] = -flipped[i]
-                let other = metric.cost(target - flipped)
-                if other < cost { (cost, chosen, bits) = (other, flipped, bits ^ 1 << i) }
+                let flipped = image + 2 * chosen[i] * metric.rows[i]
+                let other = metric.cost(ofImage: flipped)
+                guard other < cost else { continue }
+                (cost, image, bits) = (other, flipped, bits ^ 1 << i)
+                chosen[i] = -chosen[i]
             }
         }
         return Choice(entries: entries, signs: isEven ? bits & 127 : bits, values: chosen, cost: cost)
     }
 
     /// The codewords with the least squared distance, each element weighed alone; the nearest first.
-    private func nearest(_ target: Eight, scale: Float, _ weights: Eight, _ words: [Eight]) -> [Int] {
-        let linear = -2 * scale * weights * target
-        let square = scale * scale * weights
-        var costs = [Float](repeating: .infinity, count: tried)
-        var places = [Int](repeating: 0, count: tried)
-        words.withUnsafeBufferPointer { words in
-            for entry in 0..<words.count {
-                let word = words[entry]
-                let cost = ((square * word + linear) * word).sum()
-                guard cost < costs[costs.count - 1] else { continue }
-                var place = costs.count - 1
-                while place > 0, cost < costs[place - 1] {
-                    (costs[place], places[place]) = (costs[place - 1], places[place - 1])
-                    place -= 1
-                }
-                (costs[place], places[place]) = (cost, entry)
-            }
+    private func nearest(_ target: Eight, scale: Float, _ weights: Eight, half: Int = 0) -> SIMD8<Int32> {
+        table.nearest(
+            squares: scale * scale * weights, lines: -2 * scale * weights * target, first: 4 * half, tried: tried)
+    }
+}
+
+extension CodewordChoice {
+    /// Chooses the codewords of eight elements of a block.
+    ///
+    /// - Parameters:
+    ///   - target: what they should stand for.
+    ///   - part: which eight of the block.
+    /// - Returns: nil where the group has no scale, so that nothing can be chosen.
+    func choose(_ target: Eight, _ part: Int, _ metric: Metric, of content: CodebookContent) -> Choice? {
+        let scale = type.scale(unit: content.unit, multiple: content.multiples[part * 8 / type.groupSize])
+        guard scale != 0, scale.isFinite else { return nil }
+        var side: Int?
+        if case .sides(of: let count) = type.signs, count > 8 { side = content.signs[part] }
+        return choose(target, scale: scale, metric, side: side)
+    }
+
+    func set(_ choice: Choice, _ part: Int, in content: inout CodebookContent) {
+        content.signs[part] = choice.signs
+        if isOfFour {
+            (content.entries[2 * part], content.entries[2 * part + 1]) = choice.entries
+        } else {
+            content.entries[part] = choice.entries.0
         }
-        return places
     }
 }

@@ -13,7 +13,7 @@ struct WeightQuantizer {
     /// How codes are chosen with feedback.
     private enum Rounding {
         case grid(ErrorFeedback, GroupDescent?)
-        case codebook(CodebookFeedback)
+        case codebook(CodebookFeedback, CodebookDescent?)
     }
 
     init(_ factor: HessianFactor, _ target: WeightTarget, _ options: CalibrationOptions, by workers: Workers) {
@@ -31,7 +31,9 @@ struct WeightQuantizer {
                 ErrorFeedback(factor, grid, weights: weights),
                 descends ? GroupDescent(factor, grid, reach: options.reach, sweeps: sweeps) : nil)
         case .codebook(let dtype, _):
-            rounding = .codebook(CodebookFeedback(factor: factor, dtype: dtype, weights: weights))
+            rounding = .codebook(
+                CodebookFeedback(factor: factor, dtype: dtype, weights: weights),
+                method == .gptq && sweeps > 0 ? CodebookDescent(factor, dtype, sweeps: sweeps) : nil)
         }
     }
 
@@ -94,14 +96,14 @@ struct WeightQuantizer {
 
         private enum Room {
             case grid(GridPlace)
-            case codebook(CodebookFeedback, CodebookFeedback.Room)
+            case codebook(CodebookPlace)
         }
 
         init(_ rounding: Rounding, columns: Int) {
             rows = FloatBuffer(count: columns * GridTile.lanes)
             switch rounding {
             case .grid(let feedback, let descent): room = .grid(GridPlace(feedback, descent))
-            case .codebook(let feedback): room = .codebook(feedback, CodebookFeedback.Room(feedback))
+            case .codebook(let feedback, let descent): room = .codebook(CodebookPlace(feedback, descent))
             }
         }
 
@@ -123,13 +125,16 @@ struct WeightQuantizer {
                     place.tile.set(row: row, from: tile)
                 }
                 return EncodedRows(place.descended(rows: searched.rows))
-            case (.codebook(let feedback, let room), .blocks(let dtype, let blocks)):
-                var bytes = try feedback.run(source.baseAddress!, rows: searched.rows, room)
+            case (.codebook(let place), .blocks(let dtype, let blocks)):
+                var bytes = try place.feedback.run(source.baseAddress!, rows: searched.rows, place.room)
                 let found = EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
                 let rowBytes = bytes.count / searched.rows
                 for row in worse(found) {
                     let range = row * rowBytes..<(row + 1) * rowBytes
                     bytes.replaceSubrange(range, with: blocks[range])
+                }
+                if let (descent, room) = place.descent {
+                    descent.run(&bytes, source: source.baseAddress!, rows: searched.rows, room)
                 }
                 return EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
             default: preconditionFailure("rows of another target")
@@ -178,6 +183,19 @@ private final class GridPlace {
         }
         descent.solver.run(tile, errors: errors.base, room: descent.room)
         return tile.tile(rows: rows)
+    }
+}
+
+/// Room of a worker for codewords.
+private struct CodebookPlace {
+    let feedback: CodebookFeedback
+    let room: CodebookFeedback.Room
+    let descent: (solver: CodebookDescent, room: CodebookDescent.Room)?
+
+    init(_ feedback: CodebookFeedback, _ descent: CodebookDescent?) {
+        self.feedback = feedback
+        room = CodebookFeedback.Room(feedback)
+        self.descent = descent.map { ($0, CodebookDescent.Room($0)) }
     }
 }
 

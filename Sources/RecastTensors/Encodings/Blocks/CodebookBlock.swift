@@ -17,6 +17,8 @@ package protocol CodebookBlock: ScaledBlock {
     static func write(_ content: CodebookContent, into block: UnsafeMutableRawPointer)
     /// What a block says.
     static func read(_ block: UnsafeRawPointer) -> CodebookContent
+    /// How many multiples there are.
+    static var multipleCount: Int { get }
     /// What a multiple makes of the unit.
     static func scale(unit: Float, multiple: Int) -> Float
     /// Element `place` of an entry, before scale and sign.
@@ -36,6 +38,8 @@ package enum CodewordSigns: Sendable {
 }
 
 extension CodebookBlock {
+    package static var multipleCount: Int { 16 }
+
     /// The number of one element.
     package static func number(_ content: CodebookContent, _ index: Int) -> Float {
         let scale = scale(unit: content.unit, multiple: content.multiples[index / groupSize])

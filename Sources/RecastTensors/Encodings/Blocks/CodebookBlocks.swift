@@ -224,6 +224,7 @@ enum IQ3_S: CodebookBlock {
 /// and the side on which an eighth is added.
 enum IQ1_S: CodebookBlock {
     package static let (codewordSize, groupSize) = (8, 32)
+    package static var multipleCount: Int { 8 }
     package static let blockByteCount = 50
     package static var encoder: KeyPath<ck_kernels, ck_encoder> { \.encode_iq1_s }
     package static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_iq1_s }
@@ -272,6 +273,7 @@ enum IQ1_S: CodebookBlock {
 /// words of four scales of three bits, for 16 elements each, whose upper four bits together are f16 d.
 enum IQ1_M: CodebookBlock {
     package static let (codewordSize, groupSize) = (8, 16)
+    package static var multipleCount: Int { 8 }
     package static let blockByteCount = 56
     package static var encoder: KeyPath<ck_kernels, ck_encoder> { \.encode_iq1_m }
     package static var decoder: KeyPath<ck_kernels, ck_conversion> { \.decode_iq1_m }
