@@ -8,6 +8,8 @@ public struct Calibration {
     private var passOptions: PassOptions
     private let options: CalibrationOptions
     private let grids: [Slot: WeightTarget]
+    /// Of the model: what is made of them is no more readable than they are.
+    private let ownFiles: [SourceFile]
 
     /// - Parameter planning: of the conversion that the weights are for.
     /// - Throws: what planning throws; `unsupported` where none of its weights can be calibrated.
@@ -15,6 +17,7 @@ public struct Calibration {
         _ planning: Planning, files: FilePool, _ options: CalibrationOptions, passOptions: PassOptions
     ) throws(RecastError) {
         targets = try planning.calibrationTargets()
+        ownFiles = planning.checkpoint.ownFiles
         self.files = files
         self.options = options
         self.passOptions = passOptions
@@ -125,7 +128,7 @@ public struct Calibration {
         _ chunks: [[Int32]], _ record: CalibrationRecord, in folder: WorkFolder, by workers: Workers
     ) throws(RecastError) -> Outcome {
         let output = CodeOutput(
-            in: folder, graph: targets.graph, grids: grids, permissions: files.files.permissions)
+            in: folder, graph: targets.graph, grids: grids, permissions: ownFiles.permissions)
         let reader = try ForwardPass.Run(
             try ForwardPass(targets.graph, files: files, options: passOptions), [], nil)
         let observer = CalibrationObserver(

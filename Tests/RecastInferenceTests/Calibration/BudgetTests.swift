@@ -4,6 +4,7 @@ import Testing
 
 @testable import Recast
 @testable import RecastInference
+@testable import RecastTensors
 
 /// Types chosen for a small model within limits.
 @Suite struct BudgetTests {
@@ -129,6 +130,21 @@ import Testing
         let names = written.report.units.map(\.tensors)
         #expect(names.contains(["blk.1.ffn_gate_exps.weight", "blk.1.ffn_up_exps.weight"]))
         #expect(names.contains(["blk.1.attn_k.weight", "blk.1.attn_q.weight"]))
+    }
+
+    /// A file is as readable as its source, whatever else was opened, and is gone, meanwhile: codes of other candidates.
+    @Test func modesAreThoseOfTheSource() throws {
+        let directory = TemporaryDirectory()
+        let model = try Self.model(SmallModel(), in: directory)
+        let other = directory.write("other", [1])
+        let folder = try Folder(path: directory.path, places: model.sources.places)
+        _ = model.sources.add(try folder.source(of: "other").file)
+        try FileManager.default.removeItem(atPath: other)
+        let out = directory.file("out.gguf")
+        _ = try Self.run(model, .size(24_000), to: out)
+        let own = try #require(model.checkpoint.ownFiles.first?.localPath)
+        #expect(POSIX.status(out)?.permissions == POSIX.status(own)?.permissions)
+        #expect(POSIX.status(out).map { $0.permissions & 0o044 } == 0o044)
     }
 
     @Test func bytesDoNotDependOnWorkers() throws {

@@ -325,7 +325,8 @@ public struct Budget {
                 targets[slot] = types.compactMap { WeightTarget(choices.encoding($0), columns: columns) }
             }
         }
-        let output = CodeOutput(in: folder, graph: choices.graph, grids: probed, permissions: files.files.permissions)
+        let output = CodeOutput(
+            in: folder, graph: choices.graph, grids: probed, permissions: planning.checkpoint.ownFiles.permissions)
         var errorOptions = passOptions(show(.errors))
         if let limit = calibration.maximumMemory {
             let memory = CalibrationMemory(
