@@ -68,14 +68,14 @@ struct BudgetArguments: ParsableArguments {
 
     /// Saves a table of types.
     func save(
-        _ recipe: Recipe, of report: BudgetReport, _ packing: Packing?, _ conversion: ConversionArguments,
+        _ recipe: Recipe, of report: BudgetReport, _ options: ConversionOptions, _ conversion: ConversionArguments,
         _ calibration: CalibrationArguments, _ method: CalibrationOptions.Method
     ) throws(RecastError) {
         let chosen = report.candidates.first(where: \.isChosen)!
         let remarks = [
             "types of \(Path.name(conversion.destination)), chosen by \(chosen.name)",
             "mean KL divergence on texts held out: \(Format.fixed(chosen.score.divergence, 6))",
-            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS \(packing?.asked ?? "")--method \(method.rawValue) "
+            "the same bytes again: recast quantize SOURCE DESTINATION --recipe THIS \(options.asked)--method \(method.rawValue) "
                 + calibration.repeated(heldOut: Self.heldOut),
         ]
         _ = try saving(recipe, remarks, conversion).run()
@@ -182,10 +182,13 @@ extension CalibratedQuantization {
     }
 }
 
-extension Packing {
-    /// The options that ask for it, each with a space behind it.
+extension ConversionOptions {
+    /// The options that ask for the format of a Hugging Face target, each with a space behind it.
     fileprivate var asked: String {
-        var words = ["--encoding", name]
+        guard let packing else { return "" }
+        let choices = packing.choices
+        var words = ["--encoding", packing.name]
+        if let dtype { words += ["--dtype", dtype.name.lowercased()] }
         if let per = choices.per { words += ["--per", per.rawValue] }
         if let size = choices.groupSize { words += ["--group-size", "\(size)"] }
         if let isSymmetric = choices.isSymmetric { words.append(isSymmetric ? "--symmetric" : "--asymmetric") }

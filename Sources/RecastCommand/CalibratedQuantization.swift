@@ -90,7 +90,7 @@ struct CalibratedQuantization {
         do {
             let report = QuantizationReport(calibration: result.outcome.report, budget: result.report)
             try budget.save(
-                result.recipe, of: result.report, result.planning.options.packing, conversion, arguments, method)
+                result.recipe, of: result.report, result.planning.options, conversion, arguments, method)
             try convert(result.planning.options, result.outcome.weights, report)
             result.discard()
         } catch let error as RecastError { throw result.ended(by: error, keeps: work.resumes) }

@@ -18,7 +18,7 @@ extension Planning {
     ) throws(RecastError) -> TypedOutcome {
         var outcome = TypedOutcome()
         var problems = Problems()
-        var plain: [String] = []
+        var plain: [QuantizationConfiguration.Draft.Module] = []
         let modelType = options.dtype ?? modelType(lowered, in: model)
         var roundedNames: [String] = []
         var widenedNames: [String] = []
@@ -69,7 +69,9 @@ extension Planning {
             // Linear layers in one program or another, which would look for codes.
             let isLinear = slot.role.isLinear || [.outputHead, .router, .sharedRouter].contains(slot.role)
             if slot.part == .weight, isLinear {
-                plain.append(String(tensor.name.dropLast(".weight".count)))
+                plain.append(
+                    QuantizationConfiguration.Draft.Module(
+                        name: String(tensor.name.dropLast(".weight".count)), slot: slot, encoding: nil))
             }
             if keepsCodes, let (encoding, _) = tensor.tensor.storedParts {
                 outcome.tensors += Self.storedParts(of: tensor)!
@@ -119,7 +121,7 @@ extension Planning {
                 throw .unsupported("no weight can be stored as \(packing.name): \(plan.notes.last ?? "there is none")")
             }
             let draft = QuantizationConfiguration.Draft(
-                encoding: packing.template, modules: modules, plainModules: plain, modelType: modelType)
+                encoding: packing.template, modules: modules, plain: plain, modelType: modelType)
             try draft.checkModules()
             outcome.quantization = .new(draft)
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {

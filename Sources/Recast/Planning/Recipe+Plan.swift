@@ -1,8 +1,9 @@
 extension Recipe {
-    /// The type that most lines are of.
+    /// The type that most lines are of; where some are encodings of Hugging Face targets, the one that most of these are.
     var commonest: WeightType? {
         var counts: [WeightType: Int] = [:]
-        for override in overrides { counts[override.type, default: 0] += 1 }
+        let packings = overrides.filter { $0.type.dtype == nil }
+        for override in packings.isEmpty ? overrides : packings { counts[override.type, default: 0] += 1 }
         return counts.max { ($0.value, $1.key.name) < ($1.value, $0.key.name) }?.key
     }
 

@@ -17,6 +17,8 @@ struct ConsumerLint {
     private static let fused: [(roles: [Role], name: String)] = [
         ([.query, .key, .value], "q, k and v"),
         ([.gate, .up], "gate and up"),
+        ([.sharedGate, .sharedUp], "gate and up of shared experts"),
+        ([.queryDown, .keyValueDown], "the down-projections of latent attention"),
     ]
 
     var warnings: [String] {
@@ -69,6 +71,8 @@ struct ConsumerLint {
         return [
             "codes of several widths stand under `dynamic` in the configuration, which GPTQModel, vLLM and SGLang read and "
                 + "transformers by itself does not"
+                + (encodings.contains { ![4, 8].contains($0.scheme.bits) }
+                    ? "; vLLM may need --quantization gptq for widths other than 4 and 8" : "")
         ]
     }
 

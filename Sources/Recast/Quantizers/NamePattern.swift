@@ -5,11 +5,35 @@
 package struct NamePattern: Sendable, Hashable {
     /// As it was given.
     package let text: String
+    /// The one name that it is found in, where it says nothing else.
+    let wholeName: String?
 
     /// - Throws: `usage` for what is no regular expression.
     package init(_ text: String) throws(RecastError) {
         self.text = text
-        _ = try compiled()
+        wholeName = Self.wholeName(text)
+        if wholeName == nil { _ = try compiled() }
+    }
+
+    /// Of `^model\.norm$` what is between the anchors: letters, digits, underscores, and other characters behind a backslash.
+    private static func wholeName(_ text: String) -> String? {
+        guard text.count > 2, text.hasPrefix("^"), text.hasSuffix("$") else { return nil }
+        var name = ""
+        var isEscaped = false
+        for character in text.dropFirst().dropLast() {
+            let isWord = character.isLetter || character.isNumber || character == "_"
+            if isEscaped {
+                guard !isWord else { return nil }
+                name.append(character)
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else {
+                guard isWord else { return nil }
+                name.append(character)
+            }
+        }
+        return isEscaped ? nil : name
     }
 
     /// A pattern that is found in one name alone.

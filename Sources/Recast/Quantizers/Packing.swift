@@ -168,8 +168,19 @@ public struct Packing: Sendable, Hashable {
     ///
     /// - Throws: `usage` where a checkpoint cannot hold both.
     func beside(_ name: String) throws(RecastError) -> Packing {
-        let isWidth = Self.stem(of: name) == Self.stem(of: self.name)
-        let other = try Self.named(name, isWidth ? choices : Choices())!
+        // The versions of GPTQ's format differ in how zeros are stored.
+        let stems = [name, self.name].map { Self.stem(of: $0).replacing("-v1", with: "").replacing("-v2", with: "") }
+        var own = Choices()
+        own.method = choices.method
+        let other: Packing
+        if stems[0] == stems[1] {
+            other = try Self.named(name, choices)!
+        } else if let searched = try? Self.named(name, own) {
+            other = searched
+        } else {
+            // There is nothing to find in it.
+            other = try Self.named(name)!
+        }
         let isCompressed = [self, other].allSatisfy { $0.format.isCompressedTensors }
         guard other.template == template || isCompressed || other.format == format && format.mixesWidths else {
             throw .usage(

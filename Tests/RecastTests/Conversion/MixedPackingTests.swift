@@ -95,6 +95,37 @@ struct MixedPackingTests {
         #expect(dynamic.members.count == 4)
     }
 
+    /// What stays plain is left out under the names, too, that vLLM has for it.
+    @Test func plainModulesOfGPTQ() throws {
+        _ = try convert(SmallModel(), "a", "gptq-int4", ["layers.0.self_attn.[qkv]_proj=f16"])
+        let dynamic = try #require(try configuration("a")["dynamic"]?.object)
+        #expect(dynamic[#"-:^model\.layers\.0\.self_attn\.(q_proj|k_proj|v_proj|qkv_proj)$"#] == [:])
+        _ = try convert(SmallModel.mixtral(), "b", "gptq-int4", ["layers.1.*experts=bf16"])
+        let experts = try #require(try configuration("b")["dynamic"]?.object)
+        #expect(experts[#"-:^model\.layers\.1\.block_sparse_moe\.experts(\..+)?$"#] == [:])
+        expectRejection(.unsupported, ["switch_mlp", "mlx-lm has one weight"]) {
+            _ = try convert(SmallModel.mixtral(), "c", "mlx-int4", ["layers.1.*experts.0.w1=bf16"])
+        }
+    }
+
+    /// Names have capitals in some families, and recipes name every weight.
+    @Test func namesWithCapitals() throws {
+        var options = QuantizationOptions()
+        let names = (0..<4000).map { "model.layers.\($0).self_attn.W_pack.weight" }
+        let eight = try #require(try Packing.named("gptq-int8"))
+        options.recipe = try Recipe(names.map { ($0, .packing(eight)) })
+        options.overrides = try [#"LAYERS\.7\..*w_pack=f16"#, "never=f16"].map { try TypeOverride(parsing: $0) }
+        var policy = try PackingPolicy(try #require(try Packing.named("gptq-int4")), options)
+        for name in names {
+            #expect(try policy.choice(for: name).type == (name.contains("layers.7.") ? .dtype(.f16) : .packing(eight)))
+        }
+        #expect(try policy.choice(for: "model.layers.0.mlp.up_proj.weight").type.name == "gptq-int4")
+        // The one that another override has taken, and the one that is nowhere.
+        #expect(policy.warnings.count == 2)
+        let read = try Recipe(path: directory.write("r", Array(options.recipe!.text(remarks: []).utf8)))
+        #expect(read == options.recipe)
+    }
+
     /// The encoding of most weights is that of the others.
     @Test func mostWeightsAreNotNamed() throws {
         _ = try convert(SmallModel(), "a", "mlx-int4", [".=mlx-int6"], groupSize: 32)
@@ -160,6 +191,9 @@ struct MixedPackingTests {
     /// A recipe says which format it is of.
     @Test func recipes() throws {
         var options = ConversionOptions(target: .huggingFace(family: nil))
+        let plain = try Recipe(path: directory.write("p", Array("up=bf16\ngate=bf16\ndown=gptq-int8".utf8)))
+        try options.encode(by: plain, Packing.Choices())
+        #expect(options.packing?.name == "gptq-int8")
         let path = directory.write("r", Array("up=mlx-int8\ndown=mlx-int3\ngate=mlx-int3\n".utf8))
         var choices = Packing.Choices()
         choices.groupSize = 32

@@ -14,14 +14,17 @@ extension QuantizationConfiguration.Draft {
     var groups: [Group] {
         var groups: [Group] = [(ModuleKind(encoding), [])]
         for module in modules {
-            if let index = groups.firstIndex(where: { $0.kind == module.kind }) {
+            guard let kind = module.kind else { continue }
+            if let index = groups.firstIndex(where: { $0.kind == kind }) {
                 groups[index].modules.append(module)
             } else {
-                groups.append((module.kind, [module]))
+                groups.append((kind, [module]))
             }
         }
         return groups
     }
+
+    private var all: [Module] { modules + plain }
 
     /// What is not stored as most is.
     var exceptions: [Group] { Array(groups.dropFirst()) }
@@ -29,7 +32,7 @@ extension QuantizationConfiguration.Draft {
     /// - Throws: `unsupported` where programs have one module for weights that are stored differently, and could not load them.
     func checkModules() throws(RecastError) {
         guard encoding.format == .mlx else { return }
-        for (name, own) in Dictionary(grouping: modules, by: { MLXNames.module($0.name) }) {
+        for (name, own) in Dictionary(grouping: all, by: { MLXNames.module($0.name) }) {
             guard Set(own.map(\.kind)).count > 1 else { continue }
             throw .unsupported("\(name): mlx-lm has one weight for all experts; they need one encoding")
         }
@@ -54,12 +57,13 @@ extension QuantizationConfiguration.Draft {
     /// - Parameter namesFused: whether they also match the names under which vLLM has such modules as one.
     func patterns(of modules: [Module], namesFused: Bool) -> [String] {
         let isWhole = wholeExperts(among: modules)
+        let parts = Dictionary(grouping: all.filter { $0.fusedName != nil }) { $0.fusedName! }
         var patterns: [String] = []
         for module in modules {
             if let experts = module.expertsName, isWhole.contains(experts) {
                 patterns.append("\(Self.escaped(experts))(\\..+)?")
             } else if let fused = module.fusedName, namesFused {
-                let parts = self.modules.filter { $0.fusedName == fused }
+                let parts = parts[fused] ?? []
                 let isWhole = parts.allSatisfy { $0.kind == module.kind }
                 let stem = fused.split(separator: ".").dropLast().joined(separator: ".")
                 let names = (parts.map(\.name) + [fused]).map { String($0.split(separator: ".").last!) }.unique
@@ -76,7 +80,7 @@ extension QuantizationConfiguration.Draft {
     /// The experts of layers of which all are among some modules.
     private func wholeExperts(among modules: [Module]) -> Set<String> {
         var counts: [String: Int] = [:]
-        for module in self.modules { if let name = module.expertsName { counts[name, default: 0] += 1 } }
+        for module in all { if let name = module.expertsName { counts[name, default: 0] += 1 } }
         for module in modules { if let name = module.expertsName { counts[name]! -= 1 } }
         return Set(counts.filter { $0.value == 0 }.keys)
     }
@@ -85,7 +89,9 @@ extension QuantizationConfiguration.Draft {
 }
 
 extension QuantizationConfiguration.Draft.Module {
-    var kind: QuantizationConfiguration.Draft.ModuleKind { QuantizationConfiguration.Draft.ModuleKind(encoding) }
+    var kind: QuantizationConfiguration.Draft.ModuleKind? {
+        encoding.map(QuantizationConfiguration.Draft.ModuleKind.init)
+    }
 
     /// What all experts of the layer are in: `model.layers.0.mlp.experts`.
     var expertsName: String? {
@@ -99,6 +105,7 @@ extension QuantizationConfiguration.Draft.Module {
         guard slot.expert == nil, let dot = name.lastIndex(of: ".") else { return nil }
         let parts: [(roles: [Role], name: String)] = [
             ([.query, .key, .value], "qkv_proj"), ([.gate, .up], "gate_up_proj"),
+            ([.sharedGate, .sharedUp], "gate_up_proj"), ([.queryDown, .keyValueDown], "fused_qkv_a_proj"),
         ]
         return parts.first { $0.roles.contains(slot.role) }.map { "\(name[..<dot]).\($0.name)" }
     }

@@ -6,7 +6,8 @@ enum QuantizationConfiguration {
             /// Without `.weight`.
             var name: String
             var slot: Slot
-            var encoding: PackedEncoding
+            /// nil where it is plain.
+            var encoding: PackedEncoding?
         }
 
         /// Of most of the quantized weights.
@@ -14,25 +15,27 @@ enum QuantizationConfiguration {
         /// All that are quantized.
         let modules: [Module]
         /// Modules that have the shape of quantized ones and are not.
-        let plainModules: [String]
+        let plain: [Module]
         /// The type of the other weights.
         let modelType: DType
 
         /// - Parameter encoding: as it was asked for.
-        init(encoding: PackedEncoding, modules: [Module], plainModules: [String], modelType: DType) {
+        init(encoding: PackedEncoding, modules: [Module], plain: [Module], modelType: DType) {
             self.modules = modules
-            self.plainModules = plainModules
+            self.plain = plain
             self.modelType = modelType
             let counts = Dictionary(grouping: modules, by: \.kind).mapValues(\.count)
             let most = counts.values.max()
             // Of equals the one that was asked for, or the first.
-            let kinds = [ModuleKind(encoding)] + modules.map(\.kind)
+            let kinds = [ModuleKind(encoding)] + modules.compactMap(\.kind)
             let kind = kinds.first { counts[$0] == most } ?? kinds[0]
-            self.encoding = kind == kinds[0] ? encoding : modules.first { $0.kind == kind }!.encoding
+            self.encoding = kind == kinds[0] ? encoding : modules.first { $0.kind == kind }!.encoding!
         }
 
         /// Whether the groups of some weights' columns are not in order.
-        var hasActOrder: Bool { modules.contains(where: \.encoding.hasActOrder) }
+        var hasActOrder: Bool { modules.contains { $0.encoding?.hasActOrder == true } }
+
+        var plainModules: [String] { plain.map(\.name) }
     }
 
     /// The configuration under its key in `config.json`, and copies of it that other readers look for.
@@ -97,8 +100,8 @@ enum QuantizationConfiguration {
         let scheme = draft.encoding.scheme
         let name: JSON = draft.encoding.format == .gptq ? "gptq" : "gptq_v2"
         // A leading `-:` leaves out what the expression matches, and `+:` says what is stored otherwise.
-        var dynamic = draft.plainModules.filter { $0 != "lm_head" }
-            .map { JSON.Object.Member(key: "-:^\($0.replacing(".", with: "\\."))$", value: [:]) }
+        var dynamic = draft.patterns(of: draft.plain.filter { $0.name != "lm_head" }, namesFused: true)
+            .map { JSON.Object.Member(key: "-:^\($0)$", value: [:]) }
         for group in draft.exceptions {
             let own = group.kind.scheme
             let arguments: JSON = [

@@ -65,11 +65,13 @@ struct WeightQuantizer {
                     UnsafeBufferPointer(source), rows: range.count, columns: n, weights: weights)
                 let yardstick = losses(of: searched, source, place.rows.base)
                 errors.searched = yardstick.reduce(0, +)
-                var chosen = searched
+                var (chosen, final) = (searched, yardstick)
                 if method == .gptq {
-                    chosen = try place.choose(source, searched, yardstick) { losses(of: $0, source, place.rows.base) }
+                    (chosen, final) = try place.choose(source, searched, yardstick) {
+                        losses(of: $0, source, place.rows.base)
+                    }
                 }
-                errors.final = losses(of: chosen, source, place.rows.base).reduce(0, +)
+                errors.final = final.reduce(0, +)
                 chosen.decode(into: source)
                 outcomes[job] = errors
                 try write(range, chosen)
@@ -107,36 +109,52 @@ struct WeightQuantizer {
             }
         }
 
-        /// Chooses codes with feedback; rows for which the search is better keep that, as coarse grids may lose more by the
-        /// feedback than they gain.
+        /// Chooses codes with feedback, and improves them; each row keeps the best of what was found, as coarse grids may lose
+        /// more by the feedback than they gain.
         ///
         /// - Parameter yardstick: what each row costs as searched.
+        /// - Returns: the rows, and what each costs.
         func choose(
             _ source: UnsafeMutableBufferPointer<Float>, _ searched: EncodedRows, _ yardstick: [Double],
             losses: (EncodedRows) -> [Double]
-        ) throws(RecastError) -> EncodedRows {
+        ) throws(RecastError) -> (EncodedRows, [Double]) {
+            var least = yardstick
+            /// The rows that are no better than before.
             func worse(_ found: EncodedRows) -> [Int] {
                 let losses = losses(found)
-                return losses.indices.filter { !(losses[$0] <= yardstick[$0]) }
+                let worse = losses.indices.filter { !(losses[$0] <= least[$0]) }
+                least = zip(losses, least).map { $0 <= $1 ? $0 : $1 }
+                return worse
             }
             switch (room, searched.content) {
             case (.grid(let place), .tile(let tile)):
                 for row in worse(EncodedRows(try place.round(source, rows: searched.rows))) {
                     place.tile.set(row: row, from: tile)
                 }
-                return EncodedRows(place.descended(rows: searched.rows))
+                let before = place.tile.tile(rows: searched.rows)
+                guard let after = place.descended(rows: searched.rows) else { return (EncodedRows(before), least) }
+                let rejected = worse(EncodedRows(after))
+                for row in rejected { place.tile.set(row: row, from: before) }
+                return (EncodedRows(rejected.isEmpty ? after : place.tile.tile(rows: searched.rows)), least)
             case (.codebook(let place), .blocks(let dtype, let blocks)):
+                func rows(_ bytes: [UInt8]) -> EncodedRows {
+                    EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
+                }
+                func keep(_ rejected: [Int], of other: [UInt8], in bytes: inout [UInt8]) {
+                    let rowBytes = bytes.count / searched.rows
+                    for row in rejected {
+                        let range = row * rowBytes..<(row + 1) * rowBytes
+                        bytes.replaceSubrange(range, with: other[range])
+                    }
+                }
                 var bytes = try place.feedback.run(source.baseAddress!, rows: searched.rows, place.room)
-                let found = EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
-                let rowBytes = bytes.count / searched.rows
-                for row in worse(found) {
-                    let range = row * rowBytes..<(row + 1) * rowBytes
-                    bytes.replaceSubrange(range, with: blocks[range])
-                }
+                keep(worse(rows(bytes)), of: blocks, in: &bytes)
                 if let (descent, room) = place.descent {
+                    let before = bytes
                     descent.run(&bytes, source: source.baseAddress!, rows: searched.rows, room)
+                    keep(worse(rows(bytes)), of: before, in: &bytes)
                 }
-                return EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
+                return (rows(bytes), least)
             default: preconditionFailure("rows of another target")
             }
         }
@@ -172,9 +190,9 @@ private final class GridPlace {
         return tile.tile(rows: rows)
     }
 
-    /// Improves what the tile holds.
-    func descended(rows: Int) -> Tile {
-        guard let descent else { return tile.tile(rows: rows) }
+    /// Improves what the tile holds; nil where that is not asked for.
+    func descended(rows: Int) -> Tile? {
+        guard let descent else { return nil }
         let lanes = GridTile.lanes
         for column in 0..<tile.grid.columns {
             let target = errors.base + column * lanes
