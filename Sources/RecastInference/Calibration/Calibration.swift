@@ -68,7 +68,8 @@ public struct Calibration {
         if !unscaled.isEmpty {
             let names = Set(unscaled.values.map(\.encoding.name)).sorted().joined(separator: ", ")
             notes.append(
-                "\(unscaled.count) weights of \(names) are not scaled by awq: their codewords are chosen by a weighted search")
+                "\(unscaled.count) weights of \(names) are not scaled by awq: their codewords are chosen by a weighted search"
+            )
         }
         return notes
     }
