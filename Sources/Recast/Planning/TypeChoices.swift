@@ -74,13 +74,13 @@ extension Planning {
         }
         switch options.target {
         case .gguf: return try choicesOfGGUF()
-        case .huggingFace:
+        case .huggingFace(let family):
             guard let packing = options.packing else {
                 throw .usage(
                     "a budget chooses among the widths of a format, which --encoding names, such as mlx-int4 or gptq-int4; in a "
                         + "DESTINATION that ends in .gguf, among its types")
             }
-            return try choices(of: packing)
+            return try choices(of: packing, family)
         case .megatron: throw .usage("Megatron targets hold no quantized weights")
         }
     }
@@ -122,7 +122,7 @@ extension Planning {
     }
 
     /// Among the widths of a format.
-    private func choices(of packing: Packing) throws(RecastError) -> TypeChoices {
+    private func choices(of packing: Packing, _ family: String?) throws(RecastError) -> TypeChoices {
         let widths = try packing.widths()
         guard widths.count > 1 else {
             throw .usage(
@@ -132,7 +132,6 @@ extension Planning {
         let targets = try calibrationTargets()
         let model = try model()
         var plan = basis(model, form: .directory)
-        guard case .huggingFace(let family) = options.target else { preconditionFailure("a Hugging Face target") }
         let layout = try Family.named(family ?? model.graph.configuration.family)
         let outcome = try typedTensors(try lowered(model, layout, plan: &plan), model, plan: &plan)
         guard case .new(let draft) = outcome.quantization else {

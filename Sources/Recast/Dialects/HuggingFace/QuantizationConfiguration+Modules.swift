@@ -52,17 +52,16 @@ extension QuantizationConfiguration.Draft {
         return names.unique
     }
 
-    /// Expressions of which each matches some of the modules and no other.
-    ///
-    /// - Parameter namesFused: whether they also match the names under which vLLM has such modules as one.
-    func patterns(of modules: [Module], namesFused: Bool) -> [String] {
+    /// Expressions of which each matches some of the modules and no other, under the names, too, that vLLM has for several as
+    /// one.
+    func patterns(of modules: [Module]) -> [String] {
         let isWhole = wholeExperts(among: modules)
         let parts = Dictionary(grouping: all.filter { $0.fusedName != nil }) { $0.fusedName! }
         var patterns: [String] = []
         for module in modules {
             if let experts = module.expertsName, isWhole.contains(experts) {
                 patterns.append("\(Self.escaped(experts))(\\..+)?")
-            } else if let fused = module.fusedName, namesFused {
+            } else if let fused = module.fusedName {
                 let parts = parts[fused] ?? []
                 let isWhole = parts.allSatisfy { $0.kind == module.kind }
                 let stem = fused.split(separator: ".").dropLast().joined(separator: ".")

@@ -100,7 +100,7 @@ enum QuantizationConfiguration {
         let scheme = draft.encoding.scheme
         let name: JSON = draft.encoding.format == .gptq ? "gptq" : "gptq_v2"
         // A leading `-:` leaves out what the expression matches, and `+:` says what is stored otherwise.
-        var dynamic = draft.patterns(of: draft.plain.filter { $0.name != "lm_head" }, namesFused: true)
+        var dynamic = draft.patterns(of: draft.plain.filter { $0.name != "lm_head" })
             .map { JSON.Object.Member(key: "-:^\($0)$", value: [:]) }
         for group in draft.exceptions {
             let own = group.kind.scheme
@@ -108,7 +108,7 @@ enum QuantizationConfiguration {
                 "bits": .int(own.bits), "group_size": .int(own.block.columns == 0 ? -1 : own.block.columns),
                 "sym": .bool(own.origin == .symmetric),
             ]
-            dynamic += draft.patterns(of: group.modules, namesFused: true).map {
+            dynamic += draft.patterns(of: group.modules).map {
                 JSON.Object.Member(key: "+:^\($0)$", value: arguments)
             }
         }

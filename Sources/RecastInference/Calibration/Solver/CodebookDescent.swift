@@ -68,7 +68,7 @@ struct CodebookDescent {
         let byteCount = dtype.byteCount(ofBlocks: width)
         let rowBytes = dtype.byteCount(ofBlocks: n)
         let offset = first / width * byteCount
-        multiply(rows: first..<first + width, 0..<n, room.errors.base, into: room.gradients.base, adding: false)
+        factor.multiply(rows: first..<first + width, 0..<n, room.errors.base, into: room.gradients.base, adding: false)
         var contents = bytes.withUnsafeBytes { bytes in
             (0..<rows).map { type.read(bytes.baseAddress! + $0 * rowBytes + offset) }
         }
@@ -131,7 +131,7 @@ struct CodebookDescent {
         }
         guard isMoved else { return }
         let rest = first + columns.lowerBound..<first + type.blockSize
-        multiply(
+        factor.multiply(
             rows: rest, first + columns.lowerBound..<first + columns.upperBound, changes, into: gradients, adding: true)
     }
 
@@ -164,7 +164,7 @@ struct CodebookDescent {
             }
         }
         let rest = first + step + 8..<first + type.blockSize
-        multiply(rows: rest, first + step..<first + step + 8, changes, into: gradients + 8 * lanes, adding: true)
+        factor.multiply(rows: rest, first + step..<first + step + 8, changes, into: gradients + 8 * lanes, adding: true)
     }
 
     private func metric(of group: Int) -> CodewordChoice.Metric {
@@ -197,20 +197,6 @@ struct CodebookDescent {
             for row in 0..<rows { values[row] = room.rows.base[row * width + column] }
             for row in rows..<lanes { values[row] = 0 }
         }
-    }
-
-    /// `gradients (+)= H[rows, columns] · changes`
-    private func multiply(
-        rows: Range<Int>, _ columns: Range<Int>, _ changes: UnsafePointer<Float>,
-        into gradients: UnsafeMutablePointer<Float>, adding: Bool
-    ) {
-        guard !rows.isEmpty else { return }
-        let (n, lanes) = (CInt(factor.columns), CInt(GridTile.lanes))
-        MatrixLibrary.current.sgemm(
-            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows.count), lanes,
-            CInt(columns.count),
-            1, factor.matrix.base + rows.lowerBound * factor.columns + columns.lowerBound, n, changes, lanes,
-            adding ? 1 : 0, gradients, lanes)
     }
 }
 

@@ -56,13 +56,13 @@ struct GroupDescent {
             for first in stride(from: 0, to: n, by: Self.panelWidth(grid)) {
                 let panel = first..<min(n, first + Self.panelWidth(grid))
                 // With the errors as they are by now, so that rounding does not add up either.
-                multiply(rows: panel, 0..<n, errors, into: room.gradients.base, adding: false)
+                factor.multiply(rows: panel, 0..<n, errors, into: room.gradients.base, adding: false)
                 for column in stride(from: first, to: panel.upperBound, by: width) {
                     let gradients = room.gradients.base + (column - first) * GridTile.lanes
                     improve(column / width, gradients, tile, errors, room)
                     // What changed in the group, which `errors` of the room now hold, shows in the gradients of those after it.
                     let rest = column + width..<panel.upperBound
-                    multiply(
+                    factor.multiply(
                         rows: rest, column..<column + width, room.errors.base,
                         into: gradients + width * GridTile.lanes, adding: true)
                 }
@@ -72,21 +72,6 @@ struct GroupDescent {
 
     /// Columns whose gradients are known at a time: whole groups.
     private static func panelWidth(_ grid: WeightGrid) -> Int { max(1, 256 / grid.groupWidth) * grid.groupWidth }
-
-    /// `gradients (+)= H[rows, columns] · changes`
-    private func multiply(
-        rows: Range<Int>, _ columns: Range<Int>, _ changes: UnsafePointer<Float>,
-        into gradients: UnsafeMutablePointer<Float>, adding: Bool
-    ) {
-        guard !rows.isEmpty else { return }
-        let (n, lanes) = (CInt(grid.columns), CInt(GridTile.lanes))
-        MatrixLibrary.current.sgemm(
-            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows.count), lanes,
-            CInt(columns.count),
-            1, factor.matrix.base + rows.lowerBound * grid.columns + columns.lowerBound, n, changes, lanes,
-            adding ? 1 : 0,
-            gradients, lanes)
-    }
 
     /// - Parameter gradients: the group's.
     private func improve(

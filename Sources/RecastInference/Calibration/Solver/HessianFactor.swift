@@ -187,4 +187,22 @@ extension HessianFactor {
         }
         return losses
     }
+
+    /// `gradients (+)= M[rows, columns] · changes`, of errors side by side in lanes.
+    ///
+    /// - Parameters:
+    ///   - changes: `[columns, lanes]`.
+    ///   - gradients: `[rows, lanes]`.
+    func multiply(
+        rows: Range<Int>, _ columns: Range<Int>, _ changes: UnsafePointer<Float>,
+        into gradients: UnsafeMutablePointer<Float>, adding: Bool
+    ) {
+        guard !rows.isEmpty else { return }
+        let (n, lanes) = (CInt(self.columns), CInt(GridTile.lanes))
+        MatrixLibrary.current.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows.count), lanes,
+            CInt(columns.count), 1, matrix.base + rows.lowerBound * self.columns + columns.lowerBound, n, changes,
+            lanes,
+            adding ? 1 : 0, gradients, lanes)
+    }
 }
