@@ -64,13 +64,6 @@ public struct Calibration {
         for (name, group) in Dictionary(grouping: others, by: { $0.value.name }).sorted(by: { $0.key < $1.key }) {
             notes.append("\(group.count) weights are not calibrated: \(name) has no grid of codes to choose from")
         }
-        let unscaled = options.method == .awq ? grids.filter { $0.key.layer != nil && $0.value.grid == nil } : [:]
-        if !unscaled.isEmpty {
-            let names = Set(unscaled.values.map(\.encoding.name)).sorted().joined(separator: ", ")
-            notes.append(
-                "\(unscaled.count) weights of \(names) are not scaled by awq: their codewords are chosen by a weighted search"
-            )
-        }
         return notes
     }
 

@@ -107,7 +107,7 @@ final class CalibrationObserver: HeadObserver {
         let factor = try factor(target, site, columnsAt: places)
         let errors =
             options.method == .awq
-            ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor)
+            ? try scaleAndQuantize(weight, rows: rows, of: site, target, factor, &remarks)
             : try round(weight, 0..<rows, of: site, target, factor, options.method, columnsAt: places)
         record(target, site, factor, errors, remarks)
     }
@@ -198,15 +198,22 @@ final class CalibrationObserver: HeadObserver {
     // MARK: Scaled columns
 
     /// Of the columns of the weights whose input is being seen; nil until they are found.
-    private var scales: [Float]?
+    private var scales: ColumnScales?
+
+    private struct ColumnScales {
+        var factors: [Float]
+        /// Why they are all one, where that has nothing to do with what is better.
+        var remark: String?
+    }
 
     private func scaleAndQuantize(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, of site: Slot, _ target: WeightTarget,
-        _ factor: HessianFactor
+        _ factor: HessianFactor, _ remarks: inout [String]
     ) throws(RecastError) -> OutputErrors {
         let columns = target.columns
         if scales == nil { scales = try findScales(factor) }
-        let scales = scales!
+        let scales = scales!.factors
+        remarks += [self.scales!.remark].compactMap(\.self)
         // What rounding and a search would have made of it as it is.
         var options = options
         options.method = .search
@@ -228,18 +235,23 @@ final class CalibrationObserver: HeadObserver {
     }
 
     /// Finds the scales of the group, and folds them into the operation before; ones where there is none that takes them.
-    private func findScales(_ factor: HessianFactor) throws(RecastError) -> [Float] {
-        let columns = factor.columns
-        let ones = [Float](repeating: 1, count: columns)
+    private func findScales(_ factor: HessianFactor) throws(RecastError) -> ColumnScales {
+        func none(_ reason: String) -> ColumnScales {
+            ColumnScales(
+                factors: [Float](repeating: 1, count: factor.columns), remark: "columns are not scaled, as \(reason)")
+        }
+        guard let fold = ScaleFold(before: moments.sites, in: graph) else {
+            return none("no operation before takes scales for these weights alone")
+        }
         // All that have the input must be scaled alike.
-        guard let fold = ScaleFold(before: moments.sites, in: graph),
-            moments.sites.allSatisfy({ targets[$0]?.grid != nil })
-        else {
-            return ones
+        if let other = moments.sites.first(where: { targets[$0] == nil }) {
+            return none("\(other), with the same input, is not calibrated")
         }
         var sharing = ActivationScaling.Sharing.none
         if case .rows(let producer, let heads) = fold {
-            guard targets[producer]?.grid?.takesRowFactors == true, kept[producer] != nil else { return ones }
+            guard targets[producer]?.takesRowFactors == true, kept[producer] != nil else {
+                return none("the \(producer.role) projection they come from cannot be divided")
+            }
             let values = graph[producer]!.rowCount
             sharing = ActivationScaling.Sharing(
                 width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
@@ -248,13 +260,13 @@ final class CalibrationObserver: HeadObserver {
         for site in moments.sites { buffers.append(try load(site)) }
         let weights = zip(moments.sites, buffers).map { site, buffer in
             ActivationScaling.Weight(
-                numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, grid: targets[site]!.grid!)
+                numbers: UnsafePointer(buffer.base), rows: graph[site]!.rowCount, target: targets[site]!)
         }
         let scaling = ActivationScaling(
             factor: factor, inputs: moments.hessian!.meanSquares.map { $0.squareRoot() }, sharing: sharing,
             workers: workers)
         let scales = try scaling.scales(of: weights)
-        return try self.fold(scales, into: fold, sharing)
+        return ColumnScales(factors: try self.fold(scales, into: fold, sharing))
     }
 
     /// - Returns: the scales as they are in effect, the rounding of what takes them being known.
@@ -287,8 +299,7 @@ final class CalibrationObserver: HeadObserver {
             var factors = [Float](repeating: 1, count: graph[producer]!.rowCount)
             for column in scales.indices { factors[sharing.row(of: column)] = 1 / scales[column] }
             for (rows, codes) in kept[producer]! {
-                guard case .tile(let tile) = codes.content else { continue }
-                try write(producer, rows, EncodedRows(tile.scaled(by: Array(factors[rows]), targets[producer]!.grid!)))
+                try write(producer, rows, codes.scaled(by: Array(factors[rows]), targets[producer]!))
             }
             let bias = Slot(producer.role, layer: producer.layer, .bias)
             if producer.expert == nil, let tensor = graph[bias] {

@@ -37,7 +37,7 @@ struct ActivationScaling {
     struct Weight {
         var numbers: UnsafePointer<Float>
         var rows: Int
-        var grid: WeightGrid
+        var target: WeightTarget
     }
 
     /// Rows of each weight that are tried.
@@ -75,7 +75,7 @@ struct ActivationScaling {
     private struct Sample {
         var numbers: [Float]
         var rows: Int
-        var grid: WeightGrid
+        var target: WeightTarget
         /// The output of these rows.
         var output: Double
     }
@@ -90,14 +90,14 @@ struct ActivationScaling {
             numbers += UnsafeBufferPointer(start: row, count: columns)
         }
         let output = factor.losses(of: numbers, rows: count).reduce(0, +)
-        return Sample(numbers: numbers, rows: count, grid: weight.grid, output: output)
+        return Sample(numbers: numbers, rows: count, target: weight.target, output: output)
     }
 
     /// The mean magnitude of each column, as a part of the greatest of its group.
     private func magnitudes(_ samples: [Sample], _ columns: Int) -> [Float] {
         var sums = [Float](repeating: 0, count: columns)
         for sample in samples {
-            let width = min(sample.grid.groupWidth, columns)
+            let width = min(sample.target.groupWidth, columns)
             for row in 0..<sample.rows {
                 for first in stride(from: 0, to: columns, by: width) {
                     let range = row * columns + first..<row * columns + first + width
@@ -134,46 +134,13 @@ struct ActivationScaling {
         let weights = (0..<columns).map { inputs[$0] * inputs[$0] / (scales[$0] * scales[$0]) }
         let outcome = numbers.withUnsafeBufferPointer { buffer in
             Result { () throws(RecastError) in
-                try sample.grid.search(buffer, rows: sample.rows, columns: columns, weights: weights)
+                try sample.target.search(buffer, rows: sample.rows, columns: columns, weights: weights)
             }
         }
-        let tile = try outcome.get()
-        numbers.withUnsafeMutableBufferPointer { tile.decode(into: $0) }
+        let rounded = try outcome.get()
+        numbers.withUnsafeMutableBufferPointer { rounded.decode(into: $0) }
         for i in numbers.indices { numbers[i] = sample.numbers[i] - numbers[i] / scales[i % columns] }
         let loss = factor.losses(of: numbers, rows: sample.rows).reduce(0, +)
         return sample.output > 0 ? loss / sample.output : loss
-    }
-}
-
-extension Tile {
-    /// The same codes for rows that are multiplied by factors; scales are rounded to how they are stored.
-    ///
-    /// - Parameter factors: of each row.
-    func scaled(by factors: [Float], _ grid: WeightGrid) -> Tile {
-        var tile = self
-        func scale(_ values: inout [Float], _ dtype: DType) {
-            let perRow = values.count / max(1, rows)
-            for i in values.indices { values[i] = dtype.rounded(scale: values[i] * factors[i / max(1, perRow)]) }
-        }
-        switch grid.scales {
-        case .multiples:
-            if tile.scaleMultiples != nil { scale(&tile.scaleMultiples!.units, .f16) }
-            if tile.minimumMultiples != nil { scale(&tile.minimumMultiples!.units, .f16) }
-            tile.deriveScales()
-        case .stored(let dtype):
-            scale(&tile.scales, dtype)
-            if case .stored = grid.offsets { scale(&tile.offsets, dtype) }
-        }
-        return tile
-    }
-}
-
-extension WeightGrid {
-    /// Whether its scales are numbers fine enough to be multiplied.
-    var takesRowFactors: Bool {
-        switch scales {
-        case .multiples: true
-        case .stored(let dtype): [.f16, .bf16, .f32].contains(dtype)
-        }
     }
 }

@@ -63,7 +63,7 @@ struct CodebookDescent {
     }
 
     private func improve(_ bytes: inout [UInt8], _ first: Int, _ rows: Int, _ room: Room) {
-        let (n, lanes, type) = (factor.columns, GridTile.lanes, choice.type)
+        let (n, type) = (factor.columns, choice.type)
         let (width, group) = (type.blockSize, type.groupSize)
         let byteCount = dtype.byteCount(ofBlocks: width)
         let rowBytes = dtype.byteCount(ofBlocks: n)

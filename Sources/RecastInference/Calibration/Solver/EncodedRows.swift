@@ -63,6 +63,14 @@ enum WeightTarget {
         }
     }
 
+    /// Columns that share a scale.
+    var groupWidth: Int {
+        switch self {
+        case .grid(let grid): grid.groupWidth
+        case .codebook(let dtype, _): dtype.codebookBlock!.groupSize
+        }
+    }
+
     /// In which columns are rounded.
     var order: ColumnOrder {
         switch self {
