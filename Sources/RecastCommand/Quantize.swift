@@ -39,7 +39,7 @@ struct Quantize: ParsableCommand {
             CALIBRATION:
             Without --calibration no encoding's name promises one: gptq-int4 and awq-int4 are rounded to nearest. With a text, \
             codes are chosen by what each weight is multiplied with (--method gptq): the same bytes, and a result much \
-            nearer to the original; of any encoding above whose codes have scales of their own rows. The model is run once, \
+            nearer to the original; of every encoding above. The model is run once, \
             layer by layer, in the memory of a layer and of the tokens' hidden states; --resume keeps each finished layer. \
             A text is best like what the model is used for, and has some ten thousand tokens. A table shows the error of each \
             weight's output: of rounding, of a search by importance, and of the codes that were chosen.

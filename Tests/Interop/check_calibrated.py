@@ -9,7 +9,7 @@ import time
 import torch
 from transformers import AutoTokenizer
 
-from check_quantized_models import COMPRESSED, GPTQ, HALF, MLX, SINGLE, load
+from check_quantized_models import BNB, COMPRESSED, GPTQ, HALF, MLX, SINGLE, load
 from dequantizers import installed, quiet
 from referee import TINY, WORK, check, quantize, recast, report
 
@@ -96,6 +96,9 @@ CASES = [
     Case("gptqmodel", "gptq-int3", ("--group-size", "64"), GPTQ[:1], HALF, in_gptqmodel),
     Case("transformers", "awq-int4", (*GROUPS, "--method", "awq"), GPTQ, HALF, in_transformers),
     Case("mlx-lm", "mlx-int4", GROUPS, MLX, SINGLE, in_mlx),
+    # Scales that several rows have a part in, and numbers that are cut regardless of rows.
+    *(Case("transformers", name, (), BNB, SINGLE, in_transformers) for name in ("nf4", "fp4-nested")),
+    Case("transformers", "int8-absmax", ("--per", "tensor"), COMPRESSED, SINGLE, in_transformers),
     # Weights that are not all stored alike.
     Case("transformers", "ct-int4", (*GROUPS, *mixed("down_proj=ct-int8", "o_proj=f32")), COMPRESSED, SINGLE, in_transformers),
     Case("transformers", "ct-int4", mixed("v_proj=ct-int8", "layers.[02].mlp.*=ct-fp8"), COMPRESSED, SINGLE, in_transformers),

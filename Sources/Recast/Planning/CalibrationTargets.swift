@@ -66,8 +66,7 @@ extension Encoding {
         case .plain(let dtype): .zeros(dtype, shape)
         case .packed(let packed):
             .decoded(
-                packed, shape,
-                packed.layouts(rows: shape[0], columns: shape[1]).map { .zeros($0.dtype, $0.shape) })
+                packed, weight: shape, packed.layouts(ofWeight: shape).map { .zeros($0.dtype, $0.shape) })
         }
     }
 }

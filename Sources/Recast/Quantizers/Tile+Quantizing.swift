@@ -35,7 +35,7 @@ extension PackedEncoding {
     }
 
     /// What some rows contribute to the reduction.
-    func reduce(_ numbers: UnsafeBufferPointer<Float>) -> Reduced {
+    package func reduce(_ numbers: UnsafeBufferPointer<Float>) -> Reduced {
         var reduced = Reduced()
         switch reduction {
         case .extremes:

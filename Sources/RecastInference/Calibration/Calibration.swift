@@ -25,7 +25,10 @@ public struct Calibration {
         for (slot, encoding) in targets.encodings {
             let tensor = targets.graph[slot]!
             guard tensor.shape.count == 2 else { continue }
-            grids[slot] = WeightTarget(encoding, columns: tensor.columnCount)
+            let target = WeightTarget(encoding, columns: tensor.columnCount)
+            // Of weights outside of layers not all rows are there at once.
+            if slot.layer == nil, case .packed(let packed)? = target?.encoding, packed.reduction != nil { continue }
+            grids[slot] = target
         }
         guard !grids.isEmpty else {
             let names = Set(targets.encodings.values.map(\.name)).sorted().joined(separator: ", ")

@@ -148,7 +148,9 @@ final class CalibrationObserver: HeadObserver {
             numbers.map { UnsafeMutableBufferPointer(start: $0.base, count: weight.count) } ?? weight, rows: rows.count
         ) { (part, codes) throws(RecastError) in
             var codes = codes
-            if let stored, case .tile(let tile) = codes.content { codes = EncodedRows(tile.movingColumns(to: stored)) }
+            if let stored, case .tile(let tile) = codes.content {
+                codes.content = .tile(tile.movingColumns(to: stored))
+            }
             let range = rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound
             try write(site, range, codes)
             if isKept { kept.withLock { $0.append((range, codes)) } }
@@ -176,6 +178,10 @@ final class CalibrationObserver: HeadObserver {
         defer { for producer in channels.producers { kept[producer] = nil } }
         guard channels.producers.allSatisfy({ kept[$0] != nil }) else {
             remarks.append("channels keep their order, as what they come from is not calibrated")
+            return nil
+        }
+        guard channels.producers.allSatisfy({ targets[$0]?.hasScalesOfRows == true }) else {
+            remarks.append("channels keep their order, as the rows they come from share their scales with others")
             return nil
         }
         let (rows, columns) = channels.places(try moments.meanSquares(for: site))

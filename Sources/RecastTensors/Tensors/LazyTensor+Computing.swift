@@ -12,6 +12,12 @@ extension LazyTensor {
         computed(.decoded(encoding), shape, parts)
     }
 
+    /// The same of a weight `[out, in]` that the encoding may see as another matrix.
+    package static func decoded(_ encoding: PackedEncoding, weight: [Int], _ parts: [LazyTensor]) -> LazyTensor {
+        let (rows, columns) = encoding.shape(ofWeight: weight)
+        return decoded(encoding, [rows, columns], parts).reshaped(weight)
+    }
+
     /// The numbers under another type, rounded once where it cannot hold them.
     ///
     /// - Parameter importance: what an error in each column weighs, where the type is chosen by a search: float32, one

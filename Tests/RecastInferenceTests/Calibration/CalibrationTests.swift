@@ -27,7 +27,7 @@ import Testing
     /// Calibrates and converts; the bytes of what is written.
     private static func run(
         _ model: Model, _ options: ConversionOptions, to destination: String, workers: Int = 1, resumes: Bool = false,
-        memory: Int = 1 << 30, progress: (@Sendable (Recast.Progress) -> Void)? = nil,
+        memory: Int = 1 << 30, vocabulary: Int = 24, progress: (@Sendable (Recast.Progress) -> Void)? = nil,
         isCancelled: (@Sendable () -> Bool)? = nil
     ) throws -> CalibrationReport {
         var pass = PassOptions(workers: workers, maximumMemory: memory, progress: progress)
@@ -35,7 +35,7 @@ import Testing
         let calibration = try Calibration(
             Planning(model, options), files: model.sources, CalibrationOptions(), passOptions: pass)
         let work = CalibrationWork(destination: destination, resumes: resumes, replaces: false)
-        return try calibration.run(on: texts(), [], context: 40, work) { outcome in
+        return try calibration.run(on: texts(vocabulary: vocabulary), [], context: 40, work) { outcome in
             var options = options
             options.calibrated = outcome.weights
             let plan = try Planning(model, options).plan(destination: destination)
@@ -71,6 +71,35 @@ import Testing
         let report = try Self.run(model, options, to: out)
         #expect(report.weights.count == 7 * SmallModel.layerCount)
         #expect(try Model(Checkpoint(path: out)).graph[.up, layer: 0]?.isQuantized == true)
+    }
+
+    /// Encodings whose scales several rows have a part in, or whose numbers are cut regardless of rows.
+    @Test(arguments: ["nf4", "fp4-nested", "llm-int8", "fp8", "int8-absmax"]) func scalesOfManyRows(_ encoding: String)
+        throws
+    {
+        let directory = TemporaryDirectory()
+        let model = try Model(Checkpoint(path: Fixtures.tinyModel))
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        var choices = Packing.Choices()
+        if encoding == "int8-absmax" { choices.per = .tensor }
+        try options.encode(as: encoding, choices)
+        options.isCalibrated = true
+        let out = directory.file("out")
+        let report = try Self.run(model, options, to: out, vocabulary: 2048)
+        #expect(report.weights.count == 7 * model.graph.configuration.layerCount)
+        #expect(report.weights.allSatisfy { $0.error < 0.9 * $0.rounded })
+        // The file is what was chosen: the mean error of its numbers is no accident of another rounding.
+        let written = try Model(Checkpoint(path: out))
+        let pass = try ForwardPass(written.graph, files: written.sources)
+        let reference = try ForwardPass(model.graph, files: model.sources)
+        options.isCalibrated = false
+        _ = try Conversion(Planning(model, options).plan(destination: out + "-plain"), to: out + "-plain").run()
+        let plain = try Model(Checkpoint(path: out + "-plain"))
+        let channels = [Channel(name: "a", tokens: Self.texts(vocabulary: 2048).flatMap { $0 })]
+        let found = try pass.divergence(from: reference, on: channels, PerplexityOptions(context: 40))
+        let rounded = try ForwardPass(plain.graph, files: plain.sources)
+            .divergence(from: reference, on: channels, PerplexityOptions(context: 40))
+        #expect(found.total.divergence.mean < 0.8 * rounded.total.divergence.mean)
     }
 
     @Test func bytesDoNotDependOnWorkersOrMemory() throws {

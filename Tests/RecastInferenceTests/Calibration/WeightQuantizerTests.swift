@@ -18,23 +18,33 @@ import Testing
         asymmetric.groupSize = 32
         var group = Packing.Choices()
         group.groupSize = 64
+        var tensor = Packing.Choices()
+        tensor.per = .tensor
         return [
             ("gptq-int4", Packing.Choices()), ("gptq-int3", group), ("gptq-int2", group), ("gptq-int8", group),
             ("gptq-int4", asymmetric), ("gptq-v1-int4", asymmetric), ("awq-int4", Packing.Choices()),
             ("ct-int4", Packing.Choices()), ("ct-mxfp4", Packing.Choices()), ("int8-absmax", Packing.Choices()),
-            ("mlx-int4", Packing.Choices()), ("mlx-int2", Packing.Choices()),
+            ("mlx-int4", Packing.Choices()), ("mlx-int2", Packing.Choices()), ("llm-int8", Packing.Choices()),
+            ("nf4", Packing.Choices()), ("fp4", Packing.Choices()), ("nf4-nested", Packing.Choices()),
+            ("fp8", Packing.Choices()), ("int8-absmax", tensor), ("int8-zero-point", tensor), ("ct-fp8", tensor),
         ]
     }()
 
     static func encodings() throws -> [Encoding] {
         try blocks.map { .plain($0) }
             + packings.map { name, choices in
-                let tensor = LazyTensor.zeros(.bf16, [160, 512])
-                return .packed(try Packing.named(name, choices)!.encoding(of: tensor, modelType: .f16))
+                let tensor = LazyTensor.zeros(.bf16, [Self.rows, columns])
+                var encoding = try Packing.named(name, choices)!.encoding(of: tensor, modelType: .f16)
+                if encoding.format == .bitsandbytes { encoding.flatShape = tensor.shape }
+                return .packed(encoding)
             }
     }
 
+    /// Not all whole tiles, but for squares.
     private static let (rows, columns) = (160, 512)
+    private static func rows(of encoding: Encoding) -> Int {
+        if case .packed(let packed) = encoding { max(rows, 2 * packed.scheme.block.rows) } else { rows }
+    }
 
     private struct Outcome {
         var weight: [Float]
@@ -53,7 +63,9 @@ import Testing
         var weight = source
         let codes = Collected()
         let errors = try weight.withUnsafeMutableBufferPointer { buffer in
-            try quantizer.quantize(buffer, rows: rows) { (range, rows) throws(RecastError) in codes.add(range, rows) }
+            try quantizer.quantize(buffer, rows: source.count / columns) { (range, rows) throws(RecastError) in
+                codes.add(range, rows)
+            }
         }
         return Outcome(weight: weight, codes: codes.sorted, errors: errors)
     }
@@ -83,11 +95,12 @@ import Testing
     /// Codes and scales are such as the encoding stores: written and read again they stand for the same numbers.
     @Test(arguments: try! encodings()) func codesAreStoredAsTheyAre(_ encoding: Encoding) throws {
         let hessian = try CorrelatedInputs(rows: 900, columns: Self.columns).hessian()
-        let source = CorrelatedInputs.weight(rows: Self.rows, columns: Self.columns)
+        let rows = Self.rows(of: encoding)
+        let source = CorrelatedInputs.weight(rows: rows, columns: Self.columns)
         let outcome = try Self.quantize(encoding, source, hessian, effort: 1)
         let directory = TemporaryDirectory()
         let slot = Slot(.gate, layer: 0)
-        let weight = CodeFile.Weight(slot: slot, encoding: encoding, rows: Self.rows, columns: Self.columns)
+        let weight = CodeFile.Weight(slot: slot, encoding: encoding, rows: rows, columns: Self.columns)
         let file = try CodeFile(creating: directory.file("codes"), for: [weight])
         for (range, codes) in outcome.codes {
             if case .plain(let dtype) = encoding, case .tile(let tile) = codes.content {

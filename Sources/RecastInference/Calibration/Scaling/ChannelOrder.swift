@@ -88,7 +88,7 @@ extension EncodedRows {
     /// Some rows in another order.
     func picked(_ order: [Int]) -> EncodedRows {
         switch content {
-        case .tile(let tile): return EncodedRows(tile.picked(order))
+        case .tile(let tile): return EncodedRows(tile.picked(order), reduced)
         case .blocks(let dtype, let bytes):
             let width = bytes.count / max(1, rows)
             return EncodedRows(
@@ -119,7 +119,8 @@ extension EncodedRows {
                 Tile(
                     first.scheme, rows: rows, columns: first.columns, codes: tiles.flatMap(\.codes),
                     scales: tiles.flatMap(\.scales), offsets: tiles.flatMap(\.offsets), groups: first.groups,
-                    scaleMultiples: joined(\.scaleMultiples), minimumMultiples: joined(\.minimumMultiples)))
+                    scaleMultiples: joined(\.scaleMultiples), minimumMultiples: joined(\.minimumMultiples)),
+                parts[0].reduced)
         }
     }
 }

@@ -6,7 +6,7 @@ extension EncodedRows {
     /// - Parameter factors: of each row.
     func scaled(by factors: [Float], _ target: WeightTarget) -> EncodedRows {
         switch (content, target) {
-        case (.tile(let tile), .grid(let grid)): return EncodedRows(tile.scaled(by: factors, grid))
+        case (.tile(let tile), .grid(let grid)): return EncodedRows(tile.scaled(by: factors, grid), reduced)
         case (.blocks(let dtype, var bytes), .codebook):
             let type = dtype.codebookBlock!
             let blocksPerRow = columns / type.blockSize
@@ -54,11 +54,15 @@ extension Tile {
 }
 
 extension WeightTarget {
+    /// Whether each scale belongs to one row, and can be any number of its type.
+    var hasScalesOfRows: Bool { grid?.hasScalesOfRows ?? true }
+
     /// Whether its scales are numbers fine enough to be multiplied.
     var takesRowFactors: Bool {
         switch self {
         case .codebook: return true
         case .grid(let grid):
+            guard grid.hasScalesOfRows else { return false }
             switch grid.scales {
             case .multiples: return true
             case .stored(let dtype): return [.f16, .bf16, .f32].contains(dtype)

@@ -12,7 +12,12 @@ struct EncodedRows {
     var rows: Int
     var columns: Int
 
-    init(_ tile: Tile) { (content, rows, columns) = (.tile(tile), tile.rows, tile.columns) }
+    /// What their encoding must know of the whole weight.
+    var reduced: Reduced?
+
+    init(_ tile: Tile, _ reduced: Reduced?) {
+        (content, rows, columns, self.reduced) = (.tile(tile), tile.rows, tile.columns, reduced)
+    }
 
     init(blocks bytes: [UInt8], of dtype: DType, rows: Int, columns: Int) {
         (content, self.rows, self.columns) = (.blocks(dtype, bytes), rows, columns)
@@ -79,19 +84,28 @@ enum WeightTarget {
         }
     }
 
+    /// What must be known of the whole weight before its codes are chosen; nil for nothing.
+    func reduced(_ numbers: UnsafeBufferPointer<Float>) -> Reduced? {
+        guard case .packed(let packed) = encoding, packed.reduction != nil else { return nil }
+        return packed.reduce(numbers)
+    }
+
     /// Codes and scales of some rows as a search finds them, block by block; errors in a column weigh what it says.
     ///
     /// - Parameters:
     ///   - numbers: `[rows, columns]` of whole units.
     ///   - weights: of each of the columns; nil weighs all alike.
+    ///   - reduced: what must be known of the whole weight; by default that of these rows.
     func search(
         _ numbers: UnsafeBufferPointer<Float>, rows: Int, columns: Int, weights: [Float]?,
-        method: QuantizationMethod = .search
+        method: QuantizationMethod = .search, reduced: Reduced? = nil
     ) throws(RecastError) -> EncodedRows {
         switch self {
         case .grid(let grid):
             return EncodedRows(
-                try grid.search(numbers, rows: rows, columns: columns, weights: weights, method: method))
+                try grid.search(
+                    numbers, rows: rows, columns: columns, weights: weights, method: method, reduced: reduced),
+                reduced)
         case .codebook(let dtype, _):
             let bytes = try dtype.blocks(of: numbers, columns: columns, weights: weights)
             return EncodedRows(blocks: bytes, of: dtype, rows: rows, columns: columns)

@@ -50,7 +50,7 @@ struct ErrorFeedback {
         }
     }
 
-    /// Rounds some rows.
+    /// Rounds some rows. Scales that belong to single rows are found; others are in the tile.
     ///
     /// - Parameters:
     ///   - source: `[columns, lanes]`.
@@ -61,7 +61,8 @@ struct ErrorFeedback {
         let (n, lanes) = (grid.columns, GridTile.lanes)
         let (errors, panel, values) = (room.errors.base, room.panel.base, room.values.base)
         let upper = factor.upper.base
-        if fitsUpfront {
+        let fits = grid.hasScalesOfRows
+        if fits, fitsUpfront {
             for unit in 0..<grid.unitCount {
                 try fit(unit, rows, tile, room) { column in source + (unit * grid.unitWidth + column) * lanes }
             }
@@ -76,7 +77,7 @@ struct ErrorFeedback {
                 let stepEnd = min(end, step + Self.stepWidth)
                 for place in step..<stepEnd {
                     let column = factor.order[place]
-                    if !fitsUpfront, place % grid.unitWidth == 0 {
+                    if fits, !fitsUpfront, place % grid.unitWidth == 0 {
                         // The unit's columns in their own order, as the search has them.
                         let unit = column / grid.unitWidth
                         var places = [Int](repeating: 0, count: grid.unitWidth)

@@ -28,6 +28,11 @@ final class GridTile {
         minimumUnits = units + counts.units
     }
 
+    /// Where the scale of a row and group is in what a search found.
+    private func place(_ row: Int, _ group: Int, of count: Int) -> Int {
+        (grid.groupHeight == 0 ? 0 : row / grid.groupHeight) * count + group
+    }
+
     /// Scales and units of one unit, from a search over it.
     ///
     /// - Parameter tile: `[rows ≤ lanes, unitWidth]`.
@@ -38,7 +43,7 @@ final class GridTile {
             if let multiples = tile.scaleMultiples { units[unit * lanes + row] = multiples.units[row] }
             if let multiples = tile.minimumMultiples { minimumUnits[unit * lanes + row] = multiples.units[row] }
             for index in 0..<perUnit {
-                setScale(at: (unit * perUnit + index) * lanes + row, from: tile, row * perUnit + index)
+                setScale(at: (unit * perUnit + index) * lanes + row, from: tile, place(row, index, of: perUnit))
             }
         }
         for place in unit * perUnit * lanes..<(unit + 1) * perUnit * lanes { groups.deriveInverse(at: place) }
@@ -53,7 +58,7 @@ final class GridTile {
             if let multiples = tile.minimumMultiples { minimumUnits[unit * lanes + row] = multiples.units[source] }
         }
         for group in 0..<grid.groupCount {
-            setScale(at: group * lanes + row, from: tile, row * grid.groupCount + group)
+            setScale(at: group * lanes + row, from: tile, place(row, group, of: grid.groupCount))
             groups.deriveInverse(at: group * lanes + row)
         }
         for column in 0..<grid.columns {
@@ -104,12 +109,12 @@ final class GridTile {
                 tile.codes[row * grid.columns + column] = code
             }
             for group in 0..<grid.groupCount {
-                let place = group * lanes + row
-                tile.scales[row * grid.groupCount + group] = groups.scale[place]
+                let (source, target) = (group * lanes + row, place(row, group, of: grid.groupCount))
+                tile.scales[target] = groups.scale[source]
                 switch grid.offsets {
                 case .none: break
-                case .zeros: tile.offsets[row * grid.groupCount + group] = groups.shift[place]
-                case .stored, .multiples: tile.offsets[row * grid.groupCount + group] = groups.bias[place]
+                case .zeros: tile.offsets[target] = groups.shift[source]
+                case .stored, .multiples: tile.offsets[target] = groups.bias[source]
                 }
             }
         }

@@ -23,7 +23,10 @@ struct ScaleCandidates {
         var scales = -reach...reach
         var offsets = 0...0
         if case .stored(.f8e8m0) = grid.scales { scales = -1...1 }
+        // What several rows have a part in stays as it is.
+        if !grid.hasScalesOfRows { scales = 0...0 }
         switch grid.offsets {
+        case _ where !grid.hasScalesOfRows: break
         case .none: break
         case .zeros, .multiples: offsets = -min(reach, 2)...min(reach, 2)
         case .stored: offsets = -min(reach, 2)...min(reach, 2)
@@ -48,7 +51,7 @@ struct ScaleCandidates {
                 case .stored(let dtype):
                     let factor =
                         dtype == .f8e8m0 ? exp2f(Float(step.scale)) : 1 + relative * Float(step.scale)
-                    let scale = dtype.rounded(scale: present.scale[i] * factor)
+                    let scale = grid.rounded(scale: present.scale[i] * factor, dtype)
                     if scale.isFinite { out.scale[i] = scale }
                 case .multiples(let range):
                     let coarse = max(1, (abs(present.multiple[i]) * relative / 2).rounded())

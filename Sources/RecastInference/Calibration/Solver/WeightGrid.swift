@@ -11,6 +11,10 @@ struct WeightGrid {
     let groupWidth: Int
     /// Columns whose scales are found together, as they share units.
     let unitWidth: Int
+    /// Rows that share a scale; 0 stands for all.
+    let groupHeight: Int
+    /// Whether scales are stored as codes of a table that many of them share.
+    let isNested: Bool
     let codes: Codes
     let scales: Scales
     let offsets: Offsets
@@ -56,18 +60,25 @@ struct WeightGrid {
             if dtype == .q8_0 { lowest = 1 }
             range = block.multiples.map { Float($0.range.lowerBound)...Float($0.range.upperBound) }
         case .packed(let packed):
-            guard packed.scheme.block.rows == 1, packed.flatShape == nil, !packed.isDoubleQuantized,
-                packed.format != .bitsandbytesInt8
-            else { return nil }
             scheme = packed.scheme
+            // What shares scales, or the table of theirs, is rounded together or known beforehand.
+            guard scheme.block.rows == 0 || GridTile.lanes.isMultiple(of: scheme.block.rows) else { return nil }
+            if packed.isDoubleQuantized {
+                let scales = GridTile.lanes * (columns / PackedEncoding.bitsandbytesBlock)
+                guard scales.isMultiple(of: PackedEncoding.nestedBlock) else { return nil }
+            }
             scaleType = packed.scaleType
-            let width = scheme.block.columns == 0 ? columns : scheme.block.columns
+            // Only squares may be larger than a weight.
+            var width = scheme.block.columns == 0 ? columns : scheme.block.columns
+            if scheme.block.rows > 1 { width = min(width, columns) }
             guard columns.isMultiple(of: width) else { return nil }
             unitWidth = width
             if scheme.origin == .symmetric, !packed.isFullRange { lowest = 1 }
             if packed.format == .gptq { leastZero = 1 }
         }
-        groupWidth = scheme.block.columns == 0 ? columns : scheme.block.columns
+        groupWidth = scheme.block.columns == 0 ? columns : min(columns, scheme.block.columns)
+        groupHeight = scheme.block.rows
+        if case .packed(let packed) = encoding { isNested = packed.isDoubleQuantized } else { isNested = false }
         let highest = Float(1 << scheme.bits - 1)
         switch scheme.grid {
         case .integers: codes = .integers(lowest: lowest, highest: highest)
@@ -84,15 +95,18 @@ struct WeightGrid {
     var groupCount: Int { columns / groupWidth }
     var unitCount: Int { columns / unitWidth }
     var groupsPerUnit: Int { unitWidth / groupWidth }
+    /// Whether each scale belongs to one row, and can be any number of its type.
+    var hasScalesOfRows: Bool { groupHeight == 1 && !isNested }
 
     /// Codes and scales of some rows as a search finds them, block by block; errors in a column weigh what it says.
     ///
     /// - Parameters:
     ///   - numbers: `[rows, columns]` of whole units.
     ///   - weights: of each of the columns; nil weighs all alike.
+    ///   - reduced: what must be known of the whole weight; by default that of these rows.
     func search(
         _ numbers: UnsafeBufferPointer<Float>, rows: Int, columns: Int, weights: [Float]?,
-        method: QuantizationMethod = .search
+        method: QuantizationMethod = .search, reduced: Reduced? = nil
     ) throws(RecastError) -> Tile {
         switch encoding {
         case .plain(let dtype):
@@ -100,9 +114,25 @@ struct WeightGrid {
             return bytes.withUnsafeBytes { Tile(blocks: $0, of: dtype, rows: rows, columns: columns) }
         case .packed(let packed):
             var tally = Tally()
-            return packed.quantize(
-                numbers, rows: rows, columns: columns, method: method, importance: weights, reduced: nil, tally: &tally)
+            let reduced = packed.reduction == nil ? nil : reduced ?? packed.reduce(numbers)
+            var tile = packed.quantize(
+                numbers, rows: rows, columns: columns, method: method, importance: weights, reduced: reduced,
+                tally: &tally)
+            if isNested { tile.nestScales(around: reduced?.meanScale ?? 0) }
+            if case .stored(let dtype) = scales, hasRowMaxima {
+                for i in tile.scales.indices { tile.scales[i] = rounded(scale: tile.scales[i], dtype) }
+            }
+            return tile
         }
+    }
+
+    private var hasRowMaxima: Bool {
+        if case .packed(let packed) = encoding { packed.form.scales == .maxima } else { false }
+    }
+
+    /// A scale as it is stored.
+    func rounded(scale: Float, _ dtype: DType) -> Float {
+        hasRowMaxima ? RowMaximum.scale(of: RowMaximum.of(scale: scale)) : dtype.rounded(scale: scale)
     }
 }
 

@@ -49,6 +49,7 @@ struct WeightQuantizer {
         let jobs = rows.dividedRoundingUp(by: lanes)
         let places = (0..<min(workers.count, jobs)).map { _ in Place(rounding, columns: n) }
         nonisolated(unsafe) let numbers = weight
+        let reduced = target.reduced(UnsafeBufferPointer(weight))
         var outcomes = [OutputErrors](repeating: OutputErrors(), count: jobs)
         try outcomes.withUnsafeMutableBufferPointer { (buffer) throws(RecastError) in
             nonisolated(unsafe) let outcomes = buffer
@@ -59,10 +60,11 @@ struct WeightQuantizer {
                 var errors = OutputErrors()
                 errors.output = factor.losses(of: source.baseAddress!, rows: range.count).reduce(0, +)
                 let rounded = try target.search(
-                    UnsafeBufferPointer(source), rows: range.count, columns: n, weights: nil, method: .round)
+                    UnsafeBufferPointer(source), rows: range.count, columns: n, weights: nil, method: .round,
+                    reduced: reduced)
                 errors.rounded = losses(of: rounded, source, place.rows.base).reduce(0, +)
                 let searched = try target.search(
-                    UnsafeBufferPointer(source), rows: range.count, columns: n, weights: weights)
+                    UnsafeBufferPointer(source), rows: range.count, columns: n, weights: weights, reduced: reduced)
                 let yardstick = losses(of: searched, source, place.rows.base)
                 errors.searched = yardstick.reduce(0, +)
                 var (chosen, final) = (searched, yardstick)
@@ -128,14 +130,19 @@ struct WeightQuantizer {
             }
             switch (room, searched.content) {
             case (.grid(let place), .tile(let tile)):
-                for row in worse(EncodedRows(try place.round(source, rows: searched.rows))) {
+                func rows(_ chosen: Tile) -> EncodedRows {
+                    var chosen = chosen
+                    chosen.nestedScales = tile.nestedScales
+                    return EncodedRows(chosen, searched.reduced)
+                }
+                for row in worse(rows(try place.round(source, rows: searched.rows, searched: tile))) {
                     place.tile.set(row: row, from: tile)
                 }
                 let before = place.tile.tile(rows: searched.rows)
-                guard let after = place.descended(rows: searched.rows) else { return (EncodedRows(before), least) }
-                let rejected = worse(EncodedRows(after))
+                guard let after = place.descended(rows: searched.rows) else { return (rows(before), least) }
+                let rejected = worse(rows(after))
                 for row in rejected { place.tile.set(row: row, from: before) }
-                return (EncodedRows(rejected.isEmpty ? after : place.tile.tile(rows: searched.rows)), least)
+                return (rows(rejected.isEmpty ? after : place.tile.tile(rows: searched.rows)), least)
             case (.codebook(let place), .blocks(let dtype, let blocks)):
                 func rows(_ bytes: [UInt8]) -> EncodedRows {
                     EncodedRows(blocks: bytes, of: dtype, rows: searched.rows, columns: searched.columns)
@@ -178,14 +185,19 @@ private final class GridPlace {
         self.descent = descent.map { ($0, GroupDescent.Room($0.grid)) }
     }
 
-    /// - Parameter numbers: `[rows, columns]`.
-    func round(_ numbers: UnsafeMutableBufferPointer<Float>, rows: Int) throws(RecastError) -> Tile {
+    /// - Parameters:
+    ///   - numbers: `[rows, columns]`.
+    ///   - searched: what a search makes of them, whose scales stay where several rows have a part in them.
+    func round(
+        _ numbers: UnsafeMutableBufferPointer<Float>, rows: Int, searched: Tile
+    ) throws(RecastError) -> Tile {
         let (n, lanes) = (tile.grid.columns, GridTile.lanes)
         for column in 0..<n {
             let target = source.base + column * lanes
             for row in 0..<rows { target[row] = numbers[row * n + column] }
             for row in rows..<lanes { target[row] = 0 }
         }
+        if !tile.grid.hasScalesOfRows { for row in 0..<rows { tile.set(row: row, from: searched) } }
         try feedback.solver.run(source.base, rows: rows, into: tile, feedback.room)
         return tile.tile(rows: rows)
     }

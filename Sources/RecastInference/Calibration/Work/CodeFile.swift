@@ -60,8 +60,12 @@ final class CodeFile: Sendable {
         case (.blocks(_, let bytes), _): try write(bytes, rows: rows, at: offsets[index][0])
         case (.tile(let tile), .packed(let packed)):
             var tally = Tally()
+            let shape = packed.shape(ofWeight: [weight.rows, weight.columns])
+            let factor = shape.rows / weight.rows
             let pieces = try packed.pieces(
-                of: tile, rows: rows, shape: (weight.rows, weight.columns), reduced: nil, tally: &tally)
+                of: tile.reshaped(rows: tile.rows * factor, columns: shape.columns),
+                rows: rows.lowerBound * factor..<rows.upperBound * factor, shape: shape, reduced: codes.reduced,
+                tally: &tally)
             for piece in pieces where !piece.bytes.isEmpty { try write(piece, at: offsets[index][piece.part]) }
             guard tally.lostScaleCount == 0 else {
                 throw .unsupported("some scales of \(slot) are too large or too small for \(packed.name)")
@@ -108,7 +112,7 @@ final class CodeFile: Sendable {
             switch weight.encoding {
             case .plain: tensors[weight.slot] = parts[0]
             case .packed(let packed):
-                tensors[weight.slot] = .decoded(packed, [weight.rows, weight.columns], parts)
+                tensors[weight.slot] = .decoded(packed, weight: [weight.rows, weight.columns], parts)
             }
         }
         return tensors
@@ -122,8 +126,15 @@ extension CodeFile.Weight {
         var byteCount: Int
     }
 
+    /// The shape that the encoding sees.
+    private var storedShape: [Int] {
+        guard case .packed(let packed) = encoding else { return [rows, columns] }
+        let shape = packed.shape(ofWeight: [rows, columns])
+        return [shape.rows, shape.columns]
+    }
+
     fileprivate var parts: [Part] {
-        encoding.parts(of: [rows, columns])!.map {
+        encoding.parts(of: storedShape)!.map {
             Part(dtype: $0.dtype, shape: $0.shape, byteCount: $0.dtype.byteCount(ofBlocks: $0.shape.reduce(1, *)))
         }
     }

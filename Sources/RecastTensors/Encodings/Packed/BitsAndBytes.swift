@@ -50,6 +50,18 @@ extension PackedEncoding {
         return Float(offset)
     }
 
+    /// The shape that layouts see of a weight `[out, in]`: its own, or that of the runs its numbers are cut into.
+    package func shape(ofWeight shape: [Int]) -> (rows: Int, columns: Int) {
+        guard flatShape != nil else { return (shape[0], shape[1]) }
+        return (shape[0] * shape[1] / Self.bitsandbytesBlock, Self.bitsandbytesBlock)
+    }
+
+    /// The stored tensors of a weight `[out, in]`.
+    package func layouts(ofWeight shape: [Int]) -> [PartLayout] {
+        let (rows, columns) = self.shape(ofWeight: shape)
+        return layouts(rows: rows, columns: columns)
+    }
+
     package static func bytes(of numbers: [Float]) -> [UInt8] {
         var bytes: [UInt8] = []
         for number in numbers { bytes.append(littleEndian: number.bitPattern) }
@@ -59,7 +71,7 @@ extension PackedEncoding {
 
 /// Scales in a byte each: relative to their mean, in blocks of 256 with a scale of their own, by a table of 256 numbers that
 /// is finest around zero.
-struct NestedScales {
+package struct NestedScales {
     var codes: [UInt8] = []
     var scales: [Float] = []
     package var offset: Float = 0
@@ -108,5 +120,15 @@ struct NestedScales {
             if table[middle] <= number { low = middle } else { high = middle }
         }
         return UInt8(number - table[low] <= table[high] - number ? low : high)
+    }
+}
+
+extension Tile {
+    /// Makes scales those that nested ones can be.
+    ///
+    /// - Parameter offset: what they are relative to.
+    package mutating func nestScales(around offset: Float) {
+        let nested = NestedScales(encoding: scales, offset: offset)
+        (nestedScales, scales) = (nested, nested.decoded)
     }
 }

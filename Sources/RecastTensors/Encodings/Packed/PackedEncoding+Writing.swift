@@ -17,7 +17,9 @@ extension PackedEncoding {
         let blocks = blockRange(of: rows, in: shape.rows)
         let isFirst = rows.lowerBound == 0
         var nested: NestedScales?
-        if isDoubleQuantized { nested = NestedScales(encoding: tile.scales, offset: reduced?.meanScale ?? 0) }
+        if isDoubleQuantized {
+            nested = tile.nestedScales ?? NestedScales(encoding: tile.scales, offset: reduced?.meanScale ?? 0)
+        }
         var pieces: [Piece] = []
         for (index, layout) in layouts(rows: shape.rows, columns: shape.columns).enumerated() {
             func add(_ rows: Range<Int>, _ columns: Range<Int>, of columnCount: Int? = nil, _ bytes: [UInt8]) {
@@ -86,7 +88,7 @@ package struct Reduced: Sendable, Hashable {
 
     package init() {}
 
-    var meanScale: Float { scaleCount == 0 ? 0 : Float(scaleSum / Double(scaleCount)) }
+    package var meanScale: Float { scaleCount == 0 ? 0 : Float(scaleSum / Double(scaleCount)) }
 
     package static func += (sum: inout Reduced, other: Reduced) {
         sum.lowest = min(sum.lowest, other.lowest)

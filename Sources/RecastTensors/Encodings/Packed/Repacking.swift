@@ -175,13 +175,13 @@ package struct Repacking: Sendable, Hashable, Codable {
 }
 
 /// LLM.int8's absmax of a row, which is 127 times its scale (quantization.md §a.4).
-enum RowMaximum {
+package enum RowMaximum {
     /// bitsandbytes multiplies by the reciprocal of 127 too.
-    static func scale(of maximum: Float) -> Float { maximum * (1 / 127) }
+    package static func scale(of maximum: Float) -> Float { maximum * (1 / 127) }
 
     /// The maximum that is read as this scale; where there is none, the nearest. Both products are rounded, so that it may lie
     /// beside the one that is computed.
-    static func of(scale: Float) -> Float {
+    package static func of(scale: Float) -> Float {
         let product = scale * 127
         let candidates = [product, product.nextUp, product.nextDown, product.nextUp.nextUp, product.nextDown.nextDown]
         return candidates.first { Self.scale(of: $0) == scale } ?? product

@@ -16,6 +16,8 @@ package struct Tile {
     package var scaleMultiples: UnitMultiples?
     /// Likewise of the minima, whose sign is the other one.
     package var minimumMultiples: UnitMultiples?
+    /// What the scales are stored as where they are quantized themselves: then `scales` are what these stand for.
+    package var nestedScales: NestedScales?
 
     package init(_ scheme: Scheme, rows: Int, columns: Int) {
         self.scheme = scheme
@@ -54,6 +56,17 @@ package struct Tile {
             for row in 0..<rows { tile.codes[row * self.columns + place] = codes[row * self.columns + column] }
         }
         tile.groups = numbers
+        return tile
+    }
+
+    /// The same codes and scales as another matrix, whose rows have whole blocks.
+    package func reshaped(rows: Int, columns: Int) -> Tile {
+        if rows == self.rows { return self }
+        precondition(scheme.block.rows == 1 && groups == nil && rows * columns == codes.count)
+        var tile = Tile(
+            scheme, rows: rows, columns: columns, codes: codes, scales: scales, offsets: offsets, groups: nil,
+            scaleMultiples: scaleMultiples, minimumMultiples: minimumMultiples)
+        tile.nestedScales = nestedScales
         return tile
     }
 
