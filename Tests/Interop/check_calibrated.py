@@ -53,6 +53,25 @@ def in_transformers(path, dtype):
     return lambda window: model(window).logits
 
 
+def in_bitsandbytes(path, dtype):
+    """With the numbers that bitsandbytes reads, multiplied in the type asked for: its own layers take the file's, bfloat16."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    model = load(path, dtype)
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            state = getattr(getattr(layer, "weight", None), "quant_state", None)
+            if state is None:
+                continue
+            state.dtype = dtype
+            plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None)
+            plain.weight.data, plain.bias = dequantize_4bit(layer.weight.data, state), layer.bias
+            setattr(parent, name, plain)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return lambda window: model(window).logits
+
+
 def in_gptqmodel(path, dtype):
     with quiet():
         from gptqmodel import BACKEND, GPTQModel
@@ -97,7 +116,7 @@ CASES = [
     Case("transformers", "awq-int4", (*GROUPS, "--method", "awq"), GPTQ, HALF, in_transformers),
     Case("mlx-lm", "mlx-int4", GROUPS, MLX, SINGLE, in_mlx),
     # Scales that several rows have a part in, and numbers that are cut regardless of rows.
-    *(Case("transformers", name, (), BNB, SINGLE, in_transformers) for name in ("nf4", "fp4-nested")),
+    *(Case("bitsandbytes", name, (), BNB, SINGLE, in_bitsandbytes) for name in ("nf4", "fp4-nested")),
     Case("transformers", "int8-absmax", ("--per", "tensor"), COMPRESSED, SINGLE, in_transformers),
     # Weights that are not all stored alike.
     Case("transformers", "ct-int4", (*GROUPS, *mixed("down_proj=ct-int8", "o_proj=f32")), COMPRESSED, SINGLE, in_transformers),
