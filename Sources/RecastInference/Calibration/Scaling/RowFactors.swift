@@ -38,7 +38,7 @@ extension Tile {
         var tile = self
         func scale(_ values: inout [Float], _ dtype: DType) {
             let perRow = values.count / max(1, rows)
-            for i in values.indices { values[i] = dtype.rounded(scale: values[i] * factors[i / max(1, perRow)]) }
+            for i in values.indices { values[i] = grid.rounded(scale: values[i] * factors[i / max(1, perRow)], dtype) }
         }
         switch grid.scales {
         case .multiples:
