@@ -65,7 +65,8 @@ public struct Calibration {
         var notes = targets.excluded.map { "\($0.name) is not calibrated: \($0.reason)" }
         let others = targets.encodings.filter { $0.key.layer != nil && grids[$0.key] == nil }
         for (name, group) in Dictionary(grouping: others, by: { $0.value.name }).sorted(by: { $0.key < $1.key }) {
-            notes.append("\(group.count) weights are not calibrated, as \(name) stores numbers of several rows together")
+            notes.append(
+                "\(group.count) weights are not calibrated, as \(name) stores numbers of several rows together")
         }
         return notes
     }
