@@ -19,6 +19,7 @@ struct LoadedTokenizer {
             throw RecastError(
                 .inputMissing, "has no tokenizer; --tokenizer DIR names one", trail: [model.checkpoint.path])
         }
+        vocabulary.remarks.forEach(Console.warning)
         self.vocabulary = vocabulary
         tokenizer = try Tokenizer(vocabulary)
     }

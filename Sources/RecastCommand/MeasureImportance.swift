@@ -61,7 +61,7 @@ struct MeasureImportance: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let others = try merged.map { try Importance(path: $0) }
-        var pieces = try texts.texts(loaded.tokenizer, trimsLastLineBreak: true).flatMap { text in
+        var pieces = try texts.texts(loaded.tokenizer, trimsLastLineBreak: true, output).flatMap { text in
             ChunkedText.chunks(of: text.tokens, size: context, bos: loaded.bosToken)
         }
         if let chunks { pieces = Array(pieces.prefix(chunks)) }

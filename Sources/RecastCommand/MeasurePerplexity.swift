@@ -31,7 +31,7 @@ struct MeasurePerplexity: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let options = windows.options(loaded)
-        let channels = try texts.channels(loaded.tokenizer, windows)
+        let channels = try texts.channels(loaded.tokenizer, windows, output)
         windows.warn(of: model)
         output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
 

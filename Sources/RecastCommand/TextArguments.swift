@@ -9,18 +9,21 @@ struct TextArguments: ParsableArguments {
         help: ArgumentHelp("A text file, which may be given a name. May be repeated.", valueName: "[name=]file"))
     var texts: [String] = []
 
+    @Flag(help: "Find special tokens in the texts; otherwise they are text like any other.")
+    var special = false
+
     func validate() throws {
         guard !texts.isEmpty else { throw ValidationError("at least one --text is needed") }
     }
 
     var paths: [String] { texts.map { NamedFile($0).path } }
 
-    func channels(_ tokenizer: Tokenizer, _ windows: WindowArguments) throws -> [Channel] {
-        try self.texts(tokenizer, trimsLastLineBreak: windows.window == .secondHalf)
+    func channels(_ tokenizer: Tokenizer, _ windows: WindowArguments, _ output: OutputOptions) throws -> [Channel] {
+        try self.texts(tokenizer, trimsLastLineBreak: windows.window == .secondHalf, output)
     }
 
     /// - Parameter trimsLastLineBreak: whether a text's last line break is left out, as llama.cpp leaves it.
-    func texts(_ tokenizer: Tokenizer, trimsLastLineBreak: Bool) throws -> [Channel] {
+    func texts(_ tokenizer: Tokenizer, trimsLastLineBreak: Bool, _ output: OutputOptions) throws -> [Channel] {
         try texts.map { argument in
             let named = NamedFile(argument)
             let bytes = try FileSource.contents(of: named.path, limit: 1 << 32)
@@ -28,8 +31,20 @@ struct TextArguments: ParsableArguments {
                 throw RecastError(.malformedInput, "is not UTF-8", trail: [named.path])
             }
             if trimsLastLineBreak, text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
-            return Channel(name: named.name, tokens: try tokenizer.encode(text))
+            output.notes(SpecialTokensNote.notes(tokenizer, text, of: named.path, areParsed: special), warnings: [])
+            return Channel(name: named.name, tokens: try tokenizer.encode(text, parsingSpecial: special))
         }
+    }
+}
+
+/// What is said of special tokens that a text spells out.
+enum SpecialTokensNote {
+    static func notes(_ tokenizer: Tokenizer, _ text: String, of path: String, areParsed: Bool) -> [String] {
+        guard let count = try? tokenizer.specialTokenCount(in: text), count > 0 else { return [] }
+        return [
+            "\(path) spells out special tokens, \(count) in all: they are "
+                + (areParsed ? "parsed" : "text like any other; --special parses them")
+        ]
     }
 }
 

@@ -39,6 +39,7 @@ struct Tokenize: ParsableCommand {
             guard let text = String(validating: try FileSource.contents(of: path), as: UTF8.self) else {
                 throw RecastError.malformed(path, "is not UTF-8")
             }
+            output.notes(SpecialTokensNote.notes(tokenizer, text, of: path, areParsed: special), warnings: [])
             let ids = try step(path) { () throws(RecastError) in
                 try tokenizer.encode(text, parsingSpecial: special, addingSpecial: special)
             }

@@ -20,72 +20,22 @@ package struct HuggingFaceFiles: Sendable {
         ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx", ".ckpt", ".index.json", ".partial",
     ]
 
-    /// Where the weights of a checkpoint are: in the files that an index names, or in one.
-    enum Weights {
-        case index(String)
-        case single(String)
-
-        /// Those of a folder; nil where no file stands out.
-        init?(among names: [String]) {
-            let index = names.filter { $0.hasSuffix(".safetensors.index.json") }
-            let weights = names.filter { $0.hasSuffix(".safetensors") }
-            if index.contains(WeightIndex.fileName) {
-                self = .index(WeightIndex.fileName)
-            } else if index.count == 1, !weights.contains("model.safetensors") {
-                self = .index(index[0])
-            } else if weights.contains("model.safetensors") {
-                self = .single("model.safetensors")
-            } else if names.contains(WeightIndex.torchFileName) {
-                self = .index(WeightIndex.torchFileName)
-            } else if names.contains(HuggingFaceFiles.torchName) {
-                self = .single(HuggingFaceFiles.torchName)
-            } else if weights.count == 1 {
-                self = .single(weights[0])
-            } else {
-                return nil
-            }
-        }
-
-        /// A file given by name: it alone, or the set it is a shard of.
-        init(file name: String, among names: [String]) {
-            self = HuggingFaceFiles.index(ofShard: name, among: names).map(Self.index) ?? .single(name)
-        }
-    }
-
     /// - Parameter names: all that the folder holds.
-    init(_ weights: Weights, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
-        switch weights {
-        case .index(let name): try self.init(index: name, in: folder, names: names, files: &files)
-        case .single(let name): try self.init(single: name, in: folder, names: names, files: &files)
-        }
+    init(
+        _ weights: ChosenWeights, in folder: Folder, names: [String], files: inout FileList
+    ) throws(RecastError) {
+        let set = try WeightSet(weights.place, in: folder, files: &files)
+        if let rival = weights.rival { try set.checkSame(as: rival, in: folder, files: files.pool) }
+        try self.init(
+            folder, names: names, metadata: set.metadata, tensors: set.tensors,
+            warnings: weights.warnings + set.warnings, files)
     }
-
-    /// PyTorch's file of weights, where there is just one.
-    private static let torchName = "pytorch_model.bin"
 
     /// The index of the set that a file is a shard of; nil for a file by itself.
     static func index(ofShard name: String, among names: [String]) -> String? {
-        guard name.contains("-of-") else { return nil }
+        guard ShardSet(name) != nil else { return nil }
         let index = name.hasSuffix(".bin") ? WeightIndex.torchFileName : WeightIndex.fileName
         return names.contains(index) ? index : nil
-    }
-
-    private init(index: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
-        let set = try WeightIndex(index, in: folder, files: &files)
-        try self.init(
-            folder, names: names, metadata: set.metadata, tensors: set.tensors, warnings: set.warnings,
-            files)
-    }
-
-    private init(single name: String, in folder: Folder, names: [String], files: inout FileList) throws(RecastError) {
-        let source = try folder.source(of: name)
-        guard try !Archive.recognizes(source) else {
-            throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
-        }
-        let file = try WeightFile(source, files: &files)
-        try self.init(
-            folder, names: names, metadata: file.metadata, tensors: file.tensors, warnings: file.warnings,
-            files)
     }
 
     private init(
@@ -95,7 +45,7 @@ package struct HuggingFaceFiles: Sendable {
         let weightFiles = Set(files.files.map { Path.name($0.name) })
         self.folder = folder
         self.metadata = metadata
-        areTorch = weightFiles.contains { $0.hasSuffix(".bin") }
+        areTorch = weightFiles.contains { name in [".bin", ".pt", ".pth", ".ckpt"].contains(where: name.hasSuffix) }
         self.tensors = Self.inReadingOrder(tensors, files.positions, areTorch: areTorch)
         var companions: [String] = []
         var ignored: [String] = []

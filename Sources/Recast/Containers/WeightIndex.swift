@@ -16,6 +16,9 @@ struct WeightFile {
                 warnings.append("\(source.name): left out what is no tensor: \(state.others.abridged)")
             }
         } else {
+            if try !SafetensorsFile.recognizes(source), let refusal = try UnreadKinds.refusal(of: source) {
+                throw refusal
+            }
             let file = try SafetensorsFile(source, files: &files)
             (metadata, tensors) = (file.metadata, file.tensors)
         }
@@ -43,6 +46,54 @@ package struct WeightIndex: Sendable {
 
     init(_ name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
         let path = folder.path(of: name)
+        let (map, shardOf) = try Self.map(name, in: folder)
+        var metadata: [(key: String, value: String)] = []
+        var keys = Set<ByteString>()
+        var tensors: [NamedTensor] = []
+        var warnings: [String] = []
+        var found = Set<ByteString>()
+        let shards = Set(shardOf.values).sorted()
+        let absent = shards.filter { !folder.contains($0) }
+        guard absent.isEmpty else {
+            throw .malformed(
+                path,
+                "weight_map names the shard \(absent[0]), which is not there"
+                    + (shards.count > 1 ? "; \(absent.count) of \(shards.count) shards are missing" : ""))
+        }
+        var strangers: [String] = []
+        for shard in shards {
+            let shardPath = folder.path(of: shard)
+            let file = try WeightFile(folder.source(of: shard), files: &files)
+            warnings += file.warnings
+            for (key, value) in file.metadata where keys.insert(ByteString(key)).inserted {
+                metadata.append((key, value))
+            }
+            for tensor in file.tensors {
+                guard found.insert(ByteString(tensor.name)).inserted else {
+                    throw .malformed(shardPath, "\(tensor.name) is in another shard, too")
+                }
+                if shardOf[ByteString(tensor.name)] != shard { strangers.append(tensor.name) }
+                tensors.append(tensor)
+            }
+        }
+        // Shards are whole files: what they do not hold was never saved, or the model will miss it.
+        let ghosts = map.members.filter { !found.contains(ByteString($0.key)) }.map(\.key)
+        if !ghosts.isEmpty { warnings.append("\(path) names what no shard holds: \(ghosts.abridged)") }
+        if !strangers.isEmpty { warnings.append("\(path) does not say where these are: \(strangers.abridged)") }
+        self.metadata = metadata
+        self.tensors = tensors
+        self.warnings = warnings
+    }
+
+    /// The shards that an index names.
+    static func shards(of name: String, in folder: Folder) throws(RecastError) -> [String] {
+        Set(try map(name, in: folder).shardOf.values).sorted()
+    }
+
+    private static func map(
+        _ name: String, in folder: Folder
+    ) throws(RecastError) -> (map: JSON.Object, shardOf: [ByteString: String]) {
+        let path = folder.path(of: name)
         let index = try JSON(parsing: folder.contents(of: name), file: path)
         guard let map = index["weight_map"]?.object else { throw .malformed(path, "has no \"weight_map\"") }
 
@@ -58,41 +109,83 @@ package struct WeightIndex: Sendable {
             }
             shardOf[ByteString(member.key)] = shard
         }
+        return (map, shardOf)
+    }
+}
 
-        var metadata: [(key: String, value: String)] = []
-        var keys = Set<ByteString>()
-        var tensors: [NamedTensor] = []
-        var warnings: [String] = []
-        var found = Set<ByteString>()
-        for shard in Set(shardOf.values).sorted() {
-            let shardPath = folder.path(of: shard)
-            guard folder.contains(shard) else {
-                throw .malformed(path, "weight_map names the shard \(shard), which is not there")
-            }
-            let file = try WeightFile(folder.source(of: shard), files: &files)
-            warnings += file.warnings
-            for (key, value) in file.metadata where keys.insert(ByteString(key)).inserted {
-                metadata.append((key, value))
-            }
-            for tensor in file.tensors {
-                guard let expected = shardOf[ByteString(tensor.name)] else {
-                    throw .malformed(shardPath, "\(tensor.name) is not in \(Path.name(path))")
+/// The tensors of one set of weight files.
+struct WeightSet {
+    var metadata: [(key: String, value: String)] = []
+    var tensors: [NamedTensor] = []
+    var warnings: [String] = []
+
+    init(_ place: ChosenWeights.Place, in folder: Folder, files: inout FileList) throws(RecastError) {
+        switch place {
+        case .index(let name):
+            let index = try WeightIndex(name, in: folder, files: &files)
+            (metadata, tensors, warnings) = (index.metadata, index.tensors, index.warnings)
+        case .shards(let names):
+            var found = Set<ByteString>()
+            for name in names {
+                let file = try WeightFile(folder.source(of: name), files: &files)
+                if let twice = file.tensors.first(where: { !found.insert(ByteString($0.name)).inserted }) {
+                    throw .malformed(folder.path(of: name), "\(twice.name) is in another shard, too")
                 }
-                guard expected == shard else {
-                    throw .malformed(shardPath, "\(tensor.name) belongs into \(expected) by \(Path.name(path))")
-                }
-                found.insert(ByteString(tensor.name))
-                tensors.append(tensor)
+                metadata += file.metadata.filter { pair in !metadata.contains { $0.key == pair.key } }
+                tensors += file.tensors
+                warnings += file.warnings
+            }
+        case .single(let name):
+            let source = try folder.source(of: name)
+            guard try !Archive.recognizes(source) else {
+                throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
+            }
+            let file = try WeightFile(source, files: &files)
+            (metadata, tensors, warnings) = (file.metadata, file.tensors, file.warnings)
+        }
+    }
+
+    /// - Throws: `usage` where the other set of the folder holds anything else: nobody knows which is meant.
+    func checkSame(as rival: ChosenWeights.Place, in folder: Folder, files pool: FilePool) throws(RecastError) {
+        var files = FileList()
+        let other = try WeightSet(rival, in: folder, files: &files)
+        func name(_ place: ChosenWeights.Place) -> String {
+            switch place {
+            case .index(let name): "the shards of \(name)"
+            case .shards(let names): "\(names[0]) and its like"
+            case .single(let name): name
             }
         }
-        if let missing = map.members.first(where: { !found.contains(ByteString($0.key)) }) {
-            throw .malformed(
-                path,
-                "weight_map: \(missing.key) is not in \(missing.value.string ?? ""); "
-                    + "\(shardOf.count - found.count) tensors are missing")
+        guard other.tensors.count == tensors.count else { throw Self.ambiguous(name(rival), in: folder) }
+        let own = Dictionary(tensors.map { (ByteString($0.name), $0.tensor) }) { first, _ in first }
+        let pairs = other.tensors.map { (own[ByteString($0.name)], $0.tensor) }
+        guard pairs.allSatisfy({ $0?.dtype == $1.dtype && $0?.shape == $1.shape }) else {
+            throw Self.ambiguous(name(rival), in: folder)
         }
-        self.metadata = metadata
-        self.tensors = tensors
-        self.warnings = warnings
+        var reader = Reader(files: pool)
+        var otherReader = Reader(files: files.pool)
+        for (mine, theirs) in pairs {
+            for window in theirs.windows(of: Self.elementsAtOnce) {
+                try Interruption.check()
+                let byteCount = theirs.byteCount(of: window)
+                var bytes = [[UInt8]](repeating: [UInt8](repeating: 0, count: byteCount), count: 2)
+                try bytes[0].withMutableBytes { (buffer) throws(RecastError) in
+                    try mine!.read(window, into: buffer, using: &reader)
+                }
+                try bytes[1].withMutableBytes { (buffer) throws(RecastError) in
+                    try theirs.read(window, into: buffer, using: &otherReader)
+                }
+                guard bytes[0] == bytes[1] else { throw Self.ambiguous(name(rival), in: folder) }
+            }
+        }
+    }
+
+    private static let elementsAtOnce = 1 << 20
+
+    private static func ambiguous(_ rival: String, in folder: Folder) -> RecastError {
+        RecastError(
+            .usage,
+            "holds two sets of weights, which are not the same: \(rival), and others. Name a file of the one that is meant, or "
+                + "remove the other", trail: [folder.path])
     }
 }

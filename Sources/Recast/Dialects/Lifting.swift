@@ -8,6 +8,8 @@ struct Lifting {
     let optional: Set<Role>
     /// How many layers for predicting further tokens follow those of the model; they may be left out.
     var furtherLayerCount = 0
+    /// Whether a tensor is zero everywhere: a bias that the model has no place for is left out then.
+    var isZero: (LazyTensor) throws(RecastError) -> Bool = { (_) throws(RecastError) in false }
     /// Names that are known to carry nothing, such as saved rotary frequencies.
     let ignored: (String) -> Bool
 
@@ -16,6 +18,10 @@ struct Lifting {
         var ignored: [String]
         /// Tensors that no row names, which the caller allows.
         var unknown: [NamedTensor]
+        /// Of layers for predicting further tokens.
+        var furtherLayers: [String] = []
+        /// Biases that the model has no place for, and that are zero.
+        var zeroBiases: [String] = []
     }
 
     /// - Throws: `malformedInput` that names missing tensors, unknown ones and wrong shapes, each with the nearest name.
@@ -29,7 +35,14 @@ struct Lifting {
                 continue
             }
             guard let match = table.match(tensor.name), isExpected(match) else {
-                outcome.unknown.append(tensor)
+                if isOfFurtherLayer(tensor.name) {
+                    outcome.furtherLayers.append(tensor.name)
+                } else if hasWeight(besideBias: tensor.name), tensor.tensor.shape.count == 1, try isZero(tensor.tensor)
+                {
+                    outcome.zeroBiases.append(tensor.name)
+                } else {
+                    outcome.unknown.append(tensor)
+                }
                 continue
             }
             if isRequired(match.row) { foundNames.insert(ByteString(tensor.name)) }
@@ -43,6 +56,11 @@ struct Lifting {
                 continue
             }
             let dtype = tensor.tensor.dtype
+            guard dtype.kind == .float || dtype.kind == .quantized else {
+                problems.append(
+                    "\(tensor.name) is stored as \(dtype): codes of a quantized weight, without their scales")
+                continue
+            }
             let block = dtype.blockElements
             guard block == 1 || shape.count > 1 && tensor.tensor.columnCount.isMultiple(of: block) else {
                 problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(block) do not lie in rows")
@@ -88,11 +106,25 @@ struct Lifting {
         return outcome
     }
 
-    private func reasonToKeep(_ name: String) -> String? {
-        let further = configuration.layerCount..<configuration.layerCount + furtherLayerCount
-        let numbers = name.split(separator: ".").lazy.compactMap { Int($0) }
-        if !further.isEmpty, let layer = numbers.first, further.contains(layer) { return nil }
-        return table.reasonToKeep(name, configuration)
+    /// Whether a name is that of a bias beside a weight of the model.
+    private func hasWeight(besideBias name: String) -> Bool {
+        guard name.hasSuffix(".bias"), let match = table.match(name.dropLast(".bias".count) + ".weight") else {
+            return false
+        }
+        return isExpected(match)
+    }
+
+    private func reasonToKeep(_ name: String) -> String? { table.reasonToKeep(name, configuration) }
+
+    private func isOfFurtherLayer(_ name: String) -> Bool {
+        let (end, overflows) = configuration.layerCount.addingReportingOverflow(furtherLayerCount)
+        guard furtherLayerCount > 0, !overflows else { return false }
+        let parts = name.split(separator: ".")
+        guard let place = parts.firstIndex(of: "layers"), place + 1 < parts.count, let layer = Int(parts[place + 1])
+        else {
+            return false
+        }
+        return (configuration.layerCount..<end).contains(layer)
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {

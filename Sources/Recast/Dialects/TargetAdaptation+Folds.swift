@@ -85,6 +85,7 @@ extension TargetAdaptation {
     }
 
     mutating func foldMultipliers() {
+        foldAttentionScale()
         guard !carriesSource else { return }
         let (mine, theirs) = (own.multipliers, stated.multipliers)
         fold("embedding multiplier", mine.embedding / theirs.embedding, "the embedding is") {
@@ -103,14 +104,24 @@ extension TargetAdaptation {
             $0.computeAll(.outputHead, $1)
             $0.graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
         }
+    }
+
+    /// Into the query projection, or where its product is normalised, into that norm. What a file that carries the source's
+    /// configuration has in its norms it says in a key of its own.
+    private mutating func foldAttentionScale() {
         guard own.headDimension == stated.headDimension else { return }
-        guard own.layerNorms.qk == .none, own.latentAttention == nil else {
-            explain("attention scale", "no weight can hold it where there is QK norm or latent attention")
+        let hasNorm = own.layerNorms.qk != .none
+        guard own.latentAttention == nil, !hasNorm || own.norms.offset == 0 else {
+            explain("attention scale", "no weight can hold it")
             return
         }
-        fold("attention scale", own.attentionScale / stated.attentionScale, "query projections are") {
-            $0.computeAll(.query, parts: [.weight, .bias], $1)
-            $0.graph.configuration.multipliers.attention = theirs.attention
+        guard hasNorm || !carriesSource else { return }
+        let theirs = stated.multipliers.attention
+        let factor = own.attentionScale / stated.attentionScale
+        fold("attention scale", factor, hasNorm ? "query norms are" : "query projections are") {
+            if hasNorm { $0.computeAll(.queryNorm, $1) } else { $0.computeAll(.query, parts: [.weight, .bias], $1) }
+            $0.graph.configuration.multipliers.attention = theirs
+            $0.holdsAttentionScale = hasNorm
         }
     }
 

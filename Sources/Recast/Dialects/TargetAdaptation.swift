@@ -18,6 +18,8 @@ struct TargetAdaptation {
     /// Why a field could not be folded, by its name.
     private var reasons: [String: String] = [:]
     let lastNormHasBias: Bool
+    /// Whether query norms hold what the target's attention scale does not say.
+    var holdsAttentionScale = false
     /// Whether the source's configuration goes along, and is believed when the target is read again.
     let carriesSource: Bool
 

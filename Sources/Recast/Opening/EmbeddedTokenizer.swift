@@ -35,6 +35,9 @@ struct EmbeddedTokenizer {
                 return
             }
             if vocabulary.special.bos == nil { vocabulary.special.bos = keys.special.bos }
+            // What is put around texts is what the keys say, which people set; a tokenizer's own files may not say it at all.
+            if let adds = set.metadata["tokenizer.ggml.add_bos_token"]?.bool { vocabulary.addsBOS = adds }
+            if let adds = set.metadata["tokenizer.ggml.add_eos_token"]?.bool { vocabulary.addsEOS = adds }
             original = vocabulary.agrees(with: keys) ? .agrees(vocabulary) : .contradicts
         } catch {
             original = .contradicts

@@ -1,6 +1,7 @@
 extension Model {
     static func lift(_ checkpoint: Checkpoint, _ set: GGUFSet, _ options: Options) throws(RecastError) -> Model {
         let path = set.paths[0]
+        try checkIsModel(set, path)
         guard let name = set.metadata["general.architecture"]?.string else {
             throw .malformed(path, "general.architecture is missing")
         }
@@ -36,7 +37,7 @@ extension Model {
                 architecture.states(configuration, whenWritten: travelling)
             {
                 original = object
-                configuration = travelling.asStored(by: configuration)
+                configuration = travelling.asStored(by: configuration, set.metadata)
             } else {
                 warnings.append(
                     "\(path): the original configuration in \(GGUFCompanions.configurationKey) contradicts the file's "
@@ -48,7 +49,8 @@ extension Model {
             GGUFArchitecture.rotaryFactorsName, GGUFArchitecture.shortFactorsName, GGUFArchitecture.longFactorsName,
         ]
         let tensors = try GGUFStacks.unpacked(
-            set.tensors.filter { !rotaryNames.contains($0.name) }, expertCount: configuration.experts?.count ?? 0,
+            try scaled(set.tensors.filter { !rotaryNames.contains($0.name) }, &warnings, checkpoint.sources, path),
+            expertCount: configuration.experts?.count ?? 0,
             headCount: configuration.headCount, file: path
         ).map { architecture.withOneRow($0, configuration) }
         let outcome = try Lifting(
@@ -64,6 +66,64 @@ extension Model {
             try model.normalizeHeadIfNeeded()
         }
         return model
+    }
+
+    /// GGUF files that hold something else say so.
+    private static func checkIsModel(_ set: GGUFSet, _ path: String) throws(RecastError) {
+        let type = set.metadata["general.type"]?.string ?? "model"
+        func refusal(_ text: String) -> RecastError { RecastError(.unsupported, text, trail: [path]) }
+        switch type {
+        case "adapter":
+            throw refusal(
+                "is an adapter (LoRA), which changes another model: llama.cpp's llama-export-lora merges it into that")
+        case "mmproj":
+            throw refusal("is the projector of a model for images or sounds (mmproj), and no language model")
+        case "imatrix": throw refusal("is an importance matrix, for quantize --importance, and no model")
+        case "vocab": throw refusal("holds a vocabulary and no model: tokenize reads it")
+        default: break
+        }
+        if set.metadata["general.architecture"]?.string == "clip" {
+            throw refusal("is the projector of a model for images or sounds (mmproj), and no language model")
+        }
+        if set.tensors.isEmpty { throw refusal("holds a vocabulary and no tensors: tokenize reads it") }
+    }
+
+    /// Weights with the factor that a tensor beside them has, as llama.cpp multiplies their products with it: that of NVFP4.
+    private static func scaled(
+        _ tensors: [NamedTensor], _ warnings: inout [String], _ sources: FilePool, _ path: String
+    ) throws(RecastError) -> [NamedTensor] {
+        let names = Set(tensors.map(\.name))
+        func isBeside(_ name: String, _ suffix: String) -> Bool {
+            name.hasSuffix(suffix) && names.contains(name.dropLast(suffix.count) + ".weight")
+        }
+        let factors = tensors.filter { isBeside($0.name, ".scale") }
+        let inputs = tensors.filter { isBeside($0.name, ".input_scale") }
+        guard !factors.isEmpty || !inputs.isEmpty else { return tensors }
+        if !inputs.isEmpty {
+            warnings.append(
+                "\(path): the scales of activations are left out (\(inputs.count) × input_scale): only weights are converted"
+            )
+        }
+        var numbers: [String: [Float]] = [:]
+        for factor in factors {
+            numbers[String(factor.name.dropLast(".scale".count))] = try readVector(
+                factor.tensor.reshaped([factor.tensor.elementCount]), files: sources, file: path)
+        }
+        let left = Set((factors + inputs).map(\.name))
+        return try tensors.filter { !left.contains($0.name) }.map { (tensor) throws(RecastError) in
+            guard tensor.name.hasSuffix(".weight"), let own = numbers[String(tensor.name.dropLast(".weight".count))]
+            else {
+                return tensor
+            }
+            guard own.allSatisfy(\.isFinite) else { throw .malformed(path, "\(tensor.name) has a scale of \(own)") }
+            let weight = tensor.tensor
+            if own.count == 1 { return NamedTensor(tensor.name, weight.converted(to: .f32, [.scaling(own[0])])) }
+            guard weight.shape.count == 3, weight.shape[0] == own.count else {
+                throw .malformed(path, "\(tensor.name) of shape \(weight.shape) has \(own.count) scales")
+            }
+            let matrices = own.indices.map { weight.matrix($0).converted(to: .f32, [.scaling(own[$0])]) }
+            return NamedTensor(tensor.name, LazyTensor.stackedMatrices(matrices).reshaped(weight.shape))
+        }
     }
 
     /// llama.cpp multiplies with Baichuan 2's head as it is stored, and its converter does not divide the rows by their
@@ -134,7 +194,9 @@ extension GGUFArchitecture {
     func expected(
         _ model: Model, source: ModelConfiguration, _ metadata: GGUFMetadata
     ) throws(RecastError) -> ModelConfiguration {
-        if metadata[GGUFCompanions.configurationKey] != nil { return source.asStored(by: model.graph.configuration) }
+        if metadata[GGUFCompanions.configurationKey] != nil {
+            return source.asStored(by: model.graph.configuration, metadata)
+        }
         var stated = model.graph.configuration
         stated.family = families[0]
         stated.bosTokens = metadata["tokenizer.ggml.bos_token_id"]?.int.map { [$0] } ?? []
@@ -146,10 +208,13 @@ extension GGUFArchitecture {
 
 extension ModelConfiguration {
     /// This, but for what the weights of a GGUF file have in them already.
-    fileprivate func asStored(by found: ModelConfiguration) -> ModelConfiguration {
+    fileprivate func asStored(by found: ModelConfiguration, _ metadata: GGUFMetadata) -> ModelConfiguration {
         var configuration = self
         configuration.norms.offset = found.norms.offset
         configuration.normalizesOutputHead = found.normalizesOutputHead
+        if metadata[GGUFAdaptation.attentionScaleKey]?.bool == true {
+            configuration.multipliers.attention = found.multipliers.attention
+        }
         return configuration
     }
 }

@@ -3,7 +3,8 @@ extension Model {
         _ checkpoint: Checkpoint, _ files: HuggingFaceFiles, _ options: Options
     ) throws(RecastError) -> Model {
         let path = files.configurationPath
-        guard let object = files.configuration else {
+        let core = try files.core()
+        guard let object = core.configuration else {
             throw RecastError(
                 .inputMissing, "not found: a checkpoint of tensors alone does not say which model it is", trail: [path])
         }
@@ -11,23 +12,42 @@ extension Model {
         let reader = HuggingFaceConfiguration(object: object, file: path)
         let configuration = try reader.configuration(of: family)
         let saysTied = try reader.tiesEmbeddings(family)
-        let quantized = try files.quantizedModules(of: checkpoint)
+        let quantized = try files.quantizedModules(of: core, checkpoint)
         let tensors = try FusedExperts.separated(
-            Self.withPrefix(quantized?.tensors ?? checkpoint.tensors), family, configuration, file: checkpoint.path)
+            Self.withPrefix(quantized?.tensors ?? core.tensors), family, configuration, file: checkpoint.path)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],
             furtherLayerCount: try reader.optionalCount("num_nextn_predict_layers") ?? 0,
+            isZero: { (tensor) throws(RecastError) in
+                var reader = Reader(files: checkpoint.sources)
+                return try tensor.isZeroEverywhere(&reader)
+            },
             ignored: { $0.hasSuffix("rotary_emb.inv_freq") || $0.hasSuffix("rotary_pos_emb.inv_freq") }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
+        var original = object
+        // Readers look for the tensors of as many layers.
+        if original["num_nextn_predict_layers"]?.int ?? 0 > 0 { original["num_nextn_predict_layers"] = 0 }
         var model = Model(
-            graph: outcome.graph, checkpoint: checkpoint, original: object, sourceTypes: nil, outcome: outcome)
+            graph: outcome.graph, checkpoint: checkpoint, original: original, sourceTypes: nil, outcome: outcome)
+        if !outcome.furtherLayers.isEmpty {
+            model.notes.append(
+                "layers behind the last of \(configuration.layerCount) predict further tokens (num_nextn_predict_layers) and are left "
+                    + "out: \(outcome.furtherLayers.count) tensors, \(outcome.furtherLayers.abridged)")
+        }
         if let scale = outcome.unknown.first(where: { $0.name.contains("scale") }) {
             throw RecastError(
                 .malformedInput,
                 "\(scale.name) looks like the scales of a quantized weight, which the configuration says nothing of; without "
                     + "them its numbers are meaningless", trail: [path])
         }
+        model.notes += core.notes
+        if !outcome.zeroBiases.isEmpty {
+            model.notes.append(
+                "biases that the model has no place for, and that are zero, are left out: \(outcome.zeroBiases.abridged)"
+            )
+        }
+        model.warnings += Self.byteNumbers(in: outcome.graph, reader.dtype, file: path)
         model.warnings += Self.contradictions(
             in: object, family, isQuantized: tensors.contains(where: \.tensor.isQuantized))
         model.evidence += quantized?.evidence ?? []
@@ -35,6 +55,19 @@ extension Model {
         model.dropsActivationScales = quantized?.dropsActivationScales ?? false
         if saysTied, options.looksAtTensors { try model.resolveTiedEmbeddings(workers: options.workers) }
         return model
+    }
+
+    /// Numbers of a byte that nothing is said of: their scales may be missing.
+    private static func byteNumbers(in graph: Graph, _ said: String?, file: String) -> [String] {
+        guard said?.contains("float8") != true else { return [] }
+        let found = graph.entries.first {
+            $0.slot.part == .weight && $0.tensor.dtype.kind == .float && $0.tensor.dtype.blockBytes == 1
+        }
+        guard let found else { return [] }
+        return [
+            "\(file): \(found.slot) is stored as \(found.tensor.dtype) without a scale, and neither torch_dtype nor "
+                + "quantization_config says so: its numbers are taken as they are"
+        ]
     }
 
     /// What the configuration says and the checkpoint is not.

@@ -26,6 +26,7 @@ extension Planning {
         }
         var metadata = try metadata(
             of: model, named: name, files, architecture: architecture, tensors: tensors, plan: &plan)
+        if adaptation.holdsAttentionScale { metadata[GGUFAdaptation.attentionScaleKey] = .bool(true) }
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
         // In the order of the source, whichever order the quantizer gives the file.
         let single = Set(typed.filter { $0.dtype == .f32 }.map(\.name))
@@ -196,8 +197,12 @@ extension Planning {
     ) throws(RecastError) {
         var left: [String] = []
         if let files {
+            // As it is, where it is that of what the file holds: a wrapper's is not.
+            let isOwn = model.original == nil || model.original == files.configuration
             metadata[GGUFCompanions.configurationKey] = GGUFCompanions.value(
-                of: try files.folder.contents(of: "config.json"))
+                of: isOwn
+                    ? try files.folder.contents(of: "config.json")
+                    : JSON.object(model.original!).serialized(.indented))
             left = files.ignored
             for name in files.companions {
                 guard GGUFCompanions.isEmbedded(name) else {

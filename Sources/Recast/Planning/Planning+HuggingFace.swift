@@ -55,6 +55,10 @@ extension Planning {
                 ?? model.original?["rope_parameters"]?.object)
         var configuration = HuggingFaceConfiguration.write(draft)
         let tokenizer = try embeddedTokenizer()
+        guard options.preTokenizer == nil || tokenizer?.keys != nil else {
+            throw .usage("--pre-tokenizer says how a tokenizer of GGUF keys cuts text: here it would change nothing")
+        }
+        plan.warnings += tokenizer?.vocabulary?.remarks ?? []
         var expectedModel = ExpectedModel(configuration: outcome.configuration, isTied: outcome.isTied)
         if let tokenizer, tokenizer.contradictsOriginal, let special = tokenizer.keys?.special {
             for (key, id) in [("bos", special.bos), ("eos", special.eos), ("pad", special.padding)] {
@@ -119,7 +123,8 @@ extension Planning {
 
     /// The tokenizer of a GGUF source, unless the user names another.
     func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer? {
-        options.tokenizer == nil ? try checkpoint.content.embeddedTokenizer() : nil
+        options.tokenizer == nil
+            ? try checkpoint.content.embeddedTokenizer(preTokenizer: options.preTokenizer) : nil
     }
 
     private var headerMetadata: [(key: String, value: String)] {

@@ -28,6 +28,7 @@ extension Planning {
                 continue
             }
             coverage.found += 1
+            if entry.zeroCount > 0 { coverage.zeros.append((name, entry.zeroCount, entry.valueCount)) }
             coverage.unmeasured += entry.counts.count { $0 == 0 } > 0 ? [name] : []
             tensors[index].importance = importance.weights(entry, columns: columns, in: file)
         }
@@ -46,6 +47,9 @@ private struct Coverage {
     var misfits: [(name: String, valueCount: Int, expected: Int)] = []
     /// With a matrix that nothing was multiplied with.
     var unmeasured: [String] = []
+
+    /// With columns that weigh nothing.
+    var zeros: [(name: String, count: Int, of: Int)] = []
 
     func report(_ importance: Importance, plan: inout Plan) throws(RecastError) {
         if let first = misfits.first {
@@ -66,6 +70,12 @@ private struct Coverage {
                     + "columns are taken to matter alike: \(missing.abridged)")
         }
         if !unweighted.isEmpty { plan.notes.append("quantized without importance: \(unweighted.abridged)") }
+        if !zeros.isEmpty {
+            let texts = zeros.map { "\($0.name) (\(max(1, 100 * $0.count / $0.of)) %)" }
+            plan.warnings.append(
+                "columns that weigh nothing in \(importance.path) are taken to weigh 1, as any number would do in their place: "
+                    + "\(texts.abridged). llama-quantize itself writes what it makes of weights of nothing")
+        }
         if !unmeasured.isEmpty {
             plan.notes.append(
                 "some experts were never used when the importance was measured, and their columns are taken to matter "

@@ -26,6 +26,8 @@ public struct Importance: Sendable {
         /// Where the sums of squares lie: float32, a row for each matrix.
         var offset: Int
         var valueCount: Int
+        /// Columns of matrices that were multiplied with, and that weigh nothing.
+        public var zeroCount = 0
 
         /// Whether there is a value for each column of so many matrices.
         func fits(columns: Int, matrices: Int) -> Bool {
@@ -40,24 +42,28 @@ public struct Importance: Sendable {
         let content = try hasSums ? ImportanceContent(gguf: path) : ImportanceContent(legacy: source)
         guard !content.entries.isEmpty else { throw .malformed(path, "holds no importance of any tensor") }
         var places: [ByteString: Int] = [:]
-        for (index, entry) in content.entries.enumerated() {
+        var entries = content.entries
+        for (index, entry) in entries.enumerated() {
             guard places.updateValue(index, forKey: ByteString(entry.name)) == nil else {
                 throw .malformed(path, "\(entry.name) is in the file twice")
             }
-            try Self.check(entry, in: source)
+            entries[index].zeroCount = try Self.check(entry, in: source)
         }
         self.path = path
         self.places = places
         datasets = content.datasets
         chunkCount = content.chunkCount
-        entries = content.entries
+        self.entries = entries
         file = source.file
     }
 
     public func entry(for name: String) -> Entry? { places[ByteString(name)].map { entries[$0] } }
 
     /// Every weight must be a finite number that is not negative.
-    private static func check(_ entry: Entry, in source: FileSource) throws(RecastError) {
+    ///
+    /// - Returns: how many columns of matrices that were multiplied with weigh nothing.
+    private static func check(_ entry: Entry, in source: FileSource) throws(RecastError) -> Int {
+        var zeroCount = 0
         func failure(_ message: String) -> RecastError { .malformed(source.name, "\(entry.name): \(message)") }
         for (matrix, count) in entry.counts.enumerated() where !(count.isFinite && count >= 0) {
             throw failure("matrix \(matrix) was measured \(count) times")
@@ -73,12 +79,14 @@ public struct Importance: Sendable {
                 guard sum >= 0, (count > 0 ? sum / count : sum).isFinite else {
                     throw failure("column \(index % columns) of matrix \(index / columns) weighs \(sum) / \(count)")
                 }
+                if sum == 0, count > 0 { zeroCount += 1 }
             }
         }
+        return zeroCount
     }
 
     /// What the columns of a weight matter: float32 `[matrices, columns]`, with ones for a matrix that nothing was
-    /// multiplied with.
+    /// multiplied with, and for columns that weigh nothing: a search would put any number there.
     ///
     /// - Parameters:
     ///   - entry: one that fits the weight.
@@ -88,7 +96,7 @@ public struct Importance: Sendable {
         let sums = LazyTensor.stored(.f32, shape, in: file, at: entry.offset)
         func mean(_ sums: LazyTensor, _ count: Float) -> LazyTensor {
             count > 0
-                ? sums.converted(to: .f32, [.dividing(count)])
+                ? sums.converted(to: .f32, [.dividing(count)] + (entry.zeroCount > 0 ? [.replacingZeros(1)] : []))
                 : LazyTensor.zeros(.f32, sums.shape).converted(to: .f32, [.adding(1)])
         }
         if entry.counts.count == 1 { return mean(sums, entry.counts[0]) }

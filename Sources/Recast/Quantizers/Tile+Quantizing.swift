@@ -44,9 +44,9 @@ extension PackedEncoding {
                 if number > reduced.highest { reduced.highest = number }
             }
         case .meanScale:
-            for first in stride(from: 0, to: numbers.count, by: Self.bitsandbytesBlock) {
+            for first in stride(from: 0, to: numbers.count, by: scheme.block.columns) {
                 var greatest: Float = 0
-                for number in numbers[first..<min(numbers.count, first + Self.bitsandbytesBlock)] {
+                for number in numbers[first..<min(numbers.count, first + scheme.block.columns)] {
                     greatest = max(greatest, abs(number))
                 }
                 reduced.scaleSum += Double(greatest)
@@ -298,7 +298,7 @@ struct CodeTable {
     private var values: [Float] = []
 
     init(_ table: LevelTable) {
-        isByteFloat = table == .e4m3
+        isByteFloat = table.bits == 8
         if isByteFloat { return }
         var seen: Set<Float> = []
         let sorted = table.values.enumerated().filter { seen.insert($0.element).inserted }

@@ -46,6 +46,7 @@ extension PreTokenizer {
         Known("seed-coder",       .seedCoder),
         Known("tekken",           .tekken,        ignoresMerges: true, addsBOS: true),
         Known("gpt-4o",           .gpt4o),
+        Known("default",          .unnamed),
     ]
 
     package static func known(_ name: String) -> Known? { known.first { $0.name == name } }

@@ -49,6 +49,12 @@ extension PreTokenizer {
         ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##
 
     package static let gpt2 = PreTokenizer(pattern: gpt2Pattern)
+    /// What llama.cpp takes where a file names none, as files of before April 2024 do.
+    package static let unnamed = PreTokenizer(
+        patterns: [
+            #"[\p{P}\$\+<=>\^~\|]+"#,
+            #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"#, #"\p{N}+"#, "[0-9][0-9][0-9]",
+        ])
     package static let llama3 = PreTokenizer(pattern: llama3Pattern)
     package static let qwen2 = PreTokenizer(pattern: qwen2Pattern)
     package static let tekken = PreTokenizer(pattern: tekkenPattern)

@@ -52,6 +52,7 @@ struct TokenizerFiles {
                 ? try vocabulary(of: TiktokenFile(bytes, file: file), size: size, preTokenizer: preTokenizer)
                 : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
         }
+        if Self.hasMerges(names) { return try vocabularyOfMerges(size: size, preTokenizer: preTokenizer) }
         guard let name = names.first(where: { $0.hasSuffix(".tiktoken") }) else { return nil }
         return try vocabulary(
             of: TiktokenFile(contents(name), file: path(name)), size: size, preTokenizer: preTokenizer)
@@ -109,6 +110,43 @@ struct TokenizerFiles {
         return vocabulary
     }
 
+    private static func hasMerges(_ names: [String]) -> Bool {
+        names.contains("vocab.json") && names.contains("merges.txt")
+    }
+
+    /// The files that slow tokenizers of byte-level merges have. How text is cut is in the program of their class.
+    private func vocabularyOfMerges(size: Int?, preTokenizer named: String?) throws(RecastError) -> Vocabulary {
+        let kind = configuration.tokenizerClass ?? ""
+        let name =
+            named ?? (kind.hasPrefix("Qwen2Tokenizer") ? "qwen2" : kind.hasPrefix("GPT2Tokenizer") ? "gpt-2" : nil)
+        guard let name else {
+            throw .unsupported(
+                "\(path("vocab.json")) and merges.txt do not say how text is cut, and the tokenizer_class "
+                    + "\(kind.isEmpty ? "" : "\(kind) ")is none that is known; --pre-tokenizer NAME says it")
+        }
+        guard let vocabulary = try json("vocab.json") else { throw .malformed(path("vocab.json"), "is not there") }
+        let merges = try text("merges.txt").split(whereSeparator: \.isNewline).map(String.init)
+            .filter { !$0.hasPrefix("#version") }
+        let added = try configuration.readAddedTokens().map { token -> JSON in
+            [
+                "id": .int(token.id), "content": .string(token.content), "special": .bool(token.isSpecial),
+                "normalized": .bool(token.isNormalized), "lstrip": .bool(token.stripsLeft),
+                "rstrip": .bool(token.stripsRight), "single_word": .bool(token.isSingleWord),
+            ]
+        }
+        let isComposed = PreTokenizer.known(name)?.normalizer == .nfc
+        let tokenizer: JSON = [
+            "normalizer": isComposed ? ["type": "NFC"] : .null, "added_tokens": .array(added),
+            "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false],
+            "model": ["type": "BPE", "vocab": vocabulary, "merges": .array(merges.map(JSON.string))],
+        ]
+        var result = try HuggingFaceTokenizer(
+            tokenizer: tokenizer, file: path("vocab.json"), configuration: configuration
+        ).vocabulary(size: size, preTokenizer: name)
+        result.addsBOS = configuration.tokenizer?["add_bos_token"]?.bool
+        return result
+    }
+
     /// Adds tokens and what is said about special ones.
     private func finish(
         _ vocabulary: inout Vocabulary, adding added: [Vocabulary.AddedToken], size: Int?, file: String
@@ -128,7 +166,8 @@ struct TokenizerFiles {
 
     /// Whether one of these files holds a tokenizer.
     static func areTokenizers(_ names: [String]) -> Bool {
-        names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }
+        hasMerges(names)
+            || names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }
     }
 
     private func json(_ name: String) throws(RecastError) -> JSON? {

@@ -72,7 +72,13 @@ extension Vocabulary {
     private mutating func readByteLevel(
         _ metadata: GGUFMetadata, file: String, preTokenizer named: String?
     ) throws(RecastError) {
-        let name = named ?? metadata[prefix + "pre"]?.string ?? "gpt-2"
+        let said = named ?? metadata[prefix + "pre"]?.string
+        if said == nil {
+            remarks.append(
+                "\(file): does not say how text is cut (tokenizer.ggml.pre): llama.cpp's \"default\" is taken, which is right for few "
+                    + "models; --pre-tokenizer NAME says it")
+        }
+        let name = said ?? "default"
         guard let known = PreTokenizer.known(name) else {
             throw .unsupported(
                 "\(file): the pre-tokenizer \"\(name)\" is not supported; known are "

@@ -9,8 +9,9 @@ extension Vocabulary {
         guard model != .byteLevelBPE else { return tokens }
         var tokens = tokens
         if let id = tokens.firstIndex(of: "\0") { tokens[id] = "🐉" }
-        for token in addedTokens where kinds[token.id] == .userDefined {
-            tokens[token.id] = token.content.replacing("\u{2581}", with: " ")
+        let contents = Dictionary(addedTokens.map { ($0.id, $0.content) }) { first, _ in first }
+        for id in kinds.indices where kinds[id] == .userDefined {
+            tokens[id] = (contents[id] ?? tokens[id]).replacing("\u{2581}", with: " ")
         }
         return tokens
     }
@@ -58,6 +59,11 @@ extension Vocabulary {
                     "the tokenizer spells unknown text in bytes, which llama.cpp will not do with a unigram model")
             }
             return warnings
+        }
+        if !kinds.contains(.byte) {
+            warnings.append(
+                "the vocabulary has no tokens for bytes: what it cannot spell is <unk> here, and ends llama.cpp with an error"
+            )
         }
         if scores.isEmpty {
             warnings.append(
@@ -109,13 +115,9 @@ extension Vocabulary {
         metadata[prefix + "pre"] = .string(sourcePreTokenizer ?? "default")
         metadata[prefix + "tokens"] = .array(.string(tokens))
         metadata[prefix + "scores"] = .array(.f32(scores.isEmpty ? try scoresOfMerges() : scores))
-        let added = Set(addedTokens.map(\.id))
-        metadata[prefix + "token_type"] = .array(
-            .i32(
-                kinds.enumerated().map { id, kind in
-                    // The converter does not ask which pieces of the model are the user's own.
-                    (kind == .userDefined && !added.contains(id) ? .normal : kind).rawValue
-                }))
+        // llama.cpp's converter takes pieces that the model itself calls the user's own for normal ones, and then spells them
+        // letter by letter.
+        metadata[prefix + "token_type"] = .array(.i32(kinds.map(\.rawValue)))
     }
 
     /// What a name or a model implies for a loader is only said where it is otherwise, or out of the ordinary.

@@ -16,7 +16,7 @@ public struct PerplexityOptions: Sendable, Hashable {
     /// windows is scored in the first.
     public var stride: Int?
     public var scored: Scored
-    /// Put once before each text (`all`), or in the place of each window's first token (`secondHalf`).
+    /// Put once before each text; where second halves are scored, also in the place of each window's first token.
     public var bosToken: Int32?
 
     public init(context: Int = 512, stride: Int? = nil, scored: Scored = .all, bosToken: Int32? = nil) {
@@ -65,11 +65,10 @@ public struct PerplexityOptions: Sendable, Hashable {
     }
 
     private func windowsOfSecondHalves(_ tokens: [Int32]) -> [ForwardPass.Text] {
-        (0..<tokens.count / context).compactMap { index in
-            var window = Array(tokens[index * context..<(index + 1) * context])
-            if let bosToken { window[0] = bosToken }
-            let predictions = context / 2..<context - 1
-            return predictions.isEmpty ? nil : ForwardPass.Text(tokens: window, predictions: predictions)
+        let predictions = context / 2..<context - 1
+        guard !predictions.isEmpty else { return [] }
+        return ChunkedText.chunks(of: tokens, size: context, bos: bosToken).map {
+            ForwardPass.Text(tokens: $0, predictions: predictions)
         }
     }
 }

@@ -88,6 +88,11 @@ public struct Tokenizer: Sendable {
         return output.ids
     }
 
+    /// How many special tokens a text spells out.
+    public func specialTokenCount(in text: String) throws(RecastError) -> Int {
+        try encode(text, parsingSpecial: true).count { isSpecialToken[Int($0)] && Int($0) != special.unknown }
+    }
+
     private func normalize(
         _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool, into output: inout EncodedText
     ) {

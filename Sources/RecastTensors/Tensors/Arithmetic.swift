@@ -7,6 +7,8 @@ package enum Arithmetic: Sendable, Hashable, Codable {
     case scaling(Float)
     /// Divides every element (means from sums).
     case dividing(Float)
+    /// Puts a number in the place of zeros.
+    case replacingZeros(Float)
     /// Divides each row by its Euclidean length, at least 1e-12 (Baichuan 2's head).
     case normalizingRows
     /// Subtracts its mean from each row (the embedding of a model whose norms subtract means).
@@ -21,6 +23,8 @@ package enum Arithmetic: Sendable, Hashable, Codable {
         case .adding(let term): for index in values.indices { values[index] += term }
         case .scaling(let factor): for index in values.indices { values[index] *= factor }
         case .dividing(let divisor): for index in values.indices { values[index] /= divisor }
+        case .replacingZeros(let number):
+            for index in values.indices where values[index] == 0 { values[index] = number }
         case .normalizingRows:
             for start in stride(from: 0, to: values.count, by: columns) {
                 var square = 0.0

@@ -76,6 +76,21 @@ extension LazyTensor {
         return result
     }
 
+    /// The same bytes under another type.
+    ///
+    /// - Returns: nil where they are not there as they are, or do not fill elements.
+    package func reinterpreted(as dtype: DType) -> LazyTensor? {
+        guard self.dtype.blockElements == 1, dtype.blockElements == 1, byteCount.isMultiple(of: dtype.blockBytes) else {
+            return nil
+        }
+        let shape = dtype.blockBytes == self.dtype.blockBytes ? shape : [byteCount / dtype.blockBytes]
+        switch recipe {
+        case .stored, .literal, .zeros: return LazyTensor(dtype: dtype, shape: shape, recipe: recipe)
+        case .arranged(.reshaped, let children): return children[0].reinterpreted(as: dtype)?.reshaped(shape)
+        default: return nil
+        }
+    }
+
     /// Rows and columns exchanged; scalar types of whole bytes only.
     package func transposed() -> LazyTensor {
         precondition(dtype.blockElements == 1 && shape.count > 1)

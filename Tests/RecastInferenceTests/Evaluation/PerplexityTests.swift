@@ -21,7 +21,7 @@ import Testing
 
     @Test func secondHalvesBeginWithBOS() {
         let windows = PerplexityOptions(context: 8, scored: .secondHalf, bosToken: 90).windows(of: tokens(17))
-        #expect(windows.map(\.tokens) == [[90] + tokens(17)[1..<8], [90] + tokens(17)[9..<16]])
+        #expect(windows.map(\.tokens) == [[90] + tokens(17)[0..<7], [90] + tokens(17)[8..<15]])
     }
 
     @Test func allButFirst() {

@@ -3,6 +3,8 @@ import Recast
 import TestSupport
 import Testing
 
+@testable import Recast
+
 struct SafetensorsRejectionTests {
     private let directory = TemporaryDirectory()
 
@@ -235,16 +237,14 @@ struct WeightIndexRejectionTests {
         shard("two", ["c"])
         let good = #"{"weight_map":{"a":"one","b":"one","c":"two"}}"#
         #expect(try read(good).tensors.map(\.name) == ["a", "b", "c"])
-        expectRejection(["weight_map: d is not in two", "1 tensors are missing"], file: WeightIndex.fileName) {
-            _ = try read(#"{"weight_map":{"a":"one","b":"one","c":"two","d":"two"}}"#)
-        }
-        expectRejection("b is not in model.safetensors.index.json", file: directory.file("one")) {
-            _ = try read(#"{"weight_map":{"a":"one","c":"two"}}"#)
-        }
-        expectRejection("b belongs into two", file: directory.file("one")) {
-            _ = try read(#"{"weight_map":{"a":"one","b":"two","c":"two"}}"#)
+        // What an index says and no shard holds, or the other way round, is said; the tensors are those of the shards.
+        let ghost = try read(#"{"weight_map":{"a":"one","b":"one","c":"two","d":"two"}}"#)
+        #expect(ghost.tensors.count == 3 && ghost.warnings.contains { $0.contains("names what no shard holds: d") })
+        for index in [#"{"weight_map":{"a":"one","c":"two"}}"#, #"{"weight_map":{"a":"one","b":"two","c":"two"}}"#] {
+            let set = try read(index)
+            #expect(set.tensors.count == 3 && set.warnings.contains { $0.contains("does not say where these are: b") })
         }
         shard("two", ["c", "a"])
-        expectRejection("a belongs into one", file: directory.file("two")) { _ = try read(good) }
+        expectRejection("a is in another shard, too", file: directory.file("two")) { _ = try read(good) }
     }
 }

@@ -109,7 +109,7 @@ struct QuantizedModulesTests {
             change: zeros("weight_zero_point", "I32", [4, 1])),
         Damage("ct-fp8", "q_proj.weight is F8_E4M3 without a scale", change: without("weight_scale")),
         Damage("ct-mxfp4", "weight_scale is U8 of shape [32, 2]", change: zeros("weight_scale", "U8", [32, 2])),
-        Damage("ct-mxfp4", "NVFP4 weights", code: .unsupported, change: zeros("weight_scale", "F32", [32, 1])),
+        Damage("ct-mxfp4", "nvfp4-pack-quantized of", change: zeros("weight_scale", "F32", [32, 1])),
 
         Damage("nf4", "has no quant_state", change: without("weight.quant_state.bitsandbytes__nf4")),
         Damage("nf4", "quant_map is missing", change: without("weight.quant_map")),
@@ -127,9 +127,8 @@ struct QuantizedModulesTests {
         Damage("nf4", "no shape of a matrix") {
             $0.rewriteState { $0["shape"] = .array([.int(1 << 62), .int(1 << 62)]) }
         },
-        Damage("nf4", "blocks of 128 cannot be read", code: .unsupported) {
-            $0.rewriteState { $0["blocksize"] = 128 }
-        },
+        Damage("nf4", "nf4 of 8 × 128 needs F32 of shape [8]") { $0.rewriteState { $0["blocksize"] = 128 } },
+        Damage("nf4", "blocksize cannot be read", code: .unsupported) { $0.rewriteState { $0["blocksize"] = 100 } },
         Damage("nf4-nested", "has no nested_offset") {
             $0.rewriteState { $0["nested_offset"] = nil }
         },

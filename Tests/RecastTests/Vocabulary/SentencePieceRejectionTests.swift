@@ -201,6 +201,7 @@ struct SentencePieceRejectionTests {
         model.files = [("tokenizer.model", pieces.bytes)]
         let plan = try Planning(Checkpoint(path: model.write(to: directory)), .init(target: .gguf))
             .plan(destination: directory.file("a.gguf"))
-        #expect(plan.warnings == ["the tokenizer drops extra spaces, which llama.cpp will not do"])
+        #expect(plan.warnings.count == 2 && plan.warnings[0].contains("no tokens for bytes"))
+        #expect(plan.warnings.last == "the tokenizer drops extra spaces, which llama.cpp will not do")
     }
 }

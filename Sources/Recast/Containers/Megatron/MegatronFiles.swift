@@ -234,10 +234,13 @@ extension MegatronFiles {
 
     /// The format `torch_dist`.
     ///
-    /// - Parameter leadingAxes: how many axes of a tensor, by its name, count layers or experts.
+    /// - Parameters:
+    ///   - leadingAxes: how many axes of a tensor, by its name, count layers or experts.
+    ///   - unwrapped: a tensor's name without those of the modules around the model.
     /// - Throws: `malformedInput` for a description that contradicts itself or the files.
     init(
-        distributedIn folder: MegatronFolder, leadingAxes: (String) -> Int, files: inout FileList
+        distributedIn folder: MegatronFolder, leadingAxes: (String) -> Int, unwrapped: (String) -> String,
+        files: inout FileList
     ) throws(RecastError) {
         try folder.checkDistributed()
         var hasOptimizer = false
@@ -250,10 +253,11 @@ extension MegatronFiles {
         var tensors: [NamedTensor] = []
         var open = DistributedCheckpoint.OpenFiles(files)
         for tensor in checkpoint.tensors {
-            let axes = leadingAxes(tensor.name)
+            let name = unwrapped(tensor.name)
+            let axes = leadingAxes(name)
             let parts = try checkpoint.tensors(of: tensor, leadingAxes: axes, files: &open)
-            stacks.append(StackedTensor(name: tensor.name, counts: Array(tensor.shape.prefix(axes)), tensors: parts))
-            tensors.append(NamedTensor(tensor.name, Self.stored(parts, shape: tensor.shape, leadingAxes: axes)))
+            stacks.append(StackedTensor(name: name, counts: Array(tensor.shape.prefix(axes)), tensors: parts))
+            tensors.append(NamedTensor(name, Self.stored(parts, shape: tensor.shape, leadingAxes: axes)))
         }
         let common = try Self.common(checkpoint, files: &open)
         files = open.list

@@ -105,7 +105,7 @@ struct GGUFConfiguration {
     }
 
     private func key(_ name: String) -> String { architecture.name + "." + name }
-    private func value(_ name: String) -> GGUFValue? { metadata[key(name)] }
+    func value(_ name: String) -> GGUFValue? { metadata[key(name)] }
     func flag(_ name: String) -> Bool? { if case .bool(let value)? = value(name) { value } else { nil } }
     func number(_ name: String) -> Int? { value(name)?.int }
     private func failure(_ message: String) -> RecastError { .malformed(file, message) }

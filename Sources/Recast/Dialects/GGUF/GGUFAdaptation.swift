@@ -6,6 +6,10 @@ struct GGUFAdaptation {
     let notes: [String]
     let warnings: [String]
     let inexactness: [String]
+    /// Whether query norms hold what llama.cpp's attention scale is not; the file says so, as its source's configuration does
+    /// not know.
+    let holdsAttentionScale: Bool
+    static let attentionScaleKey = "recast.folded.attention_scale"
 
     /// - Throws: `unsupported` with every field that llama.cpp would compute otherwise.
     init(_ graph: Graph, to architecture: GGUFArchitecture, allowsInexact: Bool = false) throws(RecastError) {
@@ -16,6 +20,7 @@ struct GGUFAdaptation {
         notes = adaptation.notes
         warnings = adaptation.warnings
         inexactness = adaptation.inexactness
+        holdsAttentionScale = adaptation.holdsAttentionScale
         self.graph = adaptation.graph
         for (slot, dtype) in adaptation.types {
             guard let row = architecture.table.row(of: slot) else { continue }

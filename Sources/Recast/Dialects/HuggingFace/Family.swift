@@ -152,6 +152,15 @@ extension Family {
             }) {
                 return family
             }
+            // AutoModel saves the model without its head: Qwen2Model is that of Qwen2ForCausalLM.
+            if architecture.hasSuffix("Model"), !architecture.hasSuffix("LMHeadModel") {
+                let whole = architecture.dropLast("Model".count) + "ForCausalLM"
+                if let family = all.first(where: {
+                    $0.architectures.contains(String(whole)) && $0.recognizes(configuration)
+                }) {
+                    return family
+                }
+            }
         } else if let family = all.first(where: { $0.modelType == modelType && $0.recognizes(configuration) }) {
             return family
         }

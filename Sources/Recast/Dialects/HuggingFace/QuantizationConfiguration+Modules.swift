@@ -112,6 +112,23 @@ extension QuantizationConfiguration.Draft.Module {
 
 /// The names that mlx-lm has for modules.
 enum MLXNames {
+    /// A matrix for each expert, under the names of the model's own layout, of stacks that hold all of a layer.
+    static func separated(_ tensors: [NamedTensor]) -> [NamedTensor] {
+        guard tensors.contains(where: { $0.name.contains(".switch_mlp.") }) else { return tensors }
+        return tensors.flatMap { tensor -> [NamedTensor] in
+            let parts = tensor.name.components(of: ".switch_mlp.")
+            guard let (parent, rest) = parts, tensor.tensor.shape.count == 3 else { return [tensor] }
+            var module = rest.split(separator: ".").map(String.init)
+            if parent.hasSuffix("block_sparse_moe"), let own = mixtral.first(where: { $0.value == module[0] }) {
+                module[0] = own.key
+            }
+            return (0..<tensor.tensor.batchCount).map { expert in
+                NamedTensor(
+                    "\(parent).experts.\(expert).\(module.joined(separator: "."))", tensor.tensor.matrix(expert))
+            }
+        }
+    }
+
     private static let mixtral = ["w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"]
 
     /// The experts of a layer are one module each for gate, up and down: `…mlp.switch_mlp.gate_proj`.
@@ -122,5 +139,13 @@ enum MLXNames {
         }
         let rest = parts[(index + 2)...].map { mixtral[$0] ?? $0 }
         return (parts[..<index] + ["switch_mlp"] + rest).joined(separator: ".")
+    }
+}
+
+extension String {
+    /// What is before and behind the first occurrence of a text.
+    fileprivate func components(of separator: String) -> (String, String)? {
+        guard let range = firstRange(of: separator) else { return nil }
+        return (String(self[..<range.lowerBound]), String(self[range.upperBound...]))
     }
 }

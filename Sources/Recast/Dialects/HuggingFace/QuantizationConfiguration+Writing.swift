@@ -48,7 +48,7 @@ enum QuantizationConfiguration {
             object["quantization_config"] = value
             files.append(("quantize_config.json", value))
         case .awq: object["quantization_config"] = awq(draft)
-        case .packQuantized, .intQuantized, .floatQuantized, .mxfp4PackQuantized:
+        case .packQuantized, .intQuantized, .floatQuantized, .mxfp4PackQuantized, .nvfp4:
             object["quantization_config"] = compressedTensors(draft)
         case .bitsandbytes, .bitsandbytesInt8: object["quantization_config"] = bitsandbytes(draft)
         case .blockFP8: object["quantization_config"] = blockFP8(draft)
@@ -74,6 +74,10 @@ enum QuantizationConfiguration {
                 object["bits"] = .int(schemes[0].bits)
             }
         }
+        // Their bytes are written under their own type, whatever they were stored as.
+        if formats == [.bitsandbytes], object["bnb_4bit_quant_storage"] != nil {
+            object["bnb_4bit_quant_storage"] = "uint8"
+        }
         guard dropsActivationScales else { return object }
         if object["activation_scheme"] != nil { object["activation_scheme"] = "dynamic" }
         if object["kv_cache_scheme"] != nil { object["kv_cache_scheme"] = .null }
@@ -93,7 +97,7 @@ enum QuantizationConfiguration {
 
     /// Files of a source that describe another quantization than the output's.
     static func describesQuantization(_ name: String) -> Bool {
-        ["quantize_config.json", "quant_config.json", "quantization_config.json"].contains(name)
+        ["quantize_config.json", "quant_config.json", "quantization_config.json", "hf_quant_config.json"].contains(name)
     }
 
     private static func gptq(_ draft: Draft) -> JSON {

@@ -1,36 +1,34 @@
-// How the weights of each format are told from the shapes of their parts. Source: Specs/quantization.md §a.
+// How the weights of each format are put together from their parts. Source: Specs/quantization.md §a.
 
 extension QuantizedModules {
     mutating func gptq(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
-        let words = try matrix(module + ".qweight", .i32, .u32)
+        let packed = try matrix(module + ".qweight", .i32, .u32)
         let zeros = try matrix(module + ".qzeros", .i32, .u32)
         let scales = try scales(module + ".scales")
-        let rows = words.columnCount
-        try checkFilled(words, zeros, scales)
+        let rows = packed.columnCount
+        try checkFilled(packed, zeros, scales)
         let groups = stored[module + ".g_idx"]
-        var bits = configuration["bits"]?.int ?? 4
-        let wordBits = try checked(words.rowCount.multiplied(checked: 32))
+        let words = try arguments.words(for: module)
+        guard var bits = words["bits"]?.int else {
+            throw RecastError(.malformedInput, "the configuration gives no bits for it")
+        }
+        let wordBits = try checked(packed.rowCount.multiplied(checked: 32))
         if let groups, groups.elementCount > 0, wordBits % groups.elementCount == 0 {
             bits = wordBits / groups.elementCount
-        }
-        // GPTQModel stores codes of other widths, and 3-bit ones under the name of gptq_p, in planes.
-        let layout = configuration["checkpoint_format"]?.string ?? configuration["format"]?.string ?? "gptq"
-        guard ["gptq", "gptq_v2", "gptq_marlin"].contains(layout.lowercased()) else {
-            throw .unsupported("the GPTQ layout \"\(layout)\" cannot be read; gptq and gptq_v2 can")
         }
         guard [2, 3, 4, 8].contains(bits) else {
             throw .unsupported("GPTQ codes of \(bits) bits cannot be read; of 2, 3, 4 and 8 bits can")
         }
         guard wordBits % bits == 0 else {
-            throw RecastError(.malformedInput, "\(words.shape) words do not hold codes of \(bits) bits")
+            throw RecastError(.malformedInput, "\(packed.shape) words do not hold codes of \(bits) bits")
         }
         let columns = wordBits / bits
         guard scales.shape.count == 2, scales.columnCount == rows else {
             throw RecastError(.malformedInput, "scales of shape \(scales.shape) for \(rows) outputs")
         }
         let groupCount = scales.rowCount
-        let size = try groupSize(configuration["group_size"]?.int, count: groupCount, columns: columns)
-        let (convention, isSymmetric) = try conventions.look(at: zeros, bits: bits, configuration, &reader)
+        let size = try groupSize(words["group_size"]?.int, count: groupCount, columns: columns)
+        let (convention, isSymmetric) = try conventions.look(at: zeros, bits: bits, words, &reader)
         let scheme = Scheme(
             .integers(bits: bits), isSymmetric ? .symmetric : .zeroPoint, size == columns ? .channel : .group(size))
         var encoding = PackedEncoding(convention, scheme, scaleType: scales.dtype)
@@ -62,11 +60,8 @@ extension QuantizedModules {
     }
 
     mutating func awq(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
-        let version = configuration["version"]?.string ?? configuration["format"]?.string ?? "gemm"
-        guard version.lowercased() == "gemm" else {
-            throw .unsupported("the AWQ layout \"\(version)\" cannot be read; GEMM can")
-        }
-        let bits = configuration["bits"]?.int ?? configuration["w_bit"]?.int ?? 4
+        let arguments = try arguments.words(for: module)
+        let bits = arguments["bits"]?.int ?? arguments["w_bit"]?.int ?? 4
         guard bits == 4 else { throw .unsupported("AWQ codes of \(bits) bits cannot be read") }
         let words = try matrix(module + ".qweight", .i32, .u32)
         let zeros = try matrix(module + ".qzeros", .i32, .u32)
@@ -77,7 +72,7 @@ extension QuantizedModules {
         guard scales.shape.count == 2, zeros.rowCount == scales.rowCount else {
             throw RecastError(.malformedInput, "scales of shape \(scales.shape) beside zeros of shape \(zeros.shape)")
         }
-        let given = configuration["group_size"]?.int ?? configuration["q_group_size"]?.int
+        let given = arguments["group_size"]?.int ?? arguments["q_group_size"]?.int
         let size = try groupSize(given, count: scales.rowCount, columns: columns)
         let isSymmetric = try zeros.hasOnly(word: 0x8888_8888, &reader)
         let scheme = Scheme(
@@ -96,7 +91,7 @@ extension QuantizedModules {
     // MARK: compressed-tensors
 
     mutating func compressedTensors(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
-        let weights = weightArguments
+        let weights = try arguments.candidates(for: module)
         let scale = try part(module + ".weight_scale")
         // Without zeros the library would take all of them for 0.
         let hasZeros =
@@ -109,7 +104,7 @@ extension QuantizedModules {
             let (rows, width) = (packed.rowCount, packed.columnCount)
             if packed.dtype == .u8 {
                 guard scale.dtype == .u8 || scale.dtype == .f8e8m0 else {
-                    throw .unsupported("NVFP4 weights cannot be read")
+                    return try nvfp4(module, codes: ".weight_packed", factor: ".weight_global_scale", divides: true)
                 }
                 let encoding = PackedEncoding(
                     .mxfp4PackQuantized, Scheme(.table(.e2m1), .symmetric, .group(32)), scaleType: .f8e8m0)
@@ -131,15 +126,16 @@ extension QuantizedModules {
                     .malformedInput,
                     "weight_shape says \(sizes[0]) × \(columns), weight_packed has the shape \(packed.shape)")
             }
-            let bits = weights.compactMap { $0["num_bits"]?.int }.first {
-                (1...8).contains($0) && (columns * $0).dividedRoundingUp(by: 32) == width
+            let fitting = weights.filter {
+                guard let bits = $0["num_bits"]?.int, (1...8).contains(bits) else { return false }
+                return (columns * bits).dividedRoundingUp(by: 32) == width
             }
-            guard let bits else {
+            guard let bits = fitting.first?["num_bits"]?.int else {
                 throw RecastError(
                     .malformedInput, "\(width) words a row hold \(columns) codes of none of the configured widths")
             }
             var scheme = Scheme(.integers(bits: bits), hasZeros ? .zeroPoint : .symmetric, .channel)
-            scheme.block = try block(of: scale, rows: rows, columns: columns, weights)
+            scheme.block = try block(of: scale, rows: rows, columns: columns, fitting)
             var encoding = PackedEncoding(.packQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
             var extra = [module + ".weight_shape"]
             if let groups = stored[module + ".weight_g_idx"] {
@@ -148,11 +144,12 @@ extension QuantizedModules {
                     groups, columns: columns, size: size, count: columns.dividedRoundingUp(by: size))
                 extra.append(module + ".weight_g_idx")
             }
-            if scheme.block == .tensor, hasZeros {
-                // Whole zeros of a tensor are one number, packed into a word or not.
-                let zero = try part(module + ".weight_zero_point")
-                guard zero.dtype == .i8 else {
-                    throw .unsupported("a zero point stored as \(zero.dtype) cannot be read")
+            if hasZeros {
+                let zeros = try part(module + ".weight_zero_point")
+                // Before zeros were packed they were bytes; those of a tensor still are.
+                encoding.hasPlainZeros = zeros.dtype == .i8
+                if scheme.block == .tensor, zeros.dtype != .i8 {
+                    throw .unsupported("a zero point stored as \(zeros.dtype) cannot be read")
                 }
             }
             return try assembled(
@@ -160,43 +157,90 @@ extension QuantizedModules {
                 literals: [".weight_shape": .literal(.i64, [2], PackedEncoding.bytes(of: sizes))],
                 extra: extra)
         }
-        let weight = try matrix(module + ".weight", .i8, .f8e4m3)
-        let isFloat = weight.dtype == .f8e4m3
+        let weight = try matrix(module + ".weight", .i8, .f8e4m3, .f8e5m2)
+        let isFloat = weight.dtype != .i8
         var scheme = Scheme(
-            isFloat ? .table(.e4m3) : .integers(bits: 8), hasZeros && !isFloat ? .zeroPoint : .symmetric, .channel)
+            isFloat ? .table(weight.dtype == .f8e5m2 ? .e5m2 : .e4m3) : .integers(bits: 8),
+            hasZeros && !isFloat ? .zeroPoint : .symmetric, .channel)
         scheme.block = try block(of: scale, rows: weight.rowCount, columns: weight.columnCount, weights)
         let encoding = PackedEncoding(
             isFloat ? .floatQuantized : .intQuantized, scheme, scaleType: try scales(module + ".weight_scale").dtype)
         return try assembled(module, encoding, rows: weight.rowCount, columns: weight.columnCount)
     }
 
-    /// What shares a scale, told from how many scales there are.
+    /// What shares a scale, by the strategy that holds for the module; where several groups may hold, that whose scales have the
+    /// shape of those that are there.
     private func block(
         of scale: LazyTensor, rows: Int, columns: Int, _ weights: [JSON.Object]
     ) throws(RecastError) -> Scheme.Block {
-        if scale.elementCount == 1, rows > 1 || weights.contains(where: { $0["strategy"]?.string == "tensor" }) {
-            return .tensor
-        }
-        if scale.elementCount == rows { return .channel }
-        guard scale.shape.count == 2 else {
-            throw RecastError(.malformedInput, "scales of shape \(scale.shape) for \(rows) × \(columns)")
-        }
+        func significant(_ shape: [Int]) -> [Int] { shape.filter { $0 != 1 } }
+        var expected: [String] = []
         for arguments in weights {
-            if let size = arguments["group_size"]?.int, size > 0,
-                scale.shape == [rows, columns.dividedRoundingUp(by: size)]
-            {
-                return .group(size)
-            }
-            if let sizes = arguments["block_structure"]?.array?.compactMap(\.int), sizes.count == 2,
-                sizes.allSatisfy({ $0 > 0 }),
-                scale.shape == [rows.dividedRoundingUp(by: sizes[0]), columns.dividedRoundingUp(by: sizes[1])]
-            {
-                return Scheme.Block(rows: sizes[0], columns: sizes[1])
-            }
+            let (block, strategy) = try Self.block(arguments)
+            let counts = Scheme(.integers(bits: 8), .symmetric, block).blockCounts(rows: rows, columns: columns)
+            let shape = [counts.rows, counts.columns]
+            if significant(scale.shape) == significant(shape) { return block }
+            expected.append("\(strategy) \(shape)")
         }
         throw RecastError(
-            .malformedInput, "scales of shape \(scale.shape) for \(rows) × \(columns) fit no group of the configuration"
-        )
+            .malformedInput,
+            "scales of shape \(scale.shape) for \(rows) × \(columns) are not those of the configuration's strategy: "
+                + (expected.isEmpty ? "no group is for this module" : expected.joined(separator: " or ")))
+    }
+
+    /// - Parameter arguments: of compressed-tensors' weights.
+    private static func block(_ arguments: JSON.Object) throws(RecastError) -> (Scheme.Block, strategy: String) {
+        let size = arguments["group_size"]?.int
+        let sizes = arguments["block_structure"]?.array?.compactMap(\.int)
+        // What the library takes where nothing is said.
+        let strategy =
+            arguments["strategy"]?.string
+            ?? (sizes != nil ? "block" : size.map { $0 > 0 ? "group" : "channel" } ?? "tensor")
+        switch strategy {
+        case "tensor": return (.tensor, strategy)
+        case "channel": return (.channel, strategy)
+        case "group", "tensor_group":
+            if let size, size > 0 { return (.group(size), strategy) }
+            throw RecastError(.malformedInput, "the strategy \(strategy) has no group_size")
+        case "block":
+            if let sizes, sizes.count == 2, sizes.allSatisfy({ $0 > 0 }) {
+                return (Scheme.Block(rows: sizes[0], columns: sizes[1]), strategy)
+            }
+            throw RecastError(.malformedInput, "the strategy block has no block_structure")
+        default: throw .unsupported("scales of the strategy \"\(strategy)\" cannot be read")
+        }
+    }
+
+    // MARK: NVFP4
+
+    /// Codes of E2M1, the scales of each 16 in E4M3, and a factor for the whole weight.
+    ///
+    /// - Parameter divides: whether the scales are divided by the factor.
+    mutating func nvfp4(
+        _ module: String, codes: String, factor: String, divides: Bool
+    ) throws(RecastError) -> (LazyTensor, [String]) {
+        let packed = try matrix(module + codes, .u8)
+        let encoding = PackedEncoding(.nvfp4, Scheme(.table(.e2m1), .symmetric, .group(16)), scaleType: .f8e4m3)
+        let columns = try checked(packed.columnCount.multiplied(checked: 2))
+        var (weight, names) = try assembled(
+            module, encoding, rows: packed.rowCount, columns: columns, renamed: [".weight_packed": codes])
+        let number = try single(module + factor)
+        guard number > 0 else { throw RecastError(.malformedInput, "\(factor) is \(number)") }
+        weight = weight.converted(to: .f32, [divides ? .dividing(number) : .scaling(number)])
+        names.append(module + factor)
+        return (weight, names)
+    }
+
+    /// A tensor of one number.
+    private mutating func single(_ name: String) throws(RecastError) -> Float {
+        let tensor = try part(name)
+        guard tensor.elementCount == 1, [.f16, .bf16, .f32].contains(tensor.dtype) else {
+            throw RecastError(
+                .malformedInput, "\(name) is \(tensor.dtype) of shape \(tensor.shape) instead of one number")
+        }
+        let number = try tensor.reshaped([1]).floats(rows: 0..<1, using: &reader)[0]
+        guard number.isFinite else { throw RecastError(.malformedInput, "\(name) is \(number)") }
+        return number
     }
 
     // MARK: bitsandbytes
@@ -215,14 +259,12 @@ extension QuantizedModules {
         guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = shape.product() else {
             throw RecastError(.malformedInput, "the quant_state has no shape of a matrix")
         }
-        guard state["blocksize"]?.int == PackedEncoding.bitsandbytesBlock else {
-            throw .unsupported("blocks of \(state["blocksize"]?.int ?? 0) cannot be read; of 64 can")
+        guard let size = state["blocksize"]?.int, size >= 32, size <= 4096, size.nonzeroBitCount == 1 else {
+            throw .unsupported("the quant_state's blocksize cannot be read; 32, 64 … 4096 can")
         }
-        guard count % PackedEncoding.bitsandbytesBlock == 0 else {
-            throw .unsupported("\(count) numbers do not fill blocks of 64")
-        }
+        guard count % size == 0 else { throw .unsupported("\(count) numbers do not fill blocks of \(size)") }
         var encoding = PackedEncoding(
-            .bitsandbytes, Scheme(.table(book), .symmetric, .group(PackedEncoding.bitsandbytesBlock)), scaleType: .f32)
+            .bitsandbytes, Scheme(.table(book), .symmetric, .group(size)), scaleType: .f32)
         encoding.flatShape = shape
         encoding.isDoubleQuantized = stored[module + ".weight.nested_absmax"] != nil
         if encoding.isDoubleQuantized, state["nested_blocksize"]?.int != PackedEncoding.nestedBlock {
@@ -235,7 +277,7 @@ extension QuantizedModules {
         }
         try checkTable(module + ".weight.quant_map", book.values)
         let (flat, names) = try assembled(
-            module, encoding, rows: count / PackedEncoding.bitsandbytesBlock, columns: PackedEncoding.bitsandbytesBlock)
+            module, encoding, rows: count / size, columns: size, literals: [:], bytes: ".weight")
         return (flat.reshaped(shape), names)
     }
 
@@ -270,22 +312,36 @@ extension QuantizedModules {
 
     // MARK: FP8 and MLX
 
-    mutating func blockFP8(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
-        let weight = try matrix(module + ".weight", .f8e4m3)
+    /// FP8 numbers with a scale for all of them, for each row, or for squares: by squares where the configuration gives their
+    /// size, or the name of the scales, DeepSeek's, has none but such.
+    mutating func byteFloats(_ module: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let weight = try matrix(module + ".weight", .f8e4m3, .f8e5m2)
         let (rows, columns) = (weight.rowCount, weight.columnCount)
-        let sizes = configuration["weight_block_size"]?.array?.compactMap(\.int) ?? [128, 128]
-        guard sizes.count == 2, sizes.allSatisfy({ $0 > 0 }) else {
-            throw RecastError(.malformedInput, "weight_block_size is not a pair of sizes")
-        }
         let isInverse = stored[module + ".weight_scale_inv"] != nil
         let name = module + (isInverse ? ".weight_scale_inv" : ".weight_scale")
         // "scale_fmt": "ue8m0" has powers of two, under their own type or as bytes.
         let isPower = isInverse && [.f8e8m0, .u8].contains(stored[name]?.dtype)
         let scale = isPower ? try part(name) : try scales(name)
-        var block = Scheme.Block(rows: sizes[0], columns: sizes[1])
-        if scale.elementCount == 1, rows > sizes[0] || columns > sizes[1] { block = .tensor }
+        let words = try arguments.words(for: module)
+        let isOfBlocks = words["quant_algo"]?.string?.hasPrefix("FP8_PB") == true
+        let given =
+            words["weight_block_size"]?.array?.compactMap(\.int) ?? (isInverse || isOfBlocks ? [128, 128] : nil)
+        let block: Scheme.Block
+        if let given {
+            guard given.count == 2, given.allSatisfy({ $0 > 0 }) else {
+                throw RecastError(.malformedInput, "weight_block_size is not a pair of sizes")
+            }
+            // Some programs give weights they have no squares for one scale.
+            let isWhole = scale.elementCount == 1 && (rows > given[0] || columns > given[1])
+            block = isWhole ? .tensor : Scheme.Block(rows: given[0], columns: given[1])
+        } else if scale.elementCount == 1 {
+            block = .tensor
+        } else {
+            block = .channel
+        }
         let encoding = PackedEncoding(
-            isInverse ? .blockFP8 : .floatQuantized, Scheme(.table(.e4m3), .symmetric, block),
+            isInverse ? .blockFP8 : .floatQuantized,
+            Scheme(.table(weight.dtype == .f8e5m2 ? .e5m2 : .e4m3), .symmetric, block),
             scaleType: isPower ? .f8e8m0 : scale.dtype)
         return try assembled(module, encoding, rows: rows, columns: columns)
     }
@@ -309,6 +365,12 @@ extension QuantizedModules {
         case "mxfp4" where bits == 4 && size == 32:
             scheme = Scheme(.table(.e2m1), .symmetric, .group(32))
             scaleType = .f8e8m0
+        case "mxfp8" where bits == 8 && size == 32:
+            scheme = Scheme(.table(.e4m3), .symmetric, .group(32))
+            scaleType = .f8e8m0
+        case "nvfp4" where bits == 4 && size == 16:
+            scheme = Scheme(.table(.e2m1), .symmetric, .group(16))
+            scaleType = .f8e4m3
         default: throw .unsupported("MLX weights of mode \"\(mode)\" cannot be read")
         }
         guard scales.shape == [words.rowCount, columns.dividedRoundingUp(by: size)] else {

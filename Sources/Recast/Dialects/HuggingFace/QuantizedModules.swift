@@ -1,7 +1,7 @@
 /// The quantized weights of a Hugging Face checkpoint, found among its stored tensors: several tensors become one, under the
 /// name the weight has in a plain checkpoint.
 ///
-/// Shapes are believed before the configuration: what it says about each module is checked against them.
+/// What scales cover and how wide codes are is what the configuration says of each module; shapes confirm it.
 struct QuantizedModules: ~Copyable {
     struct Outcome {
         /// All tensors, each quantized weight in the place of its first part.
@@ -24,10 +24,8 @@ struct QuantizedModules: ~Copyable {
 
     let method: Method
     let configuration: JSON.Object
-    /// The arguments of every group of the configuration of compressed-tensors, which each module is held against.
-    let weightArguments: [JSON.Object]
+    let arguments: ModuleArguments
     let file: String
-    private static let maximumGroupCount = 256
     var stored: [String: LazyTensor] = [:]
     var reader: Reader
     var conventions = ZeroConventions()
@@ -35,6 +33,7 @@ struct QuantizedModules: ~Copyable {
     enum Method: String {
         case gptq, awq, bitsandbytes, fp8, mlx
         case compressedTensors = "compressed-tensors"
+        case modelOpt = "modelopt"
 
         /// - Parameter name: as the configuration has it; some name the kernel or the program instead of the format.
         init?(_ name: String, _ configuration: JSON.Object) {
@@ -45,6 +44,10 @@ struct QuantizedModules: ~Copyable {
                 self = .gptq
             } else if name == "awq_marlin" {
                 self = .awq
+            } else if name == "fbgemm_fp8" {
+                self = .fp8
+            } else if name.hasPrefix("modelopt_") {
+                self = .modelOpt
             } else if name.hasSuffix("auto-round") || name.hasSuffix("autoround") {
                 let format = configuration["packing_format"]?.string ?? ""
                 guard format.contains("gptq") || format.contains("awq") else { return nil }
@@ -61,23 +64,11 @@ struct QuantizedModules: ~Copyable {
     static func find(
         in tensors: [NamedTensor], configuration: JSON.Object?, files: FilePool, file: String
     ) throws(RecastError) -> Outcome? {
-        guard let configuration else { return nil }
-        let method: Method
-        let object: JSON.Object
-        if let mlx = configuration["quantization"]?.object, tensors.contains(where: { $0.name.hasSuffix(".scales") }) {
-            (method, object) = (.mlx, mlx)
-        } else if let found = configuration["quantization_config"]?.object {
-            let name = found["quant_method"]?.string ?? ""
-            guard let known = Method(name, found) else {
-                if found["group_size"] != nil, found["quant_method"] == nil { return nil }
-                throw RecastError(
-                    .unsupported, "weights quantized with the method \"\(name)\" cannot be read", trail: [file])
-            }
-            (method, object) = (known, found)
-        } else {
+        guard let configuration, let (method, object) = try said(by: configuration, of: tensors, file: file) else {
             return nil
         }
         var modules = try QuantizedModules(method, object, files: files, file: file)
+        do throws(RecastError) { try modules.checkFormat() } catch { throw error.within(file) }
         try modules.collect(tensors)
         return modules.outcome.count > 0 ? modules.outcome : nil
     }
@@ -85,14 +76,7 @@ struct QuantizedModules: ~Copyable {
     private init(
         _ method: Method, _ configuration: JSON.Object, files: FilePool, file: String
     ) throws(RecastError) {
-        weightArguments = (configuration["config_groups"]?.object?.members ?? []).compactMap {
-            $0.value["weights"]?.object
-        }
-        guard weightArguments.count <= Self.maximumGroupCount else {
-            throw RecastError(
-                .unsupported, "\(weightArguments.count) groups of quantization are more than can be read", trail: [file]
-            )
-        }
+        arguments = try ModuleArguments(method, configuration, file: file)
         self.method = method
         self.configuration = configuration
         self.file = file
@@ -110,7 +94,7 @@ struct QuantizedModules: ~Copyable {
                     activationScales[kind, default: 0] += 1
                     continue
                 }
-                if [.f8e4m3, .i8].contains(tensor.tensor.dtype), tensor.tensor.shape.count == 2 {
+                if tensor.tensor.dtype.blockBytes == 1, tensor.tensor.shape.count == 2 {
                     throw .malformed(file, "\(tensor.name) is \(tensor.tensor.dtype) without a scale")
                 }
                 outcome.tensors.append(tensor)
@@ -156,6 +140,7 @@ struct QuantizedModules: ~Copyable {
         case .compressedTensors:
             for suffix in [
                 ".weight_packed", ".weight", ".weight_scale", ".weight_shape", ".weight_zero_point", ".weight_g_idx",
+                ".weight_global_scale",
             ] {
                 if let module = stem(suffix, with: ".weight_scale") { return module }
             }
@@ -168,7 +153,8 @@ struct QuantizedModules: ~Copyable {
                 return stored[module + ".weight.absmax"] != nil ? module : nil
             }
             return stem(".weight_format", with: ".SCB")
-        case .fp8:
+        case .fp8, .modelOpt:
+            if let module = stem(".weight_scale_2", with: ".weight_scale") { return module }
             for scale in [".weight_scale_inv", ".weight_scale"] {
                 if let module = stem(scale, with: ".weight") ?? stem(".weight", with: scale) { return module }
             }
@@ -186,7 +172,11 @@ struct QuantizedModules: ~Copyable {
         case .awq: try awq(module)
         case .compressedTensors: try compressedTensors(module)
         case .bitsandbytes: stored[module + ".SCB"] != nil ? try eightBit(module) : try fourBit(module)
-        case .fp8: try blockFP8(module)
+        case .fp8: try byteFloats(module)
+        case .modelOpt:
+            try part(module + ".weight").dtype == .u8
+                ? try nvfp4(module, codes: ".weight", factor: ".weight_scale_2", divides: false)
+                : try byteFloats(module)
         case .mlx: try mlx(module)
         }
     }
@@ -218,10 +208,14 @@ struct QuantizedModules: ~Copyable {
 
     /// The weight, once every part has the shape its encoding demands.
     ///
-    /// - Parameter literals: parts that the file may lack.
+    /// - Parameters:
+    ///   - literals: parts that the file may lack.
+    ///   - extra: names of further parts.
+    ///   - renamed: suffixes of the encoding, with those of this file.
+    ///   - bytes: the suffix of a part whose bytes may be stored under any type.
     func assembled(
         _ module: String, _ encoding: PackedEncoding, rows: Int, columns: Int, literals: [String: LazyTensor] = [:],
-        extra: [String] = []
+        extra: [String] = [], renamed: [String: String] = [:], bytes: String? = nil
     ) throws(RecastError) -> (LazyTensor, [String]) {
         guard rows > 0, columns > 0, rows.multiplied(checked: columns) != nil else {
             throw RecastError(.malformedInput, "its parts make a weight of \(rows) × \(columns)")
@@ -233,9 +227,14 @@ struct QuantizedModules: ~Copyable {
         var parts: [LazyTensor] = []
         var names = extra
         for layout in encoding.layouts(rows: rows, columns: columns) {
-            let name = module + layout.suffix
+            let name = module + (renamed[layout.suffix] ?? layout.suffix)
             guard var tensor = stored[name] ?? literals[layout.suffix] else {
                 throw RecastError(.malformedInput, "\(name) is missing")
+            }
+            if layout.suffix == bytes, tensor.byteCount == layout.shape.reduce(1, *),
+                let same = tensor.reinterpreted(as: layout.dtype)
+            {
+                tensor = same.reshaped(layout.shape)
             }
             if stored[name] != nil { names.append(name) }
             let isScale: Bool
@@ -267,24 +266,20 @@ struct QuantizedModules: ~Copyable {
         return (.decoded(encoding, [rows, columns], parts), names)
     }
 
-    /// Columns that share a scale: what is configured, if as many groups of that size cover the columns.
+    /// Columns that share a scale: what is configured, and as many groups of that size cover the columns.
     func groupSize(_ given: Int?, count: Int, columns: Int) throws(RecastError) -> Int {
-        if count == 1, given.map({ $0 <= 0 || $0 >= columns }) ?? true { return columns }
-        if let given, given > 0 {
-            // "dynamic" gives some modules groups of another size, which their shapes say as well.
-            if configuration["dynamic"]?.object != nil, columns % count == 0 { return columns / count }
-            guard columns.dividedRoundingUp(by: given) == count else {
-                throw RecastError(
-                    .malformedInput,
-                    "\(count) groups of scales, where \(columns) columns in groups of \(given) have "
-                        + "\(columns.dividedRoundingUp(by: given))")
-            }
-            return given
+        guard let given else {
+            throw RecastError(
+                .malformedInput, "the configuration gives no group_size, and \(count) groups of scales are there")
         }
-        guard columns % count == 0 else {
-            throw RecastError(.malformedInput, "\(count) groups of scales for \(columns) columns")
+        let size = given <= 0 ? columns : min(given, columns)
+        guard columns.dividedRoundingUp(by: size) == count else {
+            throw RecastError(
+                .malformedInput,
+                "\(count) groups of scales, where \(columns) columns in groups of \(given) have "
+                    + "\(columns.dividedRoundingUp(by: size))")
         }
-        return columns / count
+        return size
     }
 
     func checked(_ count: Int?) throws(RecastError) -> Int {

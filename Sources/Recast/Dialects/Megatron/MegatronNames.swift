@@ -174,13 +174,21 @@ enum MegatronNames {
         return names
     }
 
-    /// A name of any spelling in that of Megatron core's own modules.
-    static func canonical(_ name: String) -> Numbered {
-        // Wrappers of modules.
+    /// A name without those of the modules around the model: Megatron's own, and NeMo's.
+    static func unwrapped(_ name: String) -> String {
         var bytes = name.utf8[...]
         let wrapper = "module.".utf8
         while bytes.starts(with: wrapper) { bytes = bytes.dropFirst(wrapper.count) }
-        var name = String(Substring(bytes))
+        let name = String(Substring(bytes))
+        let nemo = "model."
+        guard name.hasPrefix(nemo) else { return name }
+        let rest = unwrapped(String(name.dropFirst(nemo.count)))
+        return ["decoder.", "embedding.", "output_layer."].contains(where: rest.hasPrefix) ? rest : name
+    }
+
+    /// A name of any spelling in that of Megatron core's own modules.
+    static func canonical(_ name: String) -> Numbered {
+        var name = unwrapped(name)
         for (old, new) in beginnings where name.hasPrefix(old) { name = new + name.dropFirst(old.count) }
         guard name.hasPrefix(layers) else { return Numbered(template: name, layer: nil) }
         let numbered = name.dropFirst(layers.count)

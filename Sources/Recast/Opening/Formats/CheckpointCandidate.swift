@@ -44,6 +44,7 @@ extension Checkpoint {
             throw RecastError(
                 .inputMissing, "holds no checkpoint: no safetensors and no GGUF file", trail: [candidate.folder.path])
         }
+        if let refusal = try UnreadKinds.refusal(of: file.source) { throw refusal }
         throw RecastError(
             .malformedInput, "is neither safetensors nor GGUF, and no zip of PyTorch", trail: [file.source.name])
     }

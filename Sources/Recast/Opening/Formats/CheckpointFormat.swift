@@ -41,7 +41,9 @@ protocol CheckpointFormat: Sendable {
     func vocabulary(preTokenizer: String?, size: Int?) throws(RecastError) -> Vocabulary?
 
     /// The tokenizer inside the weights' file; nil where files do not hold tokenizers.
-    func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer?
+    ///
+    /// - Parameter preTokenizer: a GGUF name to use in place of what the file says.
+    func embeddedTokenizer(preTokenizer: String?) throws(RecastError) -> EmbeddedTokenizer?
 
     /// `generation_config.json`; nil where there is none.
     func generationConfiguration() throws(RecastError) -> JSON?
@@ -103,7 +105,7 @@ extension CheckpointFormat {
     func quantizedModules(of checkpoint: Checkpoint) throws(RecastError) -> QuantizedModules.Outcome? { nil }
     var quantizationConfiguration: (key: String?, object: JSON.Object)? { nil }
     var megatron: MegatronFiles? { nil }
-    func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer? { nil }
+    func embeddedTokenizer(preTokenizer: String?) throws(RecastError) -> EmbeddedTokenizer? { nil }
     func generationConfiguration() throws(RecastError) -> JSON? { nil }
     var tokenCount: Int? { nil }
     func tokenizerFolder() throws(RecastError) -> Folder? { nil }

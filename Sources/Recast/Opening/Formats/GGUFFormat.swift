@@ -33,7 +33,9 @@ extension GGUFSet {
         try EmbeddedTokenizer(self, preTokenizer: preTokenizer).vocabulary
     }
 
-    func embeddedTokenizer() throws(RecastError) -> EmbeddedTokenizer? { try EmbeddedTokenizer(self) }
+    func embeddedTokenizer(preTokenizer: String?) throws(RecastError) -> EmbeddedTokenizer? {
+        try EmbeddedTokenizer(self, preTokenizer: preTokenizer)
+    }
 
     func generationConfiguration() throws(RecastError) -> JSON? {
         let name = "generation_config.json"

@@ -2,7 +2,8 @@
 extension HuggingFaceFiles: CheckpointFormat {
     static func recognition(of candidate: CheckpointCandidate) throws(RecastError) -> Recognition {
         guard let (name, source) = candidate.file else {
-            return Weights(among: candidate.names) == nil ? .isNot(reason(candidate)) : .isOfFormat
+            return try ChosenWeights(in: candidate.folder, candidate.names) == nil
+                ? .isNot(reason(candidate)) : .isOfFormat
         }
         if try SafetensorsFile.recognizes(source) { return .isOfFormat }
         return try TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") ? .isOfFormat : .isNot(nil)
@@ -11,6 +12,7 @@ extension HuggingFaceFiles: CheckpointFormat {
     /// Why a folder is not taken that has something of the kind.
     private static func reason(_ candidate: CheckpointCandidate) -> RecastError? {
         let names = candidate.names
+        if let refusal = UnreadKinds.refusal(of: candidate.folder, names) { return refusal }
         let weights = names.filter { $0.hasSuffix(".safetensors") }
         if !weights.isEmpty {
             return RecastError(
@@ -31,7 +33,12 @@ extension HuggingFaceFiles: CheckpointFormat {
 
     init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {
         let names = candidate.file == nil ? candidate.names : try candidate.folder.names()
-        let weights = candidate.file.map { Weights(file: $0.name, among: names) } ?? Weights(among: names)
+        let weights =
+            if let file = candidate.file {
+                Optional(try ChosenWeights(file: file.name, in: candidate.folder, names))
+            } else {
+                try ChosenWeights(in: candidate.folder, names)
+            }
         guard let weights else { preconditionFailure("\(candidate.folder.path) was not recognised") }
         try self.init(weights, in: candidate.folder, names: names, files: &files)
     }
@@ -44,13 +51,42 @@ extension HuggingFaceFiles {
         try Model.lift(checkpoint, self, options)
     }
 
+    /// What is inside whatever programs and wrappers have put around it.
+    struct Core {
+        /// Under the names that the model has for them.
+        var tensors: [NamedTensor]
+        /// `config.json` of it by itself.
+        var configuration: JSON.Object?
+        var notes: [String] = []
+    }
+
+    func core() throws(RecastError) -> Core {
+        let (unwrapped, removed) = try WrappedNames.unwrapped(tensors, file: folder.path)
+        var core = Core(tensors: MLXNames.separated(unwrapped), configuration: configuration)
+        if !removed.isEmpty {
+            core.notes.append("names of tensors are read without \(removed.joined(separator: " and "))")
+        }
+        if let configuration, let wrapped = WrappedModel(configuration, core.tensors) {
+            (core.tensors, core.configuration) = (wrapped.tensors, wrapped.configuration)
+            core.notes.append(wrapped.note)
+        }
+        return core
+    }
+
     func quantizedModules(of checkpoint: Checkpoint) throws(RecastError) -> QuantizedModules.Outcome? {
-        var configuration = configuration
+        try quantizedModules(of: try core(), checkpoint)
+    }
+
+    func quantizedModules(
+        of core: Core, _ checkpoint: Checkpoint
+    ) throws(RecastError) -> QuantizedModules.Outcome? {
+        var configuration = core.configuration
         if let said = quantizationConfiguration, said.key == nil {
             configuration?["quantization_config"] = .object(said.object)
         }
         return try QuantizedModules.find(
-            in: tensors, configuration: configuration, files: checkpoint.sources, file: checkpoint.path)
+            in: core.tensors, configuration: configuration, files: checkpoint.sources,
+            file: checkpoint.path)
     }
 
     /// Older programs say it only in a file of its own.
@@ -58,12 +94,17 @@ extension HuggingFaceFiles {
         for key in ["quantization", "quantization_config"] {
             if let object = configuration?[key]?.object { return (key, object) }
         }
-        guard tensors.contains(where: { $0.name.hasSuffix(".qweight") }) else { return nil }
-        for (name, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")]
-        where companions.contains(name) {
+        // Of each the tensors that it must be about.
+        let files = [
+            ("quantize_config.json", "gptq", ".qweight"), ("quant_config.json", "awq", ".qweight"),
+            ("hf_quant_config.json", "modelopt", ".weight_scale"),
+        ]
+        for (name, method, suffix) in files
+        where companions.contains(name) && tensors.contains(where: { $0.name.hasSuffix(suffix) }) {
             guard let bytes = try? folder.contents(of: name),
                 var object = (try? JSON(parsing: bytes, file: name))?.object
             else { continue }
+            if method == "modelopt" { object = object["quantization"]?.object ?? object }
             if object["quant_method"] == nil { object["quant_method"] = .string(method) }
             return (nil, object)
         }

@@ -123,7 +123,8 @@ struct MegatronDistributed: MegatronFormat {
 
     init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {
         self.files = try MegatronFiles(
-            distributedIn: MegatronFolder(candidate.folder), leadingAxes: MegatronNames.leadingAxes(of:), files: &files)
+            distributedIn: MegatronFolder(candidate.folder), leadingAxes: MegatronNames.leadingAxes(of:),
+            unwrapped: MegatronNames.unwrapped, files: &files)
     }
 
     static var directoryContents: DirectoryContents {

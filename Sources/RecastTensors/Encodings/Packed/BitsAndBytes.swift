@@ -1,11 +1,12 @@
-/// bitsandbytes' 4-bit weights: the numbers in runs of 64 regardless of rows, the first of two in the upper half of a byte
+/// bitsandbytes' 4-bit weights: the numbers in runs of 64, or of another power of two, regardless of rows, the first of two in the upper half of a byte
 /// (quantization.md §a.4).
 extension PackedEncoding {
+    /// The length of runs that are written.
     package static let bitsandbytesBlock = 64
     /// Scales that share a scale of their own, where they are nested.
     package static let nestedBlock = 256
 
-    /// - Parameters: the weight seen as `[numbers / 64, 64]`.
+    /// - Parameters: the weight seen as runs: `[numbers / 64, 64]`.
     func bitsandbytesLayouts(rows: Int, columns: Int) -> [PartLayout] {
         guard case .table(let book) = scheme.grid else { return [] }
         let codes = CodeLayout(bits: 4, word: .u8, axis: .columns, isTransposed: false, order: [1, 0])
@@ -35,7 +36,7 @@ extension PackedEncoding {
         guard case .table(let book) = scheme.grid else { return [] }
         let type = computeType == .f16 ? "float16" : computeType == .f32 ? "float32" : "bfloat16"
         var text =
-            "{\"quant_type\": \"\(book.rawValue)\", \"blocksize\": \(Self.bitsandbytesBlock), \"dtype\": \"\(type)\", "
+            "{\"quant_type\": \"\(book.rawValue)\", \"blocksize\": \(scheme.block.columns), \"dtype\": \"\(type)\", "
         text += "\"shape\": [\((flatShape ?? []).map(String.init).joined(separator: ", "))]"
         guard let offset else { return Array((text + "}").utf8) }
         text += ", \"nested_blocksize\": \(Self.nestedBlock), \"nested_dtype\": \"float32\", \"nested_offset\": "
@@ -53,7 +54,7 @@ extension PackedEncoding {
     /// The shape that layouts see of a weight `[out, in]`: its own, or that of the runs its numbers are cut into.
     package func shape(ofWeight shape: [Int]) -> (rows: Int, columns: Int) {
         guard flatShape != nil else { return (shape[0], shape[1]) }
-        return (shape[0] * shape[1] / Self.bitsandbytesBlock, Self.bitsandbytesBlock)
+        return (shape[0] * shape[1] / scheme.block.columns, scheme.block.columns)
     }
 
     /// The stored tensors of a weight `[out, in]`.

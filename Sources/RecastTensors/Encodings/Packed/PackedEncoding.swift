@@ -17,6 +17,8 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
         case floatQuantized = "float-quantized"
         /// compressed-tensors, MXFP4.
         case mxfp4PackQuantized = "mxfp4-pack-quantized"
+        /// compressed-tensors' and ModelOpt's NVFP4, without the factor of the whole weight.
+        case nvfp4 = "nvfp4-pack-quantized"
         case bitsandbytes
         /// bitsandbytes' LLM.int8: a signed byte for each code, and the absmax of each row.
         case bitsandbytesInt8 = "llm-int8"
@@ -33,6 +35,8 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
     package var hasActOrder = false
     /// Whether the scales are quantized themselves (bitsandbytes' double quantization).
     package var isDoubleQuantized = false
+    /// Whether whole zeros are a byte each, as compressed-tensors had them before it packed them.
+    package var hasPlainZeros = false
     /// Whether the scale of symmetric codes uses the one code more that there is below zero; absmax does not.
     package var isFullRange = true
     /// The weight's own shape where its numbers are cut into runs regardless of rows.
@@ -96,9 +100,9 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
                 flat
                 ? [counts.rows * counts.columns]
                 : transposed ? [counts.columns, counts.rows] : [counts.rows, counts.columns]
-            // An exponent is stored as a byte: few readers know the type's name.
-            return PartLayout(
-                suffix, scaleType == .f8e8m0 ? .u8 : scaleType, shape, .scales(isTransposed: transposed))
+            // An exponent is stored as a byte: few readers know the type's name. MLX has bytes for E4M3, too.
+            let isByte = scaleType == .f8e8m0 || format == .mlx && scaleType == .f8e4m3
+            return PartLayout(suffix, isByte ? .u8 : scaleType, shape, .scales(isTransposed: transposed))
         }
 
         switch format {
@@ -125,9 +129,11 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
                 parts.append(
                     scheme.block == .tensor
                         ? PartLayout(".weight_zero_point", .i8, [1], .plainZeros)
-                        : zeros(
-                            ".weight_zero_point",
-                            CodeLayout(bits: bits, word: .i32, axis: .rows, isTransposed: false)))
+                        : hasPlainZeros
+                            ? PartLayout(".weight_zero_point", .i8, [counts.rows, counts.columns], .plainZeros)
+                            : zeros(
+                                ".weight_zero_point",
+                                CodeLayout(bits: bits, word: .i32, axis: .rows, isTransposed: false)))
             }
             return parts
         case .intQuantized:
@@ -146,17 +152,17 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
             return parts
         case .floatQuantized:
             return [
-                codes(".weight", CodeLayout(bits: 8, word: .f8e4m3, axis: .columns, isTransposed: false)),
+                codes(".weight", CodeLayout(bits: 8, word: byteFloat, axis: .columns, isTransposed: false)),
                 scales(".weight_scale", flat: scheme.block == .tensor),
             ]
-        case .mxfp4PackQuantized:
+        case .mxfp4PackQuantized, .nvfp4:
             return [
                 codes(".weight_packed", CodeLayout(bits: 4, word: .u8, axis: .columns, isTransposed: false)),
                 scales(".weight_scale"),
             ]
         case .blockFP8:
             return [
-                codes(".weight", CodeLayout(bits: 8, word: .f8e4m3, axis: .columns, isTransposed: false)),
+                codes(".weight", CodeLayout(bits: 8, word: byteFloat, axis: .columns, isTransposed: false)),
                 scales(".weight_scale_inv"),
             ]
         case .mlx:
@@ -179,6 +185,8 @@ package struct PackedEncoding: Sendable, Hashable, Codable {
             ]
         }
     }
+
+    private var byteFloat: DType { scheme.grid == .table(.e5m2) ? .f8e5m2 : .f8e4m3 }
 
     /// Rows that can be packed on their own.
     var rowGrain: Int {
@@ -269,7 +277,7 @@ extension PackedEncoding {
     package func obstacle(rows: Int, columns: Int) -> String? {
         let width = scheme.block.columns
         if format == .bitsandbytes {
-            let count = Self.bitsandbytesBlock
+            let count = width
             return rows * columns % count == 0 ? nil : "its \(rows * columns) numbers are not a multiple of \(count)"
         }
         if width > 0, !columns.isMultiple(of: width), format != .blockFP8, format != .floatQuantized {

@@ -74,6 +74,8 @@ package enum LevelTable: String, Sendable, Hashable, Codable {
     case e2m1
     /// The 8-bit float E4M3 without infinities.
     case e4m3
+    /// The 8-bit float E5M2.
+    case e5m2
     /// GGUF's IQ4 types: finer around zero.
     case iq4
     /// GGUF's TQ1_0.
@@ -86,7 +88,7 @@ package enum LevelTable: String, Sendable, Hashable, Codable {
     package var bits: Int {
         switch self {
         case .nf4, .fp4, .e2m1, .iq4: 4
-        case .e4m3: 8
+        case .e4m3, .e5m2: 8
         case .ternary, .ternaryAndTwo: 2
         case .sign: 1
         }
@@ -99,6 +101,7 @@ package enum LevelTable: String, Sendable, Hashable, Codable {
         case .fp4: Self.shortFloat
         case .e2m1: Self.microscaling
         case .e4m3: Self.byteFloat
+        case .e5m2: Self.wideByteFloat
         case .iq4: Self.nonlinear
         case .ternary: Self.threeLevels
         case .ternaryAndTwo: Self.fourLevels
@@ -132,6 +135,8 @@ package enum LevelTable: String, Sendable, Hashable, Codable {
         let positive: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
         return positive + positive.map { -$0 }
     }()
+
+    private static let wideByteFloat: [Float] = (0..<256).map { E5M2.value(of: UInt8($0)) }
 
     /// Four bits of exponent with bias 7, three of mantissa; 0x7F and 0xFF are NaN.
     private static let byteFloat: [Float] = (0..<256).map { code in

@@ -54,6 +54,8 @@ extension PackedEncoding {
             case .scales(let isTransposed):
                 if scaleType == .f8e8m0 {
                     tile.scales = try part.numbers(rows: blocks, as: UInt8.self, using: &reader).map(E8M0.value)
+                } else if layout.dtype == .u8 {
+                    tile.scales = try part.numbers(rows: blocks, as: UInt8.self, using: &reader).map(E4M3.value)
                 } else {
                     let scales = isTransposed ? part.transposed() : part
                     tile.scales = try scales.floats(rows: blocks, using: &reader)
@@ -132,7 +134,7 @@ extension LazyTensor {
     }
 
     /// Whole rows as float32.
-    fileprivate func floats(rows: Range<Int>, using reader: inout Reader) throws(RecastError) -> [Float] {
+    package func floats(rows: Range<Int>, using reader: inout Reader) throws(RecastError) -> [Float] {
         try converted(to: .f32).numbers(rows: rows, as: Float.self, using: &reader)
     }
 

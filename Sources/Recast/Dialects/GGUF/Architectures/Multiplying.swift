@@ -74,18 +74,28 @@ extension GGUFArchitecture {
             configuration.eachLayer { $0.norms.hasPostNorms = true }
             configuration.softCaps.logits = try reader.positive("final_logit_softcapping")
             try readWindow(reader, fullEach: 6, &configuration)
+            try readPattern(reader, &configuration)
             // llama.cpp takes a model of 62 layers for the one of 27B.
             if configuration.layerCount == 62 {
                 configuration.multipliers.attention =
                     1 / (Double(configuration.hiddenSize) / Double(configuration.headCount)).squareRoot()
             }
-            let local = Rope(theta: 10_000, dimensions: configuration.rope.dimensions)
+            let theta = try reader.positive("rope.freq_base_swa") ?? 10_000
+            let local = Rope(theta: theta, dimensions: configuration.rope.dimensions)
             configuration.eachLayer { if $0.slidingWindow != nil { $0.position = .localRotary(local) } }
         },
         writes: { (configuration, keys) throws(RecastError) in
             try keys.writeHeadDimension(configuration)
             if let cap = configuration.softCaps.logits { keys.set("final_logit_softcapping", cap) }
             try keys.set("attention.sliding_window", configuration.slidingWindow ?? 0)
+            // What llama.cpp's converter leaves unsaid is said where it is otherwise.
+            let windows = configuration.layers.map { $0.slidingWindow != nil }
+            if configuration.slidingWindow != nil, windows != windows.indices.map({ !($0 + 1).isMultiple(of: 6) }) {
+                keys["attention.sliding_window_pattern"] = .array(.bool(windows))
+            }
+            if let local = configuration.localRope, local.theta != 10_000 {
+                keys.set("rope.freq_base_swa", local.theta)
+            }
         }
     ) {
         Row.ggufNames()
@@ -96,6 +106,23 @@ extension GGUFArchitecture {
     /// llama.cpp multiplies by the root itself; the one that norms add is in the weights.
     @Sendable private static func multiplyEmbedding(_ configuration: inout ModelConfiguration) {
         configuration.multipliers.embedding = Double(configuration.hiddenSize).squareRoot()
+    }
+
+    /// Which layers have a window, of each layer or as a number.
+    @Sendable private static func readPattern(
+        _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
+    ) throws(RecastError) {
+        let key = "attention.sliding_window_pattern"
+        guard let size = reader.number("attention.sliding_window"), size > 0, let value = reader.value(key) else {
+            return
+        }
+        if case .array(.bool(let windows)) = value, windows.count == configuration.layerCount {
+            configuration.eachLayer { $1.slidingWindow = windows[$0] ? size : nil }
+        } else if let count = value.int, (1...configuration.layerCount).contains(count) {
+            configuration.eachLayer { $1.slidingWindow = count == 1 || ($0 + 1).isMultiple(of: count) ? nil : size }
+        } else {
+            throw RecastError(.malformedInput, "\(key) is neither a number nor one answer for each layer")
+        }
     }
 
     @Sendable private static func readWindow(

@@ -1,0 +1,185 @@
+/// A text model inside another: beside towers for images or sounds, with a configuration and names of its own.
+///
+/// One rule for all: the text model's configuration is an object inside the wrapper's, or stands in it flat, and its tensors have
+/// a prefix, or stand flat beside those of towers. Source: Specs/families.md §4.
+struct WrappedModel {
+    /// The configuration of the text model by itself.
+    var configuration: JSON.Object
+    /// Its tensors, under the names they have by themselves.
+    var tensors: [NamedTensor]
+    /// What else there is, under its own names.
+    var towers: [NamedTensor]
+    /// The architecture of the wrapper.
+    var wrapper: String
+
+    /// Where the text model's configuration may lie.
+    private static let places = [
+        ["text_config"], ["llm_config"], ["language_config"], ["thinker_config", "text_config"],
+        ["language_model_config"],
+    ]
+
+    /// What stands before the names of a text model, and before them alone; behind the arrow what takes its place.
+    // swift-format-ignore
+    private static let prefixes: [(of: String, own: String)] = [
+        ("thinker.model.",                "model."),
+        ("thinker.lm_head.",              "lm_head."),
+        ("language_model.model.",         "model."),
+        ("language_model.lm_head.",       "lm_head."),
+        ("model.language_model.model.",   "model."),
+        ("model.language_model.lm_head.", "lm_head."),
+        ("model.language_model.",         "model."),
+        ("model.text_model.",             "model."),
+        ("model.llm.",                    "model."),
+        ("llm.model.",                    "model."),
+        ("llm.lm_head.",                  "lm_head."),
+        ("text_model.model.",             "model."),
+        ("language_model.layers.",        "model.layers."),
+        ("language_model.embed_tokens.",  "model.embed_tokens."),
+        ("language_model.norm.",          "model.norm."),
+    ]
+
+    /// Components of names that belong to towers, where the text model's names have no prefix.
+    private static let towerNames: Set<String> = [
+        "visual", "vision_tower", "vision_model", "vision_encoder", "vision_embed_tokens", "vision_projector",
+        "multi_modal_projector",
+        "mm_projector", "mm_input_projector", "mlp1", "vit", "sam_model", "projector", "image_newline",
+        "view_seperator", "connector",
+        "audio_tower", "audio_encoder", "audio_model", "audio_projector", "speech_encoder", "aligner", "gen_head",
+        "gen_embed",
+        "gen_aligner", "gen_vision_model", "resampler", "vpm", "apm", "talker", "token2wav", "code2wav",
+        "image_encoder", "img_projection",
+    ]
+
+    /// - Returns: nil where the configuration is that of a text model, or of nothing that has one of a known family.
+    init?(_ wrapper: JSON.Object, _ stored: [NamedTensor]) {
+        let architecture = wrapper["architectures"]?.array?.first?.string ?? ""
+        var inner: JSON.Object?
+        for place in Self.places {
+            var value: JSON? = .object(wrapper)
+            for key in place { value = value?[key] }
+            if let object = value?.object {
+                inner = object
+                break
+            }
+        }
+        let isFlat = inner == nil
+        let hasTower = wrapper["vision_config"] != nil || wrapper["audio_config"] != nil || wrapper["visual"] != nil
+        guard var configuration = inner ?? (hasTower ? wrapper : nil) else { return nil }
+        guard let family = Self.family(of: configuration, isFlat: isFlat) else { return nil }
+        configuration["architectures"] = [.string(family.architectures[0])]
+        configuration["model_type"] = .string(family.modelType)
+        if isFlat {
+            for key in ["vision_config", "audio_config", "visual", "auto_map"] { configuration[key] = nil }
+        }
+        // What the wrapper says for the whole; the flag of the tie is its own.
+        for key in [
+            "torch_dtype", "dtype", "bos_token_id", "eos_token_id", "pad_token_id", "quantization_config",
+            "quantization",
+        ]
+        where configuration[key] == nil { configuration[key] = wrapper[key] }
+        if let flag = wrapper["tie_word_embeddings"] { configuration["tie_word_embeddings"] = flag }
+        for member in TextDefaults.of(family.modelType).members where configuration[member.key] == nil {
+            configuration[member.key] = member.value
+        }
+        Self.makePlain(&configuration)
+        var tensors: [NamedTensor] = []
+        var towers: [NamedTensor] = []
+        let hasPrefix = stored.contains { tensor in Self.prefixes.contains { tensor.name.hasPrefix($0.of) } }
+        for tensor in stored {
+            if let prefix = Self.prefixes.first(where: { tensor.name.hasPrefix($0.of) }) {
+                tensors.append(NamedTensor(prefix.own + tensor.name.dropFirst(prefix.of.count), tensor.tensor))
+            } else if tensor.name.hasPrefix("lm_head.") {
+                tensors.append(tensor)
+            } else if hasPrefix
+                || tensor.name.split(separator: ".").prefix(2).contains(where: { Self.towerNames.contains(String($0)) })
+            {
+                towers.append(tensor)
+            } else {
+                tensors.append(tensor)
+            }
+        }
+        guard !tensors.isEmpty else { return nil }
+        self.configuration = configuration
+        self.tensors = tensors
+        self.towers = towers
+        self.wrapper = architecture
+    }
+
+    /// The family of a text model, by its architecture or by its type: that of a wrapper's part ends otherwise.
+    private static func family(of configuration: JSON.Object, isFlat: Bool) -> Family? {
+        let architecture = configuration["architectures"]?.array?.first?.string
+        if !isFlat, let family = Family.all.first(where: { $0.architectures.contains(architecture ?? "") }) {
+            return family
+        }
+        guard var type = configuration["model_type"]?.string else { return nil }
+        if let known = types[type] { type = known }
+        return Family.all.first { $0.modelType == type && $0.recognizes(configuration) }
+    }
+
+    // swift-format-ignore
+    private static let types = [
+        "qwen2_vl":         "qwen2",     "qwen2_vl_text":          "qwen2",
+        "qwen2_5_vl":       "qwen2",     "qwen2_5_vl_text":        "qwen2",
+        "qwen2_5_omni_text": "qwen2",    "qwen2_audio_text":       "qwen2",
+        "qwen3_vl_text":    "qwen3",     "qwen3_vl_moe_text":      "qwen3_moe",
+        "qwen3_omni_moe_text": "qwen3_moe", "glm4v_text":          "glm4",
+        "gemma3":           "gemma3_text", "paligemma":            "gemma",
+        "deepseek_vl_v2":   "deepseek_v2", "kimi_vl":              "deepseek_v3",
+    ]
+
+    /// Positions in several dimensions are all alike in text.
+    private static func makePlain(_ configuration: inout JSON.Object) {
+        for key in ["rope_scaling", "rope_parameters"] {
+            guard var rope = configuration[key]?.object, rope["mrope_section"] != nil else { continue }
+            rope["mrope_section"] = nil
+            rope["mrope_interleaved"] = nil
+            for name in ["type", "rope_type"] where rope[name]?.string == "mrope" { rope[name] = "default" }
+            let isPlain = (rope["rope_type"] ?? rope["type"])?.string ?? "default" == "default"
+            configuration[key] = isPlain && key == "rope_scaling" ? .null : .object(rope)
+        }
+    }
+
+    /// What is left out of a target that holds the text model alone.
+    var note: String {
+        let bytes = towers.reduce(0) { $0 + $1.tensor.byteCount }
+        var stems: [String] = []
+        for tensor in towers {
+            let parts = tensor.name.split(separator: ".")
+            let stem = parts.prefix(parts.first == "model" ? 2 : 1).joined(separator: ".")
+            if !stems.contains(stem) { stems.append(stem) }
+        }
+        return
+            "of \(wrapper) the text model is taken; what belongs to images or sounds is left out: \(towers.count) tensors, "
+            + "\(bytes) bytes (\(stems.map { $0 + ".*" }.joined(separator: ", ")))"
+    }
+}
+
+/// What transformers takes of a text model where its configuration says nothing: wrappers state what is otherwise.
+enum TextDefaults {
+    static func of(_ type: String) -> JSON.Object {
+        guard let row = table[type] else { return JSON.Object() }
+        let keys = [
+            "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+            "num_key_value_heads",
+            "max_position_embeddings",
+        ]
+        var object = JSON.Object()
+        for (key, value) in zip(keys, row.sizes) { object[key] = .int(value) }
+        for (key, value) in row.others { object[key] = value }
+        return object
+    }
+
+    // swift-format-ignore
+    private static let table: [String: (sizes: [Int], others: [(String, JSON)])] = [
+        "llama":       ([ 32000, 4096, 11008, 32, 32, 32,   2048], [("rms_norm_eps", 1e-6), ("hidden_act", "silu"), ("rope_theta", 10000.0)]),
+        "mistral":     ([ 32000, 4096, 14336, 32, 32,  8, 131072], [("rms_norm_eps", 1e-6), ("hidden_act", "silu"), ("rope_theta", 10000.0)]),
+        "qwen2":       ([151936, 4096, 22016, 32, 32, 32,  32768], [("rms_norm_eps", 1e-6), ("hidden_act", "silu"), ("rope_theta", 10000.0)]),
+        "qwen3":       ([151936, 4096, 22016, 32, 32, 32,  32768], [("rms_norm_eps", 1e-6), ("hidden_act", "silu"), ("head_dim", 128)]),
+        "gemma":       ([256000, 3072, 24576, 28, 16, 16,   8192], [("rms_norm_eps", 1e-6), ("hidden_act", "gelu_pytorch_tanh"), ("head_dim", 256), ("rope_theta", 10000.0)]),
+        "gemma2":      ([256000, 2304,  9216, 26,  8,  4,   8192], [("rms_norm_eps", 1e-6), ("hidden_activation", "gelu_pytorch_tanh"), ("head_dim", 256), ("sliding_window", 4096),
+                                                                    ("query_pre_attn_scalar", 256), ("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0), ("rope_theta", 10000.0)]),
+        "gemma3_text": ([262208, 2304,  9216, 26,  8,  4, 131072], [("rms_norm_eps", 1e-6), ("hidden_activation", "gelu_pytorch_tanh"), ("head_dim", 256), ("sliding_window", 4096),
+                                                                    ("query_pre_attn_scalar", 256), ("rope_theta", 1000000.0), ("rope_local_base_freq", 10000.0)]),
+        "phi3":        ([ 32064, 3072,  8192, 32, 32, 32,   4096], [("rms_norm_eps", 1e-5), ("hidden_act", "silu"), ("rope_theta", 10000.0)]),
+    ]
+}
