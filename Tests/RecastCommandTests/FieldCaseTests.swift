@@ -134,6 +134,17 @@ import Testing
         #expect(unsaid.errors.contains("tokenizer.ggml.pre"))
     }
 
+    /// What norms add to their weights is in the weights in GGUF, and in the program elsewhere.
+    @Test func normOffsets() throws {
+        let source = Fixtures.golden("families/gemma1")
+        let directory = TemporaryDirectory()
+        let out = directory.file("d.gguf")
+        let converted = try CommandTests.recast("convert", source, out, "--dtype", "f32")
+        #expect(converted.status == 0, "\(converted.errors)")
+        let outcome = try CommandTests.recast("diff", source, out)
+        #expect(outcome.status == 0, "\(outcome.output)")
+    }
+
     /// A tokenizer of two files is that of one.
     @Test func vocabularyAndMerges() throws {
         let directory = TemporaryDirectory()

@@ -47,11 +47,15 @@ public struct GraphDifference: Sendable {
     ) throws(RecastError) {
         var reader = Reader(files: a.sources)
         var other = Reader(files: b.sources)
-        let first = Self.untied(a.graph, like: b.graph)
-        let second = Self.untied(b.graph, like: a.graph)
+        var first = Self.untied(a.graph, like: b.graph)
+        var second = Self.untied(b.graph, like: a.graph)
+        // What norms add to their weights is a matter of the layout: it is compared as what they multiply by.
+        if first.configuration.norms.offset != second.configuration.norms.offset {
+            (first, second) = (Self.withNormOffsets(first), Self.withNormOffsets(second))
+        }
         let slots = first.entries.map(\.slot) + second.entries.map(\.slot).filter { first[$0] == nil }
         rows = []
-        settings = Self.settings(a.graph.configuration, b.graph.configuration)
+        settings = Self.settings(first.configuration, second.configuration)
         for slot in slots {
             try Interruption.check()
             let (x, y) = (first[slot], second[slot])
@@ -69,7 +73,10 @@ public struct GraphDifference: Sendable {
                 outcome = isZero ? .zeroOrMissing : .onlyInSecond
             case (nil, nil): continue
             }
-            rows.append(Row(slot: slot, first: x?.dtype.name ?? "–", second: y?.dtype.name ?? "–", outcome: outcome))
+            let types = (a.graph[slot] ?? x, b.graph[slot] ?? y)
+            rows.append(
+                Row(slot: slot, first: types.0?.dtype.name ?? "–", second: types.1?.dtype.name ?? "–", outcome: outcome)
+            )
             progress?(Progress(done: rows.count, total: slots.count))
         }
     }
@@ -92,6 +99,18 @@ public struct GraphDifference: Sendable {
             let (first, second) = (Set(a[keyPath: tokens]), Set(b[keyPath: tokens]))
             return first.isSubset(of: second) || second.isSubset(of: first)
         } && (a.paddingToken == b.paddingToken || a.paddingToken == nil || b.paddingToken == nil)
+    }
+
+    /// Weights of norms as what is multiplied by.
+    private static func withNormOffsets(_ graph: Graph) -> Graph {
+        let offset = Float(graph.configuration.norms.offset)
+        guard offset != 0 else { return graph }
+        var graph = graph
+        for entry in graph.entries where entry.slot.role.isNorm && entry.slot.part == .weight {
+            graph[entry.slot] = entry.tensor.converted(to: .f32, [.adding(offset)])
+        }
+        graph.configuration.norms.offset = 0
+        return graph
     }
 
     /// A tied head is there for those who look for one.

@@ -39,6 +39,7 @@ struct HuggingFaceTokenizer {
             if let score { vocabulary.scores[id] = score }
         }
         let unknown = model["unk_id"]?.int ?? id(of: model["unk_token"]?.string, in: ids)
+        vocabulary.spellsUnknown = unknown != nil
         if spaces != nil, let unknown, vocabulary.tokens.indices.contains(unknown) {
             vocabulary.kinds[unknown] = .unknown
             vocabulary.special.unknown = unknown

@@ -131,6 +131,8 @@ public struct Vocabulary: Sendable, Equatable {
     public var ignoresMerges = false
     /// Whether a space is put before the text; of byte-level vocabularies.
     public var addsPrefixSpace = false
+    /// Whether a byte without a token becomes the unknown token, and is left out otherwise; of byte-level vocabularies.
+    public var spellsUnknown = false
     /// What happens to spaces; of SentencePiece's models.
     public var spaces = Spaces()
     /// Whether scores add up in single precision, as sentencepiece has it and nobody else; of `unigram`.

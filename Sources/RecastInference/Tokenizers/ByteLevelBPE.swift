@@ -5,7 +5,7 @@ struct ByteLevelBPE: Sendable {
     private let splitter: Splitter
     private let tokens: TokenBytes
     private let isAdded: [Bool]
-    /// The token of each byte; where there is none the unknown token, or -1.
+    /// The token of each byte; where there is none the unknown token, or -1, which is left out.
     private let byteTokens: [Int32]
     private let merges: MergeTable
     private let ignoresMerges: Bool
@@ -18,7 +18,7 @@ struct ByteLevelBPE: Sendable {
         self.isAdded = isAdded
         ignoresMerges = vocabulary.ignoresMerges
         addsPrefixSpace = vocabulary.addsPrefixSpace
-        let unknown = Int32(vocabulary.special.unknown ?? -1)
+        let unknown = vocabulary.spellsUnknown ? Int32(vocabulary.special.unknown ?? -1) : -1
         byteTokens = (0...255).map { byte in
             [UInt8(byte)].withUnsafeBufferPointer { tokens.id(of: $0) } ?? unknown
         }
@@ -90,16 +90,12 @@ struct ByteLevelBPE: Sendable {
         }
         guard output.isMergeable(piece.count) else { return }
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: piece.count) { symbols in
-            for index in 0..<piece.count {
-                symbols[index] = byteTokens[Int(piece[index])]
-                if symbols[index] < 0 {
-                    output.failure = .unsupported(
-                        "no token stands for byte 0x\(String(piece[index], radix: 16)), and none for the unknown"
-                    )
-                    return
-                }
+            var known = 0
+            for byte in piece where byteTokens[Int(byte)] >= 0 {
+                symbols[known] = byteTokens[Int(byte)]
+                known += 1
             }
-            let count = merges.merge(symbols)
+            let count = merges.merge(UnsafeMutableBufferPointer(rebasing: symbols[..<known]))
             output.ids.append(contentsOf: symbols[..<count])
             output.endMerging(of: piece.count)
         }

@@ -65,7 +65,7 @@ public struct Tokenizer: Sendable {
     ///   - parsingSpecial: Whether special tokens spelled out in the text are those tokens; if not, they are text like
     ///     any other. Added tokens that are not special are always found.
     ///   - addingSpecial: Whether to put BOS before and EOS after the text where the vocabulary wants and has them.
-    /// - Throws: `.unsupported` where a byte has no token and there is no unknown token, or where the engine behind an
+    /// - Throws: `.unsupported` where the engine behind an
     ///   uncommon pre-tokenizer gives up.
     public func encode(
         _ text: String, parsingSpecial: Bool = true, addingSpecial: Bool = false

@@ -70,6 +70,11 @@ struct QuantizedModules: ~Copyable {
         var modules = try QuantizedModules(method, object, files: files, file: file)
         do throws(RecastError) { try modules.checkFormat() } catch { throw error.within(file) }
         try modules.collect(tensors)
+        if method == .bitsandbytes, configuration["quantization_config"] == nil, modules.outcome.count > 0 {
+            modules.outcome.warnings.append(
+                "\(file): config.json says nothing of its \(modules.outcome.count) weights of bitsandbytes, which are read by what "
+                    + "their own tensors say")
+        }
         return modules.outcome.count > 0 ? modules.outcome : nil
     }
 

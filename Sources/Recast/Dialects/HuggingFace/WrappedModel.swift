@@ -78,7 +78,10 @@ struct WrappedModel {
         ]
         where configuration[key] == nil { configuration[key] = wrapper[key] }
         if let flag = wrapper["tie_word_embeddings"] { configuration["tie_word_embeddings"] = flag }
-        for member in TextDefaults.of(family.modelType).members where configuration[member.key] == nil {
+        // The spelling of transformers 5 says all of rotary in one place.
+        let hasRope = configuration["rope_parameters"] != nil
+        for member in TextDefaults.of(family.modelType).members
+        where configuration[member.key] == nil && !(hasRope && member.key.hasPrefix("rope_")) {
             configuration[member.key] = member.value
         }
         Self.makePlain(&configuration)
