@@ -1,7 +1,7 @@
 /// A text model inside another: beside towers for images or sounds, with a configuration and names of its own.
 ///
 /// One rule for all: the text model's configuration is an object inside the wrapper's, or stands in it flat, and its tensors have
-/// a prefix, or stand flat beside those of towers. Source: Specs/families.md §4.
+/// a prefix, or stand flat beside those of towers. Source: Specs/families.md §5.
 struct WrappedModel {
     /// The configuration of the text model by itself.
     var configuration: JSON.Object
