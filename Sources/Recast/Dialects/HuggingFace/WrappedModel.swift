@@ -85,6 +85,8 @@ struct WrappedModel {
             configuration[member.key] = member.value
         }
         Self.makePlain(&configuration)
+        // The image, and the question behind it, see each other whole; text by itself is read as text.
+        if wrapper["model_type"]?.string == "paligemma" { configuration["use_bidirectional_attention"] = nil }
         var tensors: [NamedTensor] = []
         var towers: [NamedTensor] = []
         let hasPrefix = stored.contains { tensor in Self.prefixes.contains { tensor.name.hasPrefix($0.of) } }
