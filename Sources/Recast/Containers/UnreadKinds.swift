@@ -80,7 +80,7 @@ extension UnreadKinds {
             return RecastError(
                 .usage, "is the hub's cache of a model: name a folder in \(path)", trail: [folder.path])
         }
-        if names.contains("weights"), folder.isDirectory("weights") {
+        if names.contains("context"), names.contains("weights"), folder.isDirectory("weights") {
             return RecastError(
                 .usage, "is a checkpoint of NeMo 2: name the folder \(Path.join(folder.path, "weights"))",
                 trail: [folder.path])

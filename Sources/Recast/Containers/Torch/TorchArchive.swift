@@ -65,11 +65,11 @@ struct TorchArchive: Sendable {
     ///
     /// - Throws: `malformedInput` where the file holds no dictionary, or a name twice.
     func stateDictionary() throws(RecastError) -> (tensors: [NamedTensor], others: [String]) {
-        guard let items = modelItems else {
+        guard let (items, outside) = modelItems else {
             throw RecastError(.malformedInput, "holds no dictionary of tensors", trail: [fileName])
         }
         var tensors: [NamedTensor] = []
-        var others: [String] = []
+        var others = outside
         var names: Set<ByteString> = []
         var budget = StorageBudget(byteCount: byteCount)
         for (key, value) in items {
@@ -84,18 +84,19 @@ struct TorchArchive: Sendable {
         return (tensors, others)
     }
 
-    /// The entries of the model's dictionary: the root's own, or those of the dictionary that trainers put it in.
-    private var modelItems: [(Pickle.Value, Pickle.Value)]? {
+    /// The entries of the model's dictionary: the root's own, or those of the dictionary that trainers put it in, with the
+    /// names of what stands beside that.
+    private var modelItems: (items: [(Pickle.Value, Pickle.Value)], outside: [String])? {
         guard let items = pickle.items(pickle.root) else { return nil }
         let hasTensors = items.contains { pickle.object($0.1) != nil && pickle.items($0.1) == nil }
-        guard !hasTensors else { return items }
+        guard !hasTensors else { return (items, []) }
         for key in Self.nests {
             guard let inner = items.first(where: { pickle.string($0.0) == key })?.1, let own = pickle.items(inner),
                 own.contains(where: { pickle.object($0.1) != nil })
             else { continue }
-            return own
+            return (own, items.compactMap { pickle.string($0.0) }.filter { $0 != key })
         }
-        return items
+        return (items, [])
     }
 
     private static let nests = ["state_dict", "model", "module", "model_state_dict"]

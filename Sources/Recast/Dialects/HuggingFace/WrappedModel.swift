@@ -11,6 +11,8 @@ struct WrappedModel {
     var towers: [NamedTensor]
     /// The architecture of the wrapper.
     var wrapper: String
+    /// What the configuration does not say, and is taken to be transformers' defaults.
+    var assumed: [String] = []
 
     /// Where the text model's configuration may lie.
     private static let places = [
@@ -83,6 +85,7 @@ struct WrappedModel {
         for member in TextDefaults.of(family.modelType).members
         where configuration[member.key] == nil && !(hasRope && member.key.hasPrefix("rope_")) {
             configuration[member.key] = member.value
+            assumed.append(member.key)
         }
         Self.makePlain(&configuration)
         // The image, and the question behind it, see each other whole; text by itself is read as text.
@@ -156,6 +159,8 @@ struct WrappedModel {
         return
             "of \(wrapper) the text model is taken; what belongs to images or sounds is left out: \(towers.count) tensors, "
             + "\(bytes) bytes (\(stems.map { $0 + ".*" }.joined(separator: ", ")))"
+            + (assumed.isEmpty
+                ? "" : "; transformers' defaults of what its configuration does not say: \(assumed.abridged)")
     }
 }
 
