@@ -197,7 +197,7 @@ public struct Conversion: Sendable {
 
     private func verifyHeaders(_ staged: StagedDestination) throws(RecastError) {
         var expected: [String: StoredPart] = [:]
-        for part in plan.transfers.flatMap(\.parts) { expected[part.name] = part }
+        for part in plan.transfers.flatMap(\.storedParts) { expected[part.name] = part }
         for output in plan.outputs {
             let path = staged.currentPath(output)
             guard POSIX.status(path)?.byteCount == output.byteCount else {

@@ -112,6 +112,8 @@ public struct Transfer: Sendable, Hashable, Codable {
     public var remark: String?
     /// The method by which its codes were chosen beforehand; nil where they are computed, or are those of the source.
     public var calibration: String?
+    /// Where it is stored inside a larger tensor.
+    private(set) var stack: StackPlace?
     /// Whether this is a tensor, and not bytes of a file that is carried along.
     public private(set) var isTensor = true
 
@@ -192,6 +194,7 @@ public struct Transfer: Sendable, Hashable, Codable {
         method = tensor.method
         slots = tensor.named.slots
         remark = tensor.remark
+        stack = tensor.stack
     }
 
     /// What happens to the numbers, in words.
@@ -206,8 +209,17 @@ public struct Transfer: Sendable, Hashable, Codable {
         }
     }
 
-    /// The tensors it becomes.
-    var parts: [StoredPart] { TypedTensor(NamedTensor(name, source), encoding).parts }
+    /// The tensors it becomes, by itself.
+    var parts: [StoredPart] { typed.parts }
+
+    /// The tensors of the container that it is in.
+    var storedParts: [StoredPart] { typed.storedParts }
+
+    private var typed: TypedTensor {
+        var typed = TypedTensor(NamedTensor(name, source), encoding)
+        typed.stack = stack
+        return typed
+    }
 
     /// The bytes of those tensors.
     public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }

@@ -9,6 +9,8 @@ struct TypedTensor: Sendable, Hashable {
     let method: QuantizationMethod
     /// Why it has that type, for people; nil where that goes without saying.
     let remark: String?
+    /// Where it is stored inside a larger one.
+    var stack: StackPlace?
 
     init(_ named: NamedTensor, _ dtype: DType, importance: LazyTensor? = nil, remark: String? = nil) {
         self.init(named, .plain(dtype), importance: importance, remark: remark)
@@ -31,8 +33,18 @@ struct TypedTensor: Sendable, Hashable {
         return dtype
     }
 
-    /// The tensors it is stored as.
-    var parts: [StoredPart] {
+    /// The tensors it is stored as, by itself.
+    var parts: [StoredPart] { parts(named: name) }
+
+    /// The tensors that are in the container for it: those of the stack that it is a part of.
+    var storedParts: [StoredPart] {
+        guard let stack else { return parts }
+        return parts(named: stack.name).map { part in
+            StoredPart(name: part.name, dtype: part.dtype, shape: [stack.count] + part.shape)
+        }
+    }
+
+    private func parts(named name: String) -> [StoredPart] {
         switch encoding {
         case .plain(let dtype): return [StoredPart(name: name, dtype: dtype, shape: tensor.shape)]
         case .packed:
@@ -47,6 +59,15 @@ struct TypedTensor: Sendable, Hashable {
     var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
 }
 
+/// A matrix's place in a tensor that holds those of all experts of a layer, one after the other.
+struct StackPlace: Sendable, Hashable, Codable {
+    /// Of the whole; with `.weight`, where it is one.
+    var name: String
+    var index: Int
+    /// How many matrices there are.
+    var count: Int
+}
+
 /// One tensor as it stands in a container.
 struct StoredPart: Sendable, Hashable {
     var name: String
@@ -58,21 +79,32 @@ struct StoredPart: Sendable, Hashable {
 
 extension [TypedTensor] {
     /// The tensors in their order, cut into shards of at most `maximumSize` bytes; a tensor larger than that has one of
-    /// its own.
+    /// its own, and stacks stay whole.
     func shards(of maximumSize: Int?, byteCount: (TypedTensor) -> Int) -> [[TypedTensor]] {
         guard let maximumSize else { return [self] }
         var shards: [[TypedTensor]] = []
         var size = 0
-        for tensor in self {
-            let count = byteCount(tensor)
+        for unit in units {
+            let count = unit.reduce(0) { $0 + byteCount($1) }
             if shards.isEmpty || size + count > maximumSize {
                 shards.append([])
                 size = 0
             }
-            shards[shards.count - 1].append(tensor)
+            shards[shards.count - 1] += unit
             size += count
         }
         return shards.isEmpty ? [[]] : shards
+    }
+
+    /// What must lie in one file: the tensors of a stack, which stand behind each other.
+    private var units: [[TypedTensor]] {
+        reduce(into: []) { units, tensor in
+            if let stack = tensor.stack, units.last?.last?.stack?.name == stack.name {
+                units[units.count - 1].append(tensor)
+            } else {
+                units.append([tensor])
+            }
+        }
     }
 
     /// The tensors in their order, so many to a shard.

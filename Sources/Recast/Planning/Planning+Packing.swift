@@ -123,6 +123,7 @@ extension Planning {
             let draft = QuantizationConfiguration.Draft(
                 encoding: packing.template, modules: modules, plain: plain, modelType: modelType)
             try draft.checkModules()
+            if packing.format == .mlx { outcome.tensors = MLXNames.stacked(outcome.tensors) }
             outcome.quantization = .new(draft)
             if packing.format == .packQuantized, packing.scheme.origin == .zeroPoint {
                 plan.warnings.append(
@@ -131,6 +132,7 @@ extension Planning {
             }
             plan.warnings += ConsumerLint(weights: linted).warnings
         } else if !kept.isEmpty {
+            if kept[0].format == .mlx { outcome.tensors = MLXNames.stacked(outcome.tensors) }
             outcome.quantization = .kept(kept)
         }
         if !roundedNames.isEmpty {

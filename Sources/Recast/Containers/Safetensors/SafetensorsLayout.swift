@@ -13,7 +13,8 @@ struct SafetensorsLayout {
                 groups.count > 1
                 ? "model-\(number(index + 1))-of-\(number(groups.count)).safetensors" : "model.safetensors"
             try lay(group, name: name, into: &plan)
-            members += group.flatMap(\.parts).map { JSON.Object.Member(key: $0.name, value: .string(name)) }
+            let names = group.flatMap { $0.storedParts.map(\.name) }.unique
+            members += names.map { JSON.Object.Member(key: $0, value: .string(name)) }
         }
         guard groups.count > 1 else { return }
         members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -30,12 +31,11 @@ struct SafetensorsLayout {
 
     /// One file, its tensors in the order of the reference implementation: widest type first, then by name.
     private func lay(_ tensors: [TypedTensor], name: String, into plan: inout Plan) throws(RecastError) {
-        let parts = tensors.enumerated().flatMap { index, tensor in
-            tensor.parts.enumerated().map { (tensor: index, part: $0.offset, stored: $0.element) }
-        }
+        // A stack is laid out once, by the first of its tensors.
+        let parts = tensors.filter { ($0.stack?.index ?? 0) == 0 }.flatMap(\.storedParts)
         let sorted = parts.sorted { a, b in
-            let (wide, narrow) = (a.stored.dtype.bitsPerElement, b.stored.dtype.bitsPerElement)
-            return wide != narrow ? wide > narrow : a.stored.name.utf8.lexicographicallyPrecedes(b.stored.name.utf8)
+            let (wide, narrow) = (a.dtype.bitsPerElement, b.dtype.bitsPerElement)
+            return wide != narrow ? wide > narrow : a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
         }
         var members: [JSON.Object.Member] = []
         if !metadata.isEmpty {
@@ -43,11 +43,13 @@ struct SafetensorsLayout {
             members.append(.init(key: "__metadata__", value: .object(JSON.Object(uniqueMembers: pairs))))
         }
         var end = 0
-        for (_, _, stored) in sorted {
+        var begins: [String: Int] = [:]
+        for stored in sorted {
             guard !stored.dtype.isQuantized else {
                 throw .unsupported("\(stored.name): safetensors has no type \(stored.dtype)")
             }
             let begin = end
+            begins[stored.name] = begin
             end += stored.byteCount
             let entry: JSON = [
                 "dtype": .string(stored.dtype.name), "shape": .array(stored.shape.map(JSON.int)),
@@ -64,14 +66,14 @@ struct SafetensorsLayout {
         let output = plan.outputs.count
         plan.outputs.append(
             OutputFile(name: name, byteCount: header.count + end, literals: [.init(offset: 0, bytes: header)]))
-        var offset = header.count
-        var places: [Int: [Transfer.Place]] = [:]
-        var order: [Int] = []
-        for (tensor, part, stored) in sorted {
-            if places[tensor] == nil { order.append(tensor) }
-            places[tensor, default: []].append(Transfer.Place(part: part, output: output, offset: offset))
-            offset += stored.byteCount
+        let transfers = tensors.map { tensor in
+            let places = zip(tensor.parts, tensor.storedParts).enumerated().map { part, names in
+                let start = header.count + begins[names.1.name]! + (tensor.stack?.index ?? 0) * names.0.byteCount
+                return Transfer.Place(part: part, output: output, offset: start)
+            }
+            return Transfer(tensor, places: places)
         }
-        plan.transfers += order.map { Transfer(tensors[$0], places: places[$0]!) }
+        // In the order in which they lie in the file.
+        plan.transfers += transfers.sorted { $0.targets.map(\.offset).min()! < $1.targets.map(\.offset).min()! }
     }
 }

@@ -129,6 +129,24 @@ enum MLXNames {
         }
     }
 
+    /// The same with the experts of a layer in one tensor each for gate, up and down, as mlx-lm has them.
+    static func stacked(_ tensors: [TypedTensor]) -> [TypedTensor] {
+        var stacks: [String: [TypedTensor]] = [:]
+        for tensor in tensors {
+            let name = module(tensor.name)
+            if name != tensor.name { stacks[name, default: []].append(tensor) }
+        }
+        return tensors.flatMap { tensor -> [TypedTensor] in
+            guard var stack = stacks[module(tensor.name)] else { return [tensor] }
+            guard stack[0].name == tensor.name else { return [] }
+            stack.sort { $0.named.slots[0].expert ?? 0 < $1.named.slots[0].expert ?? 0 }
+            for index in stack.indices {
+                stack[index].stack = StackPlace(name: module(tensor.name), index: index, count: stack.count)
+            }
+            return stack
+        }
+    }
+
     private static let mixtral = ["w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"]
 
     /// The experts of a layer are one module each for gate, up and down: `…mlp.switch_mlp.gate_proj`.
