@@ -16,7 +16,7 @@ struct CalibratedQuantization {
 
     func options(_ conversion: ConversionArguments) -> CalibrationOptions {
         var options = arguments.options(method)
-        options.longestWindow = arguments.calibrationContext
+        options.longestWindow = arguments.context
         options.maximumMemory = conversion.resources.maxMemory?.bytes
         return options
     }
@@ -60,7 +60,7 @@ struct CalibratedQuantization {
             planning, files: model.sources, options(conversion),
             passOptions: conversion.resources.passOptions(display))
         output.notes(calibration.notes, warnings: calibration.warnings)
-        try calibration.run(on: selection.chunks, texts, context: arguments.calibrationContext, work) { outcome in
+        try calibration.run(on: selection.chunks, texts, context: arguments.context, work) { outcome in
             display?.finish()
             output.notes([], warnings: outcome.report.warnings)
             try convert(planning.options, outcome.weights, QuantizationReport(calibration: outcome.report))
@@ -84,7 +84,7 @@ struct CalibratedQuantization {
             return { next.show($0) }
         }
         let result = try search.run(
-            on: chunks, heldOut: heldOut, texts, context: arguments.calibrationContext, work, show)
+            on: chunks, heldOut: heldOut, texts, context: arguments.context, work, show)
         display?.finish()
         output.notes(result.notes, warnings: result.warnings + result.outcome.report.warnings)
         do {

@@ -13,19 +13,20 @@ struct CalibrationArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("Calibrate on about so many tokens, evenly spread over the texts.", valueName: "n"))
-    var calibrationTokens = 131_072
+    var calibrationTokens: Int?
 
-    @Option(help: ArgumentHelp("Tokens that see each other in a calibration.", valueName: "n"))
-    var calibrationContext = 512
+    @Option(help: ArgumentHelp("Tokens that see each other in a calibration (512).", valueName: "n"))
+    var calibrationContext: Int?
 
     @Option(
-        help: ArgumentHelp("How much a calibration tries after the error feedback: 0 nothing, up to 3.", valueName: "n")
+        help: ArgumentHelp(
+            "How much a calibration tries after the error feedback: 0 nothing, up to 3 (2).", valueName: "n")
     )
-    var effort = CalibrationOptions().effort
+    var effort: Int?
 
     @Option(
-        help: ArgumentHelp("What is added to the diagonal of a Hessian, as a part of its mean.", valueName: "x"))
-    var damping = 0.01
+        help: ArgumentHelp("What is added to the diagonal of a Hessian, as a part of its mean (0.01).", valueName: "x"))
+    var damping: Double?
 
     @Flag(
         help:
@@ -41,28 +42,49 @@ struct CalibrationArguments: ParsableArguments {
 
     var isAsked: Bool { !texts.isEmpty }
 
+    /// What was asked for that only calibration heeds.
+    private var given: [String] {
+        let options: [(String, Bool)] = [
+            ("--calibration-tokens", calibrationTokens != nil), ("--calibration-context", calibrationContext != nil),
+            ("--effort", effort != nil), ("--damping", damping != nil), ("--hold-out", holdOut != nil),
+        ]
+        return options.filter(\.1).map(\.0)
+    }
+
+    private var tokenCount: Int { calibrationTokens ?? 131_072 }
+    var context: Int { calibrationContext ?? 512 }
+    private var chosenEffort: Int { effort ?? CalibrationOptions().effort }
+    private var chosenDamping: Double { damping ?? 0.01 }
+
     func validate() throws {
-        guard CalibrationOptions.efforts.contains(effort) else { throw ValidationError("--effort takes 0, 1, 2 or 3") }
-        guard damping > 0, damping <= 1 else { throw ValidationError("--damping takes a number above 0, and up to 1") }
-        guard calibrationTokens > 0 else { throw ValidationError("--calibration-tokens takes a positive number") }
+        if texts.isEmpty, let option = given.first {
+            throw ValidationError("\(option) is for a calibration: --calibration FILE names a text")
+        }
+        guard CalibrationOptions.efforts.contains(chosenEffort) else {
+            throw ValidationError("--effort takes 0, 1, 2 or 3")
+        }
+        guard chosenDamping > 0, chosenDamping <= 1 else {
+            throw ValidationError("--damping takes a number above 0, and up to 1")
+        }
+        guard tokenCount > 0 else { throw ValidationError("--calibration-tokens takes a positive number") }
         if let holdOut, !(0...0.5).contains(holdOut) {
             throw ValidationError("--hold-out takes a number from 0 to 0.5")
         }
-        guard calibrationContext > 2 else { throw ValidationError("--calibration-context takes a number from 3 on") }
+        guard context > 2 else { throw ValidationError("--calibration-context takes a number from 3 on") }
     }
 
     /// The options that make the same codes of the same texts.
     func repeated(heldOut: Double) -> String {
-        "--hold-out \(holdOut ?? heldOut) --calibration-tokens \(calibrationTokens) --calibration-context "
-            + "\(calibrationContext) --effort \(effort) --damping \(damping)" + (reorder ? " --reorder" : "")
+        "--hold-out \(holdOut ?? heldOut) --calibration-tokens \(tokenCount) --calibration-context "
+            + "\(context) --effort \(chosenEffort) --damping \(chosenDamping)" + (reorder ? " --reorder" : "")
             + " and the same --calibration"
     }
 
     func options(_ method: CalibrationOptions.Method) -> CalibrationOptions {
         var options = CalibrationOptions()
         options.method = method
-        options.effort = effort
-        options.damping = Float(damping)
+        options.effort = chosenEffort
+        options.damping = Float(chosenDamping)
         options.reorders = reorder
         return options
     }
@@ -94,7 +116,7 @@ struct CalibrationArguments: ParsableArguments {
             }
         }
         let (selection, heldOut) = try CalibrationTexts(channels).selection(
-            context: calibrationContext, bos: tokenizer.bosToken, limit: calibrationTokens, keepsShares: hasShares
+            context: context, bos: tokenizer.bosToken, limit: tokenCount, keepsShares: hasShares
         ).holdingOut(part)
         let texts = selection.channels.map { channel in
             CalibrationRecord.Text(

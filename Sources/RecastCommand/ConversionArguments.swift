@@ -30,6 +30,12 @@ struct ConversionArguments: ParsableArguments {
     @Option(help: ArgumentHelp("Split the output into files of at most this size, such as 5GB.", valueName: "size"))
     var maxShardSize: ByteCount?
 
+    @Option(
+        help: ArgumentHelp(
+            "Layers for predicting further tokens (MTP): drop (the default), or keep, in the model's own layout and in GGUF.",
+            valueName: "drop|keep"))
+    var mtp: ConversionOptions.FurtherLayers?
+
     @Flag(help: "Leave out tensors that the family does not know.")
     var allowUnknown = false
 
@@ -73,6 +79,13 @@ struct ConversionArguments: ParsableArguments {
         return max(1, min(resources.jobs, limit / (32 << 20)))
     }
 
+    func validate() throws {
+        if noVerify, verify { throw ValidationError("--no-verify and --verify contradict each other; use one") }
+        if noVerify, showErrors {
+            throw ValidationError("--errors are measured when what was written is read back: not with --no-verify")
+        }
+    }
+
     private func options() throws -> ConversionOptions {
         var options: ConversionOptions
         if let option = layout.given.first, target == .gguf || target == .huggingface {
@@ -99,11 +112,15 @@ struct ConversionArguments: ParsableArguments {
             options.defaults.append(
                 "the target is Hugging Face, as DESTINATION does not end in .gguf; --to names another")
         }
+        if maxShardSize != nil, target == .megatron || target == .megatronDist {
+            throw ValidationError("--max-shard-size is not for Megatron targets, whose files are those of ranks")
+        }
         options.maximumShardSize = maxShardSize?.bytes
         options.tokenizer = tokenizer.tokenizer
         options.preTokenizer = tokenizer.preTokenizer
         options.allowsUnknown = allowUnknown
         options.allowsInexact = allowInexact
+        options.furtherLayers = mtp
         options.huggingFaceConfiguration = megatron.hfConfig
         options.vocabularySize = megatron.vocabSize
         options.allowsRankMismatch = megatron.allowRankMismatch
@@ -170,3 +187,5 @@ struct ConversionArguments: ParsableArguments {
         try show(report, plan, quantization, seconds: start.duration(to: .now).seconds)
     }
 }
+
+extension ConversionOptions.FurtherLayers: ExpressibleByArgument {}

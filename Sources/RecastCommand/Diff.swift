@@ -27,13 +27,22 @@ struct Diff: ParsableCommand {
 
     func run() throws {
         let sources = FilePool()
-        let first = try Model(Checkpoint(path: a, sources: sources))
-        let second = try Model(Checkpoint(path: b, sources: sources))
+        let checkpoints = (try Checkpoint(path: a, sources: sources), try Checkpoint(path: b, sources: sources))
         let display = output.quiet ? nil : ProgressDisplay("comparing", unit: .fraction)
-        let difference = try GraphDifference(first, second) { display?.show($0) }
+        let difference: GraphDifference
+        var (notes, warnings) = ([String](), [String]())
+        if let name = checkpoints.0.unknownArchitecture, checkpoints.1.unknownArchitecture != nil {
+            difference = try GraphDifference(byName: checkpoints.0, checkpoints.1) { display?.show($0) }
+            notes.append("\(name) is no family that is known: tensors are compared by name")
+            warnings = checkpoints.0.warnings + checkpoints.1.warnings
+        } else {
+            let (first, second) = (try Model(checkpoints.0), try Model(checkpoints.1))
+            difference = try GraphDifference(first, second) { display?.show($0) }
+            warnings = first.warnings + second.warnings
+        }
         display?.finish()
         if output.json { try showJSON(difference) } else { try showText(difference) }
-        output.notes([], warnings: first.warnings + second.warnings)
+        output.notes(notes, warnings: warnings)
         if !difference.isEqual { throw ExitCode(RecastError.Code.comparisonFailed.exitStatus) }
     }
 
@@ -41,7 +50,7 @@ struct Diff: ParsableCommand {
         var rows = [["tensor", "A", "B", "", "max |a−b|", "relative"]]
         var equal = 0
         for row in difference.rows {
-            let start = [row.slot.description, row.types.0, row.types.1]
+            let start = [row.name, row.types.0, row.types.1]
             switch row.outcome {
             case .compared(let d) where d.isEqual:
                 equal += 1
@@ -66,7 +75,7 @@ struct Diff: ParsableCommand {
     private func showJSON(_ difference: GraphDifference) throws(RecastError) {
         let tensors = difference.rows.map { row -> JSON in
             var object = JSON.Object([
-                ("role", .string(row.slot.description)), ("a", .string(row.types.0)), ("b", .string(row.types.1)),
+                ("role", .string(row.name)), ("a", .string(row.types.0)), ("b", .string(row.types.1)),
             ])
             switch row.outcome {
             case .compared(let d):

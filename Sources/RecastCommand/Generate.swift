@@ -33,11 +33,19 @@ struct Generate: ParsableCommand {
     var topP: Double?
 
     @Option(help: ArgumentHelp("Seed of the draws.", valueName: "n"))
-    var seed: UInt64 = 0
+    var seed: UInt64?
 
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        let options: [(String, Bool)] = [("--top-k", topK != nil), ("--top-p", topP != nil), ("--seed", seed != nil)]
+        if temperature == 0, let option = options.first(where: \.1)?.0 {
+            throw ValidationError(
+                "\(option) is for draws: without --temperature the likeliest token is taken each time")
+        }
+    }
 
     func run() throws {
         let files = try Checkpoint(path: checkpoint)
@@ -54,7 +62,7 @@ struct Generate: ParsableCommand {
         let special = loaded.vocabulary.special
         let stopTokens = try model.stopTokens() + [special.eos, special.endOfTurn].compactMap(\.self)
         let settings = Generator.Settings(
-            maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed,
+            maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed ?? 0,
             stopTokens: stopTokens)
         var text = ModelText()
         let showsText = !output.json

@@ -6,8 +6,8 @@ struct Lifting {
     let biases: Set<Role>
     /// Roles that may be missing.
     let optional: Set<Role>
-    /// How many layers for predicting further tokens follow those of the model; they may be left out.
-    var furtherLayerCount = 0
+    /// Layers for predicting further tokens, behind those of the model; they, and what else they have, may be left out.
+    var furtherLayers: Range<Int> = 0..<0
     /// Whether a tensor is zero everywhere: a bias that the model has no place for is left out then.
     var isZero: (LazyTensor) throws(RecastError) -> Bool = { (_) throws(RecastError) in false }
     /// Names that are known to carry nothing, such as saved rotary frequencies.
@@ -19,7 +19,7 @@ struct Lifting {
         /// Tensors that no row names, which the caller allows.
         var unknown: [NamedTensor]
         /// Of layers for predicting further tokens.
-        var furtherLayers: [String] = []
+        var furtherLayers: [NamedTensor] = []
         /// Biases that the model has no place for, and that are zero.
         var zeroBiases: [String] = []
     }
@@ -36,7 +36,7 @@ struct Lifting {
             }
             guard let match = table.match(tensor.name), isExpected(match) else {
                 if isOfFurtherLayer(tensor.name) {
-                    outcome.furtherLayers.append(tensor.name)
+                    outcome.furtherLayers.append(tensor)
                 } else if hasWeight(besideBias: tensor.name), tensor.tensor.shape.count == 1, try isZero(tensor.tensor)
                 {
                     outcome.zeroBiases.append(tensor.name)
@@ -117,14 +117,14 @@ struct Lifting {
     private func reasonToKeep(_ name: String) -> String? { table.reasonToKeep(name, configuration) }
 
     private func isOfFurtherLayer(_ name: String) -> Bool {
-        let (end, overflows) = configuration.layerCount.addingReportingOverflow(furtherLayerCount)
-        guard furtherLayerCount > 0, !overflows else { return false }
+        guard !furtherLayers.isEmpty else { return false }
         let parts = name.split(separator: ".")
-        guard let place = parts.firstIndex(of: "layers"), place + 1 < parts.count, let layer = Int(parts[place + 1])
+        guard let place = parts.firstIndex(where: { $0 == "layers" || $0 == "blk" }), place + 1 < parts.count,
+            let layer = Int(parts[place + 1])
         else {
             return false
         }
-        return (configuration.layerCount..<end).contains(layer)
+        return furtherLayers.contains(layer)
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {

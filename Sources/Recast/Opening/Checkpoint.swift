@@ -62,6 +62,9 @@ public struct Checkpoint: Sendable {
     /// The archive that holds it all; nil where the files lie open.
     public var archive: Archive? { folder.place as? Archive }
 
+    /// What it calls its architecture, where that is no family: it is then converted and compared by name.
+    public var unknownArchitecture: String? { content.unknownArchitecture }
+
     /// What its format says of it.
     package var description: FormatDescription { content.description }
 

@@ -55,13 +55,20 @@ extension Model {
         ).map { architecture.withOneRow($0, configuration) }
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
-            biases: biases(in: tensors, architecture), optional: [.outputHead], ignored: { _ in false }
+            biases: biases(in: tensors, architecture), optional: [.outputHead],
+            furtherLayers: configuration.layerCount..<max(configuration.layerCount, reader.number("block_count") ?? 0),
+            ignored: { _ in false }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: path)
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: original,
             sourceTypes: SourceTypes(set.metadata), outcome: outcome)
         model.warnings += warnings
         model.evidence += evidence
+        if !outcome.furtherLayers.isEmpty {
+            model.notes.append(
+                "layers behind the last of \(configuration.layerCount) predict further tokens (nextn_predict_layers) and are left "
+                    + "out: \(outcome.furtherLayers.count) tensors, \(outcome.furtherLayers.map(\.name).abridged)")
+        }
         if architecture.name == GGUFArchitecture.baichuan.name, options.looksAtTensors {
             try model.normalizeHeadIfNeeded()
         }

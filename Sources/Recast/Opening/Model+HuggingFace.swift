@@ -9,8 +9,15 @@ extension Model {
                 .inputMissing, "not found: a checkpoint of tensors alone does not say which model it is", trail: [path])
         }
         let family = try Family.of(object, file: path)
-        let reader = HuggingFaceConfiguration(object: object, file: path)
-        let configuration = try reader.configuration(of: family)
+        var reader = HuggingFaceConfiguration(object: object, file: path)
+        var configuration = try reader.configuration(of: family)
+        let further = try furtherLayers(reader, behind: configuration.layerCount)
+        if options.takesFurtherLayers, !further.isEmpty {
+            var longer = object
+            longer["num_hidden_layers"] = .int(further.upperBound)
+            reader = HuggingFaceConfiguration(object: longer, file: path)
+            configuration = try reader.configuration(of: family)
+        }
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try files.quantizedModules(of: core, checkpoint)
         let tensors = try FusedExperts.separated(
@@ -18,7 +25,7 @@ extension Model {
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],
-            furtherLayerCount: try reader.optionalCount("num_nextn_predict_layers") ?? 0,
+            furtherLayers: further,
             isZero: { (tensor) throws(RecastError) in
                 var reader = Reader(files: checkpoint.sources)
                 return try tensor.isZeroEverywhere(&reader)
@@ -30,10 +37,15 @@ extension Model {
         if original["num_nextn_predict_layers"]?.int ?? 0 > 0 { original["num_nextn_predict_layers"] = 0 }
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: original, sourceTypes: nil, outcome: outcome)
+        model.wrapped = core.wrapped
         if !outcome.furtherLayers.isEmpty {
-            model.notes.append(
-                "layers behind the last of \(configuration.layerCount) predict further tokens (num_nextn_predict_layers) and are left "
-                    + "out: \(outcome.furtherLayers.count) tensors, \(outcome.furtherLayers.abridged)")
+            let names = outcome.furtherLayers.map(\.name)
+            model.furtherLayers = Model.FurtherLayers(
+                count: further.count, tensors: outcome.furtherLayers, areInGraph: options.takesFurtherLayers,
+                note:
+                    "layers behind the last of \(further.lowerBound) predict further tokens (num_nextn_predict_layers) and are "
+                    + "left out (--mtp keep): \(names.count) tensors, \(names.abridged)")
+            if let note = model.furtherLayers.note, !options.takesFurtherLayers { model.notes.append(note) }
         }
         if let scale = outcome.unknown.first(where: { $0.name.contains("scale") }) {
             throw RecastError(
@@ -55,6 +67,15 @@ extension Model {
         model.dropsActivationScales = quantized?.dropsActivationScales ?? false
         if saysTied, options.looksAtTensors { try model.resolveTiedEmbeddings(workers: options.workers) }
         return model
+    }
+
+    /// The layers that predict further tokens.
+    private static func furtherLayers(
+        _ reader: HuggingFaceConfiguration, behind count: Int
+    ) throws(RecastError) -> Range<Int> {
+        let further = try reader.optionalCount("num_nextn_predict_layers") ?? 0
+        let (end, overflows) = count.addingReportingOverflow(further)
+        return further > 0 && !overflows ? count..<end : 0..<0
     }
 
     /// Numbers of a byte that nothing is said of: their scales may be missing.

@@ -13,6 +13,22 @@ public struct Model: Sendable {
     public var unverified: [String] = []
     /// Whether the checkpoint has scales of activations, which the graph does not have.
     var dropsActivationScales = false
+    /// What the text model is inside of, in the checkpoint's own layout.
+    var wrapped: WrappedModel?
+    /// Layers for predicting further tokens.
+    var furtherLayers = FurtherLayers()
+
+    /// Layers behind the last one, which predict tokens after the next one (multi-token prediction).
+    struct FurtherLayers: Sendable {
+        /// As the configuration has it.
+        var count = 0
+        /// What the graph does not have of them.
+        var tensors: [NamedTensor] = []
+        /// Whether the graph has, behind the model's own layers, what they share with these.
+        var areInGraph = false
+        /// What is said where they are left out.
+        var note: String?
+    }
 
     /// Through which its tensors are read.
     public var sources: FilePool { checkpoint.sources }
@@ -33,6 +49,8 @@ public struct Model: Sendable {
         public var workers = 1
         /// Whether tensors are read where they decide; what has just been written is known.
         var looksAtTensors = true
+        /// Whether the graph gets the layers for predicting further tokens, behind the model's own.
+        var takesFurtherLayers = false
 
         public init() {}
     }

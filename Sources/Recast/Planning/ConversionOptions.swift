@@ -7,6 +7,8 @@ public struct ConversionOptions: Sendable {
         case megatron(MegatronTarget)
     }
 
+    public enum FurtherLayers: String, Sendable, Hashable, CaseIterable { case drop, keep }
+
     public var target: Target
     /// The type of the weights; nil keeps what they have.
     public var dtype: DType?
@@ -24,6 +26,8 @@ public struct ConversionOptions: Sendable {
     public var allowsUnknown = false
     /// Whether a target that computes something else with the same tensors is written, too.
     public var allowsInexact = false
+    /// What becomes of layers for predicting further tokens (MTP), where that is said.
+    public var furtherLayers: FurtherLayers?
     /// A `config.json`, or a directory with one, that describes the model of a Megatron checkpoint.
     public var huggingFaceConfiguration: String?
     /// How many tokens the vocabulary of a Megatron checkpoint has without its padding.

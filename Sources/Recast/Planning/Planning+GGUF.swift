@@ -5,7 +5,9 @@ extension Planning {
     ///   - name: what the model is called.
     ///   - files: what lies beside it; nil where that is of no use to others.
     func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
-        let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
+        var architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
+        let sections = model.wrapped?.rotarySections.map { Array(($0 + [0, 0, 0, 0]).prefix(4)) } ?? []
+        if !sections.isEmpty { architecture = architecture.ofSections ?? architecture }
         var model = model
         var plan = basis(model, form: .file)
         let adaptation = try GGUFAdaptation(model.graph, to: architecture, allowsInexact: options.allowsInexact)
@@ -20,12 +22,24 @@ extension Planning {
         tensors += try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
             .lower(model.graph, order: .ofGraph)
         tensors = GGUFStacks.packed(tensors, latent: configuration.latentAttention)
+        tensors += try furtherLayers(of: model, plan: &plan)
+        if options.encoding == nil, options.dtype == nil { tensors = Self.withFactors(tensors, plan: &plan) }
 
         guard !options.quantization.keepsSplit else {
             throw .usage("--keep-split is for split GGUF files; --max-shard-size splits what is not")
         }
         var metadata = try metadata(
             of: model, named: name, files, architecture: architecture, tensors: tensors, plan: &plan)
+        if !sections.isEmpty {
+            metadata["\(architecture.name).rope.dimension_sections"] = .array(
+                .i32(sections.map { Int32(clamping: $0) }))
+            if let count = model.wrapped?.deepStackLayerCount {
+                metadata["\(architecture.name).n_deepstack_layers"] = .u32(UInt32(clamping: count))
+            }
+        }
+        if model.furtherLayers.areInGraph {
+            metadata["\(architecture.name).nextn_predict_layers"] = .u32(UInt32(clamping: model.furtherLayers.count))
+        }
         if adaptation.holdsAttentionScale { metadata[GGUFAdaptation.attentionScaleKey] = .bool(true) }
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
         // In the order of the source, whichever order the quantizer gives the file.
@@ -34,11 +48,58 @@ extension Planning {
             .filter { $0.dtype != .f32 && single.contains($0.name) }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         record(typed, in: &metadata)
+        var expected = try architecture.expected(model, source: source, metadata)
+        if model.furtherLayers.areInGraph { expected.layers.removeLast(model.furtherLayers.count) }
         plan.expectedModel = ExpectedModel(
-            configuration: try architecture.expected(model, source: source, metadata), isTied: model.graph.isTied,
+            configuration: expected, isTied: model.graph.isTied,
             tokenCount: metadata["tokenizer.ggml.tokens"]?.elementCount)
         return GGUFDraft(plan: plan, metadata: metadata, tensors: typed, graph: model.graph)
     }
+
+    /// Weights of NVFP4 as GGUF has them: codes and scales in blocks, and beside them the factor that llama.cpp multiplies
+    /// products with.
+    private static func withFactors(_ tensors: [NamedTensor], plan: inout Plan) -> [NamedTensor] {
+        var isRounded = false
+        let result = tensors.flatMap { tensor -> [NamedTensor] in
+            guard tensor.name.hasSuffix(".weight"), let (codes, factors) = tensor.tensor.withoutFactor,
+                codes.sameCodes == .nvfp4
+            else { return [tensor] }
+            var own = tensor
+            own.tensor = codes
+            isRounded = isRounded || tensor.tensor.isDivided
+            return [own, NamedTensor(tensor.name.dropLast(".weight".count) + ".scale", .vector(factors))]
+        }
+        if isRounded {
+            plan.notes.append(
+                "GGUF multiplies with a factor where compressed-tensors divides: the reciprocals are rounded to float32"
+            )
+        }
+        return result
+    }
+
+    /// What layers for predicting further tokens have besides those of the model. Source: llama.cpp's `nextn` tensors.
+    private func furtherLayers(of model: Model, plan: inout Plan) throws(RecastError) -> [NamedTensor] {
+        guard model.furtherLayers.areInGraph else {
+            if options.furtherLayers == .keep { plan.warnings.append(Carried.nothingToKeep) }
+            return []
+        }
+        return try model.furtherLayers.tensors.map { (tensor) throws(RecastError) in
+            let parts = tensor.name.split(separator: ".").map(String.init)
+            guard let place = parts.firstIndex(of: "layers"), parts.count > place + 2,
+                let name = Self.nextTokenNames[parts[(place + 2)...].joined(separator: ".")]
+            else {
+                throw .unsupported("GGUF has no place for \(tensor.name), of a layer that predicts further tokens")
+            }
+            return NamedTensor("blk.\(parts[place + 1]).nextn.\(name)", tensor.tensor)
+        }
+    }
+
+    // swift-format-ignore
+    private static let nextTokenNames = [
+        "eh_proj.weight":          "eh_proj.weight",          "enorm.weight":            "enorm.weight",
+        "hnorm.weight":            "hnorm.weight",            "embed_tokens.weight":     "embed_tokens.weight",
+        "shared_head.norm.weight": "shared_head_norm.weight", "shared_head.head.weight": "shared_head_head.weight",
+    ]
 
     /// A GGUF file again: under the same names, for architectures nobody knows too.
     func ggufDraft(of set: GGUFSet) throws(RecastError) -> GGUFDraft {
@@ -47,6 +108,11 @@ extension Planning {
         guard options.tokenizer == nil, options.preTokenizer == nil else {
             throw .usage(
                 "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")
+        }
+        if options.furtherLayers == .drop,
+            set.metadata.pairs.contains(where: { $0.key.hasSuffix(".nextn_predict_layers") })
+        {
+            throw .usage("--mtp drop: a GGUF file is written again with all its layers")
         }
         var metadata = set.metadata
         for key in ["split.no", "split.count", "split.tensors.count"] { metadata[key] = nil }

@@ -4,7 +4,8 @@ extension Planning {
         _ model: Model, _ family: Family, plan: inout Plan
     ) throws(RecastError) -> HuggingFaceLowering.Outcome {
         var reader = Reader(files: model.sources)
-        let outcome = try HuggingFaceLowering(
+        let carried = try Carried(model, options, plan: &plan)
+        var outcome = try HuggingFaceLowering(
             family: family, original: model.original, allowsInexact: options.allowsInexact,
             calibrated: options.calibrated
         ).lower(model.graph) {
@@ -12,6 +13,10 @@ extension Planning {
             try tensor.isZeroEverywhere(&reader)
         } hasUnitRows: { (head) throws(RecastError) in
             try head.hasUnitRows(&reader)
+        }
+        outcome.carried = carried
+        for index in outcome.tensors.indices {
+            outcome.tensors[index].name = carried.storedName(outcome.tensors[index].name)
         }
         plan.notes += outcome.notes
         plan.warnings += outcome.warnings
@@ -43,9 +48,9 @@ extension Planning {
             plan.warnings.append(Self.latentNormWarning(model.graph.configuration))
         }
         let outcome = try lowered(model, family, plan: &plan)
-
+        let carried = outcome.carried
         let typed = try typedTensors(outcome, model, plan: &plan)
-        let tensors = typed.tensors
+        let tensors = typed.tensors.filter { !$0.named.slots.isEmpty }
 
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: outcome.configuration, isTied: outcome.isTied,
@@ -73,7 +78,9 @@ extension Planning {
         var correctedFiles: Set<String> = []
         var keepsQuantization = false
         switch typed.quantization {
-        case .new(let draft): QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
+        case .new(var draft):
+            draft.untouched = carried.roots
+            QuantizationConfiguration.add(draft, to: &configuration, files: &extraFiles)
         case .kept(let encodings):
             for key in ["quantization_config", "quantization"] { configuration[key] = model.original?[key] }
             if let said = checkpoint.content.quantizationConfiguration {
@@ -90,6 +97,8 @@ extension Planning {
         case .none:
             for key in ["quantization_config", "quantization"] { configuration[key] = nil }
         }
+        if carried.further.count > 0 { configuration["num_nextn_predict_layers"] = .int(carried.further.count) }
+        if let wrapped = carried.wrapped { configuration = wrapped.configuration(around: configuration) }
         plan.outputs.append(
             OutputFile(
                 name: "config.json",
@@ -101,7 +110,7 @@ extension Planning {
         }
         var metadata = options.packing.map { [("format", $0.format == .mlx ? "mlx" : "pt")] } ?? headerMetadata
         if let record = options.calibrated?.record { metadata.append(("calibration", record.json.text())) }
-        try SafetensorsLayout(metadata: metadata, tensors: tensors)
+        try SafetensorsLayout(metadata: metadata, tensors: typed.tensors)
             .lay(maximumShardSize: options.maximumShardSize, into: &plan)
         try resolveZeroPoints(in: &plan)
         restoreTypes(of: model, in: &plan)
@@ -127,7 +136,7 @@ extension Planning {
             ? try checkpoint.content.embeddedTokenizer(preTokenizer: options.preTokenizer) : nil
     }
 
-    private var headerMetadata: [(key: String, value: String)] {
+    var headerMetadata: [(key: String, value: String)] {
         let metadata = checkpoint.content.headerMetadata
         return metadata.isEmpty ? [("format", "pt")] : metadata
     }

@@ -2,6 +2,9 @@ extension Planning {
     /// A graph as a checkpoint of Megatron.
     func megatron(from model: Model, _ target: MegatronTarget) throws(RecastError) -> Plan {
         try refuseOptionsOfOthers()
+        guard options.furtherLayers != .keep else {
+            throw .usage("--mtp keep: Megatron targets have no place for layers that predict further tokens yet")
+        }
         var model = model
         let sourceConfiguration = model.graph.configuration
         var plan = basis(model, form: .directory)

@@ -22,6 +22,7 @@ extension Planning {
         let modelType = options.dtype ?? modelType(lowered, in: model)
         var roundedNames: [String] = []
         var widenedNames: [String] = []
+        var obstacles: [(reason: String, names: [String])] = []
         var decodedCount = 0
         var kept: [PackedEncoding] = []
         var linted: [ConsumerLint.Weight] = []
@@ -64,7 +65,11 @@ extension Planning {
                             name: String(tensor.name.dropLast(".weight".count)), slot: slot, encoding: encoding))
                     continue
                 }
-                plan.notes.append("\(tensor.name) is not quantized: \(obstacle!)")
+                if let index = obstacles.firstIndex(where: { $0.reason == obstacle! }) {
+                    obstacles[index].names.append(tensor.name)
+                } else {
+                    obstacles.append((obstacle!, [tensor.name]))
+                }
             }
             // Linear layers in one program or another, which would look for codes.
             let isLinear = slot.role.isLinear || [.outputHead, .router, .sharedRouter].contains(slot.role)
@@ -99,7 +104,25 @@ extension Planning {
             problems.check(tensor, as: dtype)
             outcome.tensors.append(TypedTensor(tensor, dtype, remark: asked?.option))
         }
+        for (tensor, isTower) in lowered.carried.tensors {
+            if keepsCodes, let (encoding, _) = tensor.tensor.storedParts {
+                outcome.tensors += Self.storedParts(of: tensor)!
+                kept.append(encoding)
+            } else if tensor.tensor.isQuantized {
+                decodedCount += 1
+                outcome.tensors.append(TypedTensor(tensor, options.dtype ?? (packing == nil ? .f32 : modelType)))
+            } else {
+                // Towers stay as they are; what belongs to the text model takes its type.
+                let dtype = tensor.tensor.dtype
+                let isNumber = [.f16, .bf16, .f32].contains(dtype)
+                outcome.tensors.append(TypedTensor(tensor, isTower || !isNumber ? dtype : options.dtype ?? dtype))
+            }
+        }
         try problems.end()
+        for (reason, names) in obstacles {
+            let reason = names.count == 1 ? reason : reason.replacing("its ", with: "their ", maxReplacements: 1)
+            plan.notes.append("\(names.abridged) \(names.count == 1 ? "is" : "are") not quantized: \(reason)")
+        }
         if !widenedNames.isEmpty {
             plan.notes.append(
                 "\(widenedNames.abridged) stay plain and are written as \(modelType): beside quantized weights, single bytes "
@@ -179,13 +202,13 @@ extension Planning {
                 byteCount: byteCount))
     }
 
-    private static func obstacle(of encoding: PackedEncoding, _ tensor: LazyTensor) -> String? {
+    static func obstacle(of encoding: PackedEncoding, _ tensor: LazyTensor) -> String? {
         guard tensor.shape.count == 2 else { return "it has \(tensor.shape.count) dimensions" }
         return encoding.obstacle(rows: tensor.rowCount, columns: tensor.columnCount)
     }
 
     /// A weight as the runs of numbers that bitsandbytes cuts it into.
-    private static func flattened(
+    static func flattened(
         _ tensor: NamedTensor, _ encoding: PackedEncoding
     ) -> (NamedTensor, PackedEncoding) {
         var encoding = encoding

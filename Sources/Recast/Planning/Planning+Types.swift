@@ -78,11 +78,23 @@ extension Planning {
 
 extension LazyTensor {
     /// The block type of GGUF that a packed weight's codes and scales move into without a change; nil where there is none.
-    fileprivate var sameCodes: DType? {
+    var sameCodes: DType? {
         guard let form = codeForm, !dtype.isQuantized else { return nil }
-        return [DType.q4_0, .q5_0, .q8_0, .mxfp4].first { type in
+        return [DType.q4_0, .q5_0, .q8_0, .mxfp4, .nvfp4].first { type in
             columnCount.isMultiple(of: type.blockElements)
                 && CodeForm(blocksOf: type).flatMap { Repacking(from: form, to: $0) }?.isExact == true
+        }
+    }
+}
+
+extension LazyTensor {
+    /// Whether numbers are divided after they are decoded.
+    var isDivided: Bool {
+        switch recipe {
+        case .computed(.converted(let arithmetic), _):
+            arithmetic.contains { if case .dividing = $0 { true } else { false } }
+        case .arranged(_, let children): children.contains(where: \.isDivided)
+        default: false
         }
     }
 }

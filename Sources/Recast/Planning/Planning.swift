@@ -34,6 +34,9 @@ public struct Planning: Sendable {
         var plan: Plan
         switch options.target {
         case .gguf: plan = try self.plan(try ggufDraft(), destination: destination)
+        case .huggingFace(nil)
+        where checkpoint.content.huggingFace != nil && checkpoint.content.unknownArchitecture != nil:
+            plan = try byName(checkpoint.content.huggingFace!, checkpoint.content.unknownArchitecture!)
         case .huggingFace(let family):
             let model = try model()
             plan = try namingDefaults { () throws(RecastError) in
@@ -92,6 +95,11 @@ public struct Planning: Sendable {
         modelOptions.vocabularySize = options.vocabularySize
         modelOptions.allowsRankMismatch = options.allowsRankMismatch
         modelOptions.workers = options.workers
+        modelOptions.takesFurtherLayers = options.furtherLayers == .keep && options.target == .gguf
+        if modelOptions.takesFurtherLayers, options.isCalibrated {
+            throw .unsupported(
+                "--mtp keep: layers for predicting further tokens are not run, so that no calibration knows them")
+        }
         return try Model(checkpoint, options: modelOptions)
     }
 

@@ -142,7 +142,7 @@ extension Planning {
             fusion: packing.format == .mlx ? .pairs : .layers,
             alignment: 1, modelType: draft.modelType)
         var policy = try PackingPolicy(packing, options.quantization)
-        for tensor in outcome.tensors where tensor.named.slots[0].part == .weight {
+        for tensor in outcome.tensors where tensor.named.slots.first?.part == .weight {
             guard packing.takes(tensor.named.slots[0].role) else { continue }
             let slots = targets.weights(of: tensor)
             let choice = try policy.choice(for: tensor.name)

@@ -1,7 +1,9 @@
-/// Two models compared tensor by tensor, by canonical role, whatever their formats.
+/// Two models compared tensor by tensor: by canonical role, whatever their formats, or by name where their architecture is no
+/// family.
 public struct GraphDifference: Sendable {
     public struct Row: Sendable, Hashable {
-        public var slot: Slot
+        /// The tensor's role, or its name.
+        public var name: String
         /// How the tensor is stored in the one and in the other.
         public var types: (String, String) { (first, second) }
         var first: String
@@ -75,9 +77,40 @@ public struct GraphDifference: Sendable {
             }
             let types = (a.graph[slot] ?? x, b.graph[slot] ?? y)
             rows.append(
-                Row(slot: slot, first: types.0?.dtype.name ?? "–", second: types.1?.dtype.name ?? "–", outcome: outcome)
+                Row(
+                    name: slot.description, first: types.0?.dtype.name ?? "–", second: types.1?.dtype.name ?? "–",
+                    outcome: outcome)
             )
             progress?(Progress(done: rows.count, total: slots.count))
+        }
+    }
+
+    /// Compares under the tensors' own names, which is all that there is of architectures that are no family.
+    public init(
+        byName a: Checkpoint, _ b: Checkpoint, progress: ((Progress) -> Void)? = nil
+    ) throws(RecastError) {
+        var reader = Reader(files: a.sources)
+        var other = Reader(files: b.sources)
+        let (first, second) = (try a.weights(), try b.weights())
+        let found = Dictionary(second.map { ($0.name, $0.tensor) }) { first, _ in first }
+        let own = Set(first.map(\.name))
+        let pairs =
+            first.map { ($0.name, Optional($0.tensor), found[$0.name]) }
+            + second.filter { !own.contains($0.name) }.map { ($0.name, nil, Optional($0.tensor)) }
+        (rows, settings) = ([], [])
+        for (name, x, y) in pairs {
+            try Interruption.check()
+            let outcome: Outcome
+            if let x, let y {
+                outcome =
+                    x.shape == y.shape
+                    ? .compared(try x.difference(from: y, &reader, &other)) : .shapes(x.shape, y.shape)
+            } else {
+                outcome = x != nil ? .onlyInFirst : .onlyInSecond
+            }
+            rows.append(
+                Row(name: name, first: x?.dtype.name ?? "–", second: y?.dtype.name ?? "–", outcome: outcome))
+            progress?(Progress(done: rows.count, total: pairs.count))
         }
     }
 

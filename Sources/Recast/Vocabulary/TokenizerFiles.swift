@@ -24,6 +24,10 @@ struct TokenizerFiles {
             configuration.chatTemplateFiles.append(
                 .init(name: String(name.dropFirst(folder.count).dropLast(6)), text: try text(name)))
         }
+        // That of processors for images and sounds, where the tokenizer has none of its own.
+        if configuration.chatTemplates.isEmpty, let text = try json("chat_template.json")?["chat_template"]?.string {
+            configuration.chatTemplateFiles.append(.init(text: text))
+        }
     }
 
     /// The vocabulary; nil where there is no tokenizer.

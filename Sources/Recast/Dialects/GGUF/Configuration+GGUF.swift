@@ -54,7 +54,7 @@ struct GGUFConfiguration {
             vocabularySize: vocabularySize,
             hiddenSize: hiddenSize,
             feedForwardSize: try size("feed_forward_length"),
-            layerCount: try size("block_count", limit: Self.maximumLayerCount),
+            layerCount: try ownLayerCount(),
             headCount: headCount,
             keyValueHeadCount: keyValueHeadCount,
             headDimension: headDimension,
@@ -73,6 +73,16 @@ struct GGUFConfiguration {
             throw .unsupported("\(file): a mixture of experts in the architecture \(architecture.name)")
         }
         return configuration
+    }
+
+    /// The layers of the model itself: those for predicting further tokens are counted with them.
+    private func ownLayerCount() throws(RecastError) -> Int {
+        let count = try size("block_count", limit: Self.maximumLayerCount)
+        let further = number("nextn_predict_layers") ?? 0
+        guard (0..<count).contains(further) else {
+            throw failure("\(key("nextn_predict_layers")) is \(further) of \(count) layers")
+        }
+        return count - further
     }
 
     private func epsilon() throws(RecastError) -> Double {

@@ -3,7 +3,7 @@
 /// Source: Specs/gguf.md §d, and llama.cpp's converter and loader.
 package struct GGUFArchitecture: Sendable {
     /// `general.architecture`, which also begins the keys.
-    package let name: String
+    package private(set) var name: String
     /// The Hugging Face families whose files are of this architecture; the first is where one goes that says no more.
     package let families: [String]
     package let table: MappingTable
@@ -49,11 +49,28 @@ package struct GGUFArchitecture: Sendable {
     }
 
     /// Every architecture that is known. A new one is a table in `Architectures/` and a place in this list.
-    package static let all: [GGUFArchitecture] = [
-        .llama, .qwen, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeek2, .baichuan, .internLM2, .chatGLM, .glm, .glm4,
-        .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
-        .ernie45,
+    package static let all: [GGUFArchitecture] =
+        [
+            .llama, .qwen, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeek2, .baichuan, .internLM2, .chatGLM, .glm,
+            .glm4,
+            .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
+            .ernie45,
+        ] + multimodal.map { $0.text.named($0.name) }
+
+    /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors
+    /// go with these alone.
+    private static let multimodal: [(text: GGUFArchitecture, name: String)] = [
+        (.qwen2, "qwen2vl"), (.qwen3, "qwen3vl"), (.qwen3MoE, "qwen3vlmoe"),
     ]
+
+    /// This for positions of several dimensions; nil where llama.cpp has none.
+    var ofSections: GGUFArchitecture? { Self.multimodal.first { $0.text.name == name }.map { named($0.name) } }
+
+    private func named(_ name: String) -> GGUFArchitecture {
+        var other = self
+        other.name = name
+        return other
+    }
 
     /// Whether there is a QK norm.
     var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }

@@ -27,12 +27,16 @@ enum FusedExperts {
             }
             let (size, hidden) = (experts.feedForwardSize, configuration.hiddenSize)
             let shape = [experts.count] + (part == gateAndUp ? [2 * size, hidden] : [hidden, size])
-            guard tensor.tensor.shape == shape else {
+            // Qwen3-VL's checkpoints have them transposed.
+            let isTransposed =
+                tensor.tensor.shape == [shape[0], shape[2], shape[1]] && tensor.tensor.dtype.blockElements == 1
+            guard tensor.tensor.shape == shape || isTransposed else {
                 throw .malformed(
                     file, "\(tensor.name) has the shape \(tensor.tensor.shape), the configuration says \(shape)")
             }
             for expert in 0..<experts.count {
-                let matrix = tensor.tensor.matrix(expert)
+                let stored = tensor.tensor.matrix(expert)
+                let matrix = stored.shape == Array(shape[1...]) ? stored : stored.transposed()
                 let parts: [(Role, LazyTensor)] =
                     part == gateAndUp
                     ? [(.gate, matrix.rows(0..<size)), (.up, matrix.rows(size..<2 * size))] : [(.down, matrix)]

@@ -23,6 +23,8 @@ struct HuggingFaceLowering {
         /// What the family computes otherwise, where that was allowed.
         var inexactness: [String] = []
         var evidence: [Evidence] = []
+        /// What is written beside the graph.
+        var carried = Carried()
     }
 
     /// - Parameters:

@@ -43,7 +43,7 @@ struct ModuleArguments {
                 for member in configuration["quantized_layers"]?.object?.members ?? [] {
                     exact[member.key] = member.value.object
                 }
-            case .bitsandbytes, .fp8, .mlx: break
+            case .bitsandbytes, .fp8, .mlx, .mxfp4: break
             }
         } catch { throw error.within(file) }
     }

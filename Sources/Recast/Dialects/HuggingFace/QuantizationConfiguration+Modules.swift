@@ -95,13 +95,14 @@ extension QuantizationConfiguration.Draft.Module {
     /// What all experts of the layer are in: `model.layers.0.mlp.experts`.
     var expertsName: String? {
         let parts = name.split(separator: ".")
-        guard slot.expert != nil, let index = parts.lastIndex(of: "experts") else { return nil }
+        guard slot == nil || slot?.expert != nil, let index = parts.lastIndex(of: "experts") else { return nil }
+        guard slot != nil || parts.dropFirst(index + 1).first.map({ Int($0) != nil }) == true else { return nil }
         return parts[...index].joined(separator: ".")
     }
 
     /// The module that vLLM and SGLang make of this and others of the layer.
     var fusedName: String? {
-        guard slot.expert == nil, let dot = name.lastIndex(of: ".") else { return nil }
+        guard let slot, slot.expert == nil, let dot = name.lastIndex(of: ".") else { return nil }
         let parts: [(roles: [Role], name: String)] = [
             ([.query, .key, .value], "qkv_proj"), ([.gate, .up], "gate_up_proj"),
             ([.sharedGate, .sharedUp], "gate_up_proj"), ([.queryDown, .keyValueDown], "fused_qkv_a_proj"),
@@ -139,12 +140,17 @@ enum MLXNames {
         return tensors.flatMap { tensor -> [TypedTensor] in
             guard var stack = stacks[module(tensor.name)] else { return [tensor] }
             guard stack[0].name == tensor.name else { return [] }
-            stack.sort { $0.named.slots[0].expert ?? 0 < $1.named.slots[0].expert ?? 0 }
+            stack.sort { expert($0.name) ?? 0 < expert($1.name) ?? 0 }
             for index in stack.indices {
                 stack[index].stack = StackPlace(name: module(tensor.name), index: index, count: stack.count)
             }
             return stack
         }
+    }
+
+    private static func expert(_ name: String) -> Int? {
+        let parts = name.split(separator: ".")
+        return parts.lastIndex(of: "experts").flatMap { parts.dropFirst($0 + 1).first }.flatMap { Int($0) }
     }
 
     private static let mixtral = ["w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"]

@@ -5,7 +5,8 @@ enum QuantizationConfiguration {
         struct Module {
             /// Without `.weight`.
             var name: String
-            var slot: Slot
+            /// nil where only the name is known.
+            var slot: Slot?
             /// nil where it is plain.
             var encoding: PackedEncoding?
         }
@@ -18,6 +19,8 @@ enum QuantizationConfiguration {
         let plain: [Module]
         /// The type of the other weights.
         let modelType: DType
+        /// Modules of which nothing is quantized, nor looked at: towers, layers for predicting further tokens.
+        var untouched: [String] = []
 
         /// - Parameter encoding: as it was asked for.
         init(encoding: PackedEncoding, modules: [Module], plain: [Module], modelType: DType) {
@@ -36,6 +39,19 @@ enum QuantizationConfiguration {
         var hasActOrder: Bool { modules.contains { $0.encoding?.hasActOrder == true } }
 
         var plainModules: [String] { plain.map(\.name) }
+
+        /// What programs that compare the beginnings of names are to leave alone. Some have `model.` before all of them.
+        var skippedModules: [String] {
+            plainModules + untouched.flatMap { $0.hasPrefix("model.") ? [$0] : [$0, "model." + $0] }
+        }
+
+        /// The same for programs that compare whole names, as expressions.
+        var untouchedPatterns: [String] {
+            untouched.map { name in
+                let own = name.hasPrefix("model.") ? String(name.dropFirst("model.".count)) : name
+                return "(model\\.)?\(own.replacing(".", with: "\\."))(\\..+)?"
+            }
+        }
     }
 
     /// The configuration under its key in `config.json`, and copies of it that other readers look for.
@@ -106,6 +122,7 @@ enum QuantizationConfiguration {
         // A leading `-:` leaves out what the expression matches, and `+:` says what is stored otherwise.
         var dynamic = draft.patterns(of: draft.plain.filter { $0.name != "lm_head" })
             .map { JSON.Object.Member(key: "-:^\($0)$", value: [:]) }
+        dynamic += draft.untouchedPatterns.map { JSON.Object.Member(key: "-:^\($0)$", value: [:]) }
         for group in draft.exceptions {
             let own = group.kind.scheme
             let arguments: JSON = [
@@ -129,7 +146,7 @@ enum QuantizationConfiguration {
     }
 
     private static func awq(_ draft: Draft) -> JSON {
-        let others = draft.plainModules.filter { $0 != "lm_head" }
+        let others = draft.skippedModules.filter { $0 != "lm_head" }
         return [
             "quant_method": "awq", "bits": 4, "group_size": .int(draft.encoding.scheme.block.columns),
             "zero_point": true,
@@ -146,7 +163,9 @@ enum QuantizationConfiguration {
             "quant_method": "compressed-tensors", "format": .string(format),
             // A head that shares the embedding has no weight of its own to say that it is plain.
             "quantization_status": "compressed",
-            "ignore": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "ignore": .array(
+                (draft.plainModules + ["lm_head"] + draft.untouchedPatterns.map { "re:^\($0)$" }).unique.map(
+                    JSON.string)),
             "kv_cache_scheme": .null, "global_compression_ratio": .null,
             "config_groups": .object(
                 JSON.Object(
@@ -195,7 +214,7 @@ enum QuantizationConfiguration {
             "bnb_4bit_use_double_quant": .bool(draft.encoding.isDoubleQuantized),
             "bnb_4bit_compute_dtype": .string(type), "bnb_4bit_quant_storage": "uint8",
             "llm_int8_enable_fp32_cpu_offload": false, "llm_int8_has_fp16_weight": false,
-            "llm_int8_skip_modules": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "llm_int8_skip_modules": .array((draft.skippedModules + ["lm_head"]).unique.map(JSON.string)),
             "llm_int8_threshold": 6.0,
         ]
     }
@@ -203,7 +222,7 @@ enum QuantizationConfiguration {
     private static func blockFP8(_ draft: Draft) -> JSON {
         [
             "quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128],
-            "modules_to_not_convert": .array((draft.plainModules + ["lm_head"]).unique.map(JSON.string)),
+            "modules_to_not_convert": .array((draft.skippedModules + ["lm_head"]).unique.map(JSON.string)),
         ]
     }
 

@@ -231,6 +231,31 @@ extension QuantizedModules {
         return (weight, names)
     }
 
+    // MARK: MXFP4 of gpt-oss
+
+    /// The experts of a layer in one parameter `[experts, in, out]`: codes `[experts, out, groups, 16]`, low nibble first, and an
+    /// exponent for each 32. Source: transformers 5.23, `integrations/mxfp4.py`.
+    func stackedMXFP4(_ parameter: String) throws(RecastError) -> (LazyTensor, [String]) {
+        let (blocks, scales) = (try part(parameter + "_blocks"), try part(parameter + "_scales"))
+        let shape = blocks.shape
+        guard shape.count == 4, shape[3] == 16, blocks.dtype == .u8, scales.dtype == .u8 || scales.dtype == .f8e8m0,
+            scales.shape == Array(shape.dropLast()), shape.allSatisfy({ $0 > 0 })
+        else {
+            throw RecastError(
+                .malformedInput,
+                "its blocks are \(blocks.dtype) of shape \(shape), its scales \(scales.dtype) of shape \(scales.shape)")
+        }
+        let rows = try checked(shape[0].multiplied(checked: shape[1]))
+        let columns = try checked(shape[2].multiplied(checked: 32))
+        let encoding = PackedEncoding(
+            .mxfp4PackQuantized, Scheme(.table(.e2m1), .symmetric, .group(32)), scaleType: .f8e8m0)
+        let parts = zip(encoding.layouts(rows: rows, columns: columns), [blocks, scales]).map { layout, part in
+            part.reshaped(layout.shape)
+        }
+        let matrices = LazyTensor.decoded(encoding, [rows, columns], parts).reshaped([shape[0], shape[1], columns])
+        return (matrices.transposed(), [parameter + "_blocks", parameter + "_scales"])
+    }
+
     /// A tensor of one number.
     private mutating func single(_ name: String) throws(RecastError) -> Float {
         let tensor = try part(name)

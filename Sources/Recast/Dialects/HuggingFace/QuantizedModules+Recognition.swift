@@ -70,6 +70,7 @@ extension QuantizedModules {
             (".weight.absmax",    ".weight",        .bitsandbytes,      "bitsandbytes"),
             (".SCB",              ".weight",        .bitsandbytes,      "bitsandbytes' LLM.int8"),
             (".biases",           ".scales",        .mlx,               "MLX"),
+            ("_blocks",           "_scales",        .mxfp4,             "gpt-oss' MXFP4"),
         ]
     }
 
@@ -96,12 +97,16 @@ extension QuantizedModules {
             }
         case .modelOpt:
             let algorithm = configuration["quant_algo"]?.string ?? ""
-            let read = ["FP8", "NVFP4", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "FP8_PB_REAL", "MIXED_PRECISION"]
+            let read = [
+                "FP8", "NVFP4", "W4A16_NVFP4", "W4A8_NVFP4_FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO",
+                "FP8_PB_REAL",
+                "MIXED_PRECISION",
+            ]
             guard read.contains(algorithm.uppercased()) else {
                 throw .unsupported(
                     "ModelOpt's \"\(algorithm)\" cannot be read; \(read.dropLast().joined(separator: ", ")) can")
             }
-        case .bitsandbytes, .fp8, .mlx: break
+        case .bitsandbytes, .fp8, .mlx, .mxfp4: break
         }
     }
 

@@ -32,6 +32,8 @@ struct QuantizedModules: ~Copyable {
 
     enum Method: String {
         case gptq, awq, bitsandbytes, fp8, mlx
+        /// The experts of gpt-oss.
+        case mxfp4
         case compressedTensors = "compressed-tensors"
         case modelOpt = "modelopt"
 
@@ -109,7 +111,7 @@ struct QuantizedModules: ~Copyable {
             do throws(RecastError) {
                 let (weight, names) = try weight(module)
                 used.formUnion(names)
-                outcome.tensors.append(NamedTensor(module + ".weight", weight))
+                outcome.tensors.append(NamedTensor(method == .mxfp4 ? module : module + ".weight", weight))
                 outcome.count += 1
             } catch { throw error.within(module).within(file) }
         }
@@ -164,6 +166,7 @@ struct QuantizedModules: ~Copyable {
                 if let module = stem(scale, with: ".weight") ?? stem(".weight", with: scale) { return module }
             }
             return nil
+        case .mxfp4: return stem("_blocks", with: "_scales") ?? stem("_scales", with: "_blocks")
         case .mlx:
             return stem(".scales", with: ".weight") ?? stem(".biases", with: ".scales")
                 ?? stem(".weight", with: ".scales")
@@ -182,6 +185,7 @@ struct QuantizedModules: ~Copyable {
             try part(module + ".weight").dtype == .u8
                 ? try nvfp4(module, codes: ".weight", factor: ".weight_scale_2", divides: false)
                 : try byteFloats(module)
+        case .mxfp4: try stackedMXFP4(module)
         case .mlx: try mlx(module)
         }
     }

@@ -2,7 +2,7 @@
 ///
 /// One rule for all: the text model's configuration is an object inside the wrapper's, or stands in it flat, and its tensors have
 /// a prefix, or stand flat beside those of towers. Source: Specs/families.md §5.
-struct WrappedModel {
+struct WrappedModel: Sendable {
     /// The configuration of the text model by itself.
     var configuration: JSON.Object
     /// Its tensors, under the names they have by themselves.
@@ -11,6 +11,14 @@ struct WrappedModel {
     var towers: [NamedTensor]
     /// The architecture of the wrapper.
     var wrapper: String
+    /// The whole `config.json`.
+    let whole: JSON.Object
+    /// Where in it the text model's is; empty where that stands in it flat.
+    private let place: [String]
+    /// What was taken off names, and what they have instead.
+    private let taken: [(of: String, own: String)]
+    /// How many rotary pairs each dimension of a position turns (M-RoPE); nil where positions are numbers.
+    private(set) var rotarySections: [Int]?
     /// What the configuration does not say, and is taken to be transformers' defaults.
     var assumed: [String] = []
 
@@ -41,7 +49,7 @@ struct WrappedModel {
     ]
 
     /// Components of names that belong to towers, where the text model's names have no prefix.
-    private static let towerNames: Set<String> = [
+    static let towerNames: Set<String> = [
         "visual", "vision_tower", "vision_model", "vision_encoder", "vision_embed_tokens", "vision_projector",
         "multi_modal_projector",
         "mm_projector", "mm_input_projector", "mlp1", "vit", "sam_model", "projector", "image_newline",
@@ -56,11 +64,12 @@ struct WrappedModel {
     init?(_ wrapper: JSON.Object, _ stored: [NamedTensor]) {
         let architecture = wrapper["architectures"]?.array?.first?.string ?? ""
         var inner: JSON.Object?
-        for place in Self.places {
+        var place: [String] = []
+        for path in Self.places {
             var value: JSON? = .object(wrapper)
-            for key in place { value = value?[key] }
+            for key in path { value = value?[key] }
             if let object = value?.object {
-                inner = object
+                (inner, place) = (object, path)
                 break
             }
         }
@@ -87,15 +96,23 @@ struct WrappedModel {
             configuration[member.key] = member.value
             assumed.append(member.key)
         }
-        Self.makePlain(&configuration)
+        // Their experts' weights are normalised: of Qwen3-VL always, of the Omni thinker unless it says otherwise.
+        let type = (inner ?? wrapper)["model_type"]?.string ?? ""
+        let saysNormalized = configuration["norm_topk_prob"] != nil
+        if type.hasPrefix("qwen3_vl_moe") || type.hasPrefix("qwen3_omni_moe") && !saysNormalized {
+            configuration["norm_topk_prob"] = true
+        }
+        rotarySections = Self.makePlain(&configuration)
         // The image, and the question behind it, see each other whole; text by itself is read as text.
         if wrapper["model_type"]?.string == "paligemma" { configuration["use_bidirectional_attention"] = nil }
         var tensors: [NamedTensor] = []
         var towers: [NamedTensor] = []
+        var taken: [(of: String, own: String)] = []
         let hasPrefix = stored.contains { tensor in Self.prefixes.contains { tensor.name.hasPrefix($0.of) } }
         for tensor in stored {
             if let prefix = Self.prefixes.first(where: { tensor.name.hasPrefix($0.of) }) {
                 tensors.append(NamedTensor(prefix.own + tensor.name.dropFirst(prefix.of.count), tensor.tensor))
+                if !taken.contains(where: { $0 == prefix }) { taken.append(prefix) }
             } else if tensor.name.hasPrefix("lm_head.") {
                 tensors.append(tensor)
             } else if hasPrefix
@@ -111,6 +128,9 @@ struct WrappedModel {
         self.tensors = tensors
         self.towers = towers
         self.wrapper = architecture
+        whole = wrapper
+        self.place = place
+        self.taken = taken
     }
 
     /// The family of a text model, by its architecture or by its type: that of a wrapper's part ends otherwise.
@@ -136,31 +156,138 @@ struct WrappedModel {
     ]
 
     /// Positions in several dimensions are all alike in text.
-    private static func makePlain(_ configuration: inout JSON.Object) {
+    ///
+    /// - Returns: how many pairs each of them turns.
+    private static func makePlain(_ configuration: inout JSON.Object) -> [Int]? {
+        var sections: [Int]?
         for key in ["rope_scaling", "rope_parameters"] {
             guard var rope = configuration[key]?.object, rope["mrope_section"] != nil else { continue }
+            sections = rope["mrope_section"]?.array?.compactMap(\.int)
             rope["mrope_section"] = nil
             rope["mrope_interleaved"] = nil
             for name in ["type", "rope_type"] where rope[name]?.string == "mrope" { rope[name] = "default" }
             let isPlain = (rope["rope_type"] ?? rope["type"])?.string ?? "default" == "default"
             configuration[key] = isPlain && key == "rope_scaling" ? .null : .object(rope)
         }
+        return sections
+    }
+
+    /// How many layers of the text model get something of the image added.
+    var deepStackLayerCount: Int? {
+        let tower = whole["vision_config"] ?? whole["thinker_config"]?["vision_config"]
+        return tower?["deepstack_visual_indexes"]?.array?.count
     }
 
     /// What is left out of a target that holds the text model alone.
     var note: String {
-        let bytes = towers.reduce(0) { $0 + $1.tensor.byteCount }
-        var stems: [String] = []
-        for tensor in towers {
-            let parts = tensor.name.split(separator: ".")
-            let stem = parts.prefix(parts.first == "model" ? 2 : 1).joined(separator: ".")
-            if !stems.contains(stem) { stems.append(stem) }
-        }
-        return
-            "of \(wrapper) the text model is taken; what belongs to images or sounds is left out: \(towers.count) tensors, "
-            + "\(bytes) bytes (\(stems.map { $0 + ".*" }.joined(separator: ", ")))"
+        "of \(wrapper) the text model is taken; what belongs to images or sounds is left out: \(towersInWords)"
             + (assumed.isEmpty
                 ? "" : "; transformers' defaults of what its configuration does not say: \(assumed.abridged)")
+    }
+
+    /// What becomes of the rest in the wrapper's own layout.
+    var keptNote: String {
+        "of \(wrapper) the text model is converted; what belongs to images or sounds is copied as it is: \(towersInWords)"
+    }
+
+    private var towersInWords: String {
+        let bytes = towers.reduce(0) { $0 + $1.tensor.byteCount }
+        return "\(towers.count) tensors, \(bytes) bytes (\(roots.map { $0 + ".*" }.joined(separator: ", ")))"
+    }
+
+    /// The modules that all towers are in, and nothing of the text model.
+    var roots: [String] {
+        var ofText: Set<String> = ["model"]
+        for tensor in tensors {
+            var name = ""
+            for part in storedName(tensor.name).split(separator: ".") {
+                name += name.isEmpty ? String(part) : "." + part
+                ofText.insert(name)
+            }
+        }
+        return towers.map { tensor in
+            let parts = tensor.name.split(separator: ".")
+            let counts = 1...parts.count
+            let count = counts.first { !ofText.contains(parts.prefix($0).joined(separator: ".")) } ?? parts.count
+            return parts.prefix(count).joined(separator: ".")
+        }.unique
+    }
+}
+
+// MARK: The way back
+
+extension WrappedModel {
+    /// The name that a tensor of the text model has in the wrapper.
+    func storedName(_ own: String) -> String {
+        if let prefix = taken.first(where: { own.hasPrefix($0.own) }) {
+            return prefix.of + String(own.dropFirst(prefix.own.count))
+        }
+        // A head that was tied, beside an embedding with a prefix.
+        guard own.hasPrefix("lm_head."), !tensors.contains(where: { $0.name.hasPrefix("lm_head.") }),
+            let sibling = taken.first(where: { $0.own == "model." && $0.of.hasSuffix(".model.") })
+        else { return own }
+        let head = sibling.of.dropLast("model.".count) + "lm_head."
+        return Self.prefixes.contains { $0.of == head } ? String(head + own.dropFirst("lm_head.".count)) : own
+    }
+
+    /// The wrapper's `config.json` around a text model's that has changed.
+    func configuration(around text: JSON.Object) -> JSON.Object {
+        var result = whole
+        var inner: JSON = .object(whole)
+        for key in place { inner = inner[key] ?? [:] }
+        var own = inner.object ?? JSON.Object()
+        let named: Set = ["architectures", "model_type", HuggingFaceConfiguration.sourceKey]
+        for member in text.members where !named.contains(member.key) && configuration[member.key] != member.value {
+            let isQuantization = ["quantization_config", "quantization"].contains(member.key)
+            let isType = ["torch_dtype", "dtype"].contains(member.key)
+            let isShared = isType || member.key == "tie_word_embeddings"
+            // One of the two spellings is enough.
+            let saysType = ["torch_dtype", "dtype"].contains { whole[$0] != nil || own[$0] != nil }
+            if isType, saysType, whole[member.key] == nil, own[member.key] == nil { continue }
+            if isQuantization || isShared && whole[member.key] != nil { result[member.key] = member.value }
+            if isQuantization {
+                own[member.key] = nil
+            } else if own[member.key] != nil || !(isShared && whole[member.key] != nil) {
+                own[member.key] = member.value
+            }
+        }
+        for key in ["quantization_config", "quantization"] where text[key] == nil {
+            result[key] = nil
+            own[key] = nil
+        }
+        guard !place.isEmpty else {
+            for member in own.members where result[member.key] != member.value { result[member.key] = member.value }
+            return result
+        }
+        return Self.setting(own, at: place[...], in: result)
+    }
+
+    private static func setting(_ value: JSON.Object, at place: ArraySlice<String>, in object: JSON.Object)
+        -> JSON.Object
+    {
+        guard let key = place.first else { return value }
+        var object = object
+        object[key] = .object(setting(value, at: place.dropFirst(), in: object[key]?.object ?? JSON.Object()))
+        return object
+    }
+
+    /// - Throws: `unsupported` where the wrapper cannot be written with another text model inside.
+    func checkCanBeKept(whole isCopied: Bool) throws(RecastError) {
+        let remedy = "--family \(configuration["model_type"]?.string ?? "llama") takes the text model alone"
+        if let fused = tensors.first(where: { $0.name.contains(".mlp.experts.gate_up_proj") }) {
+            throw .unsupported(
+                "\(wrapper) has the experts of a layer in one tensor (\(fused.name)), which is not written; \(remedy)")
+        }
+        guard !isCopied else { return }
+        let codes = towers.first { tensor in
+            let dtype = tensor.tensor.dtype
+            return [.u8, .i8, .i32, .u32].contains(dtype) || dtype.kind == .float && dtype.blockBytes == 1
+        }
+        if let codes {
+            throw .unsupported(
+                "\(codes.name) of \(wrapper) is quantized, too, and is only copied where the text model's codes are; \(remedy)"
+            )
+        }
     }
 }
 

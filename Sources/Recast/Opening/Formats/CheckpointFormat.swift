@@ -20,6 +20,9 @@ protocol CheckpointFormat: Sendable {
     /// - Parameter checkpoint: this one.
     func lifted(from checkpoint: Checkpoint, _ options: Model.Options) throws(RecastError) -> Model
 
+    /// What it calls its architecture, where that is no family here; nil where it is one, or says nothing.
+    var unknownArchitecture: String? { get }
+
     /// Whether the user may say from outside what the model is like.
     static var takesDescription: Bool { get }
 
@@ -101,6 +104,7 @@ protocol CheckpointFormat: Sendable {
 }
 
 extension CheckpointFormat {
+    var unknownArchitecture: String? { nil }
     static var takesDescription: Bool { false }
     func quantizedModules(of checkpoint: Checkpoint) throws(RecastError) -> QuantizedModules.Outcome? { nil }
     var quantizationConfiguration: (key: String?, object: JSON.Object)? { nil }

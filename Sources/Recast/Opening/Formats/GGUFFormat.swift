@@ -24,6 +24,16 @@ extension GGUFSet: CheckpointFormat {
     }
 }
 
+extension GGUFSet {
+    var unknownArchitecture: String? {
+        guard let name = metadata["general.architecture"]?.string,
+            metadata["general.type"]?.string ?? "model" == "model"
+        else { return nil }
+        let isKnown = (try? GGUFArchitecture.named(name, tensors: tensors.map(\.name), file: paths[0])) != nil
+        return isKnown ? nil : name
+    }
+}
+
 // MARK: What belongs to the model
 
 extension GGUFSet {

@@ -58,6 +58,8 @@ extension HuggingFaceFiles {
         /// `config.json` of it by itself.
         var configuration: JSON.Object?
         var notes: [String] = []
+        /// What it is inside of.
+        var wrapped: WrappedModel?
     }
 
     func core() throws(RecastError) -> Core {
@@ -69,12 +71,31 @@ extension HuggingFaceFiles {
         if let configuration, let wrapped = WrappedModel(configuration, core.tensors) {
             (core.tensors, core.configuration) = (wrapped.tensors, wrapped.configuration)
             core.notes.append(wrapped.note)
+            core.wrapped = wrapped
         }
         return core
     }
 
+    var unknownArchitecture: String? {
+        guard let configuration, let core = try? core(), core.wrapped == nil,
+            let name = configuration["architectures"]?.array?.first?.string ?? configuration["model_type"]?.string
+        else { return nil }
+        do throws(RecastError) {
+            _ = try Family.of(configuration, file: configurationPath)
+            return nil
+        } catch { return error.code == .unsupported ? name : nil }
+    }
+
     func quantizedModules(of checkpoint: Checkpoint) throws(RecastError) -> QuantizedModules.Outcome? {
-        try quantizedModules(of: try core(), checkpoint)
+        let core = try core()
+        guard var outcome = try quantizedModules(of: core, checkpoint) else { return nil }
+        if let wrapped = core.wrapped {
+            for index in outcome.tensors.indices {
+                outcome.tensors[index].name = wrapped.storedName(outcome.tensors[index].name)
+            }
+            outcome.tensors += wrapped.towers
+        }
+        return outcome
     }
 
     func quantizedModules(

@@ -4,10 +4,41 @@ extension LazyTensor {
         switch recipe {
         case .stored: return CodeForm(blocksOf: dtype)
         case .computed(.decoded(let encoding), _): return encoding.form
+        case .arranged(.concatenated(.matrices), let children):
+            guard let form = children[0].codeForm, form.scheme.block.rows == 1,
+                children.allSatisfy({ $0.codeForm == form })
+            else { return nil }
+            return form
         default:
             // A block of several rows does not survive their permutation or cutting.
             guard let form = rowSource?.codeForm, form.scheme.block.rows == 1 else { return nil }
             return form
+        }
+    }
+
+    /// The same without a factor that is multiplied with afterwards: codes and scales alone, and the factor of each matrix.
+    package var withoutFactor: (codes: LazyTensor, factors: [Float])? {
+        switch recipe {
+        case .computed(.converted(let arithmetic), let children):
+            guard dtype == .f32, arithmetic.count == 1, children.count == 1, children[0].codeForm != nil else {
+                return nil
+            }
+            switch arithmetic[0] {
+            case .scaling(let factor): return (children[0], [factor])
+            case .dividing(let divisor): return (children[0], [1 / divisor])
+            default: return nil
+            }
+        case .arranged(let arrangement, let children):
+            let parts = children.compactMap(\.withoutFactor)
+            guard parts.count == children.count, parts.allSatisfy({ $0.codes.dtype == dtype }) else { return nil }
+            switch arrangement {
+            case .gathered, .window(batch: 0, row: _, column: 0): guard parts[0].factors.count == 1 else { return nil }
+            case .concatenated(.matrices): break
+            default: return nil
+            }
+            let codes = LazyTensor(dtype: dtype, shape: shape, recipe: .arranged(arrangement, parts.map(\.codes)))
+            return (codes, parts.flatMap(\.factors))
+        default: return nil
         }
     }
 
@@ -35,6 +66,8 @@ extension LazyTensor {
                 return Tile(
                     blocks: UnsafeRawBufferPointer(buffer), of: dtype, rows: rows.count, columns: columnCount)
             }
+        case .arranged(.concatenated(.matrices), let children):
+            return try children[batch].tile(rows: rows, using: &reader)
         case .arranged(let arrangement, let children):
             var sources: [Int] = []
             forEachPiece(of: window, arrangement, children) { piece in
