@@ -1,5 +1,7 @@
 /// The tokenizer files of a checkpoint, wherever they lie: in a directory, in an archive, or travelling in a GGUF file.
 struct TokenizerFiles {
+    private typealias Names = TokenizerFileNames
+
     let names: [String]
     /// The path that stands for a file, for messages.
     let path: (String) -> String
@@ -29,7 +31,7 @@ struct TokenizerFiles {
     /// The vocabulary; nil where there is no tokenizer.
     ///
     /// `tokenizer.json` is what transformers reads, and comes first. A model of sentencepiece beside it that has the same
-    /// tokens adds the scores that GGUF wants.
+    /// tokens adds the scores that GGUF wants. Mistral's `tekken.json` leads where there is none, as in mistral-common.
     ///
     /// - Parameters:
     ///   - size: rows of the embedding; ids beyond the tokenizer's are named `[PAD…]`.
@@ -46,16 +48,49 @@ struct TokenizerFiles {
             }
             return vocabulary
         }
-        if names.contains("tokenizer.model") {
-            let (bytes, file) = (try contents("tokenizer.model"), path("tokenizer.model"))
-            return TiktokenFile.recognizes(bytes)
-                ? try vocabulary(of: TiktokenFile(bytes, file: file), size: size, preTokenizer: preTokenizer)
-                : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
+        if let json = try json(Names.tekken) {
+            return try vocabulary(
+                of: TekkenFile(json, file: path(Names.tekken)), size: size, preTokenizer: preTokenizer)
         }
-        if Self.hasMerges(names) { return try vocabularyOfMerges(size: size, preTokenizer: preTokenizer) }
-        guard let name = names.first(where: { $0.hasSuffix(".tiktoken") }) else { return nil }
-        return try vocabulary(
-            of: TiktokenFile(contents(name), file: path(name)), size: size, preTokenizer: preTokenizer)
+        if names.contains("tokenizer.model") {
+            return try vocabulary(ofModel: "tokenizer.model", size: size, preTokenizer: preTokenizer)
+        }
+        if Names.hasMerges(names) { return try vocabularyOfMerges(size: size, preTokenizer: preTokenizer) }
+        if let name = names.first(where: Names.isTiktoken) {
+            return try vocabulary(
+                of: TiktokenFile(contents(name), file: path(name)).tokens, named: name, size: size,
+                preTokenizer: preTokenizer)
+        }
+        let versions = Names.versionedModels(among: names)
+        guard let name = versions.last else { return nil }
+        var vocabulary = try vocabulary(ofModel: name, size: size, preTokenizer: preTokenizer)
+        if versions.count > 1 {
+            vocabulary.remarks.append(
+                "\(path(name)): taken of \(versions.joined(separator: ", ")), as the last version")
+        }
+        return vocabulary
+    }
+
+    /// A file whose name sentencepiece and tiktoken both use.
+    private func vocabulary(ofModel name: String, size: Int?, preTokenizer: String?) throws(RecastError) -> Vocabulary {
+        let (bytes, file) = (try contents(name), path(name))
+        return TiktokenFile.recognizes(bytes)
+            ? try vocabulary(
+                of: TiktokenFile(bytes, file: file).tokens, named: name, size: size, preTokenizer: preTokenizer)
+            : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
+    }
+
+    private func vocabulary(of tekken: TekkenFile, size: Int?, preTokenizer: String?) throws(RecastError) -> Vocabulary
+    {
+        let known = preTokenizer.flatMap { PreTokenizer.known($0) }
+        var vocabulary = try tekken.vocabulary(preTokenizer: known?.preTokenizer)
+        vocabulary.sourcePreTokenizer = preTokenizer ?? "tekken"
+        let declared = try configuration.readAddedTokens()
+        let ids = Set(declared.map(\.id))
+        try finish(
+            &vocabulary, adding: tekken.addedTokens.filter { !ids.contains($0.id) } + declared, size: size,
+            file: tekken.tokens.file)
+        return vocabulary
     }
 
     private func vocabulary(of model: SentencePieceModel, size: Int?) throws(RecastError) -> Vocabulary {
@@ -95,23 +130,37 @@ struct TokenizerFiles {
     }
 
     private func vocabulary(
-        of tokens: TiktokenFile, size: Int?, preTokenizer named: String?
+        of tokens: RankedTokens, named name: String, size: Int?, preTokenizer: String?
     ) throws(RecastError) -> Vocabulary {
-        let flavor = try TiktokenFlavor(file: tokens.file, configuration, preTokenizer: named)
-        var vocabulary = try tokens.vocabulary(preTokenizer: flavor.preTokenizer)
-        vocabulary.normalizer = flavor.normalizer
-        vocabulary.sourcePreTokenizer = flavor.preTokenizerName
-        var added = flavor.specialTokens(from: tokens.tokens.count)
+        let file = tokens.file
+        let flavor = TiktokenFlavor(
+            name: name, count: tokens.tokens.count, size: size ?? configuration.vocabularySize, configuration)
+        if case .glm4 = flavor, preTokenizer == nil, configuration.tokenizer?["added_tokens_decoder"]?.object == nil {
+            throw RecastError(
+                .inputMissing, "its special tokens are missing: tokenizer_config.json has no added_tokens_decoder",
+                trail: [file])
+        }
+        guard let known = (preTokenizer ?? flavor?.preTokenizerName).flatMap({ PreTokenizer.known($0) }) else {
+            throw .unsupported(
+                "\(file): a file of tiktoken does not say how text is cut, and neither tokenizer_config.json (QWenTokenizer, "
+                    + "ChatGLM4Tokenizer, TikTokenTokenizer) nor its size (Llama 3, 4) does; --pre-tokenizer NAME takes "
+                    + "one of " + PreTokenizer.known.map(\.name).joined(separator: ", "))
+        }
+        var vocabulary = try tokens.vocabulary(preTokenizer: known.preTokenizer)
+        // A whole piece that is a token is taken in any case; where merges make it too, this says so to GGUF's readers.
+        if known.ignoresMerges { vocabulary.ignoresMerges = true }
+        vocabulary.normalizer = flavor?.normalizer ?? known.normalizer
+        vocabulary.sourcePreTokenizer = known.name
+        var added = flavor?.specialTokens(from: tokens.tokens.count) ?? []
         let declared = try configuration.readAddedTokens()
         let ids = Set(declared.map(\.id))
         added.removeAll { ids.contains($0.id) }
-        try finish(&vocabulary, adding: added + declared, size: size, file: tokens.file)
-        flavor.nameSpecialTokens(in: &vocabulary)
+        try finish(&vocabulary, adding: added + declared, size: size, file: file)
+        flavor?.nameSpecialTokens(in: &vocabulary)
+        if let remark = flavor?.remark(onFileOf: tokens.tokens.count) {
+            vocabulary.remarks.append("\(file): \(remark)")
+        }
         return vocabulary
-    }
-
-    private static func hasMerges(_ names: [String]) -> Bool {
-        names.contains("vocab.json") && names.contains("merges.txt")
     }
 
     /// The files that slow tokenizers of byte-level merges have. How text is cut is in the program of their class.
@@ -166,8 +215,19 @@ struct TokenizerFiles {
 
     /// Whether one of these files holds a tokenizer.
     static func areTokenizers(_ names: [String]) -> Bool {
-        hasMerges(names)
-            || names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }
+        Names.hasMerges(names)
+            || names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || Names.isForeign($0) }
+    }
+
+    /// The file of a tokenizer that transformers does not read by itself; nil where it reads another that is here.
+    func foreignFile() throws(RecastError) -> String? {
+        if names.contains("tokenizer.json") { return nil }
+        if names.contains(Names.tekken) { return Names.tekken }
+        if names.contains("tokenizer.model") {
+            return TiktokenFile.recognizes(try contents("tokenizer.model")) ? "tokenizer.model" : nil
+        }
+        return Names.hasMerges(names)
+            ? nil : names.first(where: Names.isTiktoken) ?? Names.versionedModels(among: names).last
     }
 
     private func json(_ name: String) throws(RecastError) -> JSON? {
