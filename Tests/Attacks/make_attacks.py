@@ -308,6 +308,18 @@ attack(K + "tiktoken-long", "tokens whose merges take the square of their length
 attack(K + "tiktoken-rank", "the rank 2^62", 65, tiktoken([*enumerate(BYTES), (2**62, b"ab")]))
 attack(K + "tiktoken-cut", "half a character of base 64", 65, tiktoken(enumerate(BYTES)) | {"qwen.tiktoken": b"YQ= 0\nYg 1\n"})
 
+
+def tekken(reserved=2, total=4, tokens=BYTES[:2], **others):
+    vocabulary = [{"rank": rank, "token_bytes": base64.b64encode(token).decode(), "token_str": None} for rank, token in enumerate(tokens)]
+    special = [{"rank": rank, "token_str": name, "is_control": True} for rank, name in enumerate(["<unk>", "<s>"])]
+    sizes = {"default_vocab_size": total, "default_num_special_tokens": reserved}
+    made = {"config": {"pattern": "a+|[^a]+", "version": "v13"} | sizes, "vocab": vocabulary, "special_tokens": special}
+    return {"tekken.json": document(made | others), "text": b"ab\n"}
+
+
+attack(K + "tekken-special", "2^62 special tokens", 65, tekken(reserved=2**62, total=2**62 + 2))
+attack(K + "tekken-size", "2^63 - 1 tokens", 65, tekken(total=2**63 - 1))
+
 # ---- Importance
 I = "importance-"
 good = struct.pack("<i", 1) + b"a" + struct.pack("<ii", 4, 4) + f32([1, 2, 3, 4])

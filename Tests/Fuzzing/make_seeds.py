@@ -147,6 +147,10 @@ seed("SentencePiece", "map", fixture.read_bytes()[:10_000])
 lines = [bytes([byte]) for byte in range(256)] + [b"ab", b"abc", b"  ", b"th", b"the"]
 seed("Tiktoken", "qwen", b"".join(base64.b64encode(token) + b" %d\n" % rank for rank, token in enumerate(lines)))
 scene("tiktoken", config | {"tokenizer_config.json": document({"tokenizer_class": "QWenTokenizer"})})
+seed("TokenizerJSON", "tekken", document({
+    "config": {"pattern": r" ?\p{L}+|\s+|[^\s\p{L}]", "default_vocab_size": 263, "default_num_special_tokens": 4, "version": "v13"},
+    "vocab": [{"rank": rank, "token_bytes": base64.b64encode(token).decode()} for rank, token in enumerate(lines[:260])],
+    "special_tokens": [{"rank": rank, "token_str": name} for rank, name in enumerate(["<unk>", "<s>", "</s>"])]}))
 seed("TokenizerJSON", "byte-level", document(tokenizer_json()))
 seed("TokenizerJSON", "split", document(tokenizer_json(pattern=r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|\s+(?!\S)|\s+")))
 seed("TokenizerJSON", "metaspace", document({

@@ -5,34 +5,20 @@ import itertools
 import json
 import random
 import shutil
-import subprocess
 import unicodedata
 
-import llama_cpp
 import sentencepiece
 import tiktoken
 from tokenizers import Tokenizer
 
-from referee import GOLDEN, RECAST, TINY, WORK, check, convert, golden_or_skip, report, small_model
+from referee import GOLDEN, TINY, WORK, check, convert, golden_or_skip, report, small_model
+from tokenizer_programs import LlamaCpp, ours, strip
 from tokenizer_samples import SAMPLES, hostile, long_texts
 
 FIXTURES = TINY.parent / "tokenizers"
 QWEN = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 TEXTS = SAMPLES + list(hostile(seed=1, count=600))
 LONG = list(long_texts())
-
-
-def ours(tokenizer, texts, *options):
-    folder = WORK / "texts"
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{index}.txt" for index in range(len(texts))]
-    for path, text in zip(paths, texts):
-        path.write_bytes(text.encode())
-    done = subprocess.run(
-        [RECAST, "tokenize", tokenizer, *paths, "--json", *options], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr[-300:])
-    return [entry["ids"] for entry in json.loads(done.stdout)["texts"]]
 
 
 def compare(name, tokenizer, encode, texts=TEXTS, options=()):
@@ -50,16 +36,6 @@ def folder(name, *files, **contents):
     for target, value in contents.items():
         (path / f"{target}.json").write_text(json.dumps(value))
     return path
-
-
-class LlamaCpp:
-    """The vocabulary of a GGUF file, with spelled-out special tokens as text."""
-
-    def __init__(self, path):
-        self.model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
-
-    def __call__(self, text):
-        return self.model.tokenize(text.encode(), add_bos=False, special=False)
 
 
 def like_library(tokenizer):
@@ -88,26 +64,6 @@ def through_gguf(name, source, rows, programs=("llama.cpp", "tokenizers")):
         library = Tokenizer.from_file(str(back / "tokenizer.json"))
         compare(f"{name}-back-like-tokenizers", back, like_library(library), texts)
         compare(f"{name}-bare-gguf-like-tokenizers", bare, like_library(library), texts)
-
-
-def strip(source, target, pre=None):
-    """A GGUF file without the files that travel in it, or with another pre-tokenizer."""
-    import gguf
-
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, reader.get_field("general.architecture").contents())
-    for field in reader.fields.values():
-        ours = field.name.startswith(("GGUF.", "recast.", "tokenizer.huggingface")) or field.name == "general.architecture"
-        if not ours:
-            kind, *elements = field.types
-            value = pre if pre and field.name == "tokenizer.ggml.pre" else field.contents()
-            writer.add_key_value(field.name, value, kind, elements[-1] if elements else None)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def check_tiktoken():

@@ -105,6 +105,7 @@ extension Planning {
                 bytes: JSON.object(configuration).serialized(.indented) + [UInt8(ascii: "\n")]))
         if case .kept = typed.quantization { keepsQuantization = true }
         try addCompanions(tokenizer, keepsQuantization: keepsQuantization, without: correctedFiles, to: &plan)
+        try addTokenizerJSON(configuration: configuration, to: &plan)
         for (name, json) in extraFiles {
             plan.outputs.append(OutputFile(name: name, bytes: json.serialized(.indented) + [UInt8(ascii: "\n")]))
         }

@@ -46,6 +46,11 @@ extension PreTokenizer {
         Known("seed-coder",       .seedCoder),
         Known("tekken",           .tekken,        ignoresMerges: true, addsBOS: true),
         Known("gpt-4o",           .gpt4o),
+        Known("llama4",           .gpt4o),
+        Known("qwen35",           .qwen35),
+        Known("kimi-k2",          .kimi),
+        Known("falcon",           .falcon),
+        Known("mpt",              .gpt2,          normalizer: .nfc),
         Known("default",          .unnamed),
     ]
 

@@ -17,6 +17,19 @@ package struct PreTokenizer: Sendable, Codable, Equatable {
 
     /// Splits by several expressions, one after the other.
     init(patterns: [String]) { steps = patterns.map { .split(pattern: $0) } }
+
+    /// The expression with line breaks spelled as expressions spell them: some files have them as they are.
+    static func spellingLineBreaks(_ pattern: String) -> String {
+        var text = ""
+        for scalar in pattern.unicodeScalars {
+            switch scalar {
+            case "\r": text += #"\r"#
+            case "\n": text += #"\n"#
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
 }
 
 extension PreTokenizer {
@@ -35,6 +48,14 @@ extension PreTokenizer {
 
     package static let gpt4oPattern =
         #"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+
+    /// Qwen 3.5's: marks belong to words.
+    package static let qwen35Pattern =
+        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+
+    /// GPT-4o's, with ideographs apart.
+    package static let kimiPattern =
+        #"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
     package static let seedCoderPattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"#
@@ -59,6 +80,14 @@ extension PreTokenizer {
     package static let qwen2 = PreTokenizer(pattern: qwen2Pattern)
     package static let tekken = PreTokenizer(pattern: tekkenPattern)
     package static let gpt4o = PreTokenizer(pattern: gpt4oPattern)
+    package static let qwen35 = PreTokenizer(pattern: qwen35Pattern)
+    package static let kimi = PreTokenizer(pattern: kimiPattern)
+    /// llama.cpp's, which leaves numbers together with the space before them.
+    package static let falcon = PreTokenizer(
+        patterns: [
+            #"[\p{P}\$\+<=>\^~\|`]+"#,
+            #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"#, "[0-9][0-9][0-9]",
+        ])
     package static let seedCoder = PreTokenizer(pattern: seedCoderPattern)
     package static let digitsGPT2 = PreTokenizer(steps: [.digits(individual: true), .split(pattern: gpt2Pattern)])
     package static let deepSeekV3 = PreTokenizer(

@@ -18,9 +18,8 @@ struct RankedJoining {
         }
     }
 
-    /// Where the second of two parts begins that a token is made of, joined by ranks below `rank`; nil where joining ends
-    /// with more than two.
-    mutating func middle(of token: [UInt8], below rank: Int) -> Int? {
+    /// Where the second of two parts begins that a token is made of; nil where joining ends with more than two.
+    mutating func middle(of token: [UInt8]) -> Int? {
         let count = token.count
         if count == 2 { return 1 }
         token.withUnsafeBufferPointer { index.select($0) }
@@ -31,7 +30,7 @@ struct RankedJoining {
             ends.append(Int32(truncatingIfNeeded: place + 1))
             previous.append(Int32(truncatingIfNeeded: place - 1))
         }
-        for place in 0..<count - 1 { propose(place, below: rank) }
+        for place in 0..<count - 1 { propose(place) }
         var parts = count
         while parts > 2, let (found, place) = candidates.removeFirst() {
             // What was joined meanwhile begins no part, or makes another token with what follows.
@@ -43,9 +42,9 @@ struct RankedJoining {
             parts -= 1
             if end < count {
                 previous[end] = Int32(truncatingIfNeeded: place)
-                propose(place, below: rank)
+                propose(place)
             }
-            if previous[place] >= 0 { propose(Int(previous[place]), below: rank) }
+            if previous[place] >= 0 { propose(Int(previous[place])) }
         }
         return parts == 2 ? Int(ends[0]) : nil
     }
@@ -57,8 +56,8 @@ struct RankedJoining {
         return index.id(of: place..<Int(ends[middle])).map { Int($0) }
     }
 
-    private mutating func propose(_ place: Int, below limit: Int) {
-        guard let rank = rank(at: place), rank < limit else { return }
+    private mutating func propose(_ place: Int) {
+        guard let rank = rank(at: place) else { return }
         candidates.insert(rank: UInt64(rank), place: place)
     }
 }

@@ -13,6 +13,9 @@ struct TokenizerConfiguration {
 
     var tokenizerClass: String? { tokenizer?["tokenizer_class"]?.string }
 
+    /// How many tokens the model has, by `config.json`, where a wrapper says it of its text model.
+    var vocabularySize: Int? { model?["vocab_size"]?.int ?? model?["text_config"]?["vocab_size"]?.int }
+
     /// Sets the ids of special tokens that are named here, and leaves the others.
     func nameSpecialTokens(in vocabulary: inout Vocabulary) {
         func id(_ name: String) -> Int? {

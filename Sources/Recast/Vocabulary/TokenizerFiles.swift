@@ -1,5 +1,7 @@
 /// The tokenizer files of a checkpoint, wherever they lie: in a directory, in an archive, or travelling in a GGUF file.
 struct TokenizerFiles {
+    typealias Names = TokenizerFileNames
+
     let names: [String]
     /// The path that stands for a file, for messages.
     let path: (String) -> String
@@ -33,7 +35,7 @@ struct TokenizerFiles {
     /// The vocabulary; nil where there is no tokenizer.
     ///
     /// `tokenizer.json` is what transformers reads, and comes first. A model of sentencepiece beside it that has the same
-    /// tokens adds the scores that GGUF wants.
+    /// tokens adds the scores that GGUF wants. Mistral's `tekken.json` leads where there is none, as in mistral-common.
     ///
     /// - Parameters:
     ///   - size: rows of the embedding; ids beyond the tokenizer's are named `[PAD…]`.
@@ -50,16 +52,36 @@ struct TokenizerFiles {
             }
             return vocabulary
         }
-        if names.contains("tokenizer.model") {
-            let (bytes, file) = (try contents("tokenizer.model"), path("tokenizer.model"))
-            return TiktokenFile.recognizes(bytes)
-                ? try vocabulary(of: TiktokenFile(bytes, file: file), size: size, preTokenizer: preTokenizer)
-                : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
+        if let json = try json(Names.tekken) {
+            return try vocabulary(
+                of: TekkenFile(json, file: path(Names.tekken)), size: size, preTokenizer: preTokenizer)
         }
-        if Self.hasMerges(names) { return try vocabularyOfMerges(size: size, preTokenizer: preTokenizer) }
-        guard let name = names.first(where: { $0.hasSuffix(".tiktoken") }) else { return nil }
-        return try vocabulary(
-            of: TiktokenFile(contents(name), file: path(name)), size: size, preTokenizer: preTokenizer)
+        if names.contains("tokenizer.model") {
+            return try vocabulary(ofModel: "tokenizer.model", size: size, preTokenizer: preTokenizer)
+        }
+        if Names.hasMerges(names) { return try vocabularyOfMerges(size: size, preTokenizer: preTokenizer) }
+        if let name = names.first(where: Names.isTiktoken) {
+            return try vocabulary(
+                of: TiktokenFile(contents(name), file: path(name)).tokens, named: name, size: size,
+                preTokenizer: preTokenizer)
+        }
+        let versions = Names.versionedModels(among: names)
+        guard let name = versions.last else { return nil }
+        var vocabulary = try vocabulary(ofModel: name, size: size, preTokenizer: preTokenizer)
+        if versions.count > 1 {
+            vocabulary.remarks.append(
+                "\(path(name)): taken of \(versions.joined(separator: ", ")), as the last version")
+        }
+        return vocabulary
+    }
+
+    /// A file whose name sentencepiece and tiktoken both use.
+    private func vocabulary(ofModel name: String, size: Int?, preTokenizer: String?) throws(RecastError) -> Vocabulary {
+        let (bytes, file) = (try contents(name), path(name))
+        return TiktokenFile.recognizes(bytes)
+            ? try vocabulary(
+                of: TiktokenFile(bytes, file: file).tokens, named: name, size: size, preTokenizer: preTokenizer)
+            : try vocabulary(of: SentencePieceModel(bytes, file: file), size: size)
     }
 
     private func vocabulary(of model: SentencePieceModel, size: Int?) throws(RecastError) -> Vocabulary {
@@ -98,26 +120,6 @@ struct TokenizerFiles {
         return vocabulary
     }
 
-    private func vocabulary(
-        of tokens: TiktokenFile, size: Int?, preTokenizer named: String?
-    ) throws(RecastError) -> Vocabulary {
-        let flavor = try TiktokenFlavor(file: tokens.file, configuration, preTokenizer: named)
-        var vocabulary = try tokens.vocabulary(preTokenizer: flavor.preTokenizer)
-        vocabulary.normalizer = flavor.normalizer
-        vocabulary.sourcePreTokenizer = flavor.preTokenizerName
-        var added = flavor.specialTokens(from: tokens.tokens.count)
-        let declared = try configuration.readAddedTokens()
-        let ids = Set(declared.map(\.id))
-        added.removeAll { ids.contains($0.id) }
-        try finish(&vocabulary, adding: added + declared, size: size, file: tokens.file)
-        flavor.nameSpecialTokens(in: &vocabulary)
-        return vocabulary
-    }
-
-    private static func hasMerges(_ names: [String]) -> Bool {
-        names.contains("vocab.json") && names.contains("merges.txt")
-    }
-
     /// The files that slow tokenizers of byte-level merges have. How text is cut is in the program of their class.
     private func vocabularyOfMerges(size: Int?, preTokenizer named: String?) throws(RecastError) -> Vocabulary {
         let kind = configuration.tokenizerClass ?? ""
@@ -152,7 +154,7 @@ struct TokenizerFiles {
     }
 
     /// Adds tokens and what is said about special ones.
-    private func finish(
+    func finish(
         _ vocabulary: inout Vocabulary, adding added: [Vocabulary.AddedToken], size: Int?, file: String
     ) throws(RecastError) {
         let count = max(vocabulary.tokens.count, (added.map(\.id).max() ?? -1) + 1)
@@ -170,8 +172,8 @@ struct TokenizerFiles {
 
     /// Whether one of these files holds a tokenizer.
     static func areTokenizers(_ names: [String]) -> Bool {
-        hasMerges(names)
-            || names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || $0.hasSuffix(".tiktoken") }
+        Names.hasMerges(names)
+            || names.contains { $0 == "tokenizer.json" || $0 == "tokenizer.model" || Names.isForeign($0) }
     }
 
     private func json(_ name: String) throws(RecastError) -> JSON? {

@@ -19,10 +19,10 @@ extension Vocabulary {
     /// - Throws: `malformedInput` for lists of different lengths, ids without a token and merges that are no pairs,
     ///   `unsupported` for tokenizers of another kind.
     init?(_ metadata: GGUFMetadata, file: String, preTokenizer named: String? = nil) throws(RecastError) {
-        guard let kind = metadata[prefix + "model"] else { return nil }
-        guard let model = kind.string else { throw .malformed(file, "\(prefix)model is no string") }
+        guard let value = metadata[prefix + "model"] else { return nil }
+        guard let model = value.string else { throw .malformed(file, "\(prefix)model is no string") }
         guard model != "no_vocab", model != "none" else { return nil }
-        guard model == "gpt2" || model == "llama" || model == "t5" else {
+        guard let kind = Self.models[model] else {
             throw .unsupported(
                 "\(file): tokenizers of the kind \"\(model)\" are not supported; --tokenizer DIR takes one from "
                     + "elsewhere")
@@ -35,8 +35,7 @@ extension Vocabulary {
             throw .malformed(file, "\(prefix)tokens: \(first) and \(second) are both \"\(tokens[second])\"")
         }
         self.init(
-            model: model == "gpt2" ? .byteLevelBPE : model == "llama" ? .sentencePieceBPE : .unigram, tokens: tokens,
-            kinds: kinds, preTokenizer: PreTokenizer(steps: []))
+            model: kind, tokens: tokens, kinds: kinds, preTokenizer: PreTokenizer(steps: []))
         if let value = metadata[prefix + "scores"] {
             guard let numbers = value.floats, numbers.count == tokens.count else {
                 throw .malformed(file, "\(prefix)scores is no list of \(tokens.count) numbers")
@@ -48,6 +47,8 @@ extension Vocabulary {
         }
         if self.model == .byteLevelBPE {
             try readByteLevel(metadata, file: file, preTokenizer: named)
+        } else if model == "gemma4" {
+            try readMergedPieces(metadata, file: file)
         } else {
             try readPieces(metadata, file: file)
         }
@@ -67,6 +68,17 @@ extension Vocabulary {
             guard let text = metadata["tokenizer.chat_template.\(name)"]?.string else { continue }
             chatTemplates.append(ChatTemplate(name: name, text: text))
         }
+    }
+
+    private static let models: [String: Model] = [
+        "gpt2": .byteLevelBPE, "llama": .sentencePieceBPE, "gemma4": .sentencePieceBPE, "t5": .unigram,
+    ]
+
+    /// Gemma 4's pieces of sentencepiece, which are joined by merges: the scores that there are say nothing.
+    private mutating func readMergedPieces(_ metadata: GGUFMetadata, file: String) throws(RecastError) {
+        merges = try Self.merges(metadata, file: file)
+        scores = []
+        if metadata[prefix + "add_space_prefix"]?.bool == true { spaces.prefix = .everySegment }
     }
 
     private mutating func readByteLevel(

@@ -221,26 +221,13 @@ private struct PreTokenizerReader {
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }
-            steps.append(.split(pattern: Self.escaped(pattern)))
+            steps.append(.split(pattern: PreTokenizer.spellingLineBreaks(pattern)))
         case "Digits": steps.append(.digits(individual: value["individual_digits"]?.bool ?? false))
         case "ByteLevel":
             if value["use_regex"]?.bool ?? true { steps.append(.split(pattern: PreTokenizer.gpt2Pattern)) }
             if value["add_prefix_space"]?.bool ?? true { addsPrefixSpace = true }
         default: throw unknown(value)
         }
-    }
-
-    /// The expression with line breaks spelled as expressions spell them: some files have them as they are.
-    private static func escaped(_ pattern: String) -> String {
-        var text = ""
-        for scalar in pattern.unicodeScalars {
-            switch scalar {
-            case "\r": text += #"\r"#
-            case "\n": text += #"\n"#
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return text
     }
 
     private func unknown(_ value: JSON) -> RecastError {

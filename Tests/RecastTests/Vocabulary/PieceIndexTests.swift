@@ -42,15 +42,15 @@ struct PieceIndexTests {
             var tokens: [[UInt8]] = [[0], [1], [97]]
             for word in Self.words(80, upTo: 12, &random) where !tokens.contains(word) { tokens.append(word) }
             var joining = RankedJoining(tokens)
-            for (rank, token) in tokens.enumerated() where token.count > 1 {
+            for token in tokens where token.count > 1 {
                 var parts = token.map { [$0] }
                 while parts.count > 2 {
-                    let ranks = (0..<parts.count - 1).map { tokens.firstIndex(of: parts[$0] + parts[$0 + 1]) ?? rank }
-                    guard let best = ranks.min(), best < rank, let place = ranks.firstIndex(of: best) else { break }
+                    let ranks = (0..<parts.count - 1).map { tokens.firstIndex(of: parts[$0] + parts[$0 + 1]) ?? .max }
+                    guard let best = ranks.min(), best < .max, let place = ranks.firstIndex(of: best) else { break }
                     parts[place] += parts.remove(at: place + 1)
                 }
                 let expected = parts.count == 2 ? parts[0].count : nil
-                #expect(joining.middle(of: token, below: rank) == expected)
+                #expect(joining.middle(of: token) == expected)
                 kinds.insert(expected.map { min($0, 3) })
             }
         }

@@ -269,6 +269,25 @@ struct GGUFVocabularyRejectionTests {
         }
     }
 
+    /// Gemma 4's pieces are joined by merges, and its scores are none.
+    @Test func mergedPieces() throws {
+        let vocabulary = try #require(
+            try read { pairs in
+                pairs = [
+                    ("model", GGUFBuilder.string("gemma4")), ("merges", GGUFBuilder.strings(["\u{2581} a", "a a"])),
+                    ("tokens", GGUFBuilder.strings(["<unk>", "a", "\u{2581}", "\u{2581}a", "aa", "<0x41>", "<x>"])),
+                    ("scores", GGUFBuilder.floats([Float](repeating: -1000, count: 7))),
+                    ("token_type", GGUFBuilder.numbers([3, 1, 1, 1, 1, 6, 4])),
+                    ("unknown_token_id", GGUFBuilder.u32(0)),
+                ]
+            })
+        #expect(vocabulary.model == .sentencePieceBPE && vocabulary.scores.isEmpty && vocabulary.merges.count == 2)
+        #expect(vocabulary.spaces.prefix == .none && vocabulary.special.unknown == 0 && vocabulary.special.bos == nil)
+        expectRejection("merges is missing", file: ".gguf") {
+            _ = try read { $0 = [("model", GGUFBuilder.string("gemma4")), ("tokens", GGUFBuilder.strings(["a"]))] }
+        }
+    }
+
     /// A name that is there 50 000 times stands for one template.
     @Test func templatesOfOneName() throws {
         func templates(_ names: [String]) throws -> [Vocabulary.ChatTemplate] {

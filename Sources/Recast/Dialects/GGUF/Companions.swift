@@ -11,7 +11,7 @@ enum GGUFCompanions {
             "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
             "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.json",
         ]
-        return names.contains(name) || name.hasSuffix(".jinja") || name.hasSuffix(".tiktoken")
+        return names.contains(name) || name.hasSuffix(".jinja") || TokenizerFileNames.isForeign(name)
     }
 
     /// Whether it is of the tokenizer.

@@ -2,11 +2,14 @@ import FuzzSupport
 
 private let scene = Scene()
 
-/// A tokenizer.json, and what is made of texts with it.
+/// A tokenizer.json or a tekken.json, and what is made of texts with it.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzTokenizerJSON(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
-    scene.write("tokenizer.json", [UInt8](start, count))
-    Examination.tokenizer(in: scene.path)
+    for name in ["tokenizer.json", "tekken.json"] {
+        scene.write(name, [UInt8](start, count))
+        Examination.tokenizer(in: scene.path)
+        scene.remove(name)
+    }
     return 0
 }
 
