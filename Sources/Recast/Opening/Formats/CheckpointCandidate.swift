@@ -32,6 +32,9 @@ extension Checkpoint {
     static func opened(
         _ candidate: CheckpointCandidate, files: inout FileList
     ) throws(RecastError) -> any CheckpointFormat {
+        if let file = candidate.file, let refusal = UnreadKinds.refusal(named: file.name, in: candidate.folder) {
+            throw refusal
+        }
         var reason: RecastError?
         for format in formats {
             switch try format.recognition(of: candidate) {
