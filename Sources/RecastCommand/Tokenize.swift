@@ -55,9 +55,14 @@ struct Tokenize: ParsableCommand {
     private func vocabulary() throws -> Vocabulary? {
         do throws(RecastError) {
             return try Checkpoint(path: tokenizer).vocabulary(preTokenizer: preTokenizer, size: nil)
-        } catch  where error.code == .inputMissing {
-            // No checkpoint; the tokenizer's files alone will do.
-            return try Checkpoint.vocabulary(in: Folder(path: tokenizer), preTokenizer: preTokenizer)
+        } catch  where error.code == .inputMissing || error.code == .unsupported {
+            // No checkpoint that is read; the tokenizer's files alone will do.
+            do throws(RecastError) {
+                if let found = try Checkpoint.vocabulary(in: Folder(path: tokenizer), preTokenizer: preTokenizer) {
+                    return found
+                }
+            } catch let problem where Directory.found(at: tokenizer) != nil { throw problem } catch {}
+            throw error
         }
     }
 }

@@ -25,6 +25,12 @@ struct CheckpointLocation {
             enter(iteration, "\(folder.path) is the folder of a rank: all of \(iteration.path) is read")
             return
         }
+        let names = try folder.names()
+        if let rank = names.first(where: MegatronFolder.isRankFile), !names.contains(where: ChosenWeights.isOfWeights) {
+            self.file = rank
+            notes.append("\(folder.path(of: rank)) is read, the file of a rank of Megatron without a folder of its own")
+            return
+        }
         for _ in 0..<Self.maximumDepth {
             guard let step = try Self.step(from: self.folder) else { return }
             enter(self.folder.folder(step.name), step.note)

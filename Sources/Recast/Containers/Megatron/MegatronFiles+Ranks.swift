@@ -29,7 +29,7 @@ extension MegatronFiles {
         // Ranks are numbered by tensor first, in every order that Megatron has.
         if let wrong = found.first(where: { $0.number % sizes.tensor != $0.place.tensor }) {
             text =
-                "\(wrong.0.name) says that rank \(wrong.number) wrote it, which is tensor rank \(wrong.number % sizes.tensor) of "
+                "\(wrong.0.name) says that it is rank \(wrong.number), which is tensor rank \(wrong.number % sizes.tensor) of "
                 + "\(sizes.tensor): a folder was copied under another rank's name, or its file over another"
         } else if let (first, second) = zip(found, found.dropFirst()).first(where: { $0.number >= $1.number }) {
             text =

@@ -47,15 +47,18 @@ struct MegatronFolder: Sendable {
         guard let whole = isSpelled ? path : POSIX.resolved(path), numbers(of: Path.name(whole)) != nil else {
             return nil
         }
+        // Another folder may have such a name.
+        guard fileNames.contains(where: folder.contains) else { return nil }
         if isSpelled, let around = folder.enclosing { return around }
         let outer = Path.split(whole).directory
-        return (try? folder.names()) == nil ? nil : Folder(directory: outer)
+        return Folder(directory: outer)
     }
 
     /// Whether a folder of these names is a checkpoint of Megatron, or an iteration of one.
     static func recognizes(_ names: [String]) -> Bool {
         names.contains(tracker)
-            || names.contains(marker) && names.contains(DistributedCheckpoint.descriptionName)
+            || names.contains(marker)
+                && (names.contains(DistributedCheckpoint.descriptionName) || names.contains(MegatronFiles.commonFile))
             || names.contains { numbers(of: $0) != nil }
     }
 
@@ -120,6 +123,8 @@ struct MegatronFolder: Sendable {
                     name: name, tensor: numbers[0], others: Array(numbers.dropFirst()), file: Path.join(name, file)))
         }
         guard !ranks.isEmpty else {
+            // Other trainers have a tracker of this name, too.
+            if let refusal = try UnreadKinds.refusal(of: folder, names) { throw refusal }
             throw RecastError(.inputMissing, "holds no mp_rank_… folders", trail: [path])
         }
         return ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) }

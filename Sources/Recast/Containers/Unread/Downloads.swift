@@ -17,6 +17,11 @@ enum Downloads {
             trail: [path])
     }
 
+    /// What helps with a file that ends too early.
+    static func cutShort(_ path: String) -> String {
+        "the file ends too early, as one whose download is not complete; \(nextCommand(for: path)) fetches the rest"
+    }
+
     /// What fetches a file again.
     static func nextCommand(for path: String) -> String { "hf download \(HubCache.id(in: path) ?? "ID")" }
 
@@ -52,7 +57,7 @@ enum Downloads {
             return "an error in XML"
         }
         guard byteCount < 4096 else { return nil }
-        if start.hasPrefix("{\"error") { return "an error in JSON" }
+        if start.hasPrefix("{\"error\"") { return "an error in JSON" }
         // A sentence, in the place of weights.
         let line = bytes.prefix { $0 != 0x0A }
         let isText = bytes.allSatisfy { (0x20...0x7E).contains($0) || [0x0A, 0x0D, 0x09].contains($0) }

@@ -143,7 +143,8 @@ extension HubCache {
             return nil
         }
         let what =
-            isSurely ? "it is a model of the Hugging Face Hub" : "if it is the id of a model of the Hugging Face Hub"
+            isSurely
+            ? "it is a model of the Hugging Face Hub" : "it looks like the id of a model of the Hugging Face Hub"
         let selection = tag.map { " --include '*\($0)*.gguf'" } ?? file.map { " \($0)" } ?? ""
         return
             "\(what): hf download \(id)\(selection) --local-dir \(parts[1]), and name \(file.map { Path.join(String(parts[1]), $0) } ?? String(parts[1]))"

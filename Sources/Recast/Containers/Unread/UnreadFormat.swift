@@ -19,7 +19,7 @@ struct UnreadFormat: Sendable {
         "name the checkpoint that it was made from, in safetensors, PyTorch, GGUF or Megatron's format"
     private static let gguf = "name the GGUF file of the same model, or convert the original again"
     private static let save =
-        "save it again with torch.save(model.state_dict(), FILE), or save_pretrained, where its program runs"
+        "save it again with torch.save(model.state_dict(), …), or save_pretrained, where its program runs"
     private static let flax =
         "transformers (4.x) reads it with from_pretrained(DIR, from_flax=True) and writes safetensors with save_pretrained"
     private static let tensorFlow =
@@ -39,18 +39,18 @@ struct UnreadFormat: Sendable {
         .init("an engine of TensorRT",                    [".engine", ".plan", ".trt"],              [(0, "ftrt"), (0, "ptrt")]),
         .init("a model of TensorFlow Lite",               [".tflite"],                               [(4, "TFL3")]),
         .init("a model of LiteRT-LM",                     [".litertlm", ".task"],                    [(0, "LITERTLM")]),
-        .init("HDF5 (weights of Keras or TensorFlow)",    [".h5", ".hdf5"],                          [(0, "\u{89}HDF\r\n\u{1A}\n")],              tensorFlow),
+        .init("a file of HDF5 (Keras or TensorFlow)",     [".h5", ".hdf5"],                          [(0, "\u{89}HDF\r\n\u{1A}\n")],              tensorFlow),
         .init("a model of Keras",                         [".keras"]),
-        .init("weights of Flax",                          [".msgpack"],                              [],                                          flax),
+        .init("a file of Flax's weights",                 [".msgpack"],                              [],                                          flax),
         .init("a SavedModel of TensorFlow",               ["saved_model.pb"],                        [],                                          tensorFlow),
         .init("a checkpoint of TensorFlow",               [".ckpt.index", ".ckpt.meta"],             [],                                          tensorFlow),
-        .init("weights of ExLlama",                       [".exl2", ".exl3"]),
+        .init("a file of ExLlama's weights",              [".exl2", ".exl3"]),
         .init("a program exported by PyTorch",            [".pt2"],                                  [],                                          save),
-        .init("GGML, which was before GGUF",              [],                                        [(0, "lmgg")],                               gguf),
-        .init("GGMF, which was before GGUF",              [],                                        [(0, "fmgg")],                               gguf),
-        .init("GGJT, which was before GGUF",              [],                                        [(0, "tjgg")],                               gguf),
-        .init("GGLA, an adapter of before GGUF",          [],                                        [(0, "algg")],                               gguf),
-        .init("GGML of big-endian machines",              [],                                        [(0, "ggml"), (0, "ggmf"), (0, "ggjt"), (0, "ggla")], gguf),
+        .init("a file of GGML, before GGUF",              [],                                        [(0, "lmgg")],                               gguf),
+        .init("a file of GGMF, before GGUF",              [],                                        [(0, "fmgg")],                               gguf),
+        .init("a file of GGJT, before GGUF",              [],                                        [(0, "tjgg")],                               gguf),
+        .init("a file of GGLA, an adapter of before GGUF",         [],                                        [(0, "algg")],                               gguf),
+        .init("a file of GGML from big-endian machines",         [],                                        [(0, "ggml"), (0, "ggmf"), (0, "ggjt"), (0, "ggla")], gguf),
         .init("a llamafile, a program with a GGUF model inside", [".llamafile"],                     [(0, "MZqFpD")],                             "take the model out (unzip FILE '*.gguf'), and name that"),
         .init("an archive of NeMo 1",                     [".nemo"],                                 [],                                          nemo),
         .init("a tar archive",                            [".tar"],                                  [(257, "ustar")],                            "unpack it (tar -xf FILE), and name the folder"),
@@ -88,6 +88,10 @@ struct UnreadFormat: Sendable {
     /// Of a file, named in the trail, or of one in a folder.
     func refusal(_ path: String, holding name: String? = nil) -> RecastError {
         let what = name.map { "holds \($0), \(title)," } ?? "is \(title),"
+        // FILE and DIR stand for where it is.
+        let file = name ?? Path.name(path)
+        let folder = name == nil ? Path.directory(path) : path
+        let advice = advice.replacing("FILE", with: file).replacing("DIR", with: folder)
         return RecastError(.unsupported, "\(what) which is not read: \(advice)", trail: [path])
     }
 }

@@ -6,9 +6,7 @@ extension UnreadKinds {
     /// - Throws: `inputOutput` where a file cannot be read.
     static func refusal(of folder: Folder, _ names: [String]) throws(RecastError) -> RecastError? {
         let found =
-            adapter(folder, names) ?? shards(folder, names) ?? trainersFolder(folder, names) ?? otherPrograms(
-                folder, names)
-            ?? HubCache.refusal(of: folder, names) ?? Downloads.failure(in: folder, names)
+            kind(of: folder, names) ?? HubCache.refusal(of: folder, names) ?? Downloads.failure(in: folder, names)
         if let found { return found }
         let own = names.filter { !ChosenWeights.isNoModel($0) }
         if let name = own.first(where: { UnreadFormat.named($0) != nil }), let format = UnreadFormat.named(name) {
@@ -22,6 +20,11 @@ extension UnreadKinds {
         }
         if names.contains(where: ChosenWeights.isNoModel) { return optimizerStates(folder.path) }
         return nil
+    }
+
+    /// What a folder is by its names alone, and by those in its folders.
+    static func kind(of folder: Folder, _ names: [String]) -> RecastError? {
+        adapter(folder, names) ?? shards(folder, names) ?? trainersFolder(folder, names) ?? otherPrograms(folder, names)
     }
 
     private static let examinedCount = 64

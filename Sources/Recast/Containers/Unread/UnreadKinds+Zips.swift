@@ -38,6 +38,8 @@ extension UnreadKinds {
 
     private static let endByteCount = 22
     private static let entryByteCount = 46
+    /// The record and the locator of zip64.
+    private static let zip64ByteCount = 76
     /// Enough for the names that tell.
     private static let readByteCount = 1 << 20
 
@@ -56,18 +58,16 @@ extension UnreadKinds {
         guard let place else { return nil }
         let size = tail.withUnsafeBytes { Int($0.integer(at: place + 12, as: UInt32.self)) }
         let said = tail.withUnsafeBytes { Int($0.integer(at: place + 16, as: UInt32.self)) }
-        // Where the sizes need 64 bits, the directory is found by what the record before says.
-        var range = max(0, tailStart + place - size)..<tailStart + place
-        if size == 0xFFFF_FFFF || said == 0xFFFF_FFFF, place >= 76 {
-            let (bytes, start) = tail.withUnsafeBytes {
-                ($0.integer(at: place - 76 + 40, as: UInt64.self), $0.integer(at: place - 76 + 48, as: UInt64.self))
-            }
-            guard let start = Int(exactly: start), let count = Int(exactly: bytes),
-                let end = start.adding(checked: count),
-                end <= source.byteCount
-            else { return nil }
-            range = start..<end
+        // Where sizes need 64 bits, two records stand between the directory and its end; before a program's zip there is more.
+        let end = tailStart + place
+        var start: Int?
+        for candidate in [said, end - size, end - zip64ByteCount - size] where start == nil {
+            guard candidate >= 0, candidate <= source.byteCount - entryByteCount else { continue }
+            let signature = try source.bytes(candidate..<candidate + 4)
+            if signature.elementsEqual("PK\u{1}\u{2}".utf8) { start = candidate }
         }
+        guard let start, start < end else { return nil }
+        let range = start..<end
         let bytes = try source.bytes(range.lowerBound..<min(range.upperBound, range.lowerBound + readByteCount))
         return bytes.withUnsafeBytes { bytes in
             var names: [String] = []

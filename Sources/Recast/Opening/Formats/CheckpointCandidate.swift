@@ -48,6 +48,8 @@ extension Checkpoint {
                 .inputMissing, "holds no checkpoint: no safetensors and no GGUF file", trail: [candidate.folder.path])
         }
         if let refusal = try UnreadKinds.refusal(of: file.source) { throw refusal }
+        // What a file is by itself may show in what lies beside it.
+        if let refusal = UnreadKinds.kind(of: candidate.folder, try candidate.folder.names()) { throw refusal }
         throw RecastError(
             .malformedInput, "is neither safetensors nor GGUF, and no zip of PyTorch", trail: [file.source.name])
     }
