@@ -17,15 +17,14 @@ extension MappingTable {
         }
     }
 
-    /// - Parameters:
-    ///   - biased: roles whose biases may be there.
-    ///   - alwaysBiased: roles whose biases must be.
-    func likeness(of names: [String], biased: Set<Role>?, alwaysBiased: Set<Role> = []) -> Likeness {
+    /// - Parameter biased: roles that have biases; nil where that is not known.
+    func likeness(of names: [String], biased: Set<Role>?) -> Likeness {
         var found = Set<Row>()
         var foundBiases = Set<Role>()
         var unknownCount = 0
         for name in names {
-            guard let match = match(name), match.part == .weight || biased?.isSuperset(of: match.row.roles) != false
+            guard let match = match(name),
+                match.part == .weight || biased?.isSuperset(of: match.row.roles) != false
             else {
                 unknownCount += 1
                 continue
@@ -33,10 +32,23 @@ extension MappingTable {
             found.insert(match.row)
             if match.part == .bias { foundBiases.formUnion(match.row.roles) }
         }
-        // A head may be tied; experts and dense layers are not in all layers of all models, but in some of theirs.
-        let missing = rows.filter { !$0.roles.contains(.outputHead) && !found.contains($0) }
-        let missingBiases = alwaysBiased.subtracting(foundBiases)
+        // A head may be tied, and a table of models with experts may be that of others, too.
+        let hasExperts = found.contains(where: \.isOfExperts)
+        let missing = rows.filter {
+            !$0.roles.contains(.outputHead) && !found.contains($0) && (hasExperts || !$0.isOfExperts)
+        }
+        let missingBiases = biased.map { $0.subtracting(foundBiases) } ?? []
         return Likeness(
             unknownCount: unknownCount, missingCount: missing.count + missingBiases.count, nameCount: names.count)
+    }
+}
+
+extension Row {
+    /// Whether only layers with experts have it.
+    fileprivate var isOfExperts: Bool {
+        isPerExpert
+            || roles.contains {
+                [.router, .routerBias, .sharedRouter, .sharedGate, .sharedUp, .sharedDown].contains($0)
+            }
     }
 }

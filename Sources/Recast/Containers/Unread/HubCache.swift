@@ -128,7 +128,8 @@ extension HubCache {
         // Behind a colon some programs name the type of a GGUF file.
         let colon = rest.split(separator: ":", maxSplits: 1)
         let tag = colon.count == 2 && isID(String(colon[1])) ? String(colon[1]) : nil
-        let parts = (tag == nil ? rest : colon[0]).split(separator: "/")
+        let path = Path.trimmed(String(tag == nil ? rest : colon[0]))
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count >= 2 else { return nil }
         let id = parts.prefix(2).joined(separator: "/")
         guard isID(id) else { return nil }

@@ -14,7 +14,7 @@ extension Family {
         let way = { (family: Family) in
             "where it is computed as one, \"architectures\": [\"\(family.architectures[0])\"] in config.json says so"
         }
-        guard let (family, likeness) = nearest(to: tensors, preferring: named) else {
+        guard let (family, likeness) = nearest(to: tensors, configuration, preferring: named) else {
             return named.map {
                 "its model_type \($0.modelType) is that of the family \($0.name) (\($0.architectures[0])); \(way($0))"
             }
@@ -30,7 +30,7 @@ extension Family {
     }
 
     private static func nearest(
-        to names: [String], preferring named: Family?
+        to names: [String], _ configuration: JSON.Object, preferring named: Family?
     ) -> (family: Family, likeness: MappingTable.Likeness)? {
         // Bases without a head are saved without the first module's name.
         let isBare = !names.contains { $0.hasPrefix("model.") || $0.hasPrefix("transformer.") }
@@ -40,9 +40,13 @@ extension Family {
         let families = (named.map { [$0] } ?? []) + all
         var best: (family: Family, likeness: MappingTable.Likeness)?
         for family in families {
-            let biased = Set(family.biasGroups.flatMap(\.roles))
-            let always = Set(family.biasGroups.filter { $0.presence == .always }.flatMap(\.roles))
-            let likeness = family.table.likeness(of: spelled, biased: biased, alwaysBiased: always)
+            let groups = family.biasGroups.filter { group in
+                switch group.presence {
+                case .always: true
+                case .configured(let key, let usual): configuration[key]?.bool ?? usual
+                }
+            }
+            let likeness = family.table.likeness(of: spelled, biased: Set(groups.flatMap(\.roles)))
             if best.map({ likeness < $0.likeness }) ?? true { best = (family, likeness) }
         }
         guard let best, best.likeness.isClose else { return nil }
