@@ -34,7 +34,7 @@ struct Inspect: ParsableCommand {
         } else {
             try Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
         }
-        output.notes([], warnings: summary.warnings)
+        output.notes(files.notes, warnings: summary.warnings)
     }
 }
 

@@ -53,11 +53,15 @@ struct Tokenize: ParsableCommand {
     }
 
     private func vocabulary() throws -> Vocabulary? {
-        do throws(RecastError) {
-            return try Checkpoint(path: tokenizer).vocabulary(preTokenizer: preTokenizer, size: nil)
-        } catch  where error.code == .inputMissing {
-            // No checkpoint; the tokenizer's files alone will do.
-            return try Checkpoint.vocabulary(in: Folder(path: tokenizer), preTokenizer: preTokenizer)
+        let checkpoint: Checkpoint
+        do throws(RecastError) { checkpoint = try Checkpoint(path: tokenizer) } catch {
+            // No checkpoint that is read; the tokenizer's files alone will do.
+            guard error.code == .inputMissing || error.code == .unsupported,
+                let place = try Places.standard.found(at: tokenizer),
+                let found = try Checkpoint.vocabulary(in: Folder(place), preTokenizer: preTokenizer)
+            else { throw error }
+            return found
         }
+        return try checkpoint.vocabulary(preTokenizer: preTokenizer, size: nil)
     }
 }

@@ -10,11 +10,18 @@ struct ArchiveSelection {
 
     init(_ path: String) throws(RecastError) {
         guard let status = POSIX.status(path) else {
-            throw RecastError(.inputMissing, "no such file or directory", trail: [path])
+            throw HubCache.missing(path)
         }
         if status.isDirectory {
             folder = Folder(directory: Path.trimmed(path))
             name = Path.name(POSIX.resolved(path) ?? path)
+            // A model's folder in the hub's cache holds its files twice, as links and as blobs, and other revisions.
+            if HubCache.recognizes(folder, try folder.names()) {
+                let snapshot = try HubCache.snapshot(in: folder)
+                folder = Folder(directory: folder.path(of: snapshot.name))
+                name = folder.name
+                notes.append(snapshot.note)
+            }
             names = []
             var leftOut: [String] = []
             try Self.list(folder.path, below: "", depth: 1, into: &names, leftOut: &leftOut)

@@ -30,7 +30,7 @@ struct ChosenWeights {
 
     /// Those of a folder; nil where no file stands out.
     ///
-    /// - Throws: `malformedInput` for an incomplete set.
+    /// - Throws: `inputMissing` for an incomplete set.
     init?(in folder: Folder, _ names: [String]) throws(RecastError) {
         for kind in Kind.all {
             if let choice = try Self.choice(of: kind, in: folder, names) {
@@ -39,7 +39,7 @@ struct ChosenWeights {
             }
         }
         // A file of another name, if it is the only one.
-        let others = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix("adapter_") }
+        let others = names.filter { $0.hasSuffix(".safetensors") && !Self.isNoModel($0) }
         guard others.isEmpty else {
             guard others.count == 1 else { return nil }
             self.init(.single(others[0]))
@@ -56,11 +56,16 @@ struct ChosenWeights {
 
     private static let torchEndings = [".pt", ".pth", ".ckpt", ".bin"]
 
+    /// Whether a file of this name may hold the weights of a model.
+    static func isOfWeights(_ name: String) -> Bool {
+        name.hasSuffix(".safetensors") || torchEndings.contains(where: name.hasSuffix) && !isNoModel(name)
+    }
+
     /// What trainers write beside a model.
     static func isNoModel(_ name: String) -> Bool {
         let stems = [
             "optimizer", "scheduler", "training_args", "rng_state", "scaler", "random_states", "trainer_state",
-            "adapter_",
+            "adapter_", "adapters.",
             "optim_", "model_world_size_", "extra_state_", "zero_", "mp_rank_", "bf16_zero_",
             "common.", "model_optim_rng", "distrib_optim",
         ]
@@ -130,8 +135,9 @@ struct ChosenWeights {
         if let set = sets.first {
             let missing = set.missing(among: names)
             throw RecastError(
-                .malformedInput,
-                "\(missing.count) of \(set.count) shards are not there, \(missing[0]) for one: the download is not complete",
+                .inputMissing,
+                "\(missing.count) of \(set.count) shards are not there, \(missing[0]) for one: the download is not complete; "
+                    + "\(Downloads.nextCommand(for: folder.path)) fetches the rest",
                 trail: [folder.path])
         }
         return nil

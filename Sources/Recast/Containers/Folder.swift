@@ -38,7 +38,9 @@ package struct Folder: Sendable {
     }
 
     /// What the model in it is called.
-    package var name: String { inner.map(Path.name) ?? (surroundings ?? place).name }
+    package var name: String {
+        HubCache.modelName(ofSnapshot: path) ?? inner.map(Path.name) ?? (surroundings ?? place).name
+    }
 }
 
 // MARK: Folders
@@ -89,13 +91,33 @@ extension Folder {
     }
 
     func source(of name: String) throws(RecastError) -> any ByteSource {
-        try holder(of: name).source(of: within(name))
+        do throws(RecastError) { return try holder(of: name).source(of: within(name)) } catch {
+            let path = path(of: name)
+            guard error.code == .inputMissing, POSIX.isLink(path) else { throw error }
+            throw Downloads.failure("is a link to a file that is not there", path)
+        }
+    }
+
+    /// A file with weights, which must have been fetched to its end.
+    ///
+    /// - Throws: `inputMissing` for a file whose download has not finished.
+    func weights(in name: String) throws(RecastError) -> any ByteSource {
+        let source = try source(of: name)
+        if contains(name + Downloads.control) {
+            throw Downloads.failure("has \(name + Downloads.control) beside it", path(of: name))
+        }
+        return source
     }
 
     /// A whole small file.
     ///
-    /// - Throws: `malformedInput` where it is larger than `limit`.
+    /// - Throws: `malformedInput` where it is larger than `limit`, `inputMissing` where something else stands in its place.
     func contents(of name: String, limit: Int = 1 << 28) throws(RecastError) -> [UInt8] {
-        try source(of: name).contents(limit: limit)
+        let bytes = try source(of: name).contents(limit: limit)
+        // Small files are pointers, too, where nothing was fetched.
+        if let failure = Downloads.failure(of: Array(bytes.prefix(512)), byteCount: bytes.count, path(of: name)) {
+            throw failure
+        }
+        return bytes
     }
 }

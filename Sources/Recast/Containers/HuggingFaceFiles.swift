@@ -11,6 +11,8 @@ package struct HuggingFaceFiles: Sendable {
     /// What lies in the directory and is not carried along.
     package let ignored: [String]
     package let warnings: [String]
+    /// The names of the files with the weights.
+    let weightFiles: [String]
     /// Whether the weights are in files of PyTorch.
     package let areTorch: Bool
 
@@ -45,6 +47,7 @@ package struct HuggingFaceFiles: Sendable {
         let weightFiles = Set(files.files.map { Path.name($0.name) })
         self.folder = folder
         self.metadata = metadata
+        self.weightFiles = weightFiles.sorted()
         areTorch = weightFiles.contains { name in [".bin", ".pt", ".pth", ".ckpt"].contains(where: name.hasSuffix) }
         self.tensors = Self.inReadingOrder(tensors, files.positions, areTorch: areTorch)
         var companions: [String] = []
@@ -54,7 +57,9 @@ package struct HuggingFaceFiles: Sendable {
             if isDirectory, name == "additional_chat_templates" {
                 let inner = try folder.names(in: name)
                 companions += inner.filter { $0.hasSuffix(".jinja") }.map { Path.join(name, $0) }
-            } else if isDirectory || Self.weightSuffixes.contains(where: name.hasSuffix) {
+            } else if isDirectory || name == UnreadKinds.adapterConfiguration
+                || Self.weightSuffixes.contains(where: name.hasSuffix)
+            {
                 if !name.hasSuffix(".index.json") { ignored.append(isDirectory ? name + "/" : name) }
             } else {
                 companions.append(name)
@@ -62,7 +67,13 @@ package struct HuggingFaceFiles: Sendable {
         }
         self.companions = companions
         self.ignored = ignored
-        self.warnings = warnings
+        let adapters = names.filter { $0.hasPrefix("adapter_model.") || $0 == "adapters.safetensors" }
+        self.warnings =
+            warnings
+            + adapters.map {
+                "\(folder.path(of: $0)) is an adapter, which is not applied: transformers applies it where it loads this folder; "
+                    + "PEFT's merge_and_unload merges it"
+            }
         let path = folder.path(of: "config.json")
         if names.contains("config.json") {
             guard let object = try JSON(parsing: folder.contents(of: "config.json"), file: path).object else {

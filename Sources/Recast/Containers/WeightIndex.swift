@@ -8,6 +8,7 @@ struct WeightFile {
     /// By its content: safetensors, or what `torch.save` wrote.
     init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
         if try TorchArchive.recognizes(source) {
+            if let refusal = try UnreadKinds.zipRefusal(of: source) { throw refusal }
             let archive = try TorchArchive(source, as: files.add(source))
             files.checksums += archive.checksums
             let state = try archive.stateDictionary()
@@ -58,12 +59,13 @@ package struct WeightIndex: Sendable {
             throw .malformed(
                 path,
                 "weight_map names the shard \(absent[0]), which is not there"
-                    + (shards.count > 1 ? "; \(absent.count) of \(shards.count) shards are missing" : ""))
+                    + (shards.count > 1 ? "; \(absent.count) of \(shards.count) shards are missing" : "")
+                    + "; \(Downloads.nextCommand(for: path)) fetches what was not downloaded")
         }
         var strangers: [String] = []
         for shard in shards {
             let shardPath = folder.path(of: shard)
-            let file = try WeightFile(folder.source(of: shard), files: &files)
+            let file = try WeightFile(folder.weights(in: shard), files: &files)
             warnings += file.warnings
             for (key, value) in file.metadata where keys.insert(ByteString(key)).inserted {
                 metadata.append((key, value))
@@ -127,7 +129,7 @@ struct WeightSet {
         case .shards(let names):
             var found = Set<ByteString>()
             for name in names {
-                let file = try WeightFile(folder.source(of: name), files: &files)
+                let file = try WeightFile(folder.weights(in: name), files: &files)
                 if let twice = file.tensors.first(where: { !found.insert(ByteString($0.name)).inserted }) {
                     throw .malformed(folder.path(of: name), "\(twice.name) is in another shard, too")
                 }
@@ -136,7 +138,7 @@ struct WeightSet {
                 warnings += file.warnings
             }
         case .single(let name):
-            let source = try folder.source(of: name)
+            let source = try folder.weights(in: name)
             guard try !Archive.recognizes(source) else {
                 throw RecastError(.usage, "is an archive; name it itself, or unpack it", trail: [source.name])
             }

@@ -91,6 +91,8 @@ struct Lifting {
                 NearestName.of($0, among: unknownNames).map { "found \($0)" }
             }
         }
+        // Leaving them out helps only where nothing else is wrong.
+        let isHarmless = !allowsUnknown && !unknownNames.isEmpty && problems.isEmpty
         if !allowsUnknown, !unknownNames.isEmpty, needed.isEmpty {
             let names = Array(expectedNames { _ in true }.prefix(NearestName.maximumCount))
             problems += Self.listed(unknownNames, of: unknownNames.count, "unknown") {
@@ -98,7 +100,6 @@ struct Lifting {
             }
         }
         guard problems.isEmpty else {
-            let isHarmless = !allowsUnknown && !unknownNames.isEmpty && needed.isEmpty
             let hint = isHarmless ? ["--allow-unknown leaves unknown tensors out"] : []
             throw .malformed(
                 file, "the tensors do not fit a \(configuration.family) model:", details: problems + hint)

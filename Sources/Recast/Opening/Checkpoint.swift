@@ -12,17 +12,20 @@ public struct Checkpoint: Sendable {
     package let fileIDs: [FileID]
     /// What the files say of their own bytes.
     package let checksums: [SourceChecksum]
+    /// What was made of the path that the user named.
+    package let notes: [String]
 
     /// Opens what a path names: a directory (of Hugging Face or Megatron), a `.safetensors` file, a `.gguf` file, one file of
-    /// a set, or an archive of any of these; the content decides.
+    /// a set, or an archive of any of these; the content decides. Folders that programs put around a checkpoint are gone
+    /// into, with a note: ``CheckpointLocation``.
     ///
     /// - Parameter sources: the files of the run. Tensors of checkpoints that are opened with the same can be in one graph.
     /// - Throws: `inputMissing`, `malformedInput`, or `unsupported` for what is recognised but not read.
     public init(path: String, sources: FilePool = FilePool()) throws(RecastError) {
         guard let place = try sources.places.found(at: path) else {
             let folder = Folder(containing: path)
-            guard folder.contains(Path.name(path)) else {
-                throw RecastError(.inputMissing, "no such file or directory", trail: [path])
+            guard folder.contains(Path.name(path)) || POSIX.isLink(path) else {
+                throw HubCache.missing(path)
             }
             try self.init(folder, file: Path.name(path), path: path, sources: sources)
             return
@@ -40,9 +43,11 @@ public struct Checkpoint: Sendable {
 
     private init(_ folder: Folder, file name: String?, path: String, sources: FilePool) throws(RecastError) {
         var files = FileList(sources)
-        content = try Self.opened(CheckpointCandidate(folder, file: name), files: &files)
+        let location = try CheckpointLocation(folder, file: name)
+        content = try Self.opened(CheckpointCandidate(location.folder, file: location.file), files: &files)
+        notes = location.notes
         self.path = path
-        self.folder = folder
+        self.folder = location.folder
         self.sources = sources
         fileIDs = files.ids
         checksums = files.checksums

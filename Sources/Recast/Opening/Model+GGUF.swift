@@ -1,7 +1,7 @@
 extension Model {
     static func lift(_ checkpoint: Checkpoint, _ set: GGUFSet, _ options: Options) throws(RecastError) -> Model {
         let path = set.paths[0]
-        try checkIsModel(set, path)
+        try set.checkIsModel()
         guard let name = set.metadata["general.architecture"]?.string else {
             throw .malformed(path, "general.architecture is missing")
         }
@@ -73,26 +73,6 @@ extension Model {
             try model.normalizeHeadIfNeeded()
         }
         return model
-    }
-
-    /// GGUF files that hold something else say so.
-    private static func checkIsModel(_ set: GGUFSet, _ path: String) throws(RecastError) {
-        let type = set.metadata["general.type"]?.string ?? "model"
-        func refusal(_ text: String) -> RecastError { RecastError(.unsupported, text, trail: [path]) }
-        switch type {
-        case "adapter":
-            throw refusal(
-                "is an adapter (LoRA), which changes another model: llama.cpp's llama-export-lora merges it into that")
-        case "mmproj":
-            throw refusal("is the projector of a model for images or sounds (mmproj), and no language model")
-        case "imatrix": throw refusal("is an importance matrix, for quantize --importance, and no model")
-        case "vocab": throw refusal("holds a vocabulary and no model: tokenize reads it")
-        default: break
-        }
-        if set.metadata["general.architecture"]?.string == "clip" {
-            throw refusal("is the projector of a model for images or sounds (mmproj), and no language model")
-        }
-        if set.tensors.isEmpty { throw refusal("holds a vocabulary and no tensors: tokenize reads it") }
     }
 
     /// Weights with the factor that a tensor beside them has, as llama.cpp multiplies their products with it: that of NVFP4.

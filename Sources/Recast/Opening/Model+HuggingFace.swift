@@ -5,10 +5,13 @@ extension Model {
         let path = files.configurationPath
         let core = try files.core()
         guard let object = core.configuration else {
-            throw RecastError(
-                .inputMissing, "not found: a checkpoint of tensors alone does not say which model it is", trail: [path])
+            throw UnreadKinds.originalLayout(files.folder, files.companions + files.ignored + files.weightFiles)
+                ?? RecastError(
+                    .inputMissing,
+                    "not found: a checkpoint of tensors alone does not say which model it is; put the model's config.json beside "
+                        + "them", trail: [path])
         }
-        let family = try Family.of(object, file: path)
+        let family = try Family.of(object, tensors: core.tensors.map(\.name), file: path)
         var reader = HuggingFaceConfiguration(object: object, file: path)
         var configuration = try reader.configuration(of: family)
         let further = try furtherLayers(reader, behind: configuration.layerCount)

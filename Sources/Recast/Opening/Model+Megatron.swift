@@ -6,7 +6,8 @@ extension Model {
         let merging = try MegatronMerging(files)
         var said = try Description(files, merging, options)
         let replicas = try Self.check(options.looksAtTensors ? merging.replicas : [], checkpoint, options)
-        let ranks = try files.checkRanks(allowsMismatch: options.allowsRankMismatch)
+        var ranks = try files.checkRanks(allowsMismatch: options.allowsRankMismatch)
+        if options.looksAtTensors { ranks += try checkCopies(files, checkpoint, options) }
         let tensors = try said.cut(merging.tensors, files)
         let outcome = try Lifting(
             table: MegatronTable.table(of: said.configuration), configuration: said.configuration, biases: said.biases,

@@ -69,7 +69,7 @@ public struct Model: Sendable {
         self.checkpoint = checkpoint
         self.original = original
         self.sourceTypes = sourceTypes
-        notes = []
+        notes = checkpoint.notes
         warnings = checkpoint.warnings
         evidence = []
         if !outcome.ignored.isEmpty {

@@ -104,7 +104,9 @@ extension Planning {
     /// A GGUF file again: under the same names, for architectures nobody knows too.
     func ggufDraft(of set: GGUFSet) throws(RecastError) -> GGUFDraft {
         var plan = Plan(sources: [], form: .file)
+        plan.notes = checkpoint.notes
         plan.warnings = checkpoint.warnings
+        try set.checkIsModel()
         guard options.tokenizer == nil, options.preTokenizer == nil else {
             throw .usage(
                 "the tokenizer of a GGUF file is copied as it is; --tokenizer and --pre-tokenizer do not apply")

@@ -102,7 +102,7 @@ struct ConfigurationRejectionTests {
 
     @Test func family() {
         expectRejection(
-            .unsupported, ["unknown architecture Qwen2ForCausalLN", "nearest is Qwen2ForCausalLM"], file: "config.json"
+            .unsupported, ["unknown architecture Qwen2ForCausalLN", "those of the family qwen2"], file: "config.json"
         ) {
             _ = try set("architectures", ["Qwen2ForCausalLN"])
         }

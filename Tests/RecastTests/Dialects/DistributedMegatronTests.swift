@@ -86,6 +86,36 @@ struct DistributedMegatronTests {
         #expect(read.warnings.isEmpty)
     }
 
+    /// Whatever modules and dictionaries stand around the model, its tensors are found.
+    @Test(arguments: [
+        "module.", "model.", "model0.", "state_dict.", "state_dict.model.module.", "model.module.model0.",
+    ])
+    func prefixes(_ prefix: String) throws {
+        let truth = model.truth()
+        var builder = builder(truth)
+        for index in builder.tensors.indices { builder.tensors[index].name = prefix + builder.tensors[index].name }
+        builder.tensors.append((prefix + "optimizer.state.exp_avg.a", [4], [.init([0], [4], [1, 2, 3, 4])]))
+        let (read, numbers) = try read(builder)
+        #expect(numbers == truth)
+        #expect(read.notes.contains { $0.contains("optimizer") })
+    }
+
+    /// The same tensor under two prefixes is there twice.
+    @Test func twoPrefixes() {
+        var builder = builder(model.truth())
+        var twice = builder.tensors[0]
+        twice.name = "model0." + twice.name
+        builder.tensors.append(twice)
+        #expect(throws: RecastError.self) { try read(builder) }
+    }
+
+    /// States of an optimizer alone are no model.
+    @Test func optimizerAlone() {
+        var builder = DistributedBuilder()
+        builder.tensors = [("optimizer.state.exp_avg.decoder.a", [4], [.init([0], [4], [1, 2, 3, 4])])]
+        expectRejection(.unsupported, "states of an optimizer") { _ = try read(builder) }
+    }
+
     /// Only one of two halves.
     @Test func missingHalf() {
         var builder = builder(model.truth(), isApart: true)

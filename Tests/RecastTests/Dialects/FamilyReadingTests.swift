@@ -205,7 +205,7 @@ struct FamilyReadingTests {
     static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
         ("FalconForCausalLM", [], .unsupported, "it adds attention and feed-forward in parallel"),
         ("MiniCPM3ForCausalLM", [], .unsupported, "a latent attention of its own kind"),
-        ("LlamoForCausalLM", [], .unsupported, "the nearest is LlamaForCausalLM"),
+        ("LlamoForCausalLM", [], .unsupported, "unknown architecture LlamoForCausalLM"),
         ("StableLmForCausalLM", [("use_parallel_residual", true)], .unsupported, "use_parallel_residual"),
         ("StableLmForCausalLM", [("qk_layernorm", true)], .unsupported, "qk_layernorm"),
         ("StableLmForCausalLM", [("partial_rotary_factor", 0)], .malformedInput, "partial_rotary_factor"),

@@ -67,9 +67,26 @@ struct LiftingRejectionTests {
         expectRejection([
             "missing: model.layers.1.mlp.up_proj.weight (found model.layers.1.mlp.up_porj.weight)",
             "unknown: model.layers.1.mlp.up_porj.weight (nearest expected name model.layers.1.mlp.up_proj.weight)",
-            "--allow-unknown",
         ]) {
             _ = try lifted { $0["model.layers.1.mlp.up_proj.weight"].name = "model.layers.1.mlp.up_porj.weight" }
+        }
+    }
+
+    /// What leaves tensors out is named where that is all that is wrong.
+    @Test func optionForUnknown() throws {
+        let name = "model.layers.0.extra.weight"
+        expectRejection([name, "--allow-unknown"]) { _ = try lifted { $0.add(name, [4]) } }
+        for change in [
+            { $0.remove("model.norm.weight") }, { $0["model.norm.weight"].shape = [16, 2] },
+            { $0.configuration["num_hidden_layers"] = 3 },
+        ] as [(inout SmallModel) -> Void] {
+            let error = #expect(throws: RecastError.self) {
+                _ = try lifted {
+                    $0.add(name, [4])
+                    change(&$0)
+                }
+            }
+            #expect(error?.description.contains("--allow-unknown") == false, "\(error?.description ?? "")")
         }
     }
 

@@ -56,6 +56,38 @@ struct MegatronTests {
         }
     }
 
+    /// A folder that was copied under another rank's name, where a converter wrote the same args into all.
+    @Test(arguments: [
+        (2, [[2]], "mp_rank_00", "mp_rank_01"), (4, [[2]], "mp_rank_01", "mp_rank_03"),
+        (1, [[1, 1]], "mp_rank_00_000", "mp_rank_00_001"), (2, [[1, 1]], "mp_rank_01_000", "mp_rank_00_000"),
+    ])
+    func copiedRanks(_ tensorRanks: Int, _ stages: [[Int]], _ from: String, _ to: String) throws {
+        for rank in [nil, 0] {
+            var builder = MegatronBuilder()
+            (builder.tensorRanks, builder.stages) = (tensorRanks, stages)
+            builder.changeArguments = { _, arguments in if let rank { arguments["rank"] = rank } }
+            let directory = TemporaryDirectory()
+            builder.write(builder.truth(), to: directory)
+            _ = try Model(Checkpoint(path: directory.path))
+            let file = "model_optim_rng.pt"
+            directory.write("iter_0000007/\(to)/\(file)", directory.bytes("iter_0000007/\(from)/\(file)")!)
+            expectRejection(["the very weights of", from, to, "copied under another rank's name"]) {
+                _ = try Model(Checkpoint(path: directory.path))
+            }
+        }
+    }
+
+    /// Tensor-parallel ranks are numbered first: who wrote a file shows where it belongs.
+    @Test(arguments: [[0, 2], [1, 3], [2, 4], [4, 8]]) func ranksOfOtherTensors(_ ranks: [Int]) {
+        var builder = MegatronBuilder()
+        builder.tensorRanks = 2
+        builder.changeArguments = { folder, arguments in arguments["rank"] = ranks[folder == "mp_rank_00" ? 0 : 1] }
+        let wrong = ranks[0] % 2 != 0 ? "mp_rank_00" : "mp_rank_01"
+        expectRejection(["\(wrong) says that it is rank", "tensor rank", "copied under another rank's name"]) {
+            _ = try read(builder, builder.truth())
+        }
+    }
+
     // MARK: Laws
 
     @Test(arguments: MegatronBuilder.Spelling.allCases, [1, 2, 4]) func spellings(

@@ -23,6 +23,17 @@ package struct GGUFFile: Sendable {
     }
 
     package init(_ source: any ByteSource, files: inout FileList) throws(RecastError) {
+        do throws(RecastError) { try self.init(whole: source, files: &files) } catch {
+            // What is announced and not there was not fetched, in most cases.
+            var error = error
+            if Reader.endings.contains(where: error.message.contains) {
+                error.message += "; \(Downloads.cutShort(source.name))"
+            }
+            throw error
+        }
+    }
+
+    private init(whole source: any ByteSource, files: inout FileList) throws(RecastError) {
         let path = source.name
         let id = files.add(source)
         var reader = Reader(cursor: FileCursor(source))
@@ -70,6 +81,9 @@ extension GGUFFile {
         var warnings: [String] = []
 
         init(cursor: consuming FileCursor) { self.cursor = cursor }
+
+        /// What messages say of a file that ends too early.
+        static let endings = ["truncated: ", "past the end of the file", "fit into the file", " run past the "]
 
         // MARK: Preamble
 

@@ -18,10 +18,10 @@ package struct GGUFSet: Sendable {
         // A file of a set is numbered in the order of the set, so it is first looked at apart.
         var apart = FileList()
         let mayBeOfSet = GGUFSplitName(name).map { $0.count > 1 } ?? false
-        let first = try mayBeOfSet ? GGUFFile(folder.source(of: name), files: &apart) : nil
+        let first = try mayBeOfSet ? GGUFFile(folder.weights(in: name), files: &apart) : nil
         let count = try first.flatMap { (file) throws(RecastError) in try Self.splitCount(of: file) }
         guard let count else {
-            let file = try GGUFFile(folder.source(of: name), files: &files)
+            let file = try GGUFFile(folder.weights(in: name), files: &files)
             if let count = try Self.splitCount(of: file) {
                 _ = try Self.names(ofSetWith: name, in: folder, count: count)
             }
@@ -36,7 +36,7 @@ package struct GGUFSet: Sendable {
 
         let names = try Self.names(ofSetWith: name, in: folder, count: count)
         var parts: [GGUFFile] = []
-        for name in names { parts.append(try GGUFFile(folder.source(of: name), files: &files)) }
+        for name in names { parts.append(try GGUFFile(folder.weights(in: name), files: &files)) }
         try Self.check(parts, count: count)
         paths = parts.map(\.path)
         version = parts[0].version

@@ -72,7 +72,8 @@ package struct MegatronFiles: Sendable {
     package var isRelease: Bool { Path.name(path) == MegatronFolder.release }
 
     private var root: Folder {
-        let isIteration = Path.name(path) == MegatronFolder.release || Path.name(path).hasPrefix("iter_")
+        let name = Path.name(path)
+        let isIteration = MegatronFolder.isIteration(name) || name == MegatronFolder.shards
         return isIteration ? folder.enclosing ?? folder : folder
     }
 
@@ -89,9 +90,32 @@ extension MegatronFiles {
     ///
     /// - Throws: `inputMissing` for files that are not there, `malformedInput` for ranks of another run.
     init(ranksIn folder: MegatronFolder, files: inout FileList) throws(RecastError) {
+        try self.init(folder.ranks(), in: folder.folder, files: &files)
+    }
+
+    /// A file that lies in no folder of a rank: the whole model, where no other ranks share it.
+    ///
+    /// - Throws: `inputMissing` for one rank of several.
+    init(rankAlone name: String, in folder: Folder, files: inout FileList) throws(RecastError) {
+        let rank = MegatronFolder.RankFolder(name: name, tensor: 0, others: [], file: name)
+        let found = try MegatronRank(rank, in: folder, files: &files)
+        let arguments = found.arguments
+        let sizes = (arguments.tensorParallelSize, arguments.pipelineParallelSize, arguments.expertParallelSize)
+        guard sizes == (1, 1, 1) else {
+            throw RecastError(
+                .inputMissing,
+                "is the file of one rank of a model that tp \(sizes.0), pp \(sizes.1), ep \(sizes.2) ranks share: name the folder of "
+                    + "the iteration, with an mp_rank_… folder of each", trail: [found.file])
+        }
+        try self.init([rank], in: folder, files: &files)
+    }
+
+    private init(
+        _ rankFolders: [MegatronFolder.RankFolder], in folder: Folder, files: inout FileList
+    ) throws(RecastError) {
         let path = folder.path
         var found: [MegatronRank] = []
-        for rank in try folder.ranks() { found.append(try MegatronRank(rank, in: folder.folder, files: &files)) }
+        for rank in rankFolders { found.append(try MegatronRank(rank, in: folder, files: &files)) }
         try Self.checkRun(found)
         let arguments = found[0].arguments
         var sizes = ParallelSizes(arguments)
@@ -109,7 +133,7 @@ extension MegatronFiles {
         }
         try Self.checkComplete(ranks.keys, sizes, path: path)
 
-        self.folder = folder.folder
+        self.folder = folder
         self.arguments = arguments
         self.sizes = sizes
         iteration = found[0].iteration
@@ -127,43 +151,6 @@ extension MegatronFiles {
     }
 
     private static let optimizerNote = "the state of the optimizer is left out"
-
-    /// Ranks of one run were told the same, and stopped at the same iteration.
-    private static func checkRun(_ ranks: [MegatronRank]) throws(RecastError) {
-        let first = ranks[0]
-        for rank in ranks.dropFirst() {
-            var facts = MegatronArguments.shared.map { ($0, first.arguments.text($0), rank.arguments.text($0)) }
-            facts.append(("iteration", first.iteration.map(String.init), rank.iteration.map(String.init)))
-            guard let (name, mine, theirs) = facts.first(where: { $0.1 != $0.2 }) else { continue }
-            throw .malformed(
-                rank.file,
-                "belongs to another run than \(first.name): \(name) is \(theirs ?? "missing") here, "
-                    + "\(mine ?? "missing") there")
-        }
-    }
-
-    /// Whether the files are in the folders they were written to: `args.rank` of each says who wrote it. Converters write the
-    /// same into all; otherwise ranks grow from one folder to the next, first by tensor, then by expert, then by stage.
-    ///
-    /// - Returns: a warning where that is not so, but allowed.
-    /// - Throws: `malformedInput` where it is not.
-    func checkRanks(allowsMismatch: Bool) throws(RecastError) -> [String] {
-        guard case .ranks(let ranks) = parts else { return [] }
-        let found = ranks.sorted { $0.key < $1.key }.compactMap { _, rank in
-            rank.arguments.int("rank").map { (rank, number: $0) }
-        }
-        guard found.count == ranks.count, !found.allSatisfy({ $0.number == found[0].number }),
-            let wrong = zip(found, found.dropFirst()).first(where: { $0.number >= $1.number })
-        else { return [] }
-        let (first, second) = wrong
-        let text =
-            "\(first.0.name) says that it is rank \(first.number), and \(second.0.name) after it rank \(second.number): files were "
-            + "copied over others, or exchanged"
-        guard allowsMismatch else {
-            throw .malformed(path, text + "; --allow-rank-mismatch believes the names of the folders")
-        }
-        return [text + "; the names of the folders are believed"]
-    }
 
     /// The numbers of a folder mean what the sizes make them mean.
     private static func place(of rank: MegatronRank, _ sizes: ParallelSizes) throws(RecastError) -> Place {
@@ -227,7 +214,7 @@ extension MegatronFiles {
 extension MegatronFiles {
     /// What is not the model: states of optimizers, random numbers and schedules.
     private static let others = [
-        "optimizer", "chained_", "rng_state", "rerun_state", "opt_param_scheduler", "iteration",
+        "optimizer", "chained_", "rng_state", "rerun_state", "opt_param_scheduler", "lr_scheduler", "iteration",
     ]
     static let commonState = "common_state/shard_0_1"
     static let commonFile = "common.pt"
@@ -245,9 +232,15 @@ extension MegatronFiles {
         try folder.checkDistributed()
         var hasOptimizer = false
         let checkpoint = try DistributedCheckpoint(folder.folder) { name in
-            if name.hasPrefix("optimizer") || name.hasPrefix("chained_") { hasOptimizer = true }
+            let inner = MegatronWrappers.stripped(name)
+            if inner.hasPrefix("optimizer") || inner.hasPrefix("chained_") { hasOptimizer = true }
             // Placeholders of modules, which hold no weights, come by the thousand.
-            return !name.contains("._extra_state") && !Self.others.contains(where: name.hasPrefix)
+            return !name.contains("._extra_state") && !Self.others.contains(where: inner.hasPrefix)
+        }
+        guard !checkpoint.tensors.isEmpty else {
+            throw hasOptimizer
+                ? UnreadKinds.optimizerStates(folder.path)
+                : RecastError(.unsupported, "describes no weights of a model", trail: [folder.path])
         }
         var stacks: [StackedTensor] = []
         var tensors: [NamedTensor] = []

@@ -24,12 +24,41 @@ struct MegatronFolder: Sendable {
     static let release = "release"
     /// What Megatron does not look at: the configuration and the tokenizer of Hugging Face, which a conversion takes along.
     static let companions = "huggingface"
+    /// The folder that verl puts an iteration into.
+    static let shards = "dist_ckpt"
     private static let fileNames = ["model_optim_rng.pt", "model_rng.pt"]
+
+    /// Whether the file of a rank has this name.
+    static func isRankFile(_ name: String) -> Bool { fileNames.contains(name) }
+
+    /// Whether the folder of an iteration has this name.
+    static func isIteration(_ name: String) -> Bool {
+        if name == release { return true }
+        guard name.hasPrefix("iter_") else { return false }
+        let digits = name.dropFirst("iter_".count)
+        return (1...12).contains(digits.utf8.count) && digits.utf8.allSatisfy { (48...57).contains($0) }
+    }
+
+    /// The iteration of which a folder is that of a rank; nil for other folders.
+    static func iteration(around folder: Folder) -> Folder? {
+        let path = folder.path
+        // The current directory has its name only where it is resolved.
+        let isSpelled = !["", ".", ".."].contains(Path.name(path))
+        guard let whole = isSpelled ? path : POSIX.resolved(path), numbers(of: Path.name(whole)) != nil else {
+            return nil
+        }
+        // Another folder may have such a name.
+        guard fileNames.contains(where: folder.contains) else { return nil }
+        if isSpelled, let around = folder.enclosing { return around }
+        let outer = Path.split(whole).directory
+        return Folder(directory: outer)
+    }
 
     /// Whether a folder of these names is a checkpoint of Megatron, or an iteration of one.
     static func recognizes(_ names: [String]) -> Bool {
         names.contains(tracker)
-            || names.contains(marker) && names.contains(DistributedCheckpoint.descriptionName)
+            || names.contains(marker)
+                && (names.contains(DistributedCheckpoint.descriptionName) || names.contains(MegatronFiles.commonFile))
             || names.contains { numbers(of: $0) != nil }
     }
 
@@ -46,7 +75,9 @@ struct MegatronFolder: Sendable {
         let iteration = try Self.folder(of: String(decoding: bytes, as: UTF8.self), file: tracker)
         guard names.contains(iteration) else {
             throw RecastError(
-                .inputMissing, "names the folder \(iteration), which is not there; an iteration can be named itself",
+                .inputMissing,
+                "names the folder \(iteration), which is not there; an iteration can be named itself"
+                    + (names.first(where: Self.isIteration).map { ", such as \(folder.path(of: $0))" } ?? ""),
                 trail: [tracker])
         }
         self.folder = folder.folder(iteration)
@@ -60,14 +91,18 @@ struct MegatronFolder: Sendable {
     func checkDistributed() throws(RecastError) {
         guard names.contains(Self.marker) else {
             throw RecastError(
-                .unsupported, "checkpoints of the formats torch_dcp and fsdp_dtensor cannot be read", trail: [path])
+                .unsupported,
+                "checkpoints of the formats torch_dcp and fsdp_dtensor cannot be read: save it with --ckpt-format torch_dist, or put "
+                    + "it together with python -m torch.distributed.checkpoint.format_utils dcp_to_torch \(path) model.pt",
+                trail: [path])
         }
         let file = folder.path(of: Self.marker)
         let backend = try JSON(parsing: folder.contents(of: Self.marker, limit: 1 << 20), file: file)["sharded_backend"]
         guard backend?.string == "torch_dist" else {
             throw RecastError(
                 .unsupported,
-                "is of the format \(backend?.string ?? "nothing is known of"), which cannot be read; torch_dist can",
+                "is of the format \(backend?.string ?? "nothing is known of"), which cannot be read; torch_dist can: save it again "
+                    + "with --ckpt-format torch_dist",
                 trail: [file])
         }
     }
@@ -88,6 +123,8 @@ struct MegatronFolder: Sendable {
                     name: name, tensor: numbers[0], others: Array(numbers.dropFirst()), file: Path.join(name, file)))
         }
         guard !ranks.isEmpty else {
+            // Other trainers have a tracker of this name, too.
+            if let refusal = try UnreadKinds.refusal(of: folder, names) { throw refusal }
             throw RecastError(.inputMissing, "holds no mp_rank_… folders", trail: [path])
         }
         return ranks.sorted { ([$0.tensor] + $0.others).lexicographicallyPrecedes([$1.tensor] + $1.others) }

@@ -22,14 +22,17 @@ package struct SafetensorsFile: Sendable {
         let path = source.name
         let id = files.add(source)
         guard source.byteCount >= 8 else {
-            throw .malformed(path, at: 0, "too short for a safetensors header: \(source.byteCount) bytes")
+            throw .malformed(
+                path, at: 0,
+                "too short for a safetensors header: \(source.byteCount) bytes; \(Downloads.cutShort(path))")
         }
         let length = try source.bytes(0..<8).withBytes { $0.integer(at: 0, as: UInt64.self) }
         guard length <= UInt64(Self.maximumHeaderLength) else {
             throw .malformed(path, at: 0, "header of \(length) bytes; the limit is \(Self.maximumHeaderLength)")
         }
         guard Int(length) <= source.byteCount - 8 else {
-            throw .malformed(path, at: 0, "header of \(length) bytes in a file of \(source.byteCount)")
+            throw .malformed(
+                path, at: 0, "header of \(length) bytes in a file of \(source.byteCount); \(Downloads.cutShort(path))")
         }
         let dataStart = 8 + Int(length)
         let entries = try source.bytes(8..<dataStart).withBytes { (buffer) throws(RecastError) in
@@ -119,7 +122,9 @@ private struct Header {
         let (begin, end) = (offsets[0], offsets[1])
         guard begin <= end, end <= dataByteCount else {
             throw .malformed(
-                file, at: place, "\(name): data_offsets [\(begin), \(end)] outside the \(dataByteCount) bytes of data")
+                file, at: place,
+                "\(name): data_offsets [\(begin), \(end)] outside the \(dataByteCount) bytes of data"
+                    + (begin <= end ? "; \(Downloads.cutShort(file))" : ""))
         }
         // A zero hides how large the other dimensions are, but a row alone must have a size, too.
         guard let count = shape.product(), let byteCount = dtype.byteCount(of: count),

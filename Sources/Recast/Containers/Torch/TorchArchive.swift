@@ -6,7 +6,7 @@ struct TorchArchive: Sendable {
     /// The storages by their keys.
     private let storages: [String: ZipDirectory.Member]
     private let file: FileID
-    private let fileName: String
+    let fileName: String
     /// The bytes of the whole archive.
     let byteCount: Int
 
@@ -63,11 +63,13 @@ struct TorchArchive: Sendable {
 
     /// The tensors of a model by name, and the names of what is none.
     ///
-    /// - Throws: `malformedInput` where the file holds no dictionary, or a name twice.
+    /// - Throws: `malformedInput` where the file holds no dictionary, or a name twice; `unsupported` for what is no model's
+    ///   dictionary, or only one rank's part of it.
     func stateDictionary() throws(RecastError) -> (tensors: [NamedTensor], others: [String]) {
         guard let (items, outside) = modelItems else {
-            throw RecastError(.malformedInput, "holds no dictionary of tensors", trail: [fileName])
+            throw refusalOfRoot()
         }
+        if let refusal = refusal(of: items) { throw refusal }
         var tensors: [NamedTensor] = []
         var others = outside
         var names: Set<ByteString> = []

@@ -100,7 +100,10 @@ struct ZipDirectory: Sendable {
                 }
             }
             guard let end else {
-                throw failure(range.upperBound, "ends without the record that ends a zip: it is cut short")
+                throw failure(
+                    range.upperBound,
+                    "ends without the record that ends a zip: it is cut short; \(Downloads.nextCommand(for: source.name)) fetches the rest"
+                )
             }
             let place = tail.lowerBound + end
             let record = bytes.withUnsafeBytes { bytes in

@@ -90,7 +90,7 @@ package struct GGUFArchitecture: Sendable {
         let candidates = all.filter { $0.name == name }
         guard let last = candidates.last else {
             let known = Set(all.map(\.name)).sorted()
-            let nearest = NearestName.of(name, among: known).map { "; the nearest is \($0)" } ?? ""
+            let nearest = nearest(to: tensors).map { "; by its tensors the nearest is \($0)" } ?? ""
             throw RecastError(
                 .unsupported, "unknown architecture \"\(name)\"\(nearest); known are \(known.joined(separator: ", "))",
                 trail: [file])
@@ -98,6 +98,15 @@ package struct GGUFArchitecture: Sendable {
         return candidates.first { candidate in
             candidate.distinguishingTensor.map { mark in tensors.contains { $0.contains(mark) } } ?? false
         } ?? last
+    }
+
+    /// The architecture whose tensors are called most like these; nil where none's are.
+    private static func nearest(to tensors: [String]) -> String? {
+        let factors = [rotaryFactorsName, shortFactorsName, longFactorsName]
+        let names = tensors.filter { !factors.contains($0) }
+        let likenesses = all.map { ($0.name, $0.table.likeness(of: names, biased: nil)) }
+        guard let best = likenesses.min(by: { $0.1 < $1.1 }), best.1.isClose else { return nil }
+        return best.0
     }
 
     /// Divisors of the rotary frequencies, which belong to no role: of all texts, of short ones, of long ones.

@@ -142,8 +142,9 @@ extension Family {
 
     /// The family a configuration belongs to.
     ///
+    /// - Parameter tensors: names of the checkpoint's, by which the nearest family is told; none where they are not known.
     /// - Throws: `unsupported`, naming the nearest one that is known.
-    static func of(_ configuration: JSON.Object, file: String) throws(RecastError) -> Family {
+    static func of(_ configuration: JSON.Object, tensors: [String] = [], file: String) throws(RecastError) -> Family {
         let architecture = configuration["architectures"]?.array?.first?.string
         let modelType = configuration["model_type"]?.string
         if let architecture {
@@ -166,6 +167,7 @@ extension Family {
         }
         let given = architecture ?? modelType ?? ""
         guard !given.isEmpty else {
+            if let refusal = foreign(configuration, file: file) { throw refusal }
             throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
         }
         if let unsupported = UnsupportedArchitecture.all.first(where: { $0.architectures.contains(given) }) {
@@ -174,10 +176,11 @@ extension Family {
                 "\(given) is not supported: \(unsupported.difference)",
                 trail: [file])
         }
-        let known = all.flatMap(\.architectures)
-        let nearest = NearestName.of(given, among: known).map { "; the nearest is \($0)" } ?? ""
+        if let refusal = foreign(configuration, file: file) { throw refusal }
+        let nearest = hint(for: configuration, tensors: tensors).map { "; \($0)" } ?? ""
         throw RecastError(
-            .unsupported, "unknown architecture \(given)\(nearest); known are \(known.joined(separator: ", "))",
+            .unsupported,
+            "unknown architecture \(given)\(nearest); known are \(all.map(\.architectures[0]).joined(separator: ", "))",
             trail: [file])
     }
 }

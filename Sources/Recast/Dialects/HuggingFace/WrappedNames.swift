@@ -8,11 +8,11 @@ enum WrappedNames {
     private static let prefixes = ["module.", "base_model.model."]
 
     /// - Returns: the tensors under their own names, and what was taken off.
-    /// - Throws: `unsupported` for adapters, merged or not; `malformedInput` where two names become one.
+    /// - Throws: `unsupported` for tensors that are not those of a model; `malformedInput` where two names become one.
     static func unwrapped(
         _ tensors: [NamedTensor], file: String
     ) throws(RecastError) -> (tensors: [NamedTensor], removed: [String]) {
-        try checkAdapters(tensors, file: file)
+        try UnreadTensors.check(tensors.map(\.name), file: file)
         var removed: [String] = []
         var names = tensors.map { tensor in
             tensor.name.split(separator: ".", omittingEmptySubsequences: false).filter { component in
@@ -39,20 +39,5 @@ enum WrappedNames {
             throw .malformed(file, "without \(removed.joined(separator: " and ")) two tensors are called \(twice)")
         }
         return (zip(tensors, names).map { NamedTensor($1, $0.tensor) }, removed)
-    }
-
-    private static func checkAdapters(_ tensors: [NamedTensor], file: String) throws(RecastError) {
-        let marks = [".lora_A.", ".lora_B.", ".lora_embedding_A", ".lora_magnitude_vector", ".hada_w1_a", ".oft_r."]
-        guard let found = tensors.first(where: { tensor in marks.contains(where: tensor.name.contains) }) else {
-            return
-        }
-        let isWhole = tensors.contains { $0.name.contains(".base_layer.") || $0.name.hasSuffix("embed_tokens.weight") }
-        throw RecastError(
-            .unsupported,
-            isWhole
-                ? "its adapter is not merged: PEFT's \(found.name) changes the weights beside it; save the result of "
-                    + "merge_and_unload, and name that"
-                : "is an adapter (\(found.name)), which changes another model: merge it into that first (PEFT's merge_and_unload), "
-                    + "and name the result", trail: [file])
     }
 }

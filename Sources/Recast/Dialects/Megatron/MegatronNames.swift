@@ -174,17 +174,19 @@ enum MegatronNames {
         return names
     }
 
-    /// A name without those of the modules around the model: Megatron's own, and NeMo's.
+    /// A name without those of the modules around the model: Megatron's own, and others where the model's follow.
     static func unwrapped(_ name: String) -> String {
+        let inner = MegatronWrappers.stripped(name)
+        if modelBeginnings.contains(where: inner.hasPrefix) { return inner }
         var bytes = name.utf8[...]
         let wrapper = "module.".utf8
         while bytes.starts(with: wrapper) { bytes = bytes.dropFirst(wrapper.count) }
-        let name = String(Substring(bytes))
-        let nemo = "model."
-        guard name.hasPrefix(nemo) else { return name }
-        let rest = unwrapped(String(name.dropFirst(nemo.count)))
-        return ["decoder.", "embedding.", "output_layer."].contains(where: rest.hasPrefix) ? rest : name
+        return String(Substring(bytes))
     }
+
+    /// How the names of a model begin, in any spelling.
+    private static let modelBeginnings =
+        ["decoder.", "embedding.", "output_layer."] + beginnings.map(\.old)
 
     /// A name of any spelling in that of Megatron core's own modules.
     static func canonical(_ name: String) -> Numbered {

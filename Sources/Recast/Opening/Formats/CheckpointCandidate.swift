@@ -32,6 +32,9 @@ extension Checkpoint {
     static func opened(
         _ candidate: CheckpointCandidate, files: inout FileList
     ) throws(RecastError) -> any CheckpointFormat {
+        if let file = candidate.file, let refusal = UnreadKinds.refusal(named: file.name, in: candidate.folder) {
+            throw refusal
+        }
         var reason: RecastError?
         for format in formats {
             switch try format.recognition(of: candidate) {
@@ -45,6 +48,8 @@ extension Checkpoint {
                 .inputMissing, "holds no checkpoint: no safetensors and no GGUF file", trail: [candidate.folder.path])
         }
         if let refusal = try UnreadKinds.refusal(of: file.source) { throw refusal }
+        // What a file is by itself may show in what lies beside it.
+        if let refusal = UnreadKinds.kind(of: candidate.folder, try candidate.folder.names()) { throw refusal }
         throw RecastError(
             .malformedInput, "is neither safetensors nor GGUF, and no zip of PyTorch", trail: [file.source.name])
     }

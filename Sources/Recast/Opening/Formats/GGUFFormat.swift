@@ -3,7 +3,10 @@ extension GGUFSet: CheckpointFormat {
     static func recognition(of candidate: CheckpointCandidate) throws(RecastError) -> Recognition {
         if let source = candidate.file?.source { return try GGUFFile.recognizes(source) ? .isOfFormat : .isNot(nil) }
         // Which of several models is meant nobody knows.
-        guard let first = candidate.names.first(where: { $0.hasSuffix(".gguf") }),
+        let models = candidate.names.filter { $0.hasSuffix(".gguf") }
+        // Most of what lies beside a model is no other one.
+        let besides = ["mmproj", "imatrix", "lora", "vocab"]
+        guard let first = models.first(where: { !besides.contains(where: $0.contains) }) ?? models.first,
             !candidate.names.contains(where: { $0.hasSuffix(".safetensors") })
         else { return .isNot(nil) }
         return .isNot(

@@ -3,32 +3,35 @@ extension HuggingFaceFiles: CheckpointFormat {
     static func recognition(of candidate: CheckpointCandidate) throws(RecastError) -> Recognition {
         guard let (name, source) = candidate.file else {
             return try ChosenWeights(in: candidate.folder, candidate.names) == nil
-                ? .isNot(reason(candidate)) : .isOfFormat
+                ? .isNot(try reason(candidate)) : .isOfFormat
         }
         if try SafetensorsFile.recognizes(source) { return .isOfFormat }
         return try TorchArchive.recognizes(source) || name.hasSuffix(".safetensors") ? .isOfFormat : .isNot(nil)
     }
 
     /// Why a folder is not taken that has something of the kind.
-    private static func reason(_ candidate: CheckpointCandidate) -> RecastError? {
-        let names = candidate.names
-        if let refusal = UnreadKinds.refusal(of: candidate.folder, names) { return refusal }
+    private static func reason(_ candidate: CheckpointCandidate) throws(RecastError) -> RecastError? {
+        let (folder, names) = (candidate.folder, candidate.names)
+        if let refusal = try UnreadKinds.refusal(of: folder, names) { return refusal }
         let weights = names.filter { $0.hasSuffix(".safetensors") }
-        if !weights.isEmpty {
+        if weights.count > 1 {
             return RecastError(
-                .malformedInput, "holds \(weights.count) safetensors files and no \(WeightIndex.fileName)",
-                trail: [candidate.folder.path])
+                .usage,
+                "holds \(weights.count) safetensors files and no \(WeightIndex.fileName): name one of them, such as "
+                    + folder.path(of: weights[0]), trail: [folder.path])
         }
-        if let iteration = names.filter({ $0.hasPrefix("iter_") }).max() {
+        if let refusal = try UnreadKinds.nested(in: folder, names) { return refusal }
+        if let file = names.filter({ $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }).min() {
             return RecastError(
-                .inputMissing,
-                "has no \(MegatronFolder.tracker); name the folder of an iteration, such as \(iteration)",
-                trail: [candidate.folder.path])
+                .unsupported,
+                "holds \(file), but neither the weights of a model (pytorch_model.bin) nor ranks of Megatron: where it is one, name "
+                    + "the file itself", trail: [folder.path])
         }
-        guard let file = names.filter({ $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }).min() else { return nil }
+        guard names.contains("config.json") else { return nil }
         return RecastError(
-            .unsupported, "holds \(file), but neither the weights of a model (pytorch_model.bin) nor ranks of Megatron",
-            trail: [candidate.folder.path])
+            .inputMissing,
+            "holds a config.json and no weights: \(Downloads.nextCommand(for: folder.path)) fetches them",
+            trail: [folder.path])
     }
 
     init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {

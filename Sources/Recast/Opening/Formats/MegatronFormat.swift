@@ -91,11 +91,20 @@ struct MegatronRanks: MegatronFormat {
     let files: MegatronFiles
 
     static func recognition(of candidate: CheckpointCandidate) throws(RecastError) -> Recognition {
+        if let file = candidate.file {
+            // A small file may be a pointer to the real one.
+            guard MegatronFolder.isRankFile(file.name) else { return .isNot(nil) }
+            return try TorchArchive.recognizes(file.source) ? .isOfFormat : .isNot(nil)
+        }
         guard let folder = try iteration(of: candidate) else { return .isNot(nil) }
         return folder.isDistributed ? .isNot(nil) : .isOfFormat
     }
 
     init(opening candidate: CheckpointCandidate, files: inout FileList) throws(RecastError) {
+        if let file = candidate.file {
+            self.files = try MegatronFiles(rankAlone: file.name, in: candidate.folder, files: &files)
+            return
+        }
         self.files = try MegatronFiles(ranksIn: MegatronFolder(candidate.folder), files: &files)
     }
 
