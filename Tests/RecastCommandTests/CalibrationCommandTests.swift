@@ -118,7 +118,8 @@ struct CalibrationCommandTests {
         ["--calibration", "a.txt", "--method", "round"], ["--method", "gptq"], ["--method", "awq"],
         ["--calibration", "a.txt", "--importance", "b.gguf"], ["--calibration", "a.txt", "--effort", "4"],
         ["--calibration", "a.txt", "--damping", "0"], ["--act-order"], ["--reorder"],
-        ["--calibration", "a.txt", "--method", "awq", "--reorder"],
+        ["--calibration", "a.txt", "--method", "awq", "--reorder"], ["--effort", "1"], ["--damping", "0.1"],
+        ["--calibration-tokens", "200"], ["--calibration-context", "64"],
     ])
     func calibrationsThatMakeNoSense(_ arguments: [String]) throws {
         let outcome = try CommandTests.recast(

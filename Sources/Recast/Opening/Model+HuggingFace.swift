@@ -43,7 +43,7 @@ extension Model {
         model.wrapped = core.wrapped
         if !outcome.furtherLayers.isEmpty {
             let names = outcome.furtherLayers.map(\.name)
-            model.furtherLayers = Model.FurtherLayers(
+            model.furtherLayers = FurtherLayers(
                 count: further.count, tensors: outcome.furtherLayers, areInGraph: options.takesFurtherLayers,
                 note:
                     "layers behind the last of \(further.lowerBound) predict further tokens (num_nextn_predict_layers) and are "

@@ -18,18 +18,6 @@ public struct Model: Sendable {
     /// Layers for predicting further tokens.
     var furtherLayers = FurtherLayers()
 
-    /// Layers behind the last one, which predict tokens after the next one (multi-token prediction).
-    struct FurtherLayers: Sendable {
-        /// As the configuration has it.
-        var count = 0
-        /// What the graph does not have of them.
-        var tensors: [NamedTensor] = []
-        /// Whether the graph has, behind the model's own layers, what they share with these.
-        var areInGraph = false
-        /// What is said where they are left out.
-        var note: String?
-    }
-
     /// Through which its tensors are read.
     public var sources: FilePool { checkpoint.sources }
 

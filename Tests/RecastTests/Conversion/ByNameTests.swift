@@ -104,6 +104,39 @@ struct ByNameTests {
         #expect(found.tensors["transformer.h.0.attention.query_key_value.weight"]?.tensor.dtype == .u8)
     }
 
+    /// The experts of gpt-oss: codes and exponents in, numbers transposed out, or all of it as it is.
+    @Test func stackedMXFP4() throws {
+        var model = Self.model("GptOssForCausalLM")
+        let name = "model.layers.0.mlp.experts.gate_up_proj"
+        var random = SeededGenerator(seed: 8)
+        let codes = (0..<2 * 3 * 2 * 16).map { _ in UInt8.random(in: 0...255, using: &random) }
+        let exponents = (0..<2 * 3 * 2).map { _ in UInt8.random(in: 120...130, using: &random) }
+        model.tensors.append(.init(name: name + "_blocks", dtype: "U8", shape: [2, 3, 2, 16], bytes: codes))
+        model.tensors.append(.init(name: name + "_scales", dtype: "U8", shape: [2, 3, 2], bytes: exponents))
+        model.configuration["quantization_config"] = ["quant_method": "mxfp4"]
+        let same = try convert(model)
+        #expect(same.bytes[name + "_blocks"] == codes && same.configuration["quantization_config"] != nil)
+        let found = try convert(model) { $0.dtype = .f32 }
+        #expect(found.configuration["quantization_config"] == nil)
+        #expect(found.tensors[name]?.tensor.shape == [2, 64, 3])
+        let values: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+        let bytes = try #require(found.bytes[name])
+        for expert in 0..<2 {
+            for row in 0..<3 {
+                for column in 0..<64 {
+                    let group = (expert * 3 + row) * 2 + column / 32
+                    let byte = codes[group * 16 + column % 32 / 2]
+                    let code = column.isMultiple(of: 2) ? byte & 15 : byte >> 4
+                    let number = values[Int(code & 7)] * (code > 7 ? -1 : 1)
+                    let scale = Float(sign: .plus, exponent: Int(exponents[group]) - 127, significand: 1)
+                    let place = 4 * ((expert * 64 + column) * 3 + row)
+                    let bits = bytes.withUnsafeBytes { $0.integer(at: place, as: UInt32.self) }
+                    #expect(Float(bitPattern: bits) == number * scale)
+                }
+            }
+        }
+    }
+
     /// What needs to know what is computed says so.
     @Test func whatNeedsAGraph() throws {
         func refuses(_ target: ConversionOptions.Target, _ refine: (inout ConversionOptions) throws -> Void) throws {

@@ -102,6 +102,12 @@ struct WrappedModel: Sendable {
         if type.hasPrefix("qwen3_vl_moe") || type.hasPrefix("qwen3_omni_moe") && !saysNormalized {
             configuration["norm_topk_prob"] = true
         }
+        // Heads of 128 are GLM-4's default, and not that of its text model in GLM-4V.
+        if type.hasPrefix("glm4v"), configuration["head_dim"] == nil, let hidden = configuration["hidden_size"]?.int,
+            let count = configuration["num_attention_heads"]?.int, count > 0
+        {
+            configuration["head_dim"] = .int(hidden / count)
+        }
         rotarySections = Self.makePlain(&configuration)
         // The image, and the question behind it, see each other whole; text by itself is read as text.
         if wrapper["model_type"]?.string == "paligemma" { configuration["use_bidirectional_attention"] = nil }
