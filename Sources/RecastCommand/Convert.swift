@@ -19,6 +19,8 @@ struct Convert: ParsableCommand {
               recast convert ranks others --to megatron --tp 2
               recast convert ranks Qwen2.5-0.5B-trained --hf-config Qwen2.5-0.5B/config.json
               recast convert big big-split --max-shard-size 2GB --dry-run
+              recast convert gemma-3-4b-it gemma-text --family gemma3_text
+              recast convert DeepSeek-V3 v3.gguf --dtype bf16 --mtp keep
             """)
 
     @Option(help: "Type of the weights.")

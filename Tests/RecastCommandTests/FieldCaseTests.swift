@@ -27,6 +27,7 @@ import Testing
         Case("files/05-mtp-deepseek-v3", 0, "44 tensors"),
         Case("files/06-spm-user-defined"),
         Case("files/07-bnb-int8-without-config"),
+        Case("files/08-mlx-moe-write"),
         Case("files/09-two-sets-of-weights", 64, "two sets of weights", "model.safetensors"),
         Case("files/10-gguf-without-pre"),
         Case("files/12-vocab-json-and-merges"),

@@ -31,6 +31,19 @@ public struct Planning: Sendable {
 
     /// - Parameter destination: its file name names the files of a set.
     public func plan(destination: String) throws(RecastError) -> Plan {
+        do throws(RecastError) { return try knowingPlan(destination: destination) } catch {
+            guard error.code == .unsupported, options.target != .huggingFace(family: nil),
+                checkpoint.content.unknownArchitecture != nil
+            else { throw error }
+            var error = error
+            error.details.append(
+                "without knowing what it computes it can be converted in its own layout, by name: --dtype, --max-shard-size, and "
+                    + "quantize without a calibration")
+            throw error
+        }
+    }
+
+    private func knowingPlan(destination: String) throws(RecastError) -> Plan {
         var plan: Plan
         switch options.target {
         case .gguf: plan = try self.plan(try ggufDraft(), destination: destination)
