@@ -9,6 +9,8 @@ struct ChosenWeights {
     var place: Place
     /// What the user should know of the choice.
     var warnings: [String] = []
+    /// Whether the user has named it.
+    var isNamed = false
     /// Another set in the folder: it must hold the same.
     var rival: Place?
 
@@ -26,6 +28,22 @@ struct ChosenWeights {
             Kind(ending: ".safetensors", index: WeightIndex.fileName, single: "model.safetensors"),
             Kind(ending: ".bin", index: WeightIndex.torchFileName, single: "pytorch_model.bin"),
         ]
+    }
+
+    /// The set of the other kind of file that lies beside weights in safetensors; nil where there is none.
+    static func inTorch(beside place: Place, in folder: Folder, _ names: [String]) -> Place? {
+        let kind = Kind.all[1]
+        let isOther =
+            switch place {
+            case .index(let name), .single(let name): !name.hasPrefix("pytorch_model")
+            case .shards(let names): !(names.first ?? "").hasSuffix(kind.ending)
+            }
+        guard isOther else { return nil }
+        if names.contains(kind.single) { return .single(kind.single) }
+        guard names.contains(kind.index), let shards = try? WeightIndex.shards(of: kind.index, in: folder),
+            shards.allSatisfy(names.contains)
+        else { return nil }
+        return .index(kind.index)
     }
 
     /// Those of a folder; nil where no file stands out.

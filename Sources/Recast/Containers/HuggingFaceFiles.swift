@@ -28,9 +28,16 @@ package struct HuggingFaceFiles: Sendable {
     ) throws(RecastError) {
         let set = try WeightSet(weights.place, in: folder, files: &files)
         if let rival = weights.rival { try set.checkSame(as: rival, in: folder, files: files.pool) }
+        var warnings = weights.warnings + set.warnings
+        if !weights.isNamed, let other = ChosenWeights.inTorch(beside: weights.place, in: folder, names),
+            let name = set.firstDifference(from: other, in: folder, files: files.pool)
+        {
+            warnings.append(
+                "\(folder.path): the weights of PyTorch beside those in safetensors are others (\(name) for one): safetensors are "
+                    + "read; naming a file reads its set")
+        }
         try self.init(
-            folder, names: names, metadata: set.metadata, tensors: set.tensors,
-            warnings: weights.warnings + set.warnings, files)
+            folder, names: names, metadata: set.metadata, tensors: set.tensors, warnings: warnings, files)
     }
 
     /// The index of the set that a file is a shard of; nil for a file by itself.

@@ -169,20 +169,49 @@ struct WeightSet {
         for (mine, theirs) in pairs {
             for window in theirs.windows(of: Self.elementsAtOnce) {
                 try Interruption.check()
-                let byteCount = theirs.byteCount(of: window)
-                var bytes = [[UInt8]](repeating: [UInt8](repeating: 0, count: byteCount), count: 2)
-                try bytes[0].withMutableBytes { (buffer) throws(RecastError) in
-                    try mine!.read(window, into: buffer, using: &reader)
+                let own = try Self.bytes(of: mine!, window, using: &reader)
+                guard try own == Self.bytes(of: theirs, window, using: &otherReader) else {
+                    throw Self.ambiguous(name(rival), in: folder)
                 }
-                try bytes[1].withMutableBytes { (buffer) throws(RecastError) in
-                    try theirs.read(window, into: buffer, using: &otherReader)
-                }
-                guard bytes[0] == bytes[1] else { throw Self.ambiguous(name(rival), in: folder) }
             }
         }
     }
 
+    /// A tensor that another set of the folder, of the other kind of file, has differently: of each tensor the beginning is
+    /// compared. What is stored in another type, or not there, is no other weight.
+    ///
+    /// - Returns: its name; nil where there is none, or the other set cannot be read.
+    func firstDifference(from rival: ChosenWeights.Place, in folder: Folder, files pool: FilePool) -> String? {
+        var files = FileList()
+        guard let other = try? WeightSet(rival, in: folder, files: &files) else { return nil }
+        let theirs = Dictionary(other.tensors.map { (ByteString($0.name), $0.tensor) }) { first, _ in first }
+        var reader = Reader(files: pool)
+        var otherReader = Reader(files: files.pool)
+        for (name, mine) in tensors.map({ ($0.name, $0.tensor) }) {
+            guard let their = theirs[ByteString(name)], their.dtype == mine.dtype else { continue }
+            guard their.shape == mine.shape else { return name }
+            guard let window = mine.windows(of: Self.elementsLookedAt).first,
+                mine.byteCount(of: window) <= Self.elementsAtOnce
+            else { continue }
+            let own = try? Self.bytes(of: mine, window, using: &reader)
+            let other = try? Self.bytes(of: their, window, using: &otherReader)
+            if let own, let other, own != other { return name }
+        }
+        return nil
+    }
+
+    private static func bytes(
+        of tensor: LazyTensor, _ window: Window, using reader: inout Reader
+    ) throws(RecastError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: tensor.byteCount(of: window))
+        try bytes.withMutableBytes { (buffer) throws(RecastError) in
+            try tensor.read(window, into: buffer, using: &reader)
+        }
+        return bytes
+    }
+
     private static let elementsAtOnce = 1 << 20
+    private static let elementsLookedAt = 1 << 12
 
     private static func ambiguous(_ rival: String, in folder: Folder) -> RecastError {
         RecastError(

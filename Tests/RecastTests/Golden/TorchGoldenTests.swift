@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -19,6 +20,35 @@ struct TorchGoldenTests {
         #expect(try written == Fixtures.contents(folder + "/llama"))
         // The file by its name.
         #expect(try Fixtures.contents(folder + "/pytorch_model.bin") == Fixtures.contents(folder))
+    }
+
+    /// Beside the same weights in safetensors they are no matter; beside others a warning says which are read.
+    @Test func besideSafetensors() throws {
+        let directory = TemporaryDirectory()
+        let golden = Fixtures.golden("families/llama_mha_bin")
+        let folder = directory.file("out")
+        let source = try Checkpoint(path: golden)
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        _ = try Conversion(Planning(source, options).plan(destination: folder), to: folder).run()
+        try FileManager.default.copyItem(
+            atPath: golden + "/pytorch_model.bin", toPath: folder + "/pytorch_model.bin")
+        #expect(try Checkpoint(path: folder).warnings.isEmpty)
+        // The last numbers of the last tensor.
+        var bytes = try #require(directory.bytes("out/model.safetensors"))
+        for index in bytes.count - 64..<bytes.count { bytes[index] ^= 1 }
+        _ = directory.write("out/model.safetensors", bytes)
+        let warnings = try Checkpoint(path: folder).warnings
+        #expect(
+            warnings.count == 1 && warnings[0].contains("are others") && warnings[0].contains("safetensors are read"))
+        for name in ["model.safetensors", "pytorch_model.bin"] {
+            #expect(try Checkpoint(path: Path.join(folder, name)).warnings.isEmpty, "\(name)")
+        }
+        // Another type is no other weight.
+        options.dtype = .f32
+        let wide = directory.file("wide")
+        _ = try Conversion(Planning(source, options).plan(destination: wide), to: wide).run()
+        try FileManager.default.copyItem(atPath: golden + "/pytorch_model.bin", toPath: wide + "/pytorch_model.bin")
+        #expect(try Checkpoint(path: wide).warnings.isEmpty)
     }
 
     /// A family that no table knows yet: its tensors are read all the same.

@@ -42,7 +42,8 @@ extension HuggingFaceFiles: CheckpointFormat {
             } else {
                 try ChosenWeights(in: candidate.folder, names)
             }
-        guard let weights else { preconditionFailure("\(candidate.folder.path) was not recognised") }
+        guard var weights else { preconditionFailure("\(candidate.folder.path) was not recognised") }
+        weights.isNamed = candidate.file != nil
         try self.init(weights, in: candidate.folder, names: names, files: &files)
     }
 }
