@@ -1,0 +1,121 @@
+"""Text models inside wrappers for images and sounds: taken out of them, kept in them, and quantized in them, they compute the same."""
+
+import json
+
+import torch
+import transformers
+
+from dequantizers import installed, quiet
+from referee import WORK, check, convert, quantize, recast, report
+
+IDS = torch.randint(5, 150, (1, 24), generator=torch.Generator().manual_seed(3))
+MASKED = {"gemma3": torch.zeros_like(IDS), "paligemma2": torch.ones_like(IDS)}
+
+
+def text(**more):
+    return dict(
+        vocab_size=200, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=128, pad_token_id=0, bos_token_id=1, eos_token_id=2, **more)
+
+
+SMALL = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+TOWER = SMALL | dict(image_size=16, patch_size=8)
+CLIP = TOWER | dict(projection_dim=32)
+PIXTRAL = SMALL | dict(image_size=32, patch_size=8)
+AUDIO = SMALL | dict(num_mel_bins=16, max_source_positions=20)
+VISION = dict(depth=1, hidden_size=32, num_heads=2, patch_size=4, out_hidden_size=64, intermediate_size=64)
+OMNI = dict(d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=64, num_mel_bins=16, output_dim=64)
+PLACES = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
+HEADS = dict(head_dim=16)
+EXPERTS = HEADS | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32)
+QUERIES = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, encoder_hidden_size=32)
+RESAMPLER = dict(resampler_n_latents=4, resampler_depth=1, resampler_n_heads=2, resampler_head_dim=8, num_key_value_heads=1)
+SAM = dict(
+    hidden_size=32, output_channels=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8, mlp_dim=64,
+    global_attn_indexes=[0], window_size=2)
+CODES = dict(
+    embed_dim=8, num_embeddings=16, base_channels=32, channel_multiplier=[1, 1], num_res_blocks=1, projection_dim=64,
+    image_token_embed_dim=64)
+SPEECH = dict(hidden_dim=32, num_layers=1, num_heads=2, dim_head=16, input_dim=16, output_dim=16, context_size=8, max_pos_emb=16)
+
+#: Name, class without its ending, the text model's configuration, and the rest of the wrapper's.
+CASES = [
+    ("llava", "Llava", ("LlamaConfig", {}), dict(vision_config=("CLIPVisionConfig", CLIP))),
+    ("llava_next", "LlavaNext", ("MistralConfig", HEADS), dict(vision_config=("CLIPVisionConfig", CLIP), image_grid_pinpoints=[[16, 16]])),
+    ("llava_onevision", "LlavaOnevision", ("Qwen2Config", {}), dict(vision_config=("SiglipVisionConfig", TOWER), image_grid_pinpoints=[[16, 16]])),
+    ("vipllava", "VipLlava", ("LlamaConfig", {}), dict(vision_config=("CLIPVisionConfig", CLIP), vision_feature_layers=[-1])),
+    ("video_llava", "VideoLlava", ("LlamaConfig", {}), dict(vision_config=("CLIPVisionConfig", CLIP))),
+    ("smolvlm", "SmolVLM", ("LlamaConfig", {}), dict(vision_config=TOWER)),
+    ("idefics2", "Idefics2", ("MistralConfig", HEADS), dict(vision_config=TOWER, perceiver_config=RESAMPLER)),
+    ("gemma3", "Gemma3", ("Gemma3TextConfig", HEADS | dict(query_pre_attn_scalar=16, sliding_window=16)), dict(vision_config=("SiglipVisionConfig", TOWER), mm_tokens_per_image=4)),
+    ("paligemma2", "PaliGemma", ("Gemma2Config", HEADS | dict(query_pre_attn_scalar=16)), dict(vision_config=("SiglipVisionConfig", TOWER), projection_dim=64)),
+    ("mistral3", "Mistral3", ("MistralConfig", HEADS), dict(vision_config=("PixtralVisionConfig", PIXTRAL))),
+    ("lighton_ocr", "LightOnOcr", ("Qwen3Config", HEADS), dict(vision_config=("PixtralVisionConfig", PIXTRAL))),
+    ("qwen2_vl", "Qwen2VL", dict(rope_parameters=PLACES), dict(vision_config=dict(depth=1, embed_dim=32, hidden_size=64, num_heads=2, patch_size=4, mlp_ratio=2))),
+    ("qwen3_vl", "Qwen3VL", HEADS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]))),
+    ("qwen3_vl_moe", "Qwen3VLMoe", EXPERTS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]))),
+    ("qwen2_5_omni", "Qwen2_5OmniThinker", dict(rope_parameters=PLACES), dict(vision_config=VISION, audio_config=OMNI)),
+    ("qwen3_omni", "Qwen3OmniMoeThinker", EXPERTS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]), audio_config=OMNI | dict(downsample_hidden_size=16))),
+    ("glm4v", "Glm4v", dict(rope_parameters=PLACES | dict(partial_rotary_factor=0.5, mrope_section=[2, 1, 1])), dict(vision_config=VISION | dict(image_size=28, patch_size=14))),
+    ("voxtral", "Voxtral", HEADS | dict(model_type="llama"), dict(audio_config=AUDIO)),
+    ("audioflamingo3", "AudioFlamingo3", ("Qwen2Config", {}), dict(audio_config=AUDIO)),
+    ("janus", "Janus", ("LlamaConfig", {}), dict(vision_config=SMALL | dict(image_size=16, patch_size=8, projection_dim=64), vq_config=CODES)),
+    ("deepseek_vl", "DeepseekVL", ("LlamaConfig", {}), dict(vision_config=("SiglipVisionConfig", TOWER))),
+    ("got_ocr2", "GotOcr2", ("Qwen2Config", {}), dict(vision_config=SAM)),
+    ("granite_speech", "GraniteSpeech", ("GraniteConfig", {}), dict(encoder_config=SPEECH, projector_config=("Blip2QFormerConfig", QUERIES), has_lora_adapter=False)),
+]
+
+
+def made(value, common=None):
+    """A configuration of its own class, where one is named."""
+    if isinstance(value, tuple):
+        return getattr(transformers, value[0])(**{**(common or {}), **value[1]})
+    return {**(common or {}), **value} if isinstance(value, dict) else value
+
+
+def wrapper(stem, own, rest):
+    torch.manual_seed(0)
+    configuration = getattr(transformers, stem + "Config")(text_config=made(own, text()), **{key: made(value) for key, value in rest.items()})
+    with quiet():
+        return getattr(transformers, stem + "ForConditionalGeneration")(configuration).float().eval()
+
+
+def logits(model, name=None):
+    more = {"token_type_ids": MASKED[name]} if name in MASKED else {}
+    with torch.no_grad(), quiet():
+        return model(input_ids=IDS, **more).logits
+
+
+def load(kind, directory):
+    with quiet():
+        return kind.from_pretrained(directory, dtype=torch.float32).eval()
+
+
+def away(found, expected):
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+for name, stem, own, rest in CASES:
+    if not hasattr(transformers, stem + "ForConditionalGeneration"):
+        print(f"skip wrapper-{name} not in this transformers", flush=True)
+        continue
+    with check("wrapper-" + name):
+        whole = wrapper(stem, own, rest)
+        source, expected = WORK / ("wrapper-" + name), logits(whole, name)
+        with quiet():
+            whole.save_pretrained(source)
+        family = json.loads(recast("inspect", source, "--json"))["family"]
+        text_alone = load(transformers.AutoModelForCausalLM, convert(source, f"wrapper-{name}-text", "--family", family))
+        worst = away(logits(text_alone), expected)
+        report("wrapper-" + name, worst < 1e-5, f"{family}, {worst:.1e} of the logits")
+        # The experts of this one are fused, which is read, and not written.
+        if name == "qwen3_vl_moe":
+            continue
+        kept = logits(load(type(whole), convert(source, f"wrapper-{name}-own")), name)
+        report(f"wrapper-{name}-kept", torch.equal(kept, expected), f"{away(kept, expected):.1e} of the logits")
+        if installed("compressed-tensors") is None:
+            continue
+        stored = quantize(source, f"wrapper-{name}-int8", "ct-int8")
+        plain = convert(stored, f"wrapper-{name}-plain", "--dtype", "f32")
+        found, numbers = (logits(load(type(whole), path), name) for path in (stored, plain))
+        report(f"wrapper-{name}-ct-int8", away(found, numbers) < 1e-5 < away(found, expected), f"{away(found, numbers):.1e} of its numbers'")
