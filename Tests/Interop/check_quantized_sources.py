@@ -308,8 +308,8 @@ def check_mlx():
     directory = checkpoint(
         "mlx-mixed", parts, "quantization", group_size=64, bits=4, **{module: dict(group_size=32, bits=6)})
     compare("mlx-mixed", directory, dequantizers.mlx_arrays(directory))
-    settings = dict(group_size=16, bits=4, mode="nvfp4")
-    refused("mlx-nvfp4-refused", checkpoint("nvfp4", quantized(16, 4, "nvfp4", mx.float32), "quantization", **settings), "nvfp4")
+    case(16, 4, "nvfp4", mx.bfloat16)
+    case(32, 8, "mxfp8", mx.bfloat16)
 
 
 # --- FP8

@@ -52,9 +52,12 @@ extension Planning {
         let typed = try typedTensors(outcome, model, plan: &plan)
         let tensors = typed.tensors.filter { !$0.named.slots.isEmpty }
 
+        // Beside codes that stay as they are, the parts they are stored in say nothing of the model's type.
+        var dtype = Self.commonest(tensors)
+        if case .kept = typed.quantization { dtype = self.modelType(outcome, in: model) }
         let draft = HuggingFaceConfiguration.Draft(
             family: family, configuration: outcome.configuration, isTied: outcome.isTied,
-            biases: outcome.biases, dtype: Self.commonest(tensors),
+            biases: outcome.biases, dtype: dtype,
             original: model.original,
             ropeScaling: model.original?["rope_scaling"]?.object
                 ?? model.original?["rope_parameters"]?.object)

@@ -230,7 +230,7 @@ extension Planning {
     }
 
     /// The type of most of the weights that are not quantized; of none, bfloat16.
-    private func modelType(_ lowered: HuggingFaceLowering.Outcome, in model: Model) -> DType {
+    func modelType(_ lowered: HuggingFaceLowering.Outcome, in model: Model) -> DType {
         var counts: [DType: Int] = [:]
         for tensor in lowered.tensors where !tensor.tensor.isQuantized {
             let slot = tensor.slots[0]

@@ -126,6 +126,28 @@ struct MixedPackingTests {
         #expect(read == options.recipe)
     }
 
+    /// Codes that stay as they are leave the model's type, too, whatever their parts are stored as.
+    @Test(arguments: ["fp8", "gptq-int4", "ct-int4", "nf4", "mlx-int4"]) func typeOfTheModel(_ encoding: String) throws
+    {
+        var plain = ConversionOptions(target: .huggingFace(family: nil))
+        plain.dtype = .bf16
+        let source = TemporaryDirectory()
+        let half = directory.file("half")
+        _ = try Conversion(
+            Planning(Checkpoint(path: SmallModel().write(to: source)), plain).plan(destination: half), to: half
+        ).run()
+        var options = ConversionOptions(target: .huggingFace(family: nil))
+        var choices = Packing.Choices()
+        if encoding.contains("int4") { choices.groupSize = 32 }
+        options.packing = try Packing.named(encoding, choices)
+        let (first, second) = (directory.file("first"), directory.file("second"))
+        _ = try Conversion(Planning(Checkpoint(path: half), options).plan(destination: first), to: first).run()
+        options.packing = nil
+        _ = try Conversion(Planning(Checkpoint(path: first), options).plan(destination: second), to: second).run()
+        for name in ["first", "second"] { #expect(try configuration(name, "torch_dtype").string == "bfloat16") }
+        #expect(directory.bytes("first/model.safetensors") == directory.bytes("second/model.safetensors"))
+    }
+
     /// The encoding of most weights is that of the others.
     @Test func mostWeightsAreNotNamed() throws {
         _ = try convert(SmallModel(), "a", "mlx-int4", [".=mlx-int6"], groupSize: 32)
