@@ -6,6 +6,7 @@
 import io
 import json
 import pathlib
+import tempfile
 
 import sentencepiece
 
@@ -37,7 +38,7 @@ def train(name, settings):
         for line in (FIXTURES / f"qwen2-tiny/text/{channel}.txt").read_text().splitlines()
     ]
     if settings.pop("rules", False):
-        rules = pathlib.Path("/tmp/recast-rules.tsv")
+        rules = pathlib.Path(tempfile.mkdtemp()) / "rules.tsv"
         rules.write_text(RULES)
         settings["normalization_rule_tsv"] = str(rules)
     model = io.BytesIO()
