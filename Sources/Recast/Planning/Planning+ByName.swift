@@ -93,11 +93,13 @@ extension Planning {
         for tensor in tensors {
             let module = tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(".weight".count)) : nil
             var dtype: DType?
-            if let packing = options.packing, let module, tensor.isLinear {
+            if options.packing != nil, let module, tensor.isLinear {
                 switch try policy!.choice(for: tensor.name).type {
                 case .packing(let packing):
                     var (source, encoding) = (tensor, packing.encoding(of: tensor.tensor, modelType: modelType))
-                    if Self.obstacle(of: encoding, tensor.tensor) == nil {
+                    if let obstacle = Self.obstacle(of: encoding, tensor.tensor) {
+                        plan.notes.append("\(tensor.name) is not quantized: \(obstacle)")
+                    } else {
                         problems.check(tensor, as: .f32)
                         if packing.format == .bitsandbytes { (source, encoding) = Self.flattened(tensor, encoding) }
                         outcome.tensors.append(TypedTensor(source, .packed(encoding), method: packing.method))
@@ -106,7 +108,6 @@ extension Planning {
                     }
                 case .dtype(let asked): dtype = asked
                 }
-                _ = packing
             }
             if options.packing != nil, let module, tensor.tensor.shape.count == 2 {
                 plain.append(.init(name: module, slot: nil, encoding: nil))

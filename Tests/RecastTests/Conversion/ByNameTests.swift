@@ -95,6 +95,19 @@ struct ByNameTests {
         }
     }
 
+    /// What has the name of a linear layer, and not its shape, is said to stay plain.
+    @Test func rowsThatFillNoGroups() throws {
+        var model = Self.model()
+        model.add("transformer.h.0.mlp.narrow.weight", [64, 24])
+        let found = try convert(model) {
+            var choices = Packing.Choices()
+            choices.groupSize = 32
+            $0.packing = try Packing.named("ct-int4", choices)
+        }
+        #expect(found.plan.notes.contains { $0.contains("mlp.narrow.weight is not quantized: its 24 columns") })
+        #expect(found.tensors["transformer.h.0.mlp.narrow.weight"]?.tensor.dtype == .f32)
+    }
+
     @Test func overridesLeaveOut() throws {
         let found = try convert(Self.model()) {
             $0.packing = try Packing.named("nf4")

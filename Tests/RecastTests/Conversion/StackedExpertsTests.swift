@@ -46,14 +46,18 @@ struct StackedExpertsTests {
             })
     }
 
+    private static func packing() throws -> Packing? {
+        var choices = Packing.Choices()
+        choices.groupSize = 32
+        return try Packing.named("mlx-int4", choices)
+    }
+
     /// One after the other in a stack stands what each expert by itself becomes.
     @Test(arguments: cases) func eachInItsPlace(_ own: Case) throws {
         let source = TemporaryDirectory()
         let path = own.model().write(to: source)
         try write(path, "mlx") {
-            var choices = Packing.Choices()
-            choices.groupSize = 32
-            $0.packing = try Packing.named("mlx-int4", choices)
+            $0.packing = try Self.packing()
         }
         // The same codes expert by expert.
         try write(directory.file("mlx"), "plain") { $0.dtype = .f32 }
@@ -83,9 +87,7 @@ struct StackedExpertsTests {
         let source = TemporaryDirectory()
         let path = own.model().write(to: source)
         try write(path, "mlx") {
-            var choices = Packing.Choices()
-            choices.groupSize = 32
-            $0.packing = try Packing.named("mlx-int4", choices)
+            $0.packing = try Self.packing()
             $0.maximumShardSize = 8000
         }
         try write(directory.file("mlx"), "again") { $0.maximumShardSize = 3000 }
