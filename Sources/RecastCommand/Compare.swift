@@ -8,8 +8,12 @@ struct Compare: ParsableCommand {
         discussion: """
             Both models predict the same texts: a table for each text and for all gives perplexities, the KL divergence from \
             the reference's predictions to the candidate's in nats, how often both hold the same token for the likeliest, \
-            and the root mean square of the difference in the probability of the token that follows. The two may be of any \
-            formats and encodings; their tokens must be the same.
+            and the root mean square of the difference in the probability of the token that follows; a second one the cosine \
+            similarity and the relative error of the hidden states behind each layer, and with --tensors of what each weight \
+            gives. The two may be of any formats and encodings; their tokens must be the same, unless with --by-text.
+
+            --save-reference keeps the reference's predictions, so that many candidates need one pass of it: the file is \
+            then given in its place. Files that llama.cpp has written with --kl-divergence-base are taken, too.
 
             A threshold that is passed is told, and ends the command with status 1.
 
@@ -18,73 +22,189 @@ struct Compare: ParsableCommand {
               recast compare qwen.gguf qwen-q4.gguf --text prose=book.txt --text code=program.py \\
                   --max-kld 0.02 --min-top1 0.9
               recast compare qwen.gguf qwen-q4.gguf --text wiki.test.raw --window second-half --json
+              recast compare Qwen2.5-0.5B qwen-q4_0.gguf --text book.txt --tensors --min-cosine 0.99
+              recast compare Qwen2.5-0.5B --save-reference qwen.predictions --text book.txt
+              recast compare qwen.predictions qwen-q4_0.gguf
+              recast compare Llama-3.2-1B Qwen2.5-1.5B --text book.txt --by-text
             """)
 
-    @Argument(help: "The checkpoint to compare with.")
+    @Argument(help: "The checkpoint to compare with, or a file of predictions that were saved.")
     var reference: String
 
-    @Argument(help: "The checkpoint that is compared with it.")
-    var candidate: String
+    @Argument(help: "The checkpoint that is compared with it; may be left out with --save-reference.")
+    var candidate: String?
 
     @OptionGroup var texts: TextArguments
     @OptionGroup var windows: WindowArguments
 
-    @Option(help: ArgumentHelp("Fail above this mean divergence, in nats.", valueName: "x"))
-    var maxKld: Double?
+    @Flag(help: "Compare what each weight gives, as well as each layer.")
+    var tensors = false
 
-    @Option(help: ArgumentHelp("Fail above this ratio of perplexities.", valueName: "x"))
-    var maxPerplexityRatio: Double?
+    @Flag(help: "Compare likelihoods of the texts' bytes: for models whose tokens are not the same.")
+    var byText = false
 
-    @Option(
-        name: .customLong("min-top1"),
-        help: ArgumentHelp("Fail below this part of positions with the same likeliest token, 0 to 1.", valueName: "x"))
-    var minTop1: Double?
+    @OptionGroup(title: "Thresholds") var thresholds: CompareThresholds
+
+    @Option(help: ArgumentHelp("Keep the reference's predictions in this file.", valueName: "file"))
+    var saveReference: String?
+
+    @Flag(help: "Keep them as float32 numbers, instead of 16 bits.")
+    var exactReference = false
+
+    @Flag(help: "Replace a file that is there.")
+    var force = false
 
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if let minTop1, !(0...1).contains(minTop1) { throw ValidationError("--min-top1 takes a number from 0 to 1") }
+        if candidate == nil, saveReference == nil {
+            throw ValidationError(
+                "a candidate is needed, or --save-reference FILE, which keeps the reference's predictions")
+        }
+        if exactReference, saveReference == nil {
+            throw ValidationError("--exact-reference is for --save-reference")
+        }
+        if force, saveReference == nil { throw ValidationError("--force is for --save-reference") }
+        if candidate == nil, tensors || byText || !thresholds.given.isEmpty {
+            let option = (tensors ? ["--tensors"] : []) + (byText ? ["--by-text"] : []) + thresholds.given
+            throw ValidationError("\(option[0]) is for a candidate")
+        }
+        guard byText else { return }
+        if tensors { throw ValidationError("--tensors is for models with the same tokens, not for --by-text") }
+        if saveReference != nil {
+            throw ValidationError("--save-reference is for models with the same tokens, not for --by-text")
+        }
+        if let option = thresholds.given.first(where: { $0 != "--max-perplexity-ratio" }) {
+            throw ValidationError("\(option) is for models with the same tokens, not for --by-text")
+        }
     }
 
     func run() throws {
-        let models = try [reference, candidate].map { path in
-            let files = try Checkpoint(path: path)
-            try files.verifyChecksums(workers: resources.jobs)
-            return try Model(files)
-        }
+        if try SavedPredictions.recognizes(reference) { return try compareWithSaved() }
+        if let saveReference { try StagedFile.check(saveReference, replaces: force) }
+        if byText { return try compareByText() }
+        let models = try ([reference] + (candidate.map { [$0] } ?? [])).map(open)
         let loaded = try LoadedTokenizer(models[0], tokenizer)
         let channels = try texts.channels(loaded.tokenizer, windows, output)
-        try checkTokens(of: models[1], channels, loaded)
+        if let candidate { try checkTokens(of: models[1], candidate, channels, loaded) }
         windows.warn(of: models[0])
-        for (model, path) in zip(models, [reference, candidate]) {
-            output.notes(model.notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
-        }
         output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
-
-        let titles = ["reference", "candidate"]
-        let displays = titles.map { output.quiet ? nil : ProgressDisplay($0, unit: .fraction) }
-        defer { displays.forEach { $0?.finish() } }
-        let passes = try zip(models, displays).map { model, display in
-            var options = resources.passOptions(display)
-            // Both models' hidden states are there at the same time.
-            options.maximumMemory /= 2
-            return try ForwardPass(model.graph, files: model.sources, options: options)
+        let saving = saveReference.map {
+            SavedPredictionsOptions(path: $0, replaces: force, isExact: exactReference, name: reference)
         }
-        let result = try passes[1].divergence(from: passes[0], on: channels, windows.options(loaded))
-        displays.forEach { $0?.finish() }
-        try show(result)
-        try check(result.total)
+        let progress = JointProgress(candidate == nil ? "evaluating" : "comparing", passes: models.count, output)
+        defer { progress.finish() }
+        let passes = try models.enumerated().map { index, model in
+            try ForwardPass(
+                model.graph, files: model.sources,
+                options: progress.options(index, resources, share: models.count))
+        }
+        guard passes.count > 1 else {
+            try passes[0].savePredictions(of: channels, windows.options(loaded), saving!)
+            progress.finish()
+            return try showSaved()
+        }
+        let obstacle = passes[1].obstacleToComparingLayers(with: passes[0])
+        if let obstacle {
+            if let option = tensors ? "--tensors" : thresholds.minCosine.map({ _ in "--min-cosine" }) {
+                throw RecastError.unsupported("\(option) compares layers, but \(obstacle)")
+            }
+            output.notes(["layers are not compared: \(obstacle)"], warnings: [])
+        }
+        let result = try passes[1].divergence(
+            from: passes[0], on: channels, windows.options(loaded),
+            DivergenceOptions(comparesLinears: tensors, saving: saving))
+        progress.finish()
+        try show(result, context: windows.context, windows.window.rawValue)
+        try thresholds.check(result)
     }
 
+    private func open(_ path: String) throws -> Model {
+        let files = try Checkpoint(path: path)
+        try files.verifyChecksums(workers: resources.jobs)
+        let model = try Model(files)
+        output.notes(model.notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
+        return model
+    }
+
+    // MARK: Saved predictions
+
+    private func compareWithSaved() throws {
+        let saved = try SavedPredictions(path: reference)
+        let idle =
+            (tensors ? ["--tensors"] : []) + (byText ? ["--by-text"] : [])
+            + (saveReference == nil ? [] : ["--save-reference"]) + (thresholds.minCosine == nil ? [] : ["--min-cosine"])
+        if let option = idle.first {
+            throw RecastError.usage("\(option) needs the reference itself: \(reference) holds its predictions alone")
+        }
+        guard let candidate else { throw RecastError.usage("a candidate is needed") }
+        let model = try open(candidate)
+        let loaded = try? LoadedTokenizer(model, tokenizer)
+        if loaded == nil, saved.needsBOS {
+            throw RecastError(
+                .inputMissing,
+                "has no tokenizer, which says what stands at the beginning of each window; --tokenizer DIR names one",
+                trail: [candidate])
+        }
+        var cut = PerplexityOptions(
+            context: windows.givenContext ?? saved.context, stride: windows.stride,
+            scored: windows.givenWindow?.scored ?? saved.scored)
+        cut.bosToken = loaded?.bosToken
+        if texts.texts.isEmpty {
+            let given = [
+                ("--context", windows.givenContext != nil), ("--window", windows.givenWindow != nil),
+                ("--stride", windows.stride != nil), ("--special", texts.special),
+            ]
+            if let option = given.first(where: \.1)?.0 {
+                throw RecastError.usage("\(option) is for --text: \(reference) has its own texts")
+            }
+        } else {
+            let loaded = try loaded ?? LoadedTokenizer(model, tokenizer)
+            var windows = windows
+            windows.givenWindow = saved.scored == .all ? .all : .secondHalf
+            let channels = try texts.channels(loaded.tokenizer, windows, output)
+            if let difference = try saved.difference(from: channels, cut) {
+                throw RecastError(
+                    .unsupported, "was made of other texts, other tokens or another context: \(difference)",
+                    details: ["without --text its own are taken"], trail: [reference])
+            }
+        }
+        output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
+        output.notes(["layers are not compared: \(reference) holds predictions alone"], warnings: [])
+        let progress = JointProgress("comparing", passes: 1, output)
+        defer { progress.finish() }
+        let pass = try ForwardPass(
+            model.graph, files: model.sources, options: progress.options(0, resources))
+        let result = try pass.divergence(from: saved, bosToken: loaded?.bosToken)
+        progress.finish()
+        try show(result, context: saved.context, saved.scored.rawValue)
+        try thresholds.check(result)
+    }
+
+    private func showSaved() throws {
+        let bytes = try POSIX.target(saveReference!)?.byteCount ?? 0
+        if output.json {
+            return try Console.document([
+                "reference": .string(reference), "saved": .string(saveReference!), "bytes": .int(bytes),
+                "context": .int(windows.context), "window": .string(windows.window.rawValue),
+            ])
+        }
+        try Console.result("\(saveReference!): predictions of \(reference), \(Format.bytes(bytes))")
+    }
+
+    // MARK: Tokens
+
     /// A candidate with a tokenizer of its own must make the same tokens of the texts.
-    private func checkTokens(of model: Model, _ channels: [Channel], _ reference: LoadedTokenizer) throws {
+    private func checkTokens(
+        of model: Model, _ candidate: String, _ channels: [Channel], _ reference: LoadedTokenizer
+    ) throws {
         guard tokenizer.tokenizer == nil else { return }
         guard
-            try model.checkpoint.vocabulary(
+            let vocabulary = try model.checkpoint.vocabulary(
                 directory: nil, preTokenizer: tokenizer.preTokenizer,
-                size: model.graph.configuration.vocabularySize) != nil
+                size: model.graph.configuration.vocabularySize)
         else { return }
         let own = try LoadedTokenizer(model, tokenizer)
         // What there is to say of the texts is said already.
@@ -97,96 +217,21 @@ struct Compare: ParsableCommand {
                     ?? (channel.tokens.count == other.tokens.count
                         ? nil : min(channel.tokens.count, other.tokens.count))
             else { continue }
+            let difference = reference.vocabulary.firstDifference(
+                from: vocabulary, names: ("the reference", "the candidate"))
             throw RecastError(
                 .unsupported,
                 "makes other tokens of the text \(channel.name) than the reference, from token \(place) on: predictions of "
-                    + "different tokens cannot be compared", trail: [candidate])
+                    + "different tokens cannot be compared",
+                details: (difference.map { ["of the vocabularies, \($0)"] } ?? [
+                    "the vocabularies are the same; how a text is cut is not"
+                ])
+                    + ["--by-text compares how well each predicts the bytes of the texts"],
+                trail: [candidate])
         }
         if own.bosToken != reference.bosToken {
             Console.warning("the two tokenizers differ in the token before a text; the reference's is used")
         }
     }
 
-    // MARK: Output
-
-    private func show(_ result: Divergence) throws(RecastError) {
-        if output.json {
-            return try Console.document([
-                "reference": .string(reference), "candidate": .string(candidate), "context": .int(windows.context),
-                "window": .string(windows.window.rawValue), "channels": .array(result.channels.map(\.json)),
-                "total": result.total.json,
-            ])
-        }
-        let scores = result.channels + (result.channels.count > 1 ? [result.total] : [])
-        let rows: [(String, (Divergence.Score) -> String)] = [
-            ("tokens scored", { "\($0.scored)" }),
-            ("perplexity, reference", { Self.perplexity($0.reference) }),
-            ("perplexity, candidate", { Self.perplexity($0.candidate) }),
-            ("ratio", { Format.fixed($0.ratio, 5) }),
-            (
-                "KL divergence, mean",
-                { score in
-                    Format.fixed(score.divergence.mean, 6)
-                        + (score.divergence.error.map { " ± " + Format.fixed($0, 6) } ?? "")
-                }
-            ),
-            ("  median", { Format.fixed($0.divergence.median, 6) }),
-            ("  90 %", { Format.fixed($0.divergence.p90, 6) }),
-            ("  95 %", { Format.fixed($0.divergence.p95, 6) }),
-            ("  99 %", { Format.fixed($0.divergence.p99, 6) }),
-            ("  99.9 %", { Format.fixed($0.divergence.p999, 6) }),
-            ("  maximum", { Format.fixed($0.divergence.maximum, 6) }),
-            ("same top token", { Format.fixed(100 * $0.sameTop, 3) + " %" }),
-            ("RMS Δp", { Format.fixed(100 * $0.rootMeanSquareDeltaP, 3) + " %" }),
-        ]
-        let table = [[""] + scores.map(\.name)] + rows.map { title, value in [title] + scores.map(value) }
-        try Console.result(Format.table(table, rightAligned: Set(1...scores.count)))
-    }
-
-    private static func perplexity(_ likelihood: Divergence.Likelihood) -> String {
-        Format.fixed(likelihood.perplexity, 4) + (likelihood.error.map { " ± " + Format.fixed($0, 4) } ?? "")
-    }
-
-    /// - Throws: `comparisonFailed` with each threshold that is passed.
-    private func check(_ total: Divergence.Score) throws {
-        func above(_ value: Double, _ limit: Double?) -> Bool { limit.map { !(value <= $0) } ?? false }
-        let failures = [
-            above(total.divergence.mean, maxKld)
-                ? "the mean divergence \(Format.fixed(total.divergence.mean, 6)) is above \(maxKld!)" : nil,
-            above(total.ratio, maxPerplexityRatio)
-                ? "the ratio of perplexities \(Format.fixed(total.ratio, 5)) is above \(maxPerplexityRatio!)" : nil,
-            above(-total.sameTop, minTop1.map { -$0 })
-                ? "the likeliest token is the same at \(Format.fixed(total.sameTop, 5)) of positions, below \(minTop1!)"
-                : nil,
-        ].compactMap(\.self)
-        if let first = failures.first {
-            throw RecastError(.comparisonFailed, first, details: Array(failures.dropFirst()))
-        }
-    }
-}
-
-extension Divergence.Score {
-    fileprivate var json: JSON {
-        [
-            "name": .string(name), "tokens": .int(tokens), "scored": .int(scored), "reference": reference.json,
-            "candidate": candidate.json, "ratio": .double(ratio), "kld": divergence.json, "top1": .double(sameTop),
-            "dp_rms": .double(rootMeanSquareDeltaP),
-        ]
-    }
-}
-
-extension Divergence.Likelihood {
-    fileprivate var json: JSON {
-        ["nll": .double(nll), "perplexity": .double(perplexity), "error": error.map(JSON.double) ?? .null]
-    }
-}
-
-extension Divergence.Distribution {
-    fileprivate var json: JSON {
-        [
-            "mean": .double(mean), "error": error.map(JSON.double) ?? .null, "median": .double(median),
-            "p90": .double(p90), "p95": .double(p95), "p99": .double(p99), "p999": .double(p999),
-            "max": .double(maximum),
-        ]
-    }
 }

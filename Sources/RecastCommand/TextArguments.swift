@@ -12,10 +12,6 @@ struct TextArguments: ParsableArguments {
     @Flag(help: "Find special tokens in the texts; otherwise they are text like any other.")
     var special = false
 
-    func validate() throws {
-        guard !texts.isEmpty else { throw ValidationError("at least one --text is needed") }
-    }
-
     var paths: [String] { texts.map { NamedFile($0).path } }
 
     func channels(_ tokenizer: Tokenizer, _ windows: WindowArguments, _ output: OutputOptions) throws -> [Channel] {
@@ -24,7 +20,8 @@ struct TextArguments: ParsableArguments {
 
     /// - Parameter trimsLastLineBreak: whether a text's last line break is left out, as llama.cpp leaves it.
     func texts(_ tokenizer: Tokenizer, trimsLastLineBreak: Bool, _ output: OutputOptions) throws -> [Channel] {
-        try texts.map { argument in
+        guard !texts.isEmpty else { throw RecastError.usage("at least one --text is needed") }
+        return try texts.map { argument in
             let named = NamedFile(argument)
             let bytes = try FileSource.contents(of: named.path, limit: 1 << 32)
             guard var text = String(validating: bytes, as: UTF8.self) else {
@@ -67,20 +64,28 @@ struct WindowArguments: ParsableArguments {
     enum Windows: String, CaseIterable, ExpressibleByArgument {
         case all
         case secondHalf = "second-half"
+
+        var scored: PerplexityOptions.Scored { self == .all ? .all : .secondHalf }
     }
 
-    @Option(help: ArgumentHelp("Tokens of a window.", valueName: "n"))
-    var context = 512
+    @Option(name: .customLong("context"), help: ArgumentHelp("Tokens of a window; 512 by default.", valueName: "n"))
+    var givenContext: Int?
 
     @Option(help: ArgumentHelp("Tokens from one window to the next; the context by default.", valueName: "n"))
     var stride: Int?
 
-    @Option(help: "Tokens that are scored: all but each window's first, or llama.cpp's second halves.")
-    var window: Windows = .all
+    @Option(
+        name: .customLong("window"),
+        help: "Tokens that are scored: all but each window's first, which is the default, or llama.cpp's second halves."
+    )
+    var givenWindow: Windows?
+
+    var context: Int { givenContext ?? 512 }
+    var window: Windows { givenWindow ?? .all }
 
     func options(_ tokenizer: LoadedTokenizer) -> PerplexityOptions {
         var options = PerplexityOptions(context: context, stride: stride)
-        options.scored = window == .all ? .all : .secondHalf
+        options.scored = window.scored
         options.bosToken = tokenizer.bosToken
         return options
     }

@@ -73,8 +73,39 @@ public struct Divergence: Sendable, Codable, Equatable {
         }
     }
 
+    /// The hidden states behind a layer, of all tokens.
+    public struct Layer: Sendable, Codable, Equatable {
+        public var layer: Int
+        /// The mean over the tokens of the cosine of the angle between both models' hidden states.
+        public var cosine: Double
+        /// `‖candidate − reference‖ / ‖reference‖` over all tokens.
+        public var relativeError: Double
+    }
+
+    /// What a weight gives, where each model multiplies by it what it has at that place.
+    public struct Linear: Sendable, Codable, Equatable {
+        public var slot: Slot
+        /// Tokens; of an expert those that both models route to it.
+        public var tokens: Int
+        public var cosine: Double
+        public var relativeError: Double
+    }
+
+    /// How many positions have a divergence up to a bound, and above the bound before it; the first bound takes what is below,
+    /// the last what is above.
+    public struct Bin: Sendable, Codable, Equatable {
+        public var upperBound: Double
+        public var count: Int
+    }
+
     public var channels: [Score]
     public var total: Score
+    /// In order; empty where the layers of the two cannot be compared.
+    public var layers: [Layer] = []
+    /// Layer after layer; empty unless asked for.
+    public var linears: [Linear] = []
+    /// Of the divergence of all positions: four bins to a power of ten, from 10⁻⁸ to 10² nats.
+    public var histogram: [Bin] = []
 }
 
 extension Divergence.Score {
@@ -94,24 +125,27 @@ extension Divergence.Score {
     }
 }
 
-extension ForwardPass {
-    /// How far this model's predictions of some texts are from a reference's, in one pass over the layers of each, and one
-    /// over both heads together: no row of logits is ever whole in memory.
-    ///
-    /// - Throws: `usage` as `perplexity` does; `unsupported` for models with different vocabularies.
-    public func divergence(
-        from reference: ForwardPass, on channels: [Channel], _ options: PerplexityOptions = PerplexityOptions()
-    ) throws(RecastError) -> Divergence {
-        let texts = try ScoredTexts(channels, options)
-        let sizes = (reference.graph.configuration.vocabularySize, graph.configuration.vocabularySize)
-        guard sizes.0 == sizes.1 else {
-            throw .unsupported(
-                "the vocabularies have \(sizes.0) and \(sizes.1) tokens: only predictions of the same tokens can be compared"
-            )
+extension Divergence {
+    init(_ texts: ScoredTexts, _ values: [PairedPrediction]) {
+        let scores = texts.scores(of: values, Score.init)
+        self.init(channels: scores.channels, total: scores.total, histogram: Self.histogram(values.map(\.divergence)))
+    }
+
+    init(_ texts: ScoredTexts, _ values: [PairedPrediction], _ walk: PairedWalk) {
+        self.init(texts, values)
+        layers = walk.layers.enumerated().map { Layer(layer: $0, cosine: $1.cosine, relativeError: $1.relativeError) }
+        linears = walk.linears.map { site, similarity in
+            Linear(
+                slot: site, tokens: similarity.rows, cosine: similarity.cosine,
+                relativeError: similarity.relativeError)
         }
-        let pair = try PairedHeads(
-            reference: try Run(reference, texts.windows, nil), candidate: try Run(self, texts.windows, nil))
-        let scores = texts.scores(of: try pair.predictions(of: texts.targets), Divergence.Score.init)
-        return Divergence(channels: scores.channels, total: scores.total)
+    }
+
+    static func histogram(_ values: [Double]) -> [Bin] {
+        var bins = (-32...8).map { Bin(upperBound: pow(10, Double($0) / 4), count: 0) }
+        for value in values {
+            bins[bins.firstIndex { value <= $0.upperBound } ?? bins.count - 1].count += 1
+        }
+        return bins
     }
 }

@@ -43,12 +43,14 @@ extension ForwardPass {
     /// Perplexity of each text and of all of them, in one pass over the layers.
     ///
     /// - Throws: `usage` for options that make no sense, for a token outside the vocabulary, and for a text too short to
-    ///   be scored; `unsupported` where the model's attention is limited to less than the context.
+    ///   be scored; `unsupported` where the model's attention is limited to less than the context; `malformedInput` where it
+    ///   computes no numbers, with the layer and the tensor in which they end.
     public func perplexity(
         of channels: [Channel], _ options: PerplexityOptions = PerplexityOptions()
     ) throws(RecastError) -> Perplexity {
         let texts = try ScoredTexts(channels, options)
         let values = try negativeLogLikelihoods(of: texts.windows).flatMap { $0 }
+        try checkFinite(values, texts)
         let scores = texts.scores(of: values, Perplexity.Score.init)
         return Perplexity(channels: scores.channels, total: scores.total)
     }

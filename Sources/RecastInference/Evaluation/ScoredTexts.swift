@@ -2,7 +2,7 @@ import Recast
 
 /// Channels cut into windows, and what was found for each scored token given back to its channel.
 struct ScoredTexts {
-    private let channels: [Channel]
+    private let channels: [(name: String, tokens: Int)]
     let windows: [ForwardPass.Text]
     /// Of each channel, the first window after its own.
     private let ends: [Int]
@@ -19,9 +19,27 @@ struct ScoredTexts {
             windows += own
             ends.append(windows.count)
         }
-        self.channels = channels
+        self.channels = channels.map { ($0.name, $0.tokens.count) }
         self.windows = windows
         self.ends = ends
+    }
+
+    /// Texts that were cut before.
+    ///
+    /// - Parameter channels: with the number of their windows.
+    init(_ channels: [(name: String, tokens: Int, windows: Int)], _ windows: [ForwardPass.Text]) {
+        self.channels = channels.map { ($0.name, $0.tokens) }
+        self.windows = windows
+        var end = 0
+        ends = channels.map { channel in
+            end += channel.windows
+            return end
+        }
+    }
+
+    /// The channels, with the number of their windows.
+    var parts: [(name: String, tokens: Int, windows: Int)] {
+        zip(channels, zip([0] + ends, ends)).map { ($0.name, $0.tokens, $1.1 - $1.0) }
     }
 
     private static func tooShort(_ channel: Channel, _ options: PerplexityOptions) -> RecastError {
@@ -43,8 +61,8 @@ struct ScoredTexts {
         let scores = zip(channels, ends).map { channel, end in
             let count = windows[firstWindow..<end].reduce(0) { $0 + $1.predictions.count }
             defer { (firstWindow, first) = (end, first + count) }
-            return score(channel.name, channel.tokens.count, Array(values[first..<first + count]))
+            return score(channel.name, channel.tokens, Array(values[first..<first + count]))
         }
-        return (scores, score("total", channels.reduce(0) { $0 + $1.tokens.count }, values))
+        return (scores, score("total", channels.reduce(0) { $0 + $1.tokens }, values))
     }
 }

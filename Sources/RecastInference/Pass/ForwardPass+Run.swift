@@ -12,8 +12,8 @@ extension ForwardPass {
         let resources: [WorkerResources]
         let work: Work
         let layer: DecoderLayer
-        private let observer: (any PassObserver)?
-        private let keeper: (any LayerKeeper)?
+        let observer: (any PassObserver)?
+        let keeper: (any LayerKeeper)?
 
         var configuration: ModelConfiguration { graph.configuration }
 
@@ -43,71 +43,11 @@ extension ForwardPass {
             }
         }
 
-        // MARK: Layers
-
         /// The normalised hidden states of the asked positions, after the last layer.
         func finalHiddenStates() throws(RecastError) -> HiddenStates {
-            let columns = configuration.hiddenSize
-            let hidden = try HiddenStates(
-                rows: blocks.last?.rows.upperBound ?? 0, columns: columns, maximumMemory: options.maximumMemory,
-                directory: options.temporaryDirectory)
-            let first = keeper?.finishedCount ?? 0
-            if first == 0 { try embed(into: hidden) } else { try keeper?.restore(KeptStates(states: hidden)) }
-            try applyLayers(from: first, to: hidden)
-            return try normalizedPredictions(of: hidden)
-        }
-
-        private func embed(into hidden: HiddenStates) throws(RecastError) {
-            let embedding = graph[.tokenEmbedding]!.converted(to: .f32)
-            let columns = configuration.hiddenSize
-            let factor = Float(configuration.multipliers.embedding)
-            try forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
-                try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
-                    var target = rows
-                    for text in texts[block.texts] {
-                        for token in text.tokens {
-                            try embedding.read(
-                                Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
-                                into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
-                                using: &resources.reader)
-                            if factor != 1 { for i in 0..<columns { target[i] *= factor } }
-                            target += columns
-                        }
-                    }
-                }
-            }
-        }
-
-        private func applyLayers(from first: Int, to hidden: HiddenStates) throws(RecastError) {
-            let weights = ResidentLayer(of: graph, resources)
-            let observed = try observer.map { (observer) throws(RecastError) in
-                try ObservedLayers(self, hidden, weights, observer)
-            }
-            let places = places()
-            work.skip(layers: first)
-            for index in first..<configuration.layerCount {
-                try weights.load(index, by: workers)
-                if let observed {
-                    try observed.apply(index)
-                } else {
-                    try apply(index, to: hidden, weights, places)
-                }
-                try keeper?.finish(index, KeptStates(states: hidden))
-            }
-        }
-
-        private func apply(
-            _ index: Int, to hidden: HiddenStates, _ weights: ResidentLayer, _ places: [WorkPlace]
-        ) throws(RecastError) {
-            let phase = Progress.Phase.layer(index, of: configuration.layerCount)
-            try workers.run(blocks.count) { (worker, job) throws(RecastError) in
-                let block = blocks[job]
-                try hidden.withRows(block.rows, .update, staging: &resources[worker].staging) {
-                    (rows) throws(RecastError) in
-                    try layer.apply(to: layerBlock(block, index, rows, places[worker]), weights)
-                }
-                work.add(work.layerCost * block.rows.count, phase)
-            }
+            let walk = try Walk(self)
+            while !walk.isDone { try walk.advance() }
+            return try walk.finish()
         }
 
         /// A block on its way through a layer.
@@ -139,36 +79,7 @@ extension ForwardPass {
             }
         }
 
-        /// Only the asked positions go on, one after the other.
-        private func normalizedPredictions(of hidden: HiddenStates) throws(RecastError) -> HiddenStates {
-            let columns = configuration.hiddenSize
-            let norm = Norm(configuration)
-            let (weight, bias) = (try vector(Slot(.outputNorm)), try vector(Slot(.outputNorm, .bias)))
-            let parameters = Norm.Parameters(
-                weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
-            defer { withExtendedLifetime((weight, bias)) {} }
-            let result = try HiddenStates(
-                rows: blocks.last?.predictions.upperBound ?? 0, columns: columns,
-                maximumMemory: options.maximumMemory - hidden.memoryByteCount, directory: options.temporaryDirectory)
-            try forEachBlock(.head, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
-                var staging: FloatBuffer?
-                try hidden.withRows(block.rows, .read, staging: &resources.staging) { (rows) throws(RecastError) in
-                    try result.withRows(block.predictions, .write, staging: &staging) { (target) throws(RecastError) in
-                        var (source, target) = (rows, target)
-                        for text in texts[block.texts] {
-                            norm.apply(
-                                source + text.predictions.lowerBound * columns, parameters,
-                                rows: text.predictions.count, columns: columns, into: target)
-                            source += text.tokens.count * columns
-                            target += text.predictions.count * columns
-                        }
-                    }
-                }
-            }
-            return result
-        }
-
-        private func vector(_ slot: Slot) throws(RecastError) -> FloatBuffer? {
+        func vector(_ slot: Slot) throws(RecastError) -> FloatBuffer? {
             guard let tensor = graph[slot] else { return nil }
             let buffer = FloatBuffer(count: tensor.elementCount)
             let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: "\(slot)")
@@ -176,7 +87,7 @@ extension ForwardPass {
             return buffer
         }
 
-        private func forEachBlock(
+        func forEachBlock(
             _ phase: Progress.Phase, cost: (Block) -> Int,
             _ body: (Block, WorkerResources) throws(RecastError) -> Void
         ) throws(RecastError) {

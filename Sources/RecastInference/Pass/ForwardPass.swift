@@ -11,7 +11,7 @@ public struct ForwardPass: Sendable {
     let options: PassOptions
 
     /// A text the model sees from its beginning, and the positions that are asked about.
-    public struct Text: Sendable {
+    public struct Text: Sendable, Hashable {
         public var tokens: [Int32]
         /// Positions, each of which predicts the token after it.
         public var predictions: Range<Int>

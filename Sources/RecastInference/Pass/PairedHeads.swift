@@ -20,63 +20,67 @@ struct PairedPrediction: Sendable {
     var deltaP: Double { exp(-candidateLikelihood) - exp(-referenceLikelihood) }
 }
 
-/// The heads of two models over the same positions: the vocabulary is gone through tile by tile, once for both.
+/// A reference's logits of some positions, which are gone through tile by tile of the vocabulary.
+protocol ReferenceLogits: Sendable {
+    var rows: Int { get }
+    var vocabularySize: Int { get }
+    /// The most tokens of a tile.
+    var tileSize: Int { get }
+
+    /// Takes the tokens that come next into memory, where that is of use.
+    func load(_ tokens: Range<Int>) throws(RecastError)
+
+    /// The logits, or logarithms of probabilities, of some positions for some of the tokens that are loaded:
+    /// `[rows, tokens]`.
+    func logits(
+        _ rows: Range<Int>, _ tokens: Range<Int>, into target: FloatBuffer, worker: Int
+    ) throws(RecastError)
+}
+
+/// What a model predicts beside a reference at the same positions: the vocabulary is gone through tile by tile, once for both.
 struct PairedHeads {
-    private let reference: ForwardPass.Run
+    private let reference: any ReferenceLogits
     private let candidate: ForwardPass.Run
-    private let referenceStates: HiddenStates
-    private let candidateStates: HiddenStates
+    private let states: HiddenStates
 
-    /// Takes the texts of both runs, which are the same, through the layers of both models.
-    init(reference: ForwardPass.Run, candidate: ForwardPass.Run) throws(RecastError) {
-        try self.init(reference: reference, try reference.finalHiddenStates(), candidate: candidate)
-    }
-
-    /// - Parameter referenceStates: what the reference's run has made of its texts.
-    init(
-        reference: ForwardPass.Run, _ referenceStates: HiddenStates, candidate: ForwardPass.Run
-    ) throws(RecastError) {
+    /// - Parameter states: what the candidate's run has made of its texts, normalised.
+    init(reference: any ReferenceLogits, candidate: ForwardPass.Run, _ states: HiddenStates) {
+        precondition(reference.rows == states.rows)
         self.reference = reference
         self.candidate = candidate
-        self.referenceStates = referenceStates
-        candidateStates = try candidate.finalHiddenStates()
-        precondition(referenceStates.rows == candidateStates.rows)
+        self.states = states
     }
 
     /// What is predicted at each position.
     ///
     /// - Parameter targets: the tokens that follow.
     func predictions(of targets: [Int]) throws(RecastError) -> [PairedPrediction] {
-        precondition(targets.count == referenceStates.rows)
+        precondition(targets.count == states.rows)
         var sums = [PairedSums](repeating: PairedSums(), count: targets.count)
-        let tile = min(reference.tileRows, candidate.tileRows)
+        let tile = min(reference.tileSize, candidate.tileRows)
         let places = (0..<candidate.workers.count).map { _ in Place() }
-        let weights = (
-            FloatBuffer(count: tile * referenceStates.columns), FloatBuffer(count: tile * candidateStates.columns)
-        )
+        let weights = FloatBuffer(count: tile * states.columns)
         try sums.withUnsafeMutableBufferPointer { (buffer) throws(RecastError) in
             // Each worker touches the elements of its own blocks only.
             nonisolated(unsafe) let sums = buffer
-            for first in stride(from: 0, to: reference.configuration.vocabularySize, by: tile) {
-                let range = first..<min(reference.configuration.vocabularySize, first + tile)
-                try reference.loadHead(range, into: weights.0.base)
-                try candidate.loadHead(range, into: weights.1.base)
-                try candidate.forEachBlock(of: candidateStates, share: range.count) {
-                    (worker, rows, candidates) throws(RecastError) in
+            for first in stride(from: 0, to: reference.vocabularySize, by: tile) {
+                let range = first..<min(reference.vocabularySize, first + tile)
+                try reference.load(range)
+                try candidate.loadHead(range, into: weights.base)
+                try candidate.forEachBlock(of: states, share: range.count) {
+                    (worker, rows, states) throws(RecastError) in
                     let place = places[worker]
-                    try referenceStates.withRows(rows, .read, staging: &place.staging) {
-                        (references) throws(RecastError) in
-                        let (left, right) = (place.references, place.candidates)
-                        for start in stride(from: 0, to: range.count, by: ForwardPass.Run.columnsAtOnce) {
-                            let columns = min(ForwardPass.Run.columnsAtOnce, range.count - start)
-                            reference.multiplyHead(references, rows.count, weights.0.base, start, columns, into: left)
-                            candidate.multiplyHead(candidates, rows.count, weights.1.base, start, columns, into: right)
-                            for row in rows {
-                                let offset = (row - rows.lowerBound) * columns
-                                sums[row].add(
-                                    left.base + offset, right.base + offset, columns, from: first + start,
-                                    target: targets[row], scratch: place.scratch.base)
-                            }
+                    for start in stride(from: 0, to: range.count, by: ForwardPass.Run.columnsAtOnce) {
+                        let columns = min(ForwardPass.Run.columnsAtOnce, range.count - start)
+                        try reference.logits(
+                            rows, first + start..<first + start + columns, into: place.references, worker: worker)
+                        candidate.multiplyHead(
+                            states, rows.count, weights.base, start, columns, into: place.candidates)
+                        for row in rows {
+                            let offset = (row - rows.lowerBound) * columns
+                            sums[row].add(
+                                place.references.base + offset, place.candidates.base + offset, columns,
+                                from: first + start, target: targets[row], scratch: place.scratch.base)
                         }
                     }
                 }
@@ -90,8 +94,6 @@ struct PairedHeads {
         let references = FloatBuffer(count: ForwardPass.rowsAtOnce * ForwardPass.Run.columnsAtOnce)
         let candidates = FloatBuffer(count: ForwardPass.rowsAtOnce * ForwardPass.Run.columnsAtOnce)
         let scratch = FloatBuffer(count: ForwardPass.Run.columnsAtOnce)
-        /// Hidden states of the reference that are otherwise in a file.
-        var staging: FloatBuffer?
     }
 }
 

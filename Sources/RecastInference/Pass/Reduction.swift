@@ -47,6 +47,15 @@ enum Reduction {
         return fold(count, from: 0, { $0 + square($1) }, join: +)
     }
 
+    /// The squared distance of two vectors, in double precision.
+    static func squaredDistance(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Double {
+        let square = { (i: Int) in
+            let value = Double(a[i]) - Double(b[i])
+            return value * value
+        }
+        return fold(count, from: 0, { $0 + square($1) }, join: +)
+    }
+
     /// The product of two vectors, in double precision.
     static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Double {
         fold(count, from: 0, { $0 + Double(a[$1]) * Double(b[$1]) }, join: +)

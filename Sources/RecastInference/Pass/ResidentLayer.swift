@@ -78,6 +78,9 @@ final class ResidentLayer: LinearBackend {
         try multiply(linear!, input, rows: rows, into: output, accumulating: accumulating)
     }
 
+    /// Rows of a weight, which are the columns of its products.
+    func rowCount(of site: Slot) -> Int { graph[site]!.rowCount }
+
     private func multiply(
         _ linear: Linear, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
         accumulating: Bool

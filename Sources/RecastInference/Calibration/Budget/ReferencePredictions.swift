@@ -34,10 +34,10 @@ struct ReferencePredictions {
         -> Divergence.Score
     {
         let candidate = try ForwardPass(graph, files: pass.files, options: options ?? pass.options)
-        let pair = try PairedHeads(
-            reference: run, states,
-            candidate: try ForwardPass.Run(
-                candidate, texts, nil, keeper: layer > 0 ? layers?.keeper(before: layer) : nil))
+        let other = try ForwardPass.Run(
+            candidate, texts, nil, keeper: layer > 0 ? layers?.keeper(before: layer) : nil)
+        let pair = PairedHeads(
+            reference: ModelLogits(run, states), candidate: other, try other.finalHiddenStates())
         let targets = texts.flatMap { text in text.predictions.map { Int(text.tokens[$0 + 1]) } }
         return Divergence.Score(
             name: "held out", tokens: texts.reduce(0) { $0 + $1.tokens.count }, try pair.predictions(of: targets))

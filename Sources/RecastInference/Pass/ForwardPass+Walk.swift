@@ -1,0 +1,129 @@
+import Recast
+
+extension ForwardPass {
+    /// A run on its way through the layers: the hidden states of all tokens, and the weights of one layer.
+    final class Walk {
+        let run: Run
+        let hidden: HiddenStates
+        let weights: ResidentLayer
+        let places: [Run.WorkPlace]
+        private let observed: ObservedLayers?
+        /// The layer that comes next.
+        private(set) var layer: Int
+
+        var configuration: ModelConfiguration { run.configuration }
+        var isDone: Bool { layer >= configuration.layerCount }
+
+        init(_ run: Run) throws(RecastError) {
+            self.run = run
+            hidden = try HiddenStates(
+                rows: run.blocks.last?.rows.upperBound ?? 0, columns: run.configuration.hiddenSize,
+                maximumMemory: run.options.maximumMemory, directory: run.options.temporaryDirectory)
+            weights = ResidentLayer(of: run.graph, run.resources)
+            // Stages that are observed have buffers of their own.
+            places = run.observer == nil ? run.places() : []
+            layer = run.keeper?.finishedCount ?? 0
+            observed =
+                if let observer = run.observer { try ObservedLayers(run, hidden, weights, observer) } else { nil }
+            if layer == 0 { try embed() } else { try run.keeper?.restore(KeptStates(states: hidden)) }
+            run.work.skip(layers: layer)
+        }
+
+        private func embed() throws(RecastError) {
+            let embedding = run.graph[.tokenEmbedding]!.converted(to: .f32)
+            let columns = configuration.hiddenSize
+            let factor = Float(configuration.multipliers.embedding)
+            try run.forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
+                try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
+                    var target = rows
+                    for text in run.texts[block.texts] {
+                        for token in text.tokens {
+                            try embedding.read(
+                                Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
+                                into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
+                                using: &resources.reader)
+                            if factor != 1 { for i in 0..<columns { target[i] *= factor } }
+                            target += columns
+                        }
+                    }
+                }
+            }
+        }
+
+        // MARK: Layers
+
+        /// Brings the next layer's weights into memory.
+        func load() throws(RecastError) { try weights.load(layer, by: run.workers) }
+
+        /// Takes all tokens through the next layer.
+        func advance() throws(RecastError) {
+            try load()
+            if let observed {
+                try observed.apply(layer)
+            } else {
+                try run.workers.run(run.blocks.count) { (worker, job) throws(RecastError) in
+                    try hidden.withRows(
+                        run.blocks[job].rows, .update, staging: &run.resources[worker].staging
+                    ) { (rows) throws(RecastError) in
+                        try run.layer.apply(to: block(job, at: rows, worker), weights)
+                    }
+                    didBlock(job)
+                }
+            }
+            try didLayer()
+        }
+
+        /// A block on its way through the layer whose weights are there.
+        func block(_ job: Int, at rows: UnsafeMutablePointer<Float>, _ worker: Int) -> LayerBlock {
+            run.layerBlock(run.blocks[job], layer, rows, places[worker])
+        }
+
+        func didBlock(_ job: Int) {
+            run.work.add(
+                run.work.layerCost * run.blocks[job].rows.count, .layer(layer, of: configuration.layerCount))
+        }
+
+        func didLayer() throws(RecastError) {
+            try run.keeper?.finish(layer, KeptStates(states: hidden))
+            layer += 1
+        }
+
+        // MARK: The end
+
+        /// The asked positions alone, one after the other, normalised.
+        func finish() throws(RecastError) -> HiddenStates {
+            precondition(isDone)
+            return try normalizedPredictions()
+        }
+
+        /// The hidden states of the asked positions as the head would have them, were this the last layer.
+        func normalizedPredictions() throws(RecastError) -> HiddenStates {
+            let columns = configuration.hiddenSize
+            let norm = Norm(configuration)
+            let (weight, bias) = (try run.vector(Slot(.outputNorm)), try run.vector(Slot(.outputNorm, .bias)))
+            let parameters = Norm.Parameters(
+                weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
+            defer { withExtendedLifetime((weight, bias)) {} }
+            let result = try HiddenStates(
+                rows: run.blocks.last?.predictions.upperBound ?? 0, columns: columns,
+                maximumMemory: run.options.maximumMemory - hidden.memoryByteCount,
+                directory: run.options.temporaryDirectory)
+            try run.forEachBlock(.head, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
+                var staging: FloatBuffer?
+                try hidden.withRows(block.rows, .read, staging: &resources.staging) { (rows) throws(RecastError) in
+                    try result.withRows(block.predictions, .write, staging: &staging) { (target) throws(RecastError) in
+                        var (source, target) = (rows, target)
+                        for text in run.texts[block.texts] {
+                            norm.apply(
+                                source + text.predictions.lowerBound * columns, parameters,
+                                rows: text.predictions.count, columns: columns, into: target)
+                            source += text.tokens.count * columns
+                            target += text.predictions.count * columns
+                        }
+                    }
+                }
+            }
+            return result
+        }
+    }
+}
