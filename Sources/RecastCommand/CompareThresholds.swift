@@ -10,7 +10,9 @@ struct CompareThresholds: ParsableArguments {
     @Option(help: ArgumentHelp("Fail above this ratio of perplexities.", valueName: "x"))
     var maxPerplexityRatio: Double?
 
-    @Option(help: ArgumentHelp("Fail where a layer's cosine similarity is below this, -1 to 1.", valueName: "x"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Fail where a layer's cosine similarity is below this, -1 to 1.", valueName: "x"))
     var minCosine: Double?
 
     @Option(

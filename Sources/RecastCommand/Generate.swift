@@ -12,6 +12,8 @@ struct Generate: ParsableCommand {
             EXAMPLES:
               recast generate Qwen2.5-0.5B --prompt "In the beginning"
               recast generate qwen-q4_0.gguf --prompt "def main():" --max-tokens 64 --temperature 0.7 --seed 1
+              recast generate qwen-q4_0.gguf --prompt "Once upon a time" --beams 4
+              recast generate qwen-q4_0.gguf --prompt "1. Paris" --stop $'\\n' --repeat-penalty 1.1 --repeat-last-n 64
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -20,32 +22,10 @@ struct Generate: ParsableCommand {
     @Option(help: "The text to continue.")
     var prompt: String
 
-    @Option(help: ArgumentHelp("Tokens to add at most.", valueName: "n"))
-    var maxTokens = 128
-
-    @Option(help: ArgumentHelp("0 takes the likeliest token; 1 draws by probability.", valueName: "t"))
-    var temperature = 0.0
-
-    @Option(help: ArgumentHelp("Draw from so many of the likeliest tokens.", valueName: "k"))
-    var topK: Int?
-
-    @Option(help: ArgumentHelp("Draw from the likeliest tokens with this probability together.", valueName: "p"))
-    var topP: Double?
-
-    @Option(help: ArgumentHelp("Seed of the draws.", valueName: "n"))
-    var seed: UInt64?
-
+    @OptionGroup(title: "Choice of tokens") var sampling: SamplingArguments
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
-
-    func validate() throws {
-        let options: [(String, Bool)] = [("--top-k", topK != nil), ("--top-p", topP != nil), ("--seed", seed != nil)]
-        if temperature == 0, let option = options.first(where: \.1)?.0 {
-            throw ValidationError(
-                "\(option) is for draws: without --temperature the likeliest token is taken each time")
-        }
-    }
 
     func run() throws {
         let files = try Checkpoint(path: checkpoint)
@@ -61,9 +41,7 @@ struct Generate: ParsableCommand {
         let ids = try loaded.tokenizer.encode(prompt, addingSpecial: true)
         let special = loaded.vocabulary.special
         let stopTokens = try model.stopTokens() + [special.eos, special.endOfTurn].compactMap(\.self)
-        let settings = Generator.Settings(
-            maximumTokens: maxTokens, temperature: temperature, topK: topK, topP: topP, seed: seed ?? 0,
-            stopTokens: stopTokens)
+        let settings = sampling.settings(stopTokens: stopTokens)
         var text = ModelText()
         let showsText = !output.json
         func show(_ bytes: [UInt8]) throws(RecastError) {
@@ -75,21 +53,35 @@ struct Generate: ParsableCommand {
         }
         if showsText { try show(Array(prompt.utf8)) }
         let start = ContinuousClock.now
-        let continuation = try generator.generate(after: ids, settings) { (token) throws(RecastError) in
-            if showsText { try show(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)) }
-            return !Interruption.hasCome
+        var stop = StopWords(sampling.stop)
+        var bytes: [UInt8] = []
+        func take(_ piece: [UInt8]) throws(RecastError) {
+            bytes += piece
+            if showsText { try show(piece) }
+        }
+        let continuation: Generator.Continuation
+        if let beams = sampling.beams {
+            let found = try generator.beamSearch(
+                after: ids, settings, beams: beams, lengthPenalty: sampling.lengthPenalty ?? 1,
+                isCancelled: { Interruption.hasCome })
+            continuation = found.first?.continuation ?? .init(tokens: [], reason: .maximumTokens)
+            try take(loaded.tokenizer.decodedBytes(continuation.tokens, skippingSpecial: true))
+        } else {
+            continuation = try generator.generate(after: ids, settings) { (token) throws(RecastError) in
+                try take(stop.append(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)))
+                return !Interruption.hasCome && !stop.isStopped
+            }
+            try take(stop.end())
         }
         let seconds = start.duration(to: .now).seconds
         if output.json {
             try Console.document([
                 "model": .string(checkpoint), "prompt": .string(prompt),
-                "text": .string(
-                    String(
-                        decoding: loaded.tokenizer.decodedBytes(continuation.tokens, skippingSpecial: true),
-                        as: UTF8.self)),
+                "text": .string(String(decoding: bytes, as: UTF8.self)),
                 "prompt_ids": .array(ids.map { .int(Int($0)) }),
                 "ids": .array(continuation.tokens.map { .int(Int($0)) }),
-                "stopped_by": .string(continuation.reason.rawValue), "seconds": .double(seconds),
+                "stopped_by": .string(stop.isStopped ? "stopWord" : continuation.reason.rawValue),
+                "seconds": .double(seconds),
             ])
         } else {
             try Console.result(text.end())

@@ -10,10 +10,17 @@ struct MeasurePerplexity: ParsableCommand {
             A row for each text and a total: tokens scored, negative log-likelihood, perplexity and its standard error.
             Comparable only between runs with the same texts, tokenizer, --context and --window.
 
+            --task is for questions with several answers, a JSON object in each line, as HellaSwag, ARC and MMLU have them, or \
+            with "context", "choices" and "answer": the part of the questions whose right answer is the likeliest, and the \
+            likeliest for each character, with standard errors. Questions are put without examples, as \
+            lm-evaluation-harness puts them.
+
             EXAMPLES:
               recast perplexity Qwen2.5-0.5B --text book.txt
               recast perplexity qwen-q4_0.gguf --text prose=book.txt --text code=program.py --context 1024
               recast perplexity qwen-q4_0.gguf --text wiki.test.raw --window second-half --json
+              recast perplexity Qwen2.5-0.5B --text wiki.test.raw --context 1024 --stride 512
+              recast perplexity Qwen2.5-0.5B --task hellaswag.jsonl --task mmlu=mmlu.jsonl
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -21,11 +28,27 @@ struct MeasurePerplexity: ParsableCommand {
 
     @OptionGroup var texts: TextArguments
     @OptionGroup var windows: WindowArguments
+
+    @Option(
+        name: .customLong("task"),
+        help: ArgumentHelp(
+            "A file of questions with answers to choose from. May be repeated.", valueName: "[name=]file"))
+    var tasks: [String] = []
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
+    func validate() throws {
+        guard !tasks.isEmpty else { return }
+        let idle = [
+            ("--text", !texts.texts.isEmpty), ("--context", windows.givenContext != nil),
+            ("--stride", windows.stride != nil), ("--window", windows.givenWindow != nil), ("--special", texts.special),
+        ]
+        if let option = idle.first(where: \.1)?.0 { throw ValidationError("\(option) is not for --task") }
+    }
+
     func run() throws {
+        if !tasks.isEmpty { return try answerTasks() }
         let files = try Checkpoint(path: checkpoint)
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)

@@ -4,53 +4,139 @@ import Recast
 final class TextState {
     /// Tokens seen so far.
     private(set) var count = 0
+    /// The most tokens of the text.
+    let capacity: Int
 
+    fileprivate let caches: [KeyValueCache]
+    /// Of the last token.
+    fileprivate let last: FloatBuffer
     private let configuration: ModelConfiguration
-    private let capacity: Int
+
+    init(_ configuration: ModelConfiguration, capacity: Int) {
+        self.configuration = configuration
+        self.capacity = capacity
+        caches = (0..<configuration.layerCount).map { _ in KeyValueCache(configuration, capacity: capacity) }
+        last = FloatBuffer(count: configuration.hiddenSize)
+    }
+
+    /// Another text that begins in the same way.
+    ///
+    /// - Parameter capacity: of the copy; at least the tokens of this text.
+    func copy(capacity: Int) -> TextState {
+        let copy = TextState(configuration, capacity: capacity)
+        copy.assign(self)
+        return copy
+    }
+
+    /// Makes this the text that another is, which must not be longer than this may be.
+    func assign(_ other: TextState) {
+        for (own, its) in zip(caches, other.caches) { own.assign(its) }
+        last.base.update(from: other.last.base, count: last.count)
+        count = other.count
+    }
+
+    fileprivate func didAppend(_ tokens: Int) {
+        for cache in caches { cache.append(tokens) }
+        count += tokens
+    }
+}
+
+/// Takes tokens of texts through the layers: many of one text at once, or one of each of many.
+final class TextReader {
+    private let configuration: ModelConfiguration
+    private let weights: EncodedWeights
     private let layer: DecoderLayer
-    private let states: [any LayerState]
+    private let rows: Int
     private let hidden: FloatBuffer
     private let buffers: LayerBuffers
     private let logits: FloatBuffer
+    /// Keys and values of the rows of a batch, before each goes to its own text.
+    private let joint: KeyValueCache
 
     /// - Parameters:
-    ///   - capacity: the most tokens of the text.
-    ///   - tokensAtOnce: the most tokens that are appended at once.
-    init(_ configuration: ModelConfiguration, capacity: Int, tokensAtOnce: Int) throws(RecastError) {
+    ///   - capacities: of the texts.
+    ///   - rows: the most tokens that go through the layers together.
+    ///   - texts: the most texts that are asked together what comes next.
+    init(
+        _ configuration: ModelConfiguration, _ weights: EncodedWeights, capacities: [Int], rows: Int, texts: Int
+    ) throws(RecastError) {
         self.configuration = configuration
-        self.capacity = capacity
-        let layer = try DecoderLayer(configuration, lengths: [capacity])
-        self.layer = layer
-        states = (0..<configuration.layerCount).map { _ in layer.makeState(capacity: capacity) }
-        hidden = FloatBuffer(count: tokensAtOnce * configuration.hiddenSize)
-        buffers = LayerBuffers(configuration, rows: tokensAtOnce, keys: capacity)
-        logits = FloatBuffer(count: configuration.vocabularySize)
+        self.weights = weights
+        self.rows = rows
+        layer = try DecoderLayer(configuration, lengths: capacities)
+        hidden = FloatBuffer(count: rows * configuration.hiddenSize)
+        buffers = LayerBuffers(configuration, rows: rows, keys: capacities.max() ?? 1)
+        logits = FloatBuffer(count: texts * configuration.vocabularySize)
+        joint = KeyValueCache(configuration, capacity: texts)
     }
 
-    func append(_ tokens: ArraySlice<Int32>, _ weights: EncodedWeights) throws(RecastError) {
+    /// Appends tokens to a text.
+    func append(_ tokens: ArraySlice<Int32>, to text: TextState) throws(RecastError) {
+        var tokens = tokens
+        while !tokens.isEmpty {
+            let piece = tokens.prefix(rows)
+            tokens = tokens.dropFirst(rows)
+            try embed(piece)
+            for (index, cache) in text.caches.enumerated() {
+                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], cache)
+            }
+            // Only the last token is asked what comes next.
+            let columns = configuration.hiddenSize
+            text.last.base.update(from: hidden.base + (piece.count - 1) * columns, count: columns)
+            text.didAppend(piece.count)
+        }
+    }
+
+    /// Appends a token to each of some texts, whose weights are read once for all.
+    func append(_ tokens: [Int32], to texts: [TextState]) throws(RecastError) {
+        precondition(tokens.count == texts.count && texts.count <= rows)
+        if texts.count == 1 { return try append(tokens[...], to: texts[0]) }
+        try embed(tokens[...])
+        let sequences = texts.enumerated().map {
+            LayerBlock.Sequence(rows: $0..<$0 + 1, length: $1.capacity)
+        }
+        for index in 0..<configuration.layerCount {
+            joint.members = texts.map { $0.caches[index] }
+            try run(index, sequences, joint)
+        }
+        joint.members = []
+        let columns = configuration.hiddenSize
+        for (row, text) in texts.enumerated() {
+            text.last.base.update(from: hidden.base + row * columns, count: columns)
+            text.didAppend(1)
+        }
+    }
+
+    private func embed(_ tokens: ArraySlice<Int32>) throws(RecastError) {
         try weights.embed(tokens, into: hidden.base)
         let factor = Float(configuration.multipliers.embedding)
         if factor != 1 { for i in 0..<tokens.count * configuration.hiddenSize { hidden.base[i] *= factor } }
-        let sequences = [LayerBlock.Sequence(rows: 0..<tokens.count, length: capacity)]
-        for (index, state) in states.enumerated() {
-            try layer.apply(
-                to: LayerBlock(
-                    layer: index, sequences: sequences, state: state, hidden: hidden.base, buffers: buffers), weights)
-        }
-        for state in states { state.append(tokens.count) }
-        // Only the last token is asked what comes next.
-        let columns = configuration.hiddenSize
-        hidden.base.update(from: hidden.base + (tokens.count - 1) * columns, count: columns)
-        count += tokens.count
     }
 
-    /// Of the token after the last one: `[vocabulary]`, valid until the next call.
-    func logits(_ weights: EncodedWeights) throws(RecastError) -> UnsafeBufferPointer<Float> {
+    private func run(
+        _ index: Int, _ sequences: [LayerBlock.Sequence], _ cache: KeyValueCache
+    ) throws(RecastError) {
+        try layer.apply(
+            to: LayerBlock(layer: index, sequences: sequences, state: cache, hidden: hidden.base, buffers: buffers),
+            weights)
+    }
+
+    /// Of the token after the last one of each text: `[texts, vocabulary]`, valid until the next call.
+    func logits(_ texts: [TextState]) throws(RecastError) -> UnsafeMutablePointer<Float> {
+        let (columns, vocabulary) = (configuration.hiddenSize, configuration.vocabularySize)
+        for (row, text) in texts.enumerated() {
+            (hidden.base + row * columns).update(from: text.last.base, count: columns)
+        }
         let normed = buffers[.normed]
         Norm(configuration).apply(
-            hidden.base, weights.norm(.outputNorm), rows: 1, columns: configuration.hiddenSize, into: normed)
-        try weights.multiply(Slot(.outputHead), normed, rows: 1, into: logits.base, accumulating: false, worker: 0)
-        configuration.finish(logits.base, configuration.vocabularySize)
-        return UnsafeBufferPointer(start: logits.base, count: configuration.vocabularySize)
+            hidden.base, weights.norm(.outputNorm), rows: texts.count, columns: columns, into: normed)
+        try weights.multiply(
+            Slot(.outputHead), normed, rows: texts.count, into: logits.base, accumulating: false, worker: 0)
+        configuration.finish(logits.base, texts.count * vocabulary)
+        return logits.base
+    }
+
+    func logits(_ text: TextState) throws(RecastError) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(start: try logits([text]), count: configuration.vocabularySize)
     }
 }

@@ -75,6 +75,16 @@ struct Attention: Sendable {
         var past: Int
         /// Tokens a query may look back on, itself included; nil for all.
         var window: Int?
+        /// Where probabilities are to be kept: `[heads, count, past + count]`; nil for nowhere.
+        var map: UnsafeMutablePointer<Float>?
+
+        /// Keeps the probabilities of a query with some keys.
+        func keep(_ probabilities: UnsafePointer<Float>, head: Int, _ query: Int, _ keys: Range<Int>) {
+            guard let map else { return }
+            let row = map + (head * count + query) * (past + count)
+            row.update(repeating: 0, count: past + count)
+            (row + keys.lowerBound).update(from: probabilities, count: keys.count)
+        }
 
         /// The keys that a query sees.
         func visible(_ query: Int) -> Range<Int> {
@@ -103,6 +113,7 @@ struct Attention: Sendable {
                 for row in 0..<rows {
                     normalize(
                         scores + row * keys.count, head: head, operands.visible(first + row), of: keys)
+                    operands.keep(scores + row * keys.count, head: head, first + row, keys)
                 }
                 combine(
                     rows, keys.count, scores, values: operands.values + keys.lowerBound * valueColumns + valueOffset,
@@ -123,6 +134,7 @@ struct Attention: Sendable {
                 keys: operands.keys + keys.lowerBound * keyColumns + keyValueHead * headDimension, into: scores)
             for row in 0..<group {
                 normalize(scores + row * keys.count, head: keyValueHead * group + row, keys, of: keys)
+                operands.keep(scores + row * keys.count, head: keyValueHead * group + row, 0, keys)
             }
             combine(
                 group, keys.count, scores,

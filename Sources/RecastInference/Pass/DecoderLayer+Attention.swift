@@ -32,11 +32,16 @@ extension DecoderLayer {
     /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
     func mix(_ block: LayerBlock) {
         let cache = keyValueCache(of: block)
-        for sequence in block.sequences { attend(sequence, of: block, cache) }
+        for (index, sequence) in block.sequences.enumerated() {
+            attend(sequence, of: block, cache, member: cache.members.isEmpty ? nil : cache.members[index])
+        }
     }
 
-    private func attend(_ sequence: LayerBlock.Sequence, of block: LayerBlock, _ cache: KeyValueCache) {
-        let (first, count, past) = (sequence.rows.lowerBound, sequence.rows.count, cache.count)
+    /// - Parameter member: what remembers the tokens of this text, where `cache` is that of a batch.
+    private func attend(
+        _ sequence: LayerBlock.Sequence, of block: LayerBlock, _ cache: KeyValueCache, member: KeyValueCache?
+    ) {
+        let (first, count, past) = (sequence.rows.lowerBound, sequence.rows.count, (member ?? cache).count)
         let queries = block.buffers[.queries] + first * configuration.queryRows
         let keys = cache.keys + first * configuration.keyValueRows
         if let rotary = positions.rotary(inLayer: block.layer, length: sequence.length) {
@@ -49,11 +54,17 @@ extension DecoderLayer {
                 for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
             }
         }
+        var values = cache.values + first * configuration.valueRows
+        var ownKeys = keys
+        if let member {
+            member.take(keys: keys, values: values)
+            (ownKeys, values) = (member.keys, member.values)
+        }
         let window = configuration.layers[block.layer].slidingWindow
         attention.attend(
             Attention.Operands(
-                queries: queries, count: count, keys: keys - past * configuration.keyValueRows,
-                values: cache.values + (first - past) * configuration.valueRows, past: past, window: window),
+                queries: queries, count: count, keys: ownKeys - past * configuration.keyValueRows,
+                values: values - past * configuration.valueRows, past: past, window: window, map: block.attentionMap),
             into: block.buffers[.attended] + first * configuration.columns(of: .attended), scores: block.buffers.scores)
     }
 

@@ -56,7 +56,10 @@ extension ForwardPass {
         func load() throws(RecastError) { try weights.load(layer, by: run.workers) }
 
         /// Takes all tokens through the next layer.
-        func advance() throws(RecastError) {
+        ///
+        /// - Parameter attention: of a run of one text, where the probabilities of all heads are kept:
+        ///   `[heads, tokens, tokens]`.
+        func advance(attention: FloatBuffer? = nil) throws(RecastError) {
             try load()
             if let observed {
                 try observed.apply(layer)
@@ -65,7 +68,9 @@ extension ForwardPass {
                     try hidden.withRows(
                         run.blocks[job].rows, .update, staging: &run.resources[worker].staging
                     ) { (rows) throws(RecastError) in
-                        try run.layer.apply(to: block(job, at: rows, worker), weights)
+                        var block = block(job, at: rows, worker)
+                        block.attentionMap = attention?.base
+                        try run.layer.apply(to: block, weights)
                     }
                     didBlock(job)
                 }
@@ -86,6 +91,17 @@ extension ForwardPass {
         func didLayer() throws(RecastError) {
             try run.keeper?.finish(layer, KeptStates(states: hidden))
             layer += 1
+        }
+
+        /// A copy of the hidden states: `[tokens, hiddenSize]`.
+        func copyStates(into target: UnsafeMutablePointer<Float>) throws(RecastError) {
+            for block in run.blocks {
+                var staging: FloatBuffer?
+                try hidden.withRows(block.rows, .read, staging: &staging) {
+                    (target + block.rows.lowerBound * hidden.columns)
+                        .update(from: $0, count: block.rows.count * hidden.columns)
+                }
+            }
         }
 
         // MARK: The end

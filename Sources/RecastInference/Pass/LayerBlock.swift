@@ -18,6 +18,8 @@ struct LayerBlock {
     /// `[rows, hiddenSize]`
     private(set) var hidden: UnsafeMutablePointer<Float>
     var buffers: LayerBuffers
+    /// Where attention's probabilities are to be kept, of a block of one text: `[heads, rows, keys]`; nil for nowhere.
+    var attentionMap: UnsafeMutablePointer<Float>?
 
     init(
         layer: Int, sequences: [Sequence], state: any LayerState, hidden: UnsafeMutablePointer<Float>,

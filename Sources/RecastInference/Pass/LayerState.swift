@@ -35,4 +35,21 @@ final class KeyValueCache: LayerState {
     var values: UnsafeMutablePointer<Float> { valueBuffer.base + count * valueColumns }
 
     func append(_ tokens: Int) { count += tokens }
+
+    /// Of a batch of texts: those that its rows belong to, each of one row. The keys and values of the rows are computed here and go
+    /// on to the texts' own.
+    var members: [KeyValueCache] = []
+
+    /// Remembers what another does.
+    func assign(_ other: KeyValueCache) {
+        keyBuffer.base.update(from: other.keyBuffer.base, count: other.count * keyColumns)
+        valueBuffer.base.update(from: other.valueBuffer.base, count: other.count * valueColumns)
+        count = other.count
+    }
+
+    /// Takes over keys and values of a token that comes next, which are not counted before `append`.
+    func take(keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
+        self.keys.update(from: keys, count: keyColumns)
+        self.values.update(from: values, count: valueColumns)
+    }
 }

@@ -20,6 +20,7 @@ final class ModelLogits: ReferenceLogits, @unchecked Sendable {
     var rows: Int { states.rows }
     var vocabularySize: Int { run.configuration.vocabularySize }
     var tileSize: Int { run.tileRows }
+    var areLogProbabilities: Bool { false }
 
     func load(_ tokens: Range<Int>) throws(RecastError) {
         try run.loadHead(tokens, into: weights.base)

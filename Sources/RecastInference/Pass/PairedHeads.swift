@@ -26,6 +26,8 @@ protocol ReferenceLogits: Sendable {
     var vocabularySize: Int { get }
     /// The most tokens of a tile.
     var tileSize: Int { get }
+    /// Whether they are logarithms of probabilities as they stand, and what is left out of them has none.
+    var areLogProbabilities: Bool { get }
 
     /// Takes the tokens that come next into memory, where that is of use.
     func load(_ tokens: Range<Int>) throws(RecastError)
@@ -86,7 +88,7 @@ struct PairedHeads {
                 }
             }
         }
-        return sums.map(\.prediction)
+        return sums.map { $0.prediction(ofLogProbabilities: reference.areLogProbabilities) }
     }
 
     /// What belongs to one worker.
@@ -127,11 +129,22 @@ private struct PairedSums {
         products += Reduction.dot(r, scratch, count)
     }
 
-    var prediction: PairedPrediction {
-        let shift = Double(reference.maximum) - Double(candidate.maximum) + log(reference.sum) - log(candidate.sum)
+    /// - Parameter ofLogProbabilities: whether the reference's logits are what probabilities are the exponentials of; else they are
+    ///   normalised.
+    func prediction(ofLogProbabilities: Bool) -> PairedPrediction {
+        let candidateLogSum = Double(candidate.maximum) + log(candidate.sum)
+        let candidateLikelihood = candidate.negativeLogLikelihood(of: candidateTarget)
+        let hasSameTop = referenceTop == candidateTop
+        if ofLogProbabilities {
+            return PairedPrediction(
+                referenceLikelihood: -Double(referenceTarget), candidateLikelihood: candidateLikelihood,
+                divergence: exp(Double(reference.maximum)) * (products + reference.sum * candidateLogSum),
+                hasSameTop: hasSameTop)
+        }
         return PairedPrediction(
             referenceLikelihood: reference.negativeLogLikelihood(of: referenceTarget),
-            candidateLikelihood: candidate.negativeLogLikelihood(of: candidateTarget),
-            divergence: products / reference.sum - shift, hasSameTop: referenceTop == candidateTop)
+            candidateLikelihood: candidateLikelihood,
+            divergence: products / reference.sum - (Double(reference.maximum) + log(reference.sum) - candidateLogSum),
+            hasSameTop: hasSameTop)
     }
 }

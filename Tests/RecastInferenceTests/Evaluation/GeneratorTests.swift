@@ -1,5 +1,7 @@
+import Foundation
 import Recast
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import RecastInference
@@ -79,7 +81,7 @@ import Testing
         #expect(try generator(2).generate(after: [1, 2], settings) == text)
         #expect(try generator(1).generate(after: [1, 2], settings) == text)
         var other = settings
-        other.seed = 8
+        other.sampling.seed = 8
         #expect(try generator(1).generate(after: [1, 2], other) != text)
     }
 
@@ -122,12 +124,104 @@ import Testing
         #expect(random.next() == 3_203_168_211_198_807_973)
     }
 
-    @Test func drawsFollowProbabilities() {
-        var sampler = Sampler(.init(temperature: 1, seed: 3))
-        let logits: [Float] = [0, 0.693_147_2, .nan, 1.386_294_4]
+    // MARK: Several at once
+
+    private let prompts: [[Int32]] = [[3, 14, 15, 92, 65], [3, 14, 15, 9], [3, 14, 15, 92, 65, 35, 89], [3, 14, 7]]
+
+    /// Together they give what each gives alone.
+    @Test(arguments: [0, 0.8])
+    func severalPrompts(_ temperature: Double) throws {
+        let generator = try generator()
+        let settings = Generator.Settings(maximumTokens: 15, temperature: temperature)
+        let seeds: [UInt64] = [4, 5, 6, 7]
+        let together = try generator.generate(afterEach: prompts, settings, seeds: seeds)
+        for (index, prompt) in prompts.enumerated() {
+            var own = settings
+            own.sampling.seed = seeds[index]
+            #expect(try generator.generate(after: prompt, own) == together[index])
+        }
+        #expect(try self.generator(2).generate(afterEach: prompts, settings, seeds: seeds) == together)
+    }
+
+    /// Texts end at different times, and those that go on are not disturbed.
+    @Test func severalEnds() throws {
+        let generator = try generator()
+        let free = try generator.generate(afterEach: prompts, .init(maximumTokens: 12), seeds: [0, 0, 0, 0])
+        let stop = Int(free[1].tokens[4])
+        let stopped = try generator.generate(
+            afterEach: prompts, .init(maximumTokens: 12, stopTokens: [stop]), seeds: [0, 0, 0, 0])
+        for (whole, part) in zip(free, stopped) {
+            #expect(part.tokens == Array(whole.tokens.prefix { Int($0) != stop }))
+            #expect(part.reason == (whole.tokens.contains(Int32(stop)) ? .stopToken : .maximumTokens))
+        }
+        #expect(stopped[1].tokens.count < 5)
         var counts = [0, 0, 0, 0]
-        for _ in 0..<7000 { counts[Int(logits.withUnsafeBufferPointer { sampler.token(from: $0) }!)] += 1 }
-        #expect(counts[2] == 0)
-        #expect(abs(counts[0] - 1000) < 120 && abs(counts[1] - 2000) < 160 && abs(counts[3] - 4000) < 200)
+        let received = try generator.generate(afterEach: prompts, .init(maximumTokens: 12), seeds: [0, 0, 0, 0]) {
+            index, _ in
+            counts[index] += 1
+            return counts[index] <= index
+        }
+        #expect(received.map(\.tokens.count) == [1, 2, 3, 4] && received.allSatisfy { $0.reason == .receiver })
+    }
+
+    @Test func sharedBeginnings() {
+        #expect(Generator.sharedPrefix(prompts) == 2)
+        #expect(Generator.sharedPrefix([[1, 2, 3], [1, 2, 3]]) == 2)
+        #expect(Generator.sharedPrefix([[1], [1, 2]]) == 0 && Generator.sharedPrefix([]) == 0)
+    }
+
+    /// Latent attention, and experts, keep other things of a text.
+    @Test(
+        .enabled(if: Fixtures.hasGolden),
+        arguments: ["deepseek_v3", "qwen2_moe", "gemma2", "baichuan1_13b", "phi3_longrope"])
+    func severalPromptsOfFamilies(_ family: String) throws {
+        let model = try ReferenceCheckpoint(Fixtures.golden("families/" + family))
+        let generator = try Generator(model.graph, files: model.files)
+        let settings = Generator.Settings(maximumTokens: 8, stopTokens: [])
+        let together = try generator.generate(afterEach: prompts, settings, seeds: [0, 0, 0, 0])
+        for (index, prompt) in prompts.enumerated() {
+            #expect(try generator.generate(after: prompt, settings) == together[index])
+        }
+    }
+
+    // MARK: Beams
+
+    @Test func oneBeamIsGreedy() throws {
+        let generator = try generator()
+        let greedy = try generator.generate(after: [3, 14], .init(maximumTokens: 10, stopTokens: []))
+        let beams = try generator.beamSearch(after: [3, 14], .init(maximumTokens: 10, stopTokens: []), beams: 1)
+        #expect(beams.map(\.continuation) == [greedy])
+    }
+
+    /// As many beams as there are texts find the likeliest of all texts.
+    @Test func manyBeamsFindTheLikeliest() throws {
+        let pass = try ForwardPass(model.graph, files: model.files)
+        func logProbabilities(_ tokens: [Int32]) throws -> [Double] {
+            let row = try pass.logits(of: [tokens])[0].last!
+            let sum = log(row.reduce(0) { $0 + exp(Double($1)) })
+            return row.map { Double($0) - sum }
+        }
+        var best: (tokens: [Int32], score: Double) = ([], -.infinity)
+        for (first, own) in try logProbabilities([3, 14]).enumerated() {
+            for (second, next) in try logProbabilities([3, 14, Int32(first)]).enumerated() where own + next > best.score
+            {
+                best = ([Int32(first), Int32(second)], own + next)
+            }
+        }
+        let beams = try generator().beamSearch(after: [3, 14], .init(maximumTokens: 2, stopTokens: []), beams: 96)
+        #expect(beams.count == 96 && beams[0].continuation.tokens == best.tokens)
+        #expect(abs(beams[0].score - best.score / 2) < 1e-5)
+        #expect(zip(beams, beams.dropFirst()).allSatisfy { $0.score >= $1.score })
+    }
+
+    @Test func beamsEndAtStopTokens() throws {
+        let generator = try generator()
+        let free = try generator.beamSearch(after: [3, 14], .init(maximumTokens: 6, stopTokens: []), beams: 3)
+        let stop = free[0].continuation.tokens[2]
+        let found = try generator.beamSearch(
+            after: [3, 14], .init(maximumTokens: 6, stopTokens: [Int(stop)]), beams: 3)
+        #expect(found.allSatisfy { !$0.continuation.tokens.contains(stop) })
+        #expect(found.contains { $0.continuation.reason == .stopToken })
+        #expect(throws: RecastError.self) { try generator.beamSearch(after: [3], .init(), beams: 0) }
     }
 }

@@ -126,7 +126,7 @@ public struct ImportanceMeasurement {
 
 extension Fingerprint {
     /// The files that a model is read from.
-    mutating func add(filesOf graph: Graph, _ files: FilePool) {
+    package mutating func add(filesOf graph: Graph, _ files: FilePool) {
         var ids: Set<FileID> = []
         for entry in graph.entries { entry.tensor.forEachStored { id, _ in ids.insert(id) } }
         for id in ids.sorted(by: { $0.index < $1.index }) {

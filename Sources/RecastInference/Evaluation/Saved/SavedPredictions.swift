@@ -88,6 +88,7 @@ struct SavedLogits: ReferenceLogits {
     var rows: Int { saved.positionCount }
     var vocabularySize: Int { saved.vocabularySize }
     var tileSize: Int { .max }
+    var areLogProbabilities: Bool { if case .codes(_, _, _, _, .some) = saved.storage { true } else { false } }
 
     func load(_ tokens: Range<Int>) throws(RecastError) {}
 
