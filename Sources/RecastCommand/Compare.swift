@@ -55,7 +55,7 @@ struct Compare: ParsableCommand {
             return try Model(files)
         }
         let loaded = try LoadedTokenizer(models[0], tokenizer)
-        let channels = try texts.channels(loaded.tokenizer, windows, output)
+        let channels = try texts.channels(loaded, windows, output)
         try checkTokens(of: models[1], channels, loaded)
         windows.warn(of: models[0])
         for (model, path) in zip(models, [reference, candidate]) {
@@ -87,10 +87,7 @@ struct Compare: ParsableCommand {
                 size: model.graph.configuration.vocabularySize) != nil
         else { return }
         let own = try LoadedTokenizer(model, tokenizer)
-        // What there is to say of the texts is said already.
-        var silent = output
-        silent.quiet = true
-        for channel in try texts.channels(own.tokenizer, windows, silent) {
+        for channel in try texts.channels(by: own, like: reference, windows) {
             let other = channels.first { $0.name == channel.name }!
             guard
                 let place = zip(channel.tokens, other.tokens).enumerated().first(where: { $1.0 != $1.1 })?.offset

@@ -10,10 +10,15 @@ struct MeasurePerplexity: ParsableCommand {
             A row for each text and a total: tokens scored, negative log-likelihood, perplexity and its standard error.
             Comparable only between runs with the same texts, tokenizer, --context and --window.
 
+            A text is a file, or a line of a .jsonl file; a line with "messages" (or "conversations") is a conversation, which
+            goes through the model's chat template. Texts of one name are one channel, and each is a document by itself.
+            Special tokens are those that the template writes; --special parses what messages and texts spell as well.
+
             EXAMPLES:
               recast perplexity Qwen2.5-0.5B --text book.txt
               recast perplexity qwen-q4_0.gguf --text prose=book.txt --text code=program.py --context 1024
               recast perplexity qwen-q4_0.gguf --text wiki.test.raw --window second-half --json
+              recast perplexity Qwen2.5-0.5B-Instruct --text talks.jsonl --answers --context 4096
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -31,7 +36,7 @@ struct MeasurePerplexity: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let options = windows.options(loaded)
-        let channels = try texts.channels(loaded.tokenizer, windows, output)
+        let channels = try texts.channels(loaded, windows, output)
         windows.warn(of: model)
         output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
 
