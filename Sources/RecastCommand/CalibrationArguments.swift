@@ -7,8 +7,8 @@ struct CalibrationArguments: ParsableArguments {
     @Option(
         name: .customLong("calibration"),
         help: ArgumentHelp(
-            "Calibrate on this text: .txt, or .jsonl with \"text\" in each line. May be repeated, with a name and a share "
-                + "of the tokens.", valueName: "[name[:share]=]file"))
+            "Calibrate on this text: .txt, or .jsonl with \"text\" or \"messages\" in each line. May be repeated, with a name "
+                + "and a share of the tokens.", valueName: "[name[:share]=]file"))
     var texts: [String] = []
 
     @Option(
@@ -96,6 +96,9 @@ struct CalibrationArguments: ParsableArguments {
         _ tokenizer: LoadedTokenizer, holdingOut part: Double
     ) throws -> (windows: CalibrationTexts.Selection, heldOut: [[Int32]], texts: [CalibrationRecord.Text]) {
         var hasShares = false
+        var reader = TextReader(
+            tokenizer.tokenizer, ModelChat(templates: ChatTemplates(tokenizer.vocabulary), path: tokenizer.path))
+        reader.parsesSpecialInTexts = true
         var files: [String: (byteCount: Int, checksum: UInt32)] = [:]
         let channels = try texts.flatMap { argument -> [CalibrationTexts.Channel] in
             let named = NamedFile(argument)
@@ -108,11 +111,15 @@ struct CalibrationArguments: ParsableArguments {
                 (name, share, hasShares) = (String(parts[0]), number, true)
             }
             let file = try TextFile(path: named.path)
-            return try file.documents(named: name).map { channel in
+            return try reader.channels(of: file, named: name).map { channel in
                 files[channel.name] = (file.byteCount, file.checksum)
                 return CalibrationTexts.Channel(
                     name: channel.name, weight: share,
-                    documents: try channel.texts.map { try tokenizer.tokenizer.encode($0) })
+                    // Each window gets the token before a text; a template that writes it has it already.
+                    documents: channel.documents.map { document in
+                        document.isWhole && document.tokens.first == tokenizer.bosToken
+                            ? Array(document.tokens.dropFirst()) : document.tokens
+                    })
             }
         }
         let (selection, heldOut) = try CalibrationTexts(channels).selection(
@@ -124,50 +131,5 @@ struct CalibrationArguments: ParsableArguments {
                 checksum: files[channel.name]!.checksum)
         }
         return (selection, heldOut, texts)
-    }
-}
-
-/// A file of texts: one text, or with the ending `.jsonl` one in each line.
-struct TextFile {
-    private let path: String
-    private let bytes: [UInt8]
-
-    init(path: String) throws(RecastError) {
-        self.path = path
-        bytes = try FileSource.contents(of: path, limit: 1 << 32)
-    }
-
-    var byteCount: Int { bytes.count }
-
-    var checksum: UInt32 {
-        var checksum = CRC32()
-        bytes.withUnsafeBytes { checksum.update($0) }
-        return checksum.value
-    }
-
-    /// The texts by channel: the file's own, or those that its lines name.
-    func documents(named name: String) throws(RecastError) -> [(name: String, texts: [String])] {
-        guard path.lowercased().hasSuffix(".jsonl") else {
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw RecastError(.malformedInput, "is not UTF-8", trail: [path])
-            }
-            return [(name, [text])]
-        }
-        var channels: [(name: String, texts: [String])] = []
-        for (number, line) in bytes.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
-            if line.allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
-            let json = try JSON(parsing: Array(line), file: "\(path): line \(number + 1)")
-            guard let text = json["text"]?.string else {
-                throw RecastError(.malformedInput, "line \(number + 1) has no \"text\"", trail: [path])
-            }
-            let channel = json["channel"]?.string ?? name
-            if let index = channels.firstIndex(where: { $0.name == channel }) {
-                channels[index].texts.append(text)
-            } else {
-                channels.append((channel, [text]))
-            }
-        }
-        guard !channels.isEmpty else { throw RecastError(.malformedInput, "holds no text", trail: [path]) }
-        return channels
     }
 }

@@ -21,7 +21,7 @@ extension Compare {
             let model = try Model(files)
             output.notes(model.notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
             let loaded = try LoadedTokenizer(model, tokenizer)
-            let channels = try texts.channels(loaded.tokenizer, windows, output)
+            let channels = try texts.channels(loaded, windows, output)
             windows.warn(of: model)
             let pass = try ForwardPass(
                 model.graph, files: model.sources, options: progress.options(index, resources))

@@ -87,7 +87,7 @@ struct Compare: ParsableCommand {
         if byText { return try compareByText() }
         let models = try ([reference] + (candidate.map { [$0] } ?? [])).map(open)
         let loaded = try LoadedTokenizer(models[0], tokenizer)
-        let channels = try texts.channels(loaded.tokenizer, windows, output)
+        let channels = try texts.channels(loaded, windows, output)
         if let candidate { try checkTokens(of: models[1], candidate, channels, loaded) }
         windows.warn(of: models[0])
         output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
@@ -155,7 +155,8 @@ struct Compare: ParsableCommand {
         if texts.texts.isEmpty {
             let given = [
                 ("--context", windows.givenContext != nil), ("--window", windows.givenWindow != nil),
-                ("--stride", windows.stride != nil), ("--special", texts.special),
+                ("--stride", windows.stride != nil), ("--special", texts.special), ("--answers", windows.answers),
+                ("--chat-template", texts.chat.chatTemplate != nil),
             ]
             if let option = given.first(where: \.1)?.0 {
                 throw RecastError.usage("\(option) is for --text: \(reference) has its own texts")
@@ -164,7 +165,7 @@ struct Compare: ParsableCommand {
             let loaded = try loaded ?? LoadedTokenizer(model, tokenizer)
             var windows = windows
             windows.givenWindow = saved.scored == .all ? .all : .secondHalf
-            let channels = try texts.channels(loaded.tokenizer, windows, output)
+            let channels = try texts.channels(loaded, windows, output)
             if let difference = try saved.difference(from: channels, cut) {
                 throw RecastError(
                     .unsupported, "was made of other texts, other tokens or another context: \(difference)",
@@ -207,10 +208,7 @@ struct Compare: ParsableCommand {
                 size: model.graph.configuration.vocabularySize)
         else { return }
         let own = try LoadedTokenizer(model, tokenizer)
-        // What there is to say of the texts is said already.
-        var silent = output
-        silent.quiet = true
-        for channel in try texts.channels(own.tokenizer, windows, silent) {
+        for channel in try texts.channels(by: own, like: reference, windows) {
             let other = channels.first { $0.name == channel.name }!
             guard
                 let place = zip(channel.tokens, other.tokens).enumerated().first(where: { $1.0 != $1.1 })?.offset

@@ -6,7 +6,8 @@ struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Continues many prompts with a checkpoint.",
         discussion: """
-            Each line of PROMPTS.jsonl is a JSON object with "prompt", a text to continue; or a string. Each line of \
+            Each line of PROMPTS.jsonl is a JSON object with "prompt", a text to continue, or with "messages", a \
+            conversation that goes through the model's chat template; or a string. Each line of \
             ANSWERS.jsonl is the answer to the line of the same number, with "index" from 0, the line's "id" if it has one, \
             "text", "prompt_tokens", "tokens" and "stopped_by"; or "error" with what is wrong with the line. Blank lines are \
             none. Lines are written as they are answered, in order; what an interrupted run has written is kept, and --resume \
@@ -18,6 +19,7 @@ struct Infer: ParsableCommand {
 
             EXAMPLES:
               recast infer Qwen2.5-0.5B prompts.jsonl answers.jsonl --max-tokens 64
+              recast infer Qwen2.5-0.5B-Instruct questions.jsonl answers.jsonl --chat --system "Answer in a sentence."
               recast infer qwen-q4_0.gguf prompts.jsonl answers.jsonl --workers 4 --batch 16 --stop $'\\n\\n'
               recast infer qwen-q4_0.gguf prompts.jsonl answers.jsonl --temperature 0.7 --top-p 0.9 --seed 1 --resume
             """)
@@ -37,15 +39,13 @@ struct Infer: ParsableCommand {
     @Option(help: ArgumentHelp("Prompts that are read together.", valueName: "n"))
     var batch = 8
 
-    @Flag(help: "Find special tokens in the prompts; otherwise they are text like any other.")
-    var special = false
-
     @Flag(help: "Go on behind the answers that are there.")
     var resume = false
 
     @Flag(help: "Replace answers that are there.")
     var force = false
 
+    @OptionGroup(title: "Prompts") var reading: PromptOptions
     @OptionGroup(title: "Choice of tokens") var sampling: SamplingArguments
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
@@ -85,7 +85,7 @@ struct Infer: ParsableCommand {
         if workers == 1 || batches.count <= 1 {
             if !batches.isEmpty {
                 let answerer = try PromptAnswerer(
-                    model, loaded, sampling, parsesSpecial: special, resources.passOptions(nil))
+                    model, loaded, sampling, reading, resources.passOptions(nil))
                 for batch in batches {
                     try Interruption.check()
                     try take(try answerer.answers(batch))
@@ -105,7 +105,7 @@ struct Infer: ParsableCommand {
     /// What a worker is started with: this command, reading batches from a pipe.
     private var workerWords: [String] {
         let share = max(1, resources.jobs / workers)
-        return ["infer-worker", checkpoint, "--jobs=\(share)"] + (special ? ["--special"] : []) + sampling.words
+        return ["infer-worker", checkpoint, "--jobs=\(share)"] + reading.words + sampling.words
             + (tokenizer.tokenizer.map { ["--tokenizer=\($0)"] } ?? [])
             + (tokenizer.preTokenizer.map { ["--pre-tokenizer=\($0)"] } ?? [])
     }
@@ -114,7 +114,7 @@ struct Infer: ParsableCommand {
     private func fingerprint(_ model: Model) -> String {
         var fingerprint = Fingerprint()
         fingerprint.add(filesOf: model.graph, model.sources)
-        let options = sampling.words + ["\(batch)", "\(special)"]
+        let options = reading.words + sampling.words + ["\(batch)"]
         fingerprint.add(options.joined(separator: "|"))
         return String(fingerprint.value, radix: 16)
     }

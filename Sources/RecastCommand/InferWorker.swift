@@ -7,7 +7,7 @@ struct InferWorker: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "infer-worker", shouldDisplay: false)
 
     @Argument var checkpoint: String
-    @Flag var special = false
+    @OptionGroup var reading: PromptOptions
     @OptionGroup var sampling: SamplingArguments
     @OptionGroup var tokenizer: TokenizerOptions
     @OptionGroup var resources: ResourceOptions
@@ -15,7 +15,7 @@ struct InferWorker: ParsableCommand {
     func run() throws {
         let model = try Model(Checkpoint(path: checkpoint))
         let answerer = try PromptAnswerer(
-            model, LoadedTokenizer(model, tokenizer), sampling, parsesSpecial: special, resources.passOptions(nil))
+            model, LoadedTokenizer(model, tokenizer), sampling, reading, resources.passOptions(nil))
         while let line = readLine(strippingNewline: true) {
             let batch = try JSON(parsing: Array(line.utf8), file: "standard input").array ?? []
             let lines = batch.compactMap { entry in

@@ -5,6 +5,8 @@ import RecastInference
 struct LoadedTokenizer {
     let vocabulary: Vocabulary
     let tokenizer: Tokenizer
+    /// Where it is from.
+    let path: String
 
     /// - Throws: `inputMissing` where neither the checkpoint nor the directory has one.
     init(_ model: Model, _ options: TokenizerOptions) throws {
@@ -21,6 +23,7 @@ struct LoadedTokenizer {
         }
         vocabulary.remarks.forEach(Console.warning)
         self.vocabulary = vocabulary
+        path = options.tokenizer ?? model.checkpoint.path
         tokenizer = try Tokenizer(vocabulary)
     }
 

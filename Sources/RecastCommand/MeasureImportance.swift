@@ -61,8 +61,21 @@ struct MeasureImportance: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let others = try merged.map { try Importance(path: $0) }
-        var pieces = try texts.texts(loaded.tokenizer, trimsLastLineBreak: true, output).flatMap { text in
-            ChunkedText.chunks(of: text.tokens, size: context, bos: loaded.bosToken)
+        let documents = try texts.channels(
+            loaded, try loaded.chat(texts.chat), answers: false, trimsLastLineBreak: true, output
+        ).flatMap(\.documents)
+        var pieces: [[Int32]] = []
+        var unused = 0
+        for document in documents {
+            let own = ChunkedText.chunks(
+                of: document.tokens, size: context, bos: document.isWhole ? nil : loaded.bosToken)
+            pieces += own
+            unused += own.isEmpty ? 1 : 0
+        }
+        if unused > 0, unused < documents.count {
+            Console.warning(
+                "\(unused) of \(documents.count) documents are shorter than one chunk of \(context) tokens, and are not used"
+            )
         }
         if let chunks { pieces = Array(pieces.prefix(chunks)) }
         guard !pieces.isEmpty else {

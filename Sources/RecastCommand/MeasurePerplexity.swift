@@ -10,6 +10,10 @@ struct MeasurePerplexity: ParsableCommand {
             A row for each text and a total: tokens scored, negative log-likelihood, perplexity and its standard error.
             Comparable only between runs with the same texts, tokenizer, --context and --window.
 
+            A text is a file, or a line of a .jsonl file; a line with "messages" (or "conversations") is a conversation, which
+            goes through the model's chat template. Texts of one name are one channel, and each is a document by itself.
+            Special tokens are those that the template writes; --special parses what messages and texts spell as well.
+
             --task is for questions with several answers, a JSON object in each line, as HellaSwag, ARC and MMLU have them, or \
             with "context", "choices" and "answer": the part of the questions whose right answer is the likeliest, and the \
             likeliest for each character, with standard errors. Questions are put without examples, as \
@@ -21,6 +25,7 @@ struct MeasurePerplexity: ParsableCommand {
               recast perplexity qwen-q4_0.gguf --text wiki.test.raw --window second-half --json
               recast perplexity Qwen2.5-0.5B --text wiki.test.raw --context 1024 --stride 512
               recast perplexity Qwen2.5-0.5B --task hellaswag.jsonl --task mmlu=mmlu.jsonl
+              recast perplexity Qwen2.5-0.5B-Instruct --text talks.jsonl --answers --context 4096
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -43,6 +48,7 @@ struct MeasurePerplexity: ParsableCommand {
         let idle = [
             ("--text", !texts.texts.isEmpty), ("--context", windows.givenContext != nil),
             ("--stride", windows.stride != nil), ("--window", windows.givenWindow != nil), ("--special", texts.special),
+            ("--answers", windows.answers), ("--chat-template", texts.chat.chatTemplate != nil),
         ]
         if let option = idle.first(where: \.1)?.0 { throw ValidationError("\(option) is not for --task") }
     }
@@ -54,7 +60,7 @@ struct MeasurePerplexity: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let options = windows.options(loaded)
-        let channels = try texts.channels(loaded.tokenizer, windows, output)
+        let channels = try texts.channels(loaded, windows, output)
         windows.warn(of: model)
         output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
 

@@ -7,15 +7,17 @@ final class PromptAnswerer {
     private let generator: Generator
     private let sampling: SamplingArguments
     private let settings: Generator.Settings
-    private let parsesSpecial: Bool
+    private let reading: PromptOptions
+    private let chat: ModelChat
 
     init(
-        _ model: Model, _ loaded: LoadedTokenizer, _ sampling: SamplingArguments, parsesSpecial: Bool,
+        _ model: Model, _ loaded: LoadedTokenizer, _ sampling: SamplingArguments, _ reading: PromptOptions,
         _ options: PassOptions
     ) throws {
         self.loaded = loaded
         self.sampling = sampling
-        self.parsesSpecial = parsesSpecial
+        self.reading = reading
+        chat = try loaded.chat(reading.template)
         let special = loaded.vocabulary.special
         settings = sampling.settings(
             stopTokens: try model.stopTokens() + [special.eos, special.endOfTurn].compactMap(\.self))
@@ -44,10 +46,22 @@ final class PromptAnswerer {
     private func ids(of line: PromptLine) throws(RecastError) -> [Int32] {
         switch line.content {
         case .text(let text):
-            return try loaded.tokenizer.encode(text, parsingSpecial: parsesSpecial, addingSpecial: true)
-        case .messages: throw .unsupported("messages are not read")
+            guard reading.chat else {
+                return try loaded.tokenizer.encode(text, parsingSpecial: reading.special, addingSpecial: true)
+            }
+            return try ids(of: Conversation(messages: [["role": "user", "content": .string(text)]]))
+        case .conversation(let conversation): return try ids(of: conversation)
         case .bad(let message): throw RecastError(.malformedInput, message)
         }
+    }
+
+    private func ids(of conversation: Conversation) throws(RecastError) -> [Int32] {
+        var conversation = conversation
+        if let system = reading.system, conversation.messages.first?["role"]?.string != "system" {
+            conversation.messages.insert(["role": "system", "content": .string(system)], at: 0)
+        }
+        let text = try chat.template(for: conversation).render(conversation, addingGenerationPrompt: true)
+        return try loaded.tokenizer.encode(text, parsingAll: reading.special)
     }
 
     private func generated(

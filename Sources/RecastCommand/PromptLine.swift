@@ -1,4 +1,5 @@
 import Recast
+import RecastInference
 
 /// A line of a file of prompts.
 struct PromptLine {
@@ -14,8 +15,8 @@ struct PromptLine {
 
     enum Content {
         case text(String)
-        /// A conversation, for the model's chat template.
-        case messages(JSON)
+        /// For the model's chat template.
+        case conversation(Conversation)
         /// Why it is no prompt.
         case bad(String)
     }
@@ -29,19 +30,20 @@ struct PromptLine {
         do throws(RecastError) {
             let json = try JSON(parsing: bytes, file: "line \(number)")
             id = json["id"]
-            if let text = json.string ?? json["prompt"]?.string {
-                content = .text(text)
-            } else if let messages = json["messages"], messages.array?.isEmpty == false {
-                content = .messages(messages)
-            } else if let given = ["prompt", "messages"].first(where: { json[$0] != nil }) {
-                content = .bad("its \"\(given)\" is not what it should be: a text, or a list of messages")
-            } else {
-                content = .bad("has neither \"prompt\" nor \"messages\"")
-            }
+            content = Self.content(of: json)
         } catch {
             id = nil
             content = .bad("is no JSON: \(error.summary)")
         }
+    }
+
+    private static func content(of json: JSON) -> Content {
+        do throws(RecastError) {
+            if let text = json.string ?? json["prompt"]?.string { return .text(text) }
+            if let conversation = try Conversation(json) { return .conversation(conversation) }
+            return .bad(
+                json["prompt"] == nil ? "has neither \"prompt\" nor \"messages\"" : "its \"prompt\" is no text")
+        } catch { return .bad(error.summary) }
     }
 
     /// The lines of a file; blank ones are none.

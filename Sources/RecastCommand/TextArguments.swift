@@ -6,31 +6,91 @@ import RecastInference
 struct TextArguments: ParsableArguments {
     @Option(
         name: .customLong("text"),
-        help: ArgumentHelp("A text file, which may be given a name. May be repeated.", valueName: "[name=]file"))
+        help: ArgumentHelp(
+            "A text file, a directory of them, or a .jsonl file whose lines have \"text\" or \"messages\", and perhaps a "
+                + "\"channel\". May be given a name, and be repeated.", valueName: "[name=]file"))
     var texts: [String] = []
 
     @Flag(help: "Find special tokens in the texts; otherwise they are text like any other.")
     var special = false
 
+    @OptionGroup var chat: ChatOptions
+
     var paths: [String] { texts.map { NamedFile($0).path } }
 
-    func channels(_ tokenizer: Tokenizer, _ windows: WindowArguments, _ output: OutputOptions) throws -> [Channel] {
-        try self.texts(tokenizer, trimsLastLineBreak: windows.window == .secondHalf, output)
+    /// The texts to score, as tokens; texts of one name are one channel.
+    func channels(
+        _ loaded: LoadedTokenizer, _ windows: WindowArguments, _ output: OutputOptions
+    ) throws -> [Channel] {
+        if windows.answers, windows.window == .secondHalf {
+            throw ValidationError(
+                "--answers scores answers from their first token on, which --window second-half leaves out")
+        }
+        let channels = try channels(
+            loaded, try loaded.chat(chat), answers: windows.answers, trimsLastLineBreak: windows.window == .secondHalf,
+            output)
+        let options = windows.options(loaded)
+        try options.validate()
+        for channel in channels {
+            let (unscored, count) = (channel.unscoredCount(options), channel.documents.count)
+            if unscored > 0, unscored < count {
+                Console.warning(
+                    "\(unscored) of \(count) documents of \(channel.name) are left out: they are too short, or cut so that "
+                        + "none of their tokens is scored")
+            }
+            let long = channel.documents.count { $0.isWhole && $0.tokens.count > options.context }
+            if long > 0 {
+                output.notes(
+                    [
+                        "\(long) of \(count) conversations of \(channel.name) are longer than \(options.context) tokens, "
+                            + "and are cut: --context \(channel.documents.map(\.tokens.count).max() ?? 0) keeps each whole"
+                    ], warnings: [])
+            }
+        }
+        return channels
     }
 
-    /// - Parameter trimsLastLineBreak: whether a text's last line break is left out, as llama.cpp leaves it.
-    func texts(_ tokenizer: Tokenizer, trimsLastLineBreak: Bool, _ output: OutputOptions) throws -> [Channel] {
+    /// The same texts by another tokenizer, through the same templates; nothing is said of them again.
+    func channels(
+        by tokenizer: LoadedTokenizer, like loaded: LoadedTokenizer, _ windows: WindowArguments
+    ) throws -> [Channel] {
+        try channels(
+            tokenizer, try loaded.chat(chat), answers: windows.answers,
+            trimsLastLineBreak: windows.window == .secondHalf, nil)
+    }
+
+    /// - Parameters:
+    ///   - trimsLastLineBreak: whether a text's last line break is left out, as llama.cpp leaves it.
+    ///   - output: nil to say nothing.
+    func channels(
+        _ loaded: LoadedTokenizer, _ chat: ModelChat, answers: Bool, trimsLastLineBreak: Bool, _ output: OutputOptions?
+    ) throws -> [Channel] {
         guard !texts.isEmpty else { throw RecastError.usage("at least one --text is needed") }
-        return try texts.map { argument in
-            let named = NamedFile(argument)
-            let bytes = try FileSource.contents(of: named.path, limit: 1 << 32)
-            guard var text = String(validating: bytes, as: UTF8.self) else {
-                throw RecastError(.malformedInput, "is not UTF-8", trail: [named.path])
+        var reader = TextReader(loaded.tokenizer, chat)
+        (reader.parsesSpecialInTexts, reader.parsesSpecialInMessages) = (special, special)
+        reader.takesAnswers = answers
+        reader.trimsLastLineBreak = trimsLastLineBreak
+        reader.countsSpecial = output?.quiet == false
+        var channels: [Channel] = []
+        for argument in texts {
+            let (files, skipped) = try NamedFile(argument).files()
+            if !skipped.isEmpty {
+                let names = skipped.prefix(5).joined(separator: ", ") + (skipped.count > 5 ? ", …" : "")
+                output?.notes(
+                    ["\(argument): \(skipped.count) entries are no texts by their names, and are skipped: \(names)"],
+                    warnings: [])
             }
-            if trimsLastLineBreak, text.unicodeScalars.last == "\n" { text.unicodeScalars.removeLast() }
-            output.notes(SpecialTokensNote.notes(tokenizer, text, of: named.path, areParsed: special), warnings: [])
-            return Channel(name: named.name, tokens: try tokenizer.encode(text, parsingSpecial: special))
+            for file in files {
+                for channel in try reader.channels(of: try TextFile(path: file.path), named: file.name) {
+                    channels.add(channel.documents, to: channel.name)
+                }
+            }
         }
+        if self.chat.chatTemplate != nil, reader.conversationCount == 0 {
+            throw ValidationError("--chat-template is for conversations: the texts have none")
+        }
+        output?.notes(reader.notes, warnings: [])
+        return channels
     }
 }
 
@@ -42,20 +102,6 @@ enum SpecialTokensNote {
             "\(path) spells out special tokens, \(count) in all: they are "
                 + (areParsed ? "parsed" : "text like any other; --special parses them")
         ]
-    }
-}
-
-/// `name=file`, or a file that is its own name.
-struct NamedFile {
-    let name: String
-    let path: String
-    let isNamed: Bool
-
-    init(_ argument: String) {
-        let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-        isNamed = parts.count == 2 && !parts[0].contains("/")
-        path = isNamed ? parts[1] : argument
-        name = isNamed ? parts[0] : Path.name(path)
     }
 }
 
@@ -82,6 +128,9 @@ struct WindowArguments: ParsableArguments {
 
     var context: Int { givenContext ?? 512 }
     var window: Windows { givenWindow ?? .all }
+
+    @Flag(help: "Score the answers of conversations, and nothing else.")
+    var answers = false
 
     func options(_ tokenizer: LoadedTokenizer) -> PerplexityOptions {
         var options = PerplexityOptions(context: context, stride: stride)

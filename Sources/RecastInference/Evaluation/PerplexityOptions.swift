@@ -27,7 +27,7 @@ public struct PerplexityOptions: Sendable, Hashable {
     }
 
     /// - Throws: `usage` for numbers that make no sense.
-    func validate() throws(RecastError) {
+    package func validate() throws(RecastError) {
         guard context >= 2 else { throw .usage("a context of \(context) tokens leaves nothing to predict") }
         guard let stride else { return }
         guard scored == .all else { throw .usage("a stride has no meaning where second halves are scored") }
@@ -36,16 +36,21 @@ public struct PerplexityOptions: Sendable, Hashable {
         }
     }
 
-    /// The windows of a text, and the positions of each whose next token is scored.
-    func windows(of tokens: [Int32]) -> [ForwardPass.Text] {
-        switch scored {
-        case .all: windowsOfAll((bosToken.map { [$0] } ?? []) + tokens)
-        case .secondHalf: windowsOfSecondHalves(tokens)
-        }
+    /// The windows of a document, and the positions of each whose next token is scored.
+    func windows(of document: Channel.Document) -> [ScoredWindow] {
+        let bos = document.isWhole ? nil : bosToken
+        let windows =
+            switch scored {
+            case .all: windowsOfAll((bos.map { [$0] } ?? []) + document.tokens)
+            case .secondHalf: windowsOfSecondHalves(document.tokens, bos)
+            }
+        guard let answers = document.answers else { return windows.map { ScoredWindow(text: $0.text) } }
+        let places = answers.map { $0.lowerBound + (bos == nil ? 0 : 1)..<$0.upperBound + (bos == nil ? 0 : 1) }
+        return windows.compactMap { ScoredWindow($0.text, at: $0.start, scoring: places) }
     }
 
-    private func windowsOfAll(_ tokens: [Int32]) -> [ForwardPass.Text] {
-        var windows: [ForwardPass.Text] = []
+    private func windowsOfAll(_ tokens: [Int32]) -> [(text: ForwardPass.Text, start: Int)] {
+        var windows: [(text: ForwardPass.Text, start: Int)] = []
         var start = 0
         // The first token that no window has scored.
         var next = 0
@@ -53,9 +58,8 @@ public struct PerplexityOptions: Sendable, Hashable {
             let end = min(tokens.count, start + context)
             let first = max(next, start + 1)
             if first < end {
-                windows.append(
-                    ForwardPass.Text(
-                        tokens: Array(tokens[start..<end]), predictions: first - 1 - start..<end - 1 - start))
+                let predictions = first - 1 - start..<end - 1 - start
+                windows.append((ForwardPass.Text(tokens: Array(tokens[start..<end]), predictions: predictions), start))
             }
             next = end
             if end == tokens.count { break }
@@ -64,11 +68,38 @@ public struct PerplexityOptions: Sendable, Hashable {
         return windows
     }
 
-    private func windowsOfSecondHalves(_ tokens: [Int32]) -> [ForwardPass.Text] {
+    private func windowsOfSecondHalves(_ tokens: [Int32], _ bos: Int32?) -> [(text: ForwardPass.Text, start: Int)] {
         let predictions = context / 2..<context - 1
         guard !predictions.isEmpty else { return [] }
-        return ChunkedText.chunks(of: tokens, size: context, bos: bosToken).map {
-            ForwardPass.Text(tokens: $0, predictions: predictions)
+        return ChunkedText.chunks(of: tokens, size: context, bos: bos).enumerated().map { index, chunk in
+            (ForwardPass.Text(tokens: chunk, predictions: predictions), index * context)
         }
+    }
+}
+
+/// A window, and which of its predictions are scored.
+struct ScoredWindow {
+    var text: ForwardPass.Text
+    /// One for each prediction; nil for all.
+    var isScored: [Bool]?
+
+    init(text: ForwardPass.Text) { self.text = text }
+
+    /// The part of a window that the scored tokens need; nil where it has none of them.
+    ///
+    /// - Parameters:
+    ///   - start: the place of the window's first token.
+    ///   - places: of tokens that alone are scored, in order and apart.
+    init?(_ window: ForwardPass.Text, at start: Int, scoring places: [Range<Int>]) {
+        // A prediction is of the token after it.
+        let targets = window.predictions.lowerBound + start + 1..<window.predictions.upperBound + start + 1
+        let scored = places.map { $0.clamped(to: targets) }.filter { !$0.isEmpty }
+        guard let first = scored.first?.lowerBound, let end = scored.last?.upperBound else { return nil }
+        let predictions = first - 1 - start..<end - 1 - start
+        text = ForwardPass.Text(tokens: Array(window.tokens[..<(end - start)]), predictions: predictions)
+        guard scored.count > 1 else { return }
+        var isScored = [Bool](repeating: false, count: predictions.count)
+        for range in scored { for place in range { isScored[place - first] = true } }
+        self.isScored = isScored
     }
 }

@@ -25,8 +25,11 @@ struct AddedTokenMatcher: Sendable {
     /// As in `tokenizers`, a match that does not count (a special token that is not asked for, one within a word) is
     /// passed over as a whole: nothing is matched inside it. And as there, a match within the spaces that the one before
     /// took along counts again, unless it takes spaces from the left itself.
+    ///
+    /// - Parameter counts: whether a special token that is asked for may be at a place.
     func forEachSegment(
-        of text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, _ body: (Segment) -> Void
+        of text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, where counts: (Range<Int>) -> Bool = { _ in true },
+        _ body: (Segment) -> Void
     ) {
         var done = 0
         var offset = 0
@@ -35,7 +38,7 @@ struct AddedTokenMatcher: Sendable {
             let token = tokens[Int(match.value)]
             var (start, end) = (match.start, match.start + token.content.utf8.count)
             offset = end
-            if token.isSpecial, !parsingSpecial { continue }
+            if token.isSpecial, !parsingSpecial || !counts(start..<end) { continue }
             if token.isSingleWord, Self.isInsideWord(start..<end, of: text) { continue }
             if token.stripsLeft {
                 while start > done, case let (value, before) = text.scalar(before: start), isSpace(value) {

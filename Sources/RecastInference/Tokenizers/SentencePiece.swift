@@ -64,12 +64,15 @@ struct SentencePiece: Sendable {
 
     /// Appends the ids of `text`.
     ///
-    /// - Parameter isFirst: whether the whole text begins with it.
+    /// - Parameters:
+    ///   - isFirst: whether the whole text begins with it.
+    ///   - goesOn: whether other text is before it, without an added token between them.
     func encode(
-        _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool, into output: inout EncodedText
+        _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, goesOn: Bool, parsingSpecial: Bool,
+        into output: inout EncodedText
     ) {
         output.segmentStart = output.ids.count
-        preparation.prepared(text, isFirst: isFirst).withUnsafeBufferPointer { text in
+        preparation.prepared(text, isFirst: isFirst, goesOn: goesOn).withUnsafeBufferPointer { text in
             ownTokens.forEachSegment(of: text, parsingSpecial: parsingSpecial) { segment in
                 switch segment {
                 case .token(let id):

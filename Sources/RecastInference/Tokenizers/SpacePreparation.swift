@@ -16,13 +16,15 @@ struct SpacePreparation: Sendable {
         map = spaces.characterMap.isEmpty ? nil : try CharacterMap(spaces.characterMap)
     }
 
-    /// - Parameter isFirst: whether the text is what the whole text begins with.
-    func prepared(_ text: UnsafeBufferPointer<UInt8>, isFirst: Bool) -> [UInt8] {
+    /// - Parameters:
+    ///   - isFirst: whether the text is what the whole text begins with.
+    ///   - goesOn: whether other text is before it, without an added token between them.
+    func prepared(_ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, goesOn: Bool = false) -> [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(text.count + 1)
-        let addsPrefix = spaces.prefix == .everySegment || spaces.prefix == .first && isFirst
+        let addsPrefix = !goesOn && (spaces.prefix == .everySegment || spaces.prefix == .first && isFirst)
         if map != nil || spaces.removesExtra {
-            replace(in: text, addingPrefix: addsPrefix, to: &output)
+            replace(in: text, addingPrefix: addsPrefix, goesOn: goesOn, to: &output)
         } else if !text.isEmpty {
             if addsPrefix, !(spaces.isMetaspace && Self.startsWithSpace(text)) { output.append(UInt8(ascii: " ")) }
             Self.append(text, to: &output)
@@ -31,10 +33,12 @@ struct SpacePreparation: Sendable {
     }
 
     /// What sentencepiece's `Normalizer::Normalize` does, character by character.
-    private func replace(in text: UnsafeBufferPointer<UInt8>, addingPrefix: Bool, to output: inout [UInt8]) {
+    private func replace(
+        in text: UnsafeBufferPointer<UInt8>, addingPrefix: Bool, goesOn: Bool, to output: inout [UInt8]
+    ) {
         let space = UInt8(ascii: " ")
-        var isAfterSpace = spaces.removesExtra
-        var hasBegun = false
+        var isAfterSpace = spaces.removesExtra && !goesOn
+        var hasBegun = goesOn
         var offset = 0
         var matches = finder.matches(in: text)
         while offset < text.count {

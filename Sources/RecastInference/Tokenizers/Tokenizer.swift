@@ -12,7 +12,7 @@ public struct Tokenizer: Sendable {
 
     private let model: Model
     private let normalizer: Vocabulary.Normalizer
-    private let rawTokens: AddedTokenMatcher
+    let rawTokens: AddedTokenMatcher
     private let normalizedTokens: AddedTokenMatcher
     private let addsBOS: Bool
     private let addsEOS: Bool
@@ -20,6 +20,8 @@ public struct Tokenizer: Sendable {
     let isSpecialToken: [Bool]
     /// Whether a space is put before text, which goes away on the way back.
     let addsSpace: Bool
+    /// Whether some special token is matched in normalised text.
+    let normalizesSpecial: Bool
     /// The token ids with a meaning of their own.
     public let special: Vocabulary.SpecialTokens
 
@@ -47,6 +49,7 @@ public struct Tokenizer: Sendable {
         for token in vocabulary.addedTokens where token.isSpecial { isSpecialToken[token.id] = true }
         self.isSpecialToken = isSpecialToken
         normalizer = vocabulary.normalizer
+        normalizesSpecial = normalized.contains(where: \.isSpecial)
         rawTokens = AddedTokenMatcher(vocabulary.addedTokens.filter { !$0.isNormalized })
         normalizedTokens = AddedTokenMatcher(
             (isMatchedBefore ? normalized : []).map { token in
@@ -93,20 +96,27 @@ public struct Tokenizer: Sendable {
         try encode(text, parsingSpecial: true).count { isSpecialToken[Int($0)] && Int($0) != special.unknown }
     }
 
-    private func normalize(
-        _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool, into output: inout EncodedText
+    /// Text without tokens that are matched in the raw text.
+    ///
+    /// - Parameters:
+    ///   - isFirst: whether the whole text begins with it.
+    ///   - goesOn: whether other text is before it, without an added token between them.
+    func normalize(
+        _ text: UnsafeBufferPointer<UInt8>, isFirst: Bool, goesOn: Bool = false, parsingSpecial: Bool,
+        into output: inout EncodedText
     ) {
         if normalizer == .none || Composition.isInert(text) {
-            return encode(normalized: text, isFirst: isFirst, parsingSpecial: parsingSpecial, into: &output)
+            return encode(
+                normalized: text, isFirst: isFirst, goesOn: goesOn, parsingSpecial: parsingSpecial, into: &output)
         }
         var composition = composed(String(decoding: text, as: UTF8.self))
         composition.withUTF8 {
-            encode(normalized: $0, isFirst: isFirst, parsingSpecial: parsingSpecial, into: &output)
+            encode(normalized: $0, isFirst: isFirst, goesOn: goesOn, parsingSpecial: parsingSpecial, into: &output)
         }
     }
 
     private func encode(
-        normalized text: UnsafeBufferPointer<UInt8>, isFirst: Bool, parsingSpecial: Bool,
+        normalized text: UnsafeBufferPointer<UInt8>, isFirst: Bool, goesOn: Bool, parsingSpecial: Bool,
         into output: inout EncodedText
     ) {
         normalizedTokens.forEachSegment(of: text, parsingSpecial: parsingSpecial) { segment in
@@ -117,8 +127,8 @@ public struct Tokenizer: Sendable {
                 case .byteLevelBPE(let model): model.encode(text.part(range), into: &output)
                 case .sentencePiece(let model):
                     model.encode(
-                        text.part(range), isFirst: isFirst && range.lowerBound == 0, parsingSpecial: parsingSpecial,
-                        into: &output)
+                        text.part(range), isFirst: isFirst && range.lowerBound == 0,
+                        goesOn: goesOn && range.lowerBound == 0, parsingSpecial: parsingSpecial, into: &output)
                 }
             }
         }

@@ -25,6 +25,7 @@ struct PredictionWriter {
 
     func write() throws(RecastError) {
         try file.write(layout.bytes, at: 0)
+        if let mask = layout.mask { try file.write(mask.bytes, at: mask.offset) }
         if header.isExact { try writeLogits() } else { try writeCodes() }
         try file.commit()
     }

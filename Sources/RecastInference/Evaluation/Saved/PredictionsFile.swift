@@ -6,6 +6,7 @@ import Recast
 /// |---|---|---|
 /// | `tokens` | I32 | of all windows, one after the other |
 /// | `windows` | I32 `[windows, 3]` | tokens of a window, its first scored position, and the one after its last |
+/// | `scored` | U8 `[positions]` | whether a position counts; where not all do |
 /// | `logits` | F32 `[positions, vocabulary]` | exact; or |
 /// | `codes` | U16 `[positions, vocabulary]` | with F32 `scales` and `minimums` `[positions]`: `log p = minimum + scale · code` |
 ///
@@ -21,9 +22,19 @@ enum PredictionsFile {
         var scored: PerplexityOptions.Scored
         var channels: [SavedPredictions.SavedChannel]
         var windows: [ForwardPass.Text]
+        /// Of each window, which of its predictions are scored; nil for all.
+        var isScored: [[Bool]?]
         /// What the reference is called; for people.
         var reference: String
         var isExact: Bool
+
+        /// Of each position, where not all are scored.
+        var mask: [UInt8]? {
+            guard isScored.contains(where: { $0 != nil }) else { return nil }
+            return zip(windows, isScored).flatMap { window, scored in
+                scored.map { $0.map { $0 ? 1 : 0 } } ?? [UInt8](repeating: 1, count: window.predictions.count)
+            }
+        }
 
         var positions: Int { windows.reduce(0) { $0 + $1.predictions.count } }
     }
@@ -36,6 +47,7 @@ enum PredictionsFile {
         var values: Int
         var scales: Int
         var minimums: Int
+        var mask: (bytes: [UInt8], offset: Int)?
     }
 
     // MARK: Writing
@@ -46,7 +58,7 @@ enum PredictionsFile {
             ("tokens", "I32", [tokens], 4 * tokens),
             ("windows", "I32", [header.windows.count, 3], 12 * header.windows.count),
         ]
-        let width = header.isExact ? 4 : 2
+        let (width, mask) = (header.isExact ? 4 : 2, header.mask)
         guard let byteCount = positions.multiplied(checked: header.vocabularySize)?.multiplied(checked: width) else {
             throw .unsupported("predictions of \(positions) positions have no size that fits")
         }
@@ -57,6 +69,8 @@ enum PredictionsFile {
             entries.append(("minimums", "F32", [positions], 4 * positions))
             entries.append(("codes", "U16", [positions, header.vocabularySize], byteCount))
         }
+        // Behind everything wider, so that all begins where its type may.
+        if mask != nil { entries.append(("scored", "U8", [positions], positions)) }
         let channels = JSON.array(
             header.channels.map {
                 ["name": .string($0.name), "tokens": .int($0.tokens), "windows": .int($0.windows)]
@@ -97,7 +111,8 @@ enum PredictionsFile {
         }
         return Layout(
             bytes: bytes, byteCount: start + end, values: start + begins[header.isExact ? "logits" : "codes"]!,
-            scales: start + (begins["scales"] ?? 0), minimums: start + (begins["minimums"] ?? 0))
+            scales: start + (begins["scales"] ?? 0), minimums: start + (begins["minimums"] ?? 0),
+            mask: mask.map { ($0, start + begins["scored"]!) })
     }
 
     // MARK: Reading
@@ -157,6 +172,9 @@ enum PredictionsFile {
         let windows = try windows(try numbers("tokens", nil), try numbers("windows", nil, 3), failure)
         let channels = try channels(try value("channels"), count: windows.count, failure)
         let positions = windows.reduce(0) { $0 + $1.predictions.count }
+        let isScored = try mask(
+            file.tensors.contains { $0.name == "scored" }
+                ? source.bytes(try tensor("scored", .u8, positions).range) : nil, windows)
         let storage: SavedPredictions.Storage
         let shape: [Int]
         if file.tensors.contains(where: { $0.name == "logits" }) {
@@ -171,7 +189,17 @@ enum PredictionsFile {
         }
         return try SavedPredictions(
             source, vocabularySize: shape[1], context: context, scored: scored, channels: channels, windows: windows,
-            needsBOS: false, storage: storage)
+            isScored: isScored, needsBOS: false, storage: storage)
+    }
+
+    private static func mask(_ bytes: [UInt8]?, _ windows: [ForwardPass.Text]) -> [[Bool]?]? {
+        guard let bytes else { return nil }
+        var next = 0
+        return windows.map { window in
+            defer { next += window.predictions.count }
+            let own = bytes[next..<next + window.predictions.count]
+            return own.contains(0) ? own.map { $0 != 0 } : nil
+        }
     }
 
     private static func windows(

@@ -28,6 +28,8 @@ public struct SavedPredictions: Sendable {
     public let scored: PerplexityOptions.Scored
     let channels: [SavedChannel]
     let windows: [ForwardPass.Text]
+    /// Of each window, which of its predictions are scored; nil for all.
+    let isScored: [[Bool]?]
     /// Whether a window's first token gives way to the candidate's beginning-of-text token, where it has one.
     public let needsBOS: Bool
     let source: any ByteSource
@@ -53,7 +55,8 @@ public struct SavedPredictions: Sendable {
 
     init(
         _ source: any ByteSource, vocabularySize: Int, context: Int, scored: PerplexityOptions.Scored,
-        channels: [SavedChannel], windows: [ForwardPass.Text], needsBOS: Bool, storage: Storage
+        channels: [SavedChannel], windows: [ForwardPass.Text], isScored: [[Bool]?]? = nil, needsBOS: Bool,
+        storage: Storage
     ) throws(RecastError) {
         path = source.name
         for window in windows {
@@ -66,6 +69,7 @@ public struct SavedPredictions: Sendable {
         self.scored = scored
         self.channels = channels
         self.windows = windows
+        self.isScored = isScored ?? windows.map { _ in nil }
         self.needsBOS = needsBOS
         self.source = source
         self.storage = storage
@@ -77,7 +81,7 @@ public struct SavedPredictions: Sendable {
     func scoredTexts(bosToken: Int32?) -> ScoredTexts {
         var windows = windows
         if needsBOS, let bosToken { for index in windows.indices { windows[index].tokens[0] = bosToken } }
-        return ScoredTexts(channels.map { ($0.name, $0.tokens, $0.windows) }, windows)
+        return ScoredTexts(channels.map { ($0.name, $0.tokens, $0.windows) }, windows, isScored: isScored)
     }
 }
 
@@ -141,7 +145,8 @@ extension SavedPredictions {
     ) throws(RecastError) -> String? {
         let texts = try ScoredTexts(channels, options)
         let own = scoredTexts(bosToken: options.bosToken).windows
-        guard let place = zip(own, texts.windows).enumerated().first(where: { $1.0 != $1.1 })?.offset
+        let place = zip(own, texts.windows).enumerated().first { $1.0 != $1.1 }?.offset
+        guard let place = place ?? zip(isScored, texts.isScored).enumerated().first(where: { $1.0 != $1.1 })?.offset
         else {
             return own.count <= texts.windows.count
                 ? nil : "it has \(own.count) windows of \(context) tokens, and the texts make \(texts.windows.count)"
