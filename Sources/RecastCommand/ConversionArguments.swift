@@ -192,7 +192,7 @@ struct ConversionArguments: ParsableArguments {
         display?.finish()
         let seconds = start.duration(to: .now).seconds
         guard let reporting else { return try show(report, plan, quantization, seconds: seconds) }
-        try reporting.showing(output, replaces: force) {
+        try reporting.showing(output, replaces: force, of: plan.sources) {
             page(report, plan, quantization)
         } _: {
             try show(report, plan, quantization, seconds: seconds)

@@ -44,7 +44,7 @@ struct Diff: ParsableCommand {
             warnings = first.warnings + second.warnings
         }
         display?.finish()
-        try report.showing(output) {
+        try report.showing(output, of: sources.files) {
             page(difference, notes, warnings)
         } _: {
             if output.json { try showJSON(difference) } else { try showText(difference) }

@@ -32,7 +32,7 @@ struct Inspect: ParsableCommand {
         try report.check(besides: files.files)
         if checksums { try files.verifyChecksums(workers: ResourceOptions.processors) }
         let summary = try Summary(files, checksums: checksums)
-        try report.showing(output) {
+        try report.showing(output, of: files.files) {
             summary.page
         } _: {
             if output.json {

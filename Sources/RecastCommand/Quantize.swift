@@ -77,7 +77,8 @@ struct Quantize: ParsableCommand {
                   --group-size 64 --method search --errors
               recast quantize qwen-gptq qwen-q4_0.gguf --encoding q4_0
               recast quantize qwen.gguf q4.gguf --encoding q4_0 --pure --dry-run
-              recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m --report qwen-q4.html
+              recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m \\
+                  --report qwen-q4.html
             """)
 
     enum Symmetry: String, EnumerableFlag {

@@ -16,13 +16,16 @@ struct ReportOptions: ParsableArguments {
     }
 
     /// Prints a result, and writes its page. Neither is lost where the other cannot be written.
+    ///
+    /// - Parameter sources: what it tells of; the page is open to no more people than these files.
     func showing(
-        _ output: OutputOptions, replaces: Bool, _ page: () -> ReportPage, _ show: () throws -> Void
+        _ output: OutputOptions, replaces: Bool, of sources: [SourceFile], _ page: () -> ReportPage,
+        _ show: () throws -> Void
     ) throws {
         guard let report else { return try show() }
         var problem: (any Error)?
         do { try show() } catch { problem = error }
-        let warnings = try page().write(to: report, replaces: replaces)
+        let warnings = try page().write(to: report, replaces: replaces, of: sources)
         if let problem { throw problem }
         output.notes(["\(report) shows this with charts"], warnings: warnings)
     }
@@ -46,7 +49,9 @@ struct ReportFileOptions: ParsableArguments {
         try options.check(replaces: force, besides: sources)
     }
 
-    func showing(_ output: OutputOptions, _ page: () -> ReportPage, _ show: () throws -> Void) throws {
-        try options.showing(output, replaces: force, page, show)
+    func showing(
+        _ output: OutputOptions, of sources: [SourceFile], _ page: () -> ReportPage, _ show: () throws -> Void
+    ) throws {
+        try options.showing(output, replaces: force, of: sources, page, show)
     }
 }

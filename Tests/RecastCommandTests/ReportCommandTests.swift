@@ -19,6 +19,16 @@ struct ReportCommandTests {
         #expect(page.contains("recast inspect "))
     }
 
+    /// Names of what only its owner may read are no more open in a page.
+    @Test func permissions() throws {
+        let copy = directory.file("q.gguf")
+        #expect(try CommandTests.recast("quantize", model, copy, "--encoding", "q8_0").status == 0)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: copy)
+        #expect(try CommandTests.recast("inspect", copy, "--report", directory.file("p.html")).status == 0)
+        let mode = try FileManager.default.attributesOfItem(atPath: directory.file("p.html"))[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+    }
+
     /// The verdict is the command's own, and the page is written nevertheless.
     @Test func diff() throws {
         let other = directory.file("q.gguf")
@@ -26,7 +36,8 @@ struct ReportCommandTests {
         let same = try CommandTests.recast("diff", model, model, "--report", directory.file("same.html"))
         #expect(same.status == 0 && page("same.html").contains("verdict passed"))
         let outcome = try CommandTests.recast("diff", model, other, "--report", directory.file("d.html"), "--json")
-        #expect(outcome.status == 1 && (try outcome.json["equal"]?.bool) == false)
+        let document = try outcome.json
+        #expect(outcome.status == 1 && document["equal"]?.bool == false)
         #expect(page("d.html").contains("verdict failed") && page("d.html").contains("Relative error"))
         let lost = try CommandTests.shell(
             "exec \"$0\" \"$@\" > /dev/full", ["diff", model, other, "--report", directory.file("e.html"), "--quiet"])

@@ -90,6 +90,7 @@ enum ReportPages {
         report.linears = (0..<6).flatMap { layer in
             names.map { .init(layer: layer, role: $0, cosine: 0.999, relativeError: 0.03125 + Double(layer) / 64) }
         }
+        report.minimumCosine = 0.99
         report.conditions = [("context", "512")] + names.map { ($0, $0) }
         report.warnings = names
         report.notes = names

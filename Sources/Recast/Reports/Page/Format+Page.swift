@@ -8,7 +8,7 @@ extension Format {
         while mantissa >= 9.999995 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
         while mantissa < 0.9999995 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
         let sign = value < 0 ? "-" : ""
-        if (-5..<9).contains(exponent) { return sign + trimmed(fixed(abs(value), max(0, 5 - exponent))) }
+        if (-4..<9).contains(exponent) { return sign + trimmed(fixed(abs(value), max(0, 5 - exponent))) }
         return "\(sign)\(trimmed(fixed(mantissa, 5)))e\(exponent)"
     }
 

@@ -144,7 +144,7 @@ public struct ReportPage: Sendable {
         return [
             .tag(
                 .ul, [:],
-                items.prefix(mostItems).map { .tag(.li, [:], PageText.limited($0)) }
+                items.prefix(mostItems).map { .tag(.li, [:], PageText.limited($0, to: 400)) }
                     + (rest > 0 ? [.tag(.li, [.class: "omitted"], "\(rest) more, which JSON has")] : []))
         ]
     }

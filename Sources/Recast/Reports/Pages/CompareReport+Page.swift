@@ -121,7 +121,7 @@ extension CompareReport {
     private var layerBlocks: [ReportPage.Block?] {
         guard !layers.isEmpty else { return [] }
         let sorted = layers.sorted { $0.layer < $1.layer }
-        let limit = thresholds.first { $0.name.contains("cosine") }.map { (name: "at least", value: $0.limit) }
+        let limit = minimumCosine.map { (name: "at least", value: $0) }
         return [
             .chart(
                 LineChart(

@@ -87,6 +87,8 @@ public struct CompareReport: Sendable {
     public var divergences: (edges: [Double], counts: [Int])?
     public var thresholds: [Threshold] = []
     public var layers: [Layer] = []
+    /// Of the hidden states of layers, drawn beside them; nil where none was demanded.
+    public var minimumCosine: Double?
     public var linears: [Linear] = []
     /// How texts were cut: names and values.
     public var conditions: [(name: String, value: String)] = []

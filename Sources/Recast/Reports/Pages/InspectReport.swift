@@ -76,9 +76,12 @@ public struct InspectReport: Sendable {
             facts: facts,
             sections: [
                 .init(
-                    "Bytes",
-                    [.chart(TensorCharts.bytes(byType: sizes)), .chart(TensorCharts.bytes(byRole: sizes)), layers]),
-                .init("Bits", [bitMap, .table(title: "Largest tensors", explanation: "", largest)]),
+                    "Bits and bytes",
+                    [
+                        bitMap, .chart(TensorCharts.bytes(byType: sizes)), .chart(TensorCharts.bytes(byRole: sizes)),
+                        .table(title: "Largest tensors", explanation: "", largest),
+                    ]),
+                .init("Layers", [layers]),
                 .init("Where it can go", [reach]),
                 .init("The model", [about, fileTable]),
                 .init("Remarks", [notes.isEmpty ? nil : .notes(title: "Notes", notes)]),

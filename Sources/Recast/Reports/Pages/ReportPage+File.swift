@@ -18,10 +18,11 @@ extension ReportPage {
 
     /// Writes the page; it is there as a whole, or not at all.
     ///
+    /// - Parameter sources: what it tells of; it is open to no more people than these files, and replaces none of them.
     /// - Returns: what the user should do something about.
     /// - Throws: `destinationExists` or `inputOutput`.
-    package func write(to path: String, replaces: Bool) throws(RecastError) -> [String] {
-        try Self.conversion(bytes, to: path, replaces: replaces, besides: []).run().warnings
+    package func write(to path: String, replaces: Bool, of sources: [SourceFile]) throws(RecastError) -> [String] {
+        try Self.conversion(bytes, to: path, replaces: replaces, besides: sources).run().warnings
     }
 
     private static func conversion(
