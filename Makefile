@@ -6,7 +6,7 @@ RECAST := .build/release/recast
 # The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
 TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-.PHONY: demo test build packages install bench calibration hostile interop faults fuzz format lint clean
+.PHONY: demo test build packages install bench calibration hostile interop screenshots faults fuzz format lint clean
 
 ## What the README promises: everything from nothing, and the main job on the fixture.
 demo: build
@@ -47,6 +47,13 @@ hostile: build
 ## Other software reads what Recast writes; slow, and needs Python.
 interop: build
 	@Tests/Interop/run $(RECAST)
+
+## Pages of --report, of the small model and of invented numbers, as Chromium lays them out; pictures go to PAGES.
+PAGES ?= .build-pages
+screenshots: build
+	mkdir -p $(PAGES)
+	RECAST_REPORT_PAGES=$(abspath $(PAGES)) $(SWIFT) test $(TEST_BUILD) --filter ReportPageTests
+	RECAST=$(abspath $(RECAST)) python3 Tests/Interop/check_reports.py $(PAGES) --pictures
 
 ## Every system call of whole conversions fails, does half, or is the last; and real kills of a model of 300 MB.
 KILLS ?= 204

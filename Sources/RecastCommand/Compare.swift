@@ -22,7 +22,7 @@ struct Compare: ParsableCommand {
               recast compare qwen.gguf qwen-q4.gguf --text prose=book.txt --text code=program.py \\
                   --max-kld 0.02 --min-top1 0.9
               recast compare qwen.gguf qwen-q4.gguf --text wiki.test.raw --window second-half --json
-              recast compare Qwen2.5-0.5B qwen-q4_0.gguf --text book.txt --tensors --min-cosine 0.99
+              recast compare Qwen2.5-0.5B qwen-q4_0.gguf --text book.txt --tensors --min-cosine 0.99 --report page.html
               recast compare Qwen2.5-0.5B --save-reference qwen.predictions --text book.txt
               recast compare qwen.predictions qwen-q4_0.gguf
               recast compare Llama-3.2-1B Qwen2.5-1.5B --text book.txt --by-text
@@ -51,7 +51,9 @@ struct Compare: ParsableCommand {
     @Flag(help: "Keep them as float32 numbers, instead of 16 bits.")
     var exactReference = false
 
-    @Flag(help: "Replace a file that is there.")
+    @OptionGroup(title: "Report") var report: ReportOptions
+
+    @Flag(help: "Replace a file of --save-reference or --report that is there.")
     var force = false
 
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
@@ -66,12 +68,17 @@ struct Compare: ParsableCommand {
         if exactReference, saveReference == nil {
             throw ValidationError("--exact-reference is for --save-reference")
         }
-        if force, saveReference == nil { throw ValidationError("--force is for --save-reference") }
-        if candidate == nil, tensors || byText || !thresholds.given.isEmpty {
-            let option = (tensors ? ["--tensors"] : []) + (byText ? ["--by-text"] : []) + thresholds.given
+        if force, saveReference == nil, report.report == nil {
+            throw ValidationError("--force is for --save-reference and --report")
+        }
+        if candidate == nil, tensors || byText || report.report != nil || !thresholds.given.isEmpty {
+            let option =
+                (tensors ? ["--tensors"] : []) + (byText ? ["--by-text"] : [])
+                + (report.report == nil ? [] : ["--report"]) + thresholds.given
             throw ValidationError("\(option[0]) is for a candidate")
         }
         guard byText else { return }
+        if report.report != nil { throw ValidationError("--report shows divergences, which --by-text has none of") }
         if tensors { throw ValidationError("--tensors is for models with the same tokens, not for --by-text") }
         if saveReference != nil {
             throw ValidationError("--save-reference is for models with the same tokens, not for --by-text")
@@ -86,6 +93,8 @@ struct Compare: ParsableCommand {
         if let saveReference { try StagedFile.check(saveReference, replaces: force) }
         if byText { return try compareByText() }
         let models = try ([reference] + (candidate.map { [$0] } ?? [])).map(open)
+        let sources = models.flatMap(\.sources.files)
+        try report.check(replaces: force, besides: sources)
         let loaded = try LoadedTokenizer(models[0], tokenizer)
         let channels = try texts.channels(loaded, windows, output)
         if let candidate { try checkTokens(of: models[1], candidate, channels, loaded) }
@@ -117,7 +126,22 @@ struct Compare: ParsableCommand {
             from: passes[0], on: channels, windows.options(loaded),
             DivergenceOptions(comparesLinears: tensors, saving: saving))
         progress.finish()
-        try show(result, context: windows.context, windows.window.rawValue)
+        try show(
+            result, context: windows.context, windows.window, sources,
+            obstacle.map { ["layers are not compared: \($0)"] } ?? [],
+            models.flatMap(\.warnings))
+    }
+
+    /// Prints what was found, writes its page, and holds it against the thresholds.
+    private func show(
+        _ result: Divergence, context: Int, _ window: WindowArguments.Windows, _ sources: [SourceFile],
+        _ notes: [String], _ warnings: [String]
+    ) throws {
+        try report.showing(output, replaces: force, of: sources) {
+            page(result, context: context, window.rawValue, notes, warnings)
+        } _: {
+            try show(result, context: context, window.rawValue)
+        }
         try thresholds.check(result)
     }
 
@@ -141,6 +165,7 @@ struct Compare: ParsableCommand {
         }
         guard let candidate else { throw RecastError.usage("a candidate is needed") }
         let model = try open(candidate)
+        try report.check(replaces: force, besides: model.sources.files)
         let loaded = try? LoadedTokenizer(model, tokenizer)
         if loaded == nil, saved.needsBOS {
             throw RecastError(
@@ -173,15 +198,17 @@ struct Compare: ParsableCommand {
             }
         }
         output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
-        output.notes(["layers are not compared: \(reference) holds predictions alone"], warnings: [])
+        let note = "layers are not compared: \(reference) holds predictions alone"
+        output.notes([note], warnings: [])
         let progress = JointProgress("comparing", passes: 1, output)
         defer { progress.finish() }
         let pass = try ForwardPass(
             model.graph, files: model.sources, options: progress.options(0, resources))
         let result = try pass.divergence(from: saved, bosToken: loaded?.bosToken)
         progress.finish()
-        try show(result, context: saved.context, saved.scored.rawValue)
-        try thresholds.check(result)
+        try show(
+            result, context: saved.context, saved.scored == .all ? .all : .secondHalf, model.sources.files, [note],
+            model.warnings)
     }
 
     private func showSaved() throws {

@@ -39,33 +39,40 @@ struct CompareThresholds: ParsableArguments {
         ].filter { $0.1 != nil }.map(\.0)
     }
 
-    /// What is passed, each as a sentence.
-    func failures(_ result: Divergence) -> [String] {
-        func above(_ value: Double, _ limit: Double?) -> Bool { limit.map { !(value <= $0) } ?? false }
+    /// What is demanded, and what it is held against.
+    func demands(_ result: Divergence) -> [CompareReport.Threshold] {
         let total = result.total
         let worst = result.layers.min { $0.cosine < $1.cosine }
+        func demand(_ name: String, _ value: Double?, _ limit: Double?, isMinimum: Bool) -> CompareReport.Threshold? {
+            guard let value, let limit else { return nil }
+            // What is no number keeps no threshold.
+            return CompareReport.Threshold(
+                name: name, value: value, limit: limit, isMinimum: isMinimum,
+                isPassed: isMinimum ? value >= limit : value <= limit)
+        }
         return [
-            above(total.divergence.mean, maxKld)
-                ? "the mean divergence \(Format.fixed(total.divergence.mean, 6)) is above \(maxKld!)" : nil,
-            ratioFailure(total.ratio),
-            worst.flatMap { worst in
-                above(-worst.cosine, minCosine.map { -$0 })
-                    ? "the cosine similarity behind layer \(worst.layer), \(Format.fixed(worst.cosine, 6)), is below \(minCosine!)"
-                    : nil
-            },
-            above(-total.sameTop, minTop1.map { -$0 })
-                ? "the likeliest token is the same at \(Format.fixed(total.sameTop, 5)) of positions, below \(minTop1!)"
-                : nil,
+            demand("mean divergence", total.divergence.mean, maxKld, isMinimum: false),
+            demand("ratio of perplexities", total.ratio, maxPerplexityRatio, isMinimum: false),
+            demand(
+                "cosine similarity behind layer \(worst?.layer ?? 0)", worst?.cosine, minCosine, isMinimum: true),
+            demand("part of positions with the same likeliest token", total.sameTop, minTop1, isMinimum: true),
         ].compactMap(\.self)
+    }
+
+    /// What is passed, each as a sentence.
+    static func failures(_ demands: [CompareReport.Threshold]) -> [String] {
+        demands.filter { !$0.isPassed }.map {
+            "the \($0.name), \(Format.fixed($0.value, 6)), is \($0.isMinimum ? "below" : "above") \($0.limit)"
+        }
     }
 
     func ratioFailure(_ ratio: Double) -> String? {
         guard let maxPerplexityRatio, !(ratio <= maxPerplexityRatio) else { return nil }
-        return "the ratio of perplexities \(Format.fixed(ratio, 5)) is above \(maxPerplexityRatio)"
+        return "the ratio of perplexities, \(Format.fixed(ratio, 6)), is above \(maxPerplexityRatio)"
     }
 
     /// - Throws: `comparisonFailed` with each threshold that is passed.
-    func check(_ result: Divergence) throws(RecastError) { try Self.fail(failures(result)) }
+    func check(_ result: Divergence) throws(RecastError) { try Self.fail(Self.failures(demands(result))) }
 
     static func fail(_ failures: [String]) throws(RecastError) {
         if let first = failures.first {

@@ -133,17 +133,20 @@ struct ConversionArguments: ParsableArguments {
     /// - Parameters:
     ///   - title: what is being done, for the progress display.
     ///   - refine: sets the options that only the command knows.
+    ///   - reporting: where a page is asked for.
     func convert(
-        title: String, refine: (inout ConversionOptions) throws -> Void, with calibration: CalibratedQuantization? = nil
+        title: String, refine: (inout ConversionOptions) throws -> Void,
+        with calibration: CalibratedQuantization? = nil, reporting: ReportOptions? = nil
     ) throws {
         let start = ContinuousClock.now
         let checkpoint = try Checkpoint(path: source)
+        if let reporting { try check(reporting, checkpoint) }
         var options = try options()
         try refine(&options)
         options.isCalibrated = calibration != nil
         guard let calibration else {
             let plan = try Planning(checkpoint, options).plan(destination: destination)
-            return try run(plan, title: title, since: start)
+            return try run(plan, title: title, reporting: reporting, since: start)
         }
         let model = try Planning(checkpoint, options).model()
         if calibration.choosesTypes {
@@ -157,7 +160,9 @@ struct ConversionArguments: ParsableArguments {
         try calibration.run(Planning(model, options), model, self) { (options, weights, report) in
             var options = options
             options.calibrated = weights
-            try run(try Planning(model, options).plan(destination: destination), title: title, report, since: start)
+            try run(
+                try Planning(model, options).plan(destination: destination), title: title, report,
+                reporting: reporting, since: start)
         }
     }
 
@@ -172,7 +177,8 @@ struct ConversionArguments: ParsableArguments {
     }
 
     private func run(
-        _ plan: Plan, title: String, _ quantization: QuantizationReport? = nil, since start: ContinuousClock.Instant
+        _ plan: Plan, title: String, _ quantization: QuantizationReport? = nil, reporting: ReportOptions?,
+        since start: ContinuousClock.Instant
     ) throws {
         let conversion = conversion(plan)
         if dryRun {
@@ -184,7 +190,23 @@ struct ConversionArguments: ParsableArguments {
         defer { display?.finish() }
         let report = try conversion.run { display?.show($0) }
         display?.finish()
-        try show(report, plan, quantization, seconds: start.duration(to: .now).seconds)
+        let seconds = start.duration(to: .now).seconds
+        guard let reporting else { return try show(report, plan, quantization, seconds: seconds) }
+        try reporting.showing(output, replaces: force, of: plan.sources) {
+            page(report, plan, quantization)
+        } _: {
+            try show(report, plan, quantization, seconds: seconds)
+        }
+    }
+
+    /// A page has a place of its own, beside the destination.
+    private func check(_ reporting: ReportOptions, _ checkpoint: Checkpoint) throws {
+        guard let report = reporting.report else { return }
+        let (page, destination) = (Path.trimmed(report), Path.trimmed(destination))
+        guard page != destination, !page.hasPrefix(destination + "/") else {
+            throw RecastError.usage("--report names the destination itself, or a file in it")
+        }
+        try reporting.check(replaces: force, besides: checkpoint.files)
     }
 }
 

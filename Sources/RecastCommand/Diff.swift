@@ -12,6 +12,7 @@ struct Diff: ParsableCommand {
               recast diff Qwen2.5-0.5B Qwen2.5-0.5B-llama
               recast diff Qwen2.5-0.5B qwen-q4_0.gguf
               recast diff model.gguf again.gguf --json
+              recast diff Qwen2.5-0.5B qwen-q4_0.gguf --report diff.html
             """)
 
     @Argument(help: "The reference.")
@@ -23,11 +24,13 @@ struct Diff: ParsableCommand {
     @Flag(help: "List equal tensors too.")
     var all = false
 
+    @OptionGroup(title: "Report") var report: ReportFileOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
         let sources = FilePool()
         let checkpoints = (try Checkpoint(path: a, sources: sources), try Checkpoint(path: b, sources: sources))
+        try report.check(besides: sources.files)
         let display = output.quiet ? nil : ProgressDisplay("comparing", unit: .fraction)
         let difference: GraphDifference
         var (notes, warnings) = ([String](), [String]())
@@ -41,9 +44,21 @@ struct Diff: ParsableCommand {
             warnings = first.warnings + second.warnings
         }
         display?.finish()
-        if output.json { try showJSON(difference) } else { try showText(difference) }
+        try report.showing(output, of: sources.files) {
+            page(difference, notes, warnings)
+        } _: {
+            if output.json { try showJSON(difference) } else { try showText(difference) }
+        }
         output.notes(notes, warnings: warnings)
         if !difference.isEqual { throw ExitCode(RecastError.Code.comparisonFailed.exitStatus) }
+    }
+
+    private func page(_ difference: GraphDifference, _ notes: [String], _ warnings: [String]) -> ReportPage {
+        var report = DiffReport(difference, a: a, b: b)
+        report.notes = notes
+        report.warnings = warnings
+        report.origin = ReportOptions.origin
+        return report.page
     }
 
     private func showText(_ difference: GraphDifference) throws(RecastError) {

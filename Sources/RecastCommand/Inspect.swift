@@ -9,6 +9,7 @@ struct Inspect: ParsableCommand {
               recast inspect Qwen2.5-0.5B
               recast inspect qwen.gguf --tensors
               recast inspect qwen-00001-of-00003.gguf --metadata --json
+              recast inspect Qwen2.5-0.5B --report qwen.html
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -23,16 +24,22 @@ struct Inspect: ParsableCommand {
     @Flag(help: "Read every tensor and show its CRC-32; what files say of their own bytes is compared.")
     var checksums = false
 
+    @OptionGroup(title: "Report") var report: ReportFileOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
         let files = try Checkpoint(path: checkpoint)
+        try report.check(besides: files.files)
         if checksums { try files.verifyChecksums(workers: ResourceOptions.processors) }
         let summary = try Summary(files, checksums: checksums)
-        if output.json {
-            try Console.document(summary.json(tensors: tensors || checksums, metadata: metadata))
-        } else {
-            try Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
+        try report.showing(output, of: files.files) {
+            summary.page
+        } _: {
+            if output.json {
+                try Console.document(summary.json(tensors: tensors || checksums, metadata: metadata))
+            } else {
+                try Console.result(summary.text(tensors: tensors || checksums, metadata: metadata))
+            }
         }
         output.notes(files.notes, warnings: summary.warnings)
     }
@@ -73,7 +80,7 @@ struct Summary {
         return found + (partsProblem.map { [$0.summary] } ?? [])
     }
 
-    private var parameterCount: Int {
+    var parameterCount: Int {
         if description.holdsReplicas, case .success(let model) = model { return model.graph.parameterCount }
         return weights.reduce(0) { $0 + $1.tensor.elementCount }
     }
@@ -104,6 +111,35 @@ struct Summary {
                     + "\(Format.bytes(archive.originalByteCount)), \(share) %",
             ])
         }
+        rows += modelRows
+        rows.append(["parameters", "\(Format.count(parameterCount)) (\(parameterCount))"])
+        rows.append([
+            "encodings",
+            encodings.map { "\($0.name) × \($0.tensors)" }.joined(separator: ", ")
+                + ", \(Format.fixed(bitsPerWeight, 2)) bits per weight",
+        ])
+        rows.append(["tokenizer", tokenizerText])
+        rows.append([
+            "files", "\(checkpoint.ownFiles.count), \(Format.bytes(fileBytes))",
+        ])
+        for file in checkpoint.ownFiles { rows.append(["", "\(Path.name(file.path))  \(file.byteCount)"]) }
+        for reach in reach {
+            let outcome =
+                switch reach.outcome {
+                case .possible(let exactness): exactness.rawValue
+                case .refused(let reason): "refused: \(reason)"
+                }
+            rows.append(["→ \(reach.target)", outcome])
+        }
+        var sections = [Format.table(rows)]
+        if metadata { sections.append(Format.table(description.metadata.map { [$0.key, $0.value] })) }
+        if tensors { sections.append(Format.table(tensorRows)) }
+        return sections.joined(separator: "\n\n")
+    }
+
+    /// What there is to say of the model: its family, shape and computation.
+    var modelRows: [[String]] {
+        var rows: [[String]] = []
         switch model {
         case .success(let model):
             let c = model.graph.configuration
@@ -145,32 +181,10 @@ struct Summary {
             rows.append(["head", model.graph.isTied ? "tied to the embedding" : "separate"])
         case .failure(let error): rows.append(["family", "unknown: \(error.summary)"])
         }
-        rows.append(["parameters", "\(Format.count(parameterCount)) (\(parameterCount))"])
-        rows.append([
-            "encodings",
-            encodings.map { "\($0.name) × \($0.tensors)" }.joined(separator: ", ")
-                + ", \(Format.fixed(bitsPerWeight, 2)) bits per weight",
-        ])
-        rows.append(["tokenizer", tokenizerText])
-        rows.append([
-            "files", "\(checkpoint.ownFiles.count), \(Format.bytes(fileBytes))",
-        ])
-        for file in checkpoint.ownFiles { rows.append(["", "\(Path.name(file.path))  \(file.byteCount)"]) }
-        for reach in reach {
-            let outcome =
-                switch reach.outcome {
-                case .possible(let exactness): exactness.rawValue
-                case .refused(let reason): "refused: \(reason)"
-                }
-            rows.append(["→ \(reach.target)", outcome])
-        }
-        var sections = [Format.table(rows)]
-        if metadata { sections.append(Format.table(description.metadata.map { [$0.key, $0.value] })) }
-        if tensors { sections.append(Format.table(tensorRows)) }
-        return sections.joined(separator: "\n\n")
+        return rows
     }
 
-    private var format: String { description.title + (checkpoint.archive == nil ? "" : ", archived") }
+    var format: String { description.title + (checkpoint.archive == nil ? "" : ", archived") }
 
     private var sizes: MegatronFiles.ParallelSizes { description.sizes }
 
@@ -182,7 +196,7 @@ struct Summary {
         return parts.joined(separator: ", ")
     }
 
-    private var tokenizerText: String {
+    var tokenizerText: String {
         switch vocabulary {
         case .success(nil): "none"
         case .success(let vocabulary?):

@@ -150,3 +150,35 @@ struct ProbeOutput {
         ]
     }
 }
+
+extension ProbeOutput {
+    /// What was found, as a page; what next tokens are read off is the first of the positions.
+    func page(checkpoint: String, prompt: String, _ notes: [String], _ warnings: [String]) -> ReportPage {
+        var report = ProbeReport(checkpoint: checkpoint, prompt: prompt, tokens: tokens.map(text))
+        if showsLayers {
+            for (index, layer) in probe.layers.enumerated() {
+                report.layers.append(
+                    .init(
+                        layer: index, cosineDistance: layer.meanCosineDistance, norm: layer.meanNorm,
+                        maximum: Double(layer.outliers.first.map { abs($0.value) } ?? 0)))
+                report.outliers += layer.outliers.map {
+                    .init(layer: index, channel: $0.channel, maximum: Double(abs($0.value)), ratio: $0.ratio)
+                }
+                report.predictions.append(
+                    .init(layer: index, tokens: layer.candidates[0].map { (text($0.token), $0.probability) }))
+            }
+        }
+        if let attention {
+            let heads = head.map { [$0] } ?? Array(probe.attention.indices)
+            func weights(_ rows: [[Float]]) -> [[Double]] { rows.map { $0.map(Double.init) } }
+            if head == nil { report.attention.append(.init(layer: attention, head: nil, weights: weights(map))) }
+            report.attention += heads.map {
+                .init(layer: attention, head: $0, weights: weights(probe.attention[$0]))
+            }
+        }
+        report.notes = notes
+        report.warnings = warnings
+        report.origin = ReportOptions.origin
+        return report.page
+    }
+}

@@ -18,7 +18,7 @@ struct ProbeText: ParsableCommand {
               recast probe Qwen2.5-0.5B --prompt "The capital of France is"
               recast probe qwen.gguf --prompt "The capital of France is" --top 10 --position 2
               recast probe qwen.gguf --prompt "The cat sat. It was tired." --attention 12 --between 4,1
-              recast probe qwen.gguf --prompt "The cat sat." --json
+              recast probe qwen.gguf --prompt "The cat sat." --layers --attention 3 --report probe.html
             """)
 
     @Argument(help: "A directory, a .safetensors or .gguf file, or a file of a set.")
@@ -52,6 +52,7 @@ struct ProbeText: ParsableCommand {
     @Flag(help: "Find special tokens in the prompt; otherwise they are text like any other.")
     var special = false
 
+    @OptionGroup(title: "Report") var report: ReportFileOptions
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -83,6 +84,7 @@ struct ProbeText: ParsableCommand {
         let files = try Checkpoint(path: checkpoint)
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)
+        try report.check(besides: model.sources.files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
         output.notes(
@@ -111,13 +113,17 @@ struct ProbeText: ParsableCommand {
         let probe = try pass.probe(
             ids, Probe.Options(positions: showsLayers ? positions : [], top: top, attentionLayer: attention))
         display?.finish()
-        let report = ProbeOutput(
+        let found = ProbeOutput(
             probe: probe, tokens: ids, positions: positions, tokenizer: loaded.tokenizer, attention: attention,
             head: head, between: pair, showsLayers: showsLayers)
-        if output.json {
-            try Console.document(report.document(model: checkpoint, prompt: prompt))
-        } else {
-            try report.show()
+        try report.showing(output, of: model.sources.files) {
+            found.page(checkpoint: checkpoint, prompt: prompt, model.notes, model.warnings)
+        } _: {
+            if output.json {
+                try Console.document(found.document(model: checkpoint, prompt: prompt))
+            } else {
+                try found.show()
+            }
         }
     }
 

@@ -77,6 +77,8 @@ struct Quantize: ParsableCommand {
                   --group-size 64 --method search --errors
               recast quantize qwen-gptq qwen-q4_0.gguf --encoding q4_0
               recast quantize qwen.gguf q4.gguf --encoding q4_0 --pure --dry-run
+              recast quantize Qwen2.5-0.5B qwen-q4.gguf --encoding q4_k_m \\
+                  --report qwen-q4.html
             """)
 
     enum Symmetry: String, EnumerableFlag {
@@ -128,9 +130,14 @@ struct Quantize: ParsableCommand {
     )
     var dtype: DTypeOption = .keep
 
+    @OptionGroup(title: "Report") var report: ReportOptions
+
     @OptionGroup var arguments: ConversionArguments
 
     func validate() throws {
+        if report.report != nil, arguments.dryRun {
+            throw ValidationError("--dry-run writes nothing, so that there is nothing to report; leave out one of both")
+        }
         if budget.isAsked {
             guard calibration.isAsked else {
                 throw ValidationError(
@@ -204,7 +211,7 @@ struct Quantize: ParsableCommand {
             with: calibration.isAsked
                 ? CalibratedQuantization(
                     calibration, CalibrationOptions.Method(rawValue: method?.rawValue ?? "") ?? .gptq,
-                    budget: budget.isAsked ? budget : nil) : nil)
+                    budget: budget.isAsked ? budget : nil) : nil, reporting: report)
     }
 }
 
