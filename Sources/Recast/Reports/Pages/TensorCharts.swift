@@ -54,7 +54,7 @@ enum TensorCharts {
                 title: "Bits per weight", explanation: "Scales and minima are counted in.", tensors,
                 format: { Format.trimmed($0, 2) }, cellFormat: { Format.trimmed($0, 1) })
         else { return nil }
-        if vectors > 0 { grid.note("Vectors (norms, biases), \(vectors) tensors, are not in the map.") }
+        if vectors > 0 { grid.note("Vectors (norms, biases) are not in the map: \(vectors) of all tensors.") }
         return .chart(grid.map)
     }
 

@@ -17,7 +17,7 @@ package struct LineChart: Chart {
     var limit: (name: String, value: Double)?
     var firstColour = 0
 
-    /// Places that are drawn one by one; of more, so many that are next to each other are one, the worst of them.
+    /// Places that are drawn; of more, every second, third and so on.
     static let mostPlaces = 240
 
     package var summary: String {
@@ -39,8 +39,8 @@ package struct LineChart: Chart {
         if lost > 0 {
             notes.append(
                 scale == .log
-                    ? "\(lost) values are zero, below it or no numbers, which a logarithmic scale does not show."
-                    : "\(lost) values are not finite, and not drawn.")
+                    ? "Not drawn, as a logarithmic scale has no place for zero and less: \(lost) values."
+                    : "Not drawn, as they are not finite: \(lost) values.")
         }
         return notes
     }
