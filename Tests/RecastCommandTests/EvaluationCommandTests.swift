@@ -97,6 +97,30 @@ struct EvaluationCommandTests {
         ] { #expect(try CommandTests.recast(["probe", Self.model] + bad).status == 64, "\(bad)") }
     }
 
+    // MARK: Pages
+
+    @Test func pagesOfComparisonsAndProbes() throws {
+        let directory = TemporaryDirectory()
+        let (path, page) = (try quantized(directory), directory.file("page.html"))
+        let arguments = ["compare", Self.model, path, "--text", Self.text, "--tensors", "--report", page, "--quiet"]
+        // A verdict against the candidate has its page, too.
+        #expect(try CommandTests.recast(arguments + ["--max-kld", "0.000001"]).status == 1)
+        let compared = try String(contentsOfFile: page, encoding: .utf8)
+        #expect(compared.contains("Failed: 1 of 1 thresholds is not kept") && compared.contains("Cosine by layer"))
+        #expect(try CommandTests.recast(arguments).status == 73)
+        #expect(try CommandTests.recast(arguments + ["--force"]).status == 0)
+        let probed = try CommandTests.recast(
+            "probe", Self.model, "--prompt", "The <b>night</b> was", "--layers", "--attention", "0", "--report", page,
+            "--force")
+        #expect(probed.status == 0)
+        let text = try String(contentsOfFile: page, encoding: .utf8)
+        #expect(text.contains("mean of the heads") && !text.contains("<b>night"))
+        #expect(
+            try CommandTests.recast(
+                "compare", Self.model, "--text", Self.text, "--save-reference", directory.file("r"), "--report", page
+            ).status == 64)
+    }
+
     // MARK: infer
 
     private func prompts(_ directory: TemporaryDirectory) -> String {

@@ -71,7 +71,7 @@ public struct ProbeReport: Sendable {
         let last = predictions.max { $0.layer < $1.layer }?.tokens.first
         let headline =
             last.map {
-                "Next comes \(PageText.token(PageText.limited($0.text, to: 60))), \(Format.percent($0.probability))"
+                "Next comes “\(PageText.token(PageText.limited($0.text, to: 60)))”, \(Format.percent($0.probability))"
             }
             ?? "\(tokens.count) tokens through \(layers.count) layers"
         return ReportPage(
@@ -129,7 +129,7 @@ public struct ProbeReport: Sendable {
             LineChart(
                 title: "Probability of the last layer’s token",
                 explanation:
-                    "Of \(PageText.token(PageText.limited(token, to: 60))), where it is among the tokens listed; and of the "
+                    "Of “\(PageText.token(PageText.limited(token, to: 60)))”, where it is among the tokens listed; and of the "
                     + "likeliest of each layer.",
                 series: [
                     .init(
@@ -170,7 +170,7 @@ public struct ProbeReport: Sendable {
             title: "Outlier channels",
             explanation: "Largest magnitudes, and how many times the median over the channels they are.",
             DataTable(
-                [.number("layer"), .number("channel"), .number("largest magnitude"), .number("times rms")],
+                [.number("layer"), .number("channel"), .number("largest magnitude"), .number("× median")],
                 outliers.sorted { ($1.ratio, $0.layer, $0.channel) < ($0.ratio, $1.layer, $1.channel) }
             ) { ["\($0.layer)", "\($0.channel)", Format.precise($0.maximum), Format.precise($0.ratio)] })
     }
