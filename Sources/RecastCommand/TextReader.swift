@@ -31,6 +31,7 @@ struct TextReader {
         var channels: [Channel] = []
         var count = 0
         for document in try file.documents(named: name) {
+            if Interruption.hasCome { throw RecastError(.interrupted, "interrupted") }
             let documents = try self.documents(of: document, isLine: file.hasLines, &count)
             channels.add(documents, to: document.channel)
         }

@@ -13,6 +13,9 @@ package enum Fixtures {
     /// Small models of sentencepiece, and ids that it gives.
     package static let tokenizers = root + "/Fixtures/tokenizers"
 
+    /// Chat templates, and what transformers and jinja2 make of them (`Tests/Interop/make_templates.py`).
+    package static let templates = root + "/Fixtures/templates"
+
     /// Which types the specification's script gives to the tensors of invented models.
     package static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
 
@@ -29,6 +32,13 @@ package enum Fixtures {
     /// Golden families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale
     /// than the usual, rotary in other layers.
     package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3"]
+
+    /// The values of a file with one in each line.
+    package static func lines(_ path: String) throws -> [JSON] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+            try JSON(parsing: Array($0.utf8), file: path)
+        }
+    }
 
     /// The lines of a reference table, split at tabs, without comments.
     package static func table(_ path: String) throws -> [[String]] {

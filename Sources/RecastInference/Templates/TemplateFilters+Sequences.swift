@@ -114,7 +114,10 @@ extension TemplateFilters {
         let keys = try keys(values, bound[1], isCaseSensitive: bound[0]?.isTrue ?? false, renderer)
         var seen: Set<TemplateKey> = []
         var result: [TemplateValue] = []
-        for (value, key) in zip(values, keys) where seen.insert(try TemplateKey(key)).inserted { result.append(value) }
+        for (value, key) in zip(values, keys) {
+            try renderer.budget.spend(key: key)
+            if seen.insert(try TemplateKey(key)).inserted { result.append(value) }
+        }
         return try generator(result)
     }
 

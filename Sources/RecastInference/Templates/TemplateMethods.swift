@@ -68,6 +68,7 @@ extension TemplateRenderer {
         switch name {
         case "get":
             let bound = try arguments.bound(to: ["key", "default"], required: 1, of: name)
+            try budget.spend(key: bound[0]!)
             return dictionary[try TemplateKey(bound[0]!)] ?? bound[1] ?? .none
         case "items": return .iterator("dict_items", try TemplateList(try pairs(of: value)))
         case "keys": return .iterator("dict_keys", try TemplateList(dictionary.keys))

@@ -10,6 +10,8 @@ struct TemplateParser {
     /// Names used within each macro that is open.
     var uses: [Set<String>] = []
     private var loopDepth = 0
+    /// Of the tags that are open.
+    private var tagLines = [1]
 
     /// Deeper code is refused.
     static let maximumDepth = 48
@@ -82,7 +84,7 @@ struct TemplateParser {
     private mutating func readStatements(until names: [String], of owner: String) throws(RecastError)
         -> [TemplateStatement]
     {
-        let start = line
+        let start = tagLines[tagLines.count - 1]
         var statements: [TemplateStatement] = []
         while true {
             switch current.kind {
@@ -126,6 +128,8 @@ struct TemplateParser {
 
     private mutating func readStatement(into statements: inout [TemplateStatement]) throws(RecastError) {
         let line = line
+        tagLines.append(line)
+        defer { tagLines.removeLast() }
         let name = try expectName("the name of a tag")
         switch name {
         case "if": statements.append(try readChoice())

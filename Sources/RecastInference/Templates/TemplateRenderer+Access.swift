@@ -12,8 +12,12 @@ extension TemplateRenderer {
         case .namespace(let namespace): return namespace.members[name] ?? missing(name, of: value)
         case .loop(let loop): return try loop.attribute(name, self) ?? missing(name, of: value)
         case .function(let function):
+            guard function.isMacro else { return missing(name, of: value) }
             if name == "name" { return .text(function.name) }
-            throw .unsupported("\(function.name).\(name) is not supported")
+            if ["arguments", "caller", "catch_kwargs", "catch_varargs"].contains(name) {
+                throw .unsupported("\(function.name).\(name) is not supported")
+            }
+            return missing(name, of: value)
         default: return try method(name, of: value) ?? missing(name, of: value)
         }
     }
@@ -43,7 +47,9 @@ extension TemplateRenderer {
         switch value {
         case .undefined(let message): throw failure(message)
         case .dictionary(let dictionary):
-            if let found = dictionary[try TemplateKey(index)] { return found }
+            try budget.spend(key: index)
+            // What cannot be a key is none that is there.
+            if let key = try? TemplateKey(index), let found = dictionary[key] { return found }
         case .list(let list), .tuple(let list), .iterator("range", let list):
             if let place = index.asInt {
                 let count = list.elements.count

@@ -53,13 +53,14 @@ extension TemplateRenderer {
     func function(of macro: TemplateMacro) -> TemplateFunction {
         let defining = scope
         keep(defining)
-        return TemplateFunction(macro.name.isEmpty ? "caller" : macro.name) { renderer, arguments throws(RecastError) in
+        return TemplateFunction(macro.name.isEmpty ? "caller" : macro.name, isMacro: true) {
+            renderer, arguments throws(RecastError) in
             let line = renderer.line
-            defer { renderer.line = line }
             let text = try renderer.captured(in: defining) { () throws(RecastError) in
                 try renderer.bind(arguments, to: macro)
                 _ = try renderer.run(macro.body)
             }
+            renderer.line = line
             return .string(text)
         }
     }
@@ -161,6 +162,7 @@ extension TemplateRenderer {
             for pair in try elements(of: pairs) {
                 let parts = try elements(of: pair)
                 guard parts.count == 2 else { throw failure("\(name) takes pairs") }
+                try budget.spend(key: parts[0])
                 try result.set(parts[0], parts[1])
             }
         case nil: break

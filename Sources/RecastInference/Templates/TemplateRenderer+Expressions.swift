@@ -26,6 +26,7 @@ extension TemplateRenderer {
             for (key, value) in members {
                 let (key, value) = (try evaluate(key), try evaluate(value))
                 self.line = line
+                try budget.spend(key: key)
                 try dictionary.set(key, value)
             }
             return .dictionary(dictionary)
@@ -154,7 +155,9 @@ extension TemplateRenderer {
             guard let part = value.asText else { throw try operand(value, "a string to look for in a string") }
             try budget.spend(text.count / 16)
             return text.contains(part)
-        case .dictionary(let dictionary): return dictionary[try TemplateKey(value)] != nil
+        case .dictionary(let dictionary):
+            try budget.spend(key: value)
+            return dictionary[try TemplateKey(value)] != nil
         default:
             for element in try elements(of: container) where try TemplateValue.isEqual(element, value, budget) {
                 return true

@@ -101,7 +101,7 @@ final class TemplateBudget {
 
     /// - Parameter inputSize: scalars of the conversation.
     init(inputSize: Int) {
-        steps = 10_000_000 + 64 * inputSize
+        steps = 5_000_000 + 64 * inputSize
         characters = 64_000_000 + 64 * inputSize
     }
 
@@ -110,6 +110,9 @@ final class TemplateBudget {
         steps -= count
         if steps < 0 { throw .unsupported("takes more steps than a conversation of this length may") }
     }
+
+    /// What finding a key costs.
+    func spend(key: TemplateValue) throws(RecastError) { try spend(1 + (key.asText?.count ?? 0) / 8) }
 
     /// - Throws: `unsupported` where no more may be written.
     func write(_ count: Int) throws(RecastError) {

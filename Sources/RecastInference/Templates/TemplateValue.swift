@@ -81,6 +81,7 @@ struct TemplateDictionary {
 
 /// A value as a dictionary finds it: 1, 1.0 and true are the same key.
 enum TemplateKey: Hashable {
+    case undefined
     case none
     case int(Int)
     case float(Double)
@@ -89,6 +90,7 @@ enum TemplateKey: Hashable {
 
     init(_ value: TemplateValue) throws(RecastError) {
         switch value {
+        case .undefined: self = .undefined
         case .none: self = .none
         case .bool(let value): self = .int(value ? 1 : 0)
         case .int(let value): self = .int(value)
@@ -121,13 +123,15 @@ final class TemplateNamespace {
 /// What can be called.
 final class TemplateFunction {
     let name: String
+    let isMacro: Bool
     let body: (TemplateRenderer, TemplateArguments) throws(RecastError) -> TemplateValue
 
     init(
-        _ name: String,
+        _ name: String, isMacro: Bool = false,
         _ body: @escaping (TemplateRenderer, TemplateArguments) throws(RecastError) -> TemplateValue
     ) {
         self.name = name
+        self.isMacro = isMacro
         self.body = body
     }
 }

@@ -26,9 +26,10 @@ struct AddedTokenMatcher: Sendable {
     /// passed over as a whole: nothing is matched inside it. And as there, a match within the spaces that the one before
     /// took along counts again, unless it takes spaces from the left itself.
     ///
-    /// - Parameter counts: whether a special token that is asked for may be at a place.
+    /// - Parameter counts: whether a token, special or not, may be at a place; asked before anything is told of the place.
     func forEachSegment(
-        of text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool, where counts: (Range<Int>) -> Bool = { _ in true },
+        of text: UnsafeBufferPointer<UInt8>, parsingSpecial: Bool,
+        where counts: (_ place: Range<Int>, _ isSpecial: Bool) -> Bool = { _, _ in true },
         _ body: (Segment) -> Void
     ) {
         var done = 0
@@ -38,7 +39,8 @@ struct AddedTokenMatcher: Sendable {
             let token = tokens[Int(match.value)]
             var (start, end) = (match.start, match.start + token.content.utf8.count)
             offset = end
-            if token.isSpecial, !parsingSpecial || !counts(start..<end) { continue }
+            if token.isSpecial, !parsingSpecial { continue }
+            if !counts(start..<end, token.isSpecial) { continue }
             if token.isSingleWord, Self.isInsideWord(start..<end, of: text) { continue }
             if token.stripsLeft {
                 while start > done, case let (value, before) = text.scalar(before: start), isSpace(value) {

@@ -28,6 +28,7 @@ extension Tokenizer {
         var output = EncodedText(byteCount: text.utf8.count)
         var places: [Int: Int] = [:]
         var next = cuts.startIndex
+        var tokenStart = 0
         text.withUTF8 { utf8 in
             /// Says of the cuts up to `offset` where they are.
             func pass(_ offset: Int, _ output: EncodedText) {
@@ -37,10 +38,16 @@ extension Tokenizer {
                 }
             }
             rawTokens.forEachSegment(
-                of: utf8, parsingSpecial: true, where: { !Self.isSpelled($0, within: marked.opaque) }
+                of: utf8, parsingSpecial: true,
+                where: { place, isSpecial in
+                    tokenStart = place.lowerBound
+                    return !isSpecial || !Self.isSpelled(place, within: marked.opaque)
+                }
             ) { segment in
                 switch segment {
-                case .token(let id): output.ids.append(id)
+                case .token(let id):
+                    pass(tokenStart, output)
+                    output.ids.append(id)
                 case .text(let range):
                     var start = range.lowerBound
                     while start < range.upperBound {

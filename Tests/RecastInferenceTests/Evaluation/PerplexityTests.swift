@@ -4,6 +4,13 @@ import Testing
 
 @testable import RecastInference
 
+extension PerplexityOptions {
+    /// Of a document that is scored as a whole.
+    fileprivate func windows(of tokens: [Int32]) -> [ForwardPass.Text] {
+        windows(of: Channel.Document(tokens: tokens)).map(\.text)
+    }
+}
+
 @Suite struct PerplexityTests {
     private func tokens(_ count: Int) -> [Int32] { (0..<count).map { Int32($0 * 7 % 96) } }
 
@@ -86,5 +93,52 @@ import Testing
         #expect(message(PerplexityOptions(context: 8, stride: 9), 9).contains("stride"))
         #expect(message(PerplexityOptions(context: 8, stride: 0), 9).contains("stride"))
         #expect(message(PerplexityOptions(context: 8, stride: 4, scored: .secondHalf), 9).contains("stride"))
+    }
+
+    /// A document that begins with its own first token gets none before it.
+    @Test func wholeDocuments() {
+        let options = PerplexityOptions(context: 10, bosToken: 90)
+        let whole = Channel.Document(tokens: tokens(8), isWhole: true)
+        #expect(options.windows(of: whole).map(\.text.tokens) == [tokens(8)])
+        #expect(options.windows(of: whole)[0].text.predictions == 0..<7)
+    }
+
+    /// Answers have the scores that their tokens have where all are scored, whatever the windows.
+    @Test(arguments: [(8, nil), (8, 3), (64, nil), (5, 5)] as [(Int, Int?)], [nil, 90] as [Int32?])
+    func answers(_ window: (context: Int, stride: Int?), _ bos: Int32?) throws {
+        let model = try RandomModel(RandomModel.tinyConfiguration())
+        let pass = try ForwardPass(model.graph, files: model.files)
+        let options = PerplexityOptions(context: window.context, stride: window.stride, bosToken: bos)
+        let places = [0..<2, 3..<4, 6..<11, 19..<33, 39..<40]
+        let scored = Set(places.joined())
+        let all = options.windows(of: Channel.Document(tokens: tokens(40)))
+        let values = try pass.negativeLogLikelihoods(of: all.map(\.text)).flatMap { $0 }
+        // Without strides that overlap, every token but those at the beginning of a window, in their order.
+        var targets: [Int] = []
+        var start = 0
+        for window in all {
+            targets += window.text.predictions.map { start + $0 + 1 - (bos == nil ? 0 : 1) }
+            start += options.stride ?? options.context
+        }
+        let expected = zip(targets, values).filter { scored.contains($0.0) }.map(\.1)
+        let channel = Channel(
+            name: "x", documents: [Channel.Document(tokens: tokens(40), answers: places), .init(tokens: [])])
+        let found = try pass.perplexity(of: [channel], options).total
+        #expect(found.scored == expected.count && found.tokens == 40)
+        #expect(abs(found.nll - expected.reduce(0, +)) < 1e-4)
+        #expect(channel.unscoredCount(options) == 1)
+    }
+
+    /// Documents do not see each other.
+    @Test func documents() throws {
+        let model = try RandomModel(RandomModel.tinyConfiguration())
+        let pass = try ForwardPass(model.graph, files: model.files)
+        let parts = [Array(tokens(30)[..<13]), Array(tokens(30)[13...])]
+        let options = PerplexityOptions(context: 8)
+        let together = try pass.perplexity(
+            of: [Channel(name: "x", documents: parts.map { Channel.Document(tokens: $0) })], options)
+        let apart = try pass.perplexity(of: parts.map { Channel(name: "y", tokens: $0) }, options)
+        #expect(together.total.scored == apart.total.scored && together.channels.count == 1)
+        #expect(abs(together.total.nll - apart.total.nll) < 1e-4)
     }
 }
