@@ -168,6 +168,11 @@ def write_pages(recast, folder):
         "--report", folder / "quantize.html")
     run("diff", TINY, quantized, "--report", folder / "diff.html", "--force", status=1)
     run("diff", TINY, TINY, "--report", folder / "diff-equal.html", "--force")
+    texts = [word for name in ("prose", "code", "poetry") for word in ("--text", f"{name}={TINY}/text/{name}.txt")]
+    run("compare", TINY, quantized, *texts, "--tensors", "--max-kld", "0.5", "--min-cosine", "0.9999", "--report",
+        folder / "compare.html", "--force", status=1)
+    run("probe", TINY, "--prompt", "The captain of the ship said unto them", "--layers", "--attention", "2", "--report",
+        folder / "probe.html", "--force")
 
 
 def main():

@@ -4,7 +4,7 @@ extension ForwardPass {
     /// Whether all of what was computed is a number.
     ///
     /// - Parameters:
-    ///   - values: one for each scored position.
+    ///   - values: one for each predicting position.
     ///   - name: of the model, in messages.
     /// - Throws: `malformedInput`, with the layer and the tensor in which numbers end.
     func checkFinite(_ values: [Double], _ texts: ScoredTexts, name: String = "the model") throws(RecastError) {
@@ -14,91 +14,105 @@ extension ForwardPass {
             count += window.predictions.count
             return place < count
         }!
-        throw try finding(on: window, name: name)
+        var quiet = options
+        quiet.progress = nil
+        let search = try FiniteSearch(ForwardPass(graph, files: files, options: quiet), window)
+        throw RecastError(.malformedInput, "\(name) computes no numbers: \(try search.end())")
+    }
+}
+
+/// Takes a text through a model once more, to see where its numbers end.
+private struct FiniteSearch {
+    private let run: ForwardPass.Run
+    private let walk: ForwardPass.Walk
+    private let files: FilePool
+
+    init(_ pass: ForwardPass, _ text: ForwardPass.Text) throws(RecastError) {
+        files = pass.files
+        run = try ForwardPass.Run(pass, [text], nil)
+        walk = try ForwardPass.Walk(run)
     }
 
-    /// Where a text's numbers end: the text is run once more, stage by stage.
-    private func finding(on text: Text, name: String) throws(RecastError) -> RecastError {
-        func error(_ what: String) -> RecastError {
-            RecastError(.malformedInput, "\(name) computes no numbers: \(what)")
-        }
-        var quiet = self.options
-        quiet.progress = nil
-        let pass = try ForwardPass(graph, files: files, options: quiet)
-        let run = try Run(pass, [text], nil)
-        let walk = try Walk(run)
-        let place = walk.places[0]
-        func isFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
-            (0..<count).allSatisfy { values[$0].isFinite }
-        }
-        var found: String?
-        var staging: FloatBuffer?
-        func check(_ name: String) throws(RecastError) {
-            let count = text.tokens.count * graph.configuration.hiddenSize
-            try walk.hidden.withRows(0..<text.tokens.count, .read, staging: &staging) { (rows) throws(RecastError) in
-                if !isFinite(rows, count) { found = name }
-            }
-        }
-        try check("the embeddings of its tokens hold some that are none (\(Slot(.tokenEmbedding)))")
-        while found == nil, !walk.isDone {
+    /// Where numbers end, as a sentence.
+    func end() throws(RecastError) -> String {
+        if try !statesAreFinite() { return "those of its tokens' embeddings are none (\(Slot(.tokenEmbedding)))" }
+        while !walk.isDone {
             let layer = walk.layer
-            try walk.load()
-            let backend = FiniteLinear(layer: walk.weights)
-            try walk.hidden.withRows(0..<text.tokens.count, .update, staging: &staging) { (rows) throws(RecastError) in
-                let block = run.layerBlock(run.blocks[0], layer, rows, place)
-                for stage in run.layer.stages(inLayer: layer) {
-                    let parts = stage.isFeedForward ? LayerBuffers.parts(of: block.rows) : [0..<block.rows]
-                    for range in parts {
-                        let part =
-                            stage.isFeedForward
-                            ? block.part(range, columns: graph.configuration.hiddenSize) : block
-                        try run.layer.run(stage, part, backend)
-                    }
-                    if backend.found == nil, case .norm(let branch) = stage,
-                        !isFinite(
-                            place.buffers[.normed], min(block.rows, parts.last!.count) * graph.configuration.hiddenSize)
-                    {
-                        let role: Role = branch == .attention ? .attentionNorm : .feedForwardNorm
-                        backend.found = (Slot(role, layer: layer), nil)
-                    }
-                    if backend.found != nil { break }
-                }
-            }
-            if let (slot, _) = backend.found {
-                found = "they end in layer \(layer), at \(slot)" + (try cause(slot))
-            } else {
-                try check("they end in layer \(layer)")
-            }
-            try walk.didLayer()
+            if let slot = try firstSlot() { return "they end in layer \(layer), at \(slot)" + (try cause(slot)) }
+            if try !statesAreFinite() { return "they end in layer \(layer)" }
         }
-        if let found { return error(found) }
-        for slot in [Slot(.outputNorm), Slot(.outputHead)] where graph[slot] != nil {
-            let cause = try cause(slot)
-            if cause.contains("holds") { return error("they end behind the layers, at \(slot)" + cause) }
+        for slot in [Slot(.outputNorm), Slot(.outputHead)] where try damage(slot) != nil {
+            return "they end behind the layers, at \(slot)" + (try cause(slot))
         }
-        return error("they end in the head")
+        return "they end in the head"
+    }
+
+    private func statesAreFinite() throws(RecastError) -> Bool {
+        var (isFinite, staging) = (true, FloatBuffer?.none)
+        try walk.hidden.withRows(0..<walk.hidden.rows, .read, staging: &staging) {
+            isFinite = Self.areFinite($0, walk.hidden.rows * walk.hidden.columns)
+        }
+        return isFinite
+    }
+
+    private static func areFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
+        (0..<count).allSatisfy { values[$0].isFinite }
+    }
+
+    /// Takes the text through the next layer.
+    ///
+    /// - Returns: the first norm or weight that gives what is no number.
+    private func firstSlot() throws(RecastError) -> Slot? {
+        try walk.load()
+        let backend = FiniteLinear(layer: walk.weights)
+        var staging: FloatBuffer?
+        try walk.hidden.withRows(0..<walk.hidden.rows, .update, staging: &staging) { (rows) throws(RecastError) in
+            let block = walk.block(0, at: rows, 0)
+            let stages = run.layer.stages(inLayer: walk.layer)
+            for stage in stages where !stage.isFeedForward { try advance(stage, block, backend) }
+            for range in LayerBuffers.parts(of: block.rows) {
+                let part = block.part(range, columns: walk.hidden.columns)
+                for stage in stages where stage.isFeedForward { try advance(stage, part, backend) }
+            }
+        }
+        try walk.didLayer()
+        return backend.found
+    }
+
+    private func advance(_ stage: Stage, _ block: LayerBlock, _ backend: FiniteLinear) throws(RecastError) {
+        try run.layer.run(stage, block, backend)
+        guard backend.found == nil, case .norm(let branch) = stage,
+            !Self.areFinite(block.buffers[.normed], block.rows * walk.hidden.columns)
+        else { return }
+        backend.found = Slot(branch == .attention ? .attentionNorm : .feedForwardNorm, layer: block.layer)
     }
 
     /// What a tensor has to do with it.
     private func cause(_ slot: Slot) throws(RecastError) -> String {
+        try damage(slot).map { ", which holds \($0) numbers that are infinite or none" }
+            ?? ", whose products are beyond float32"
+    }
+
+    /// How many numbers of a weight, or else of its bias, are infinite or none; nil for none of them.
+    private func damage(_ slot: Slot) throws(RecastError) -> Int? {
         for slot in [slot, Slot(slot.role, layer: slot.layer, expert: slot.expert, .bias)] {
-            guard let tensor = graph[slot] else { continue }
+            guard let tensor = run.graph[slot] else { continue }
             var reader = Reader(files: files)
             let buffer = FloatBuffer(count: tensor.elementCount)
             for load in TensorLoad.loads(
                 of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: slot.description)
             { try load.run(using: &reader) }
             let count = (0..<tensor.elementCount).count { !buffer.base[$0].isFinite }
-            if count > 0 { return ", which holds \(count) numbers that are infinite or none" }
+            if count > 0 { return count }
         }
-        return ", whose products are beyond float32"
+        return nil
     }
 }
 
 /// A layer's weights, and the first whose product holds what is no number.
 private final class FiniteLinear: LinearBackend {
     let layer: ResidentLayer
-    var found: (slot: Slot, rows: Int?)?
+    var found: Slot?
 
     init(layer: ResidentLayer) { self.layer = layer }
 
@@ -107,11 +121,10 @@ private final class FiniteLinear: LinearBackend {
         accumulating: Bool, worker: Int
     ) throws(RecastError) {
         try layer.multiply(site, input, rows: rows, into: output, accumulating: accumulating, worker: worker)
-        guard found == nil else { return }
-        for i in 0..<rows * layer.rowCount(of: site) where !output[i].isFinite {
-            found = (site, rows)
+        guard found == nil, (0..<rows * layer.rowCount(of: site)).contains(where: { !output[$0].isFinite }) else {
             return
         }
+        found = site
     }
 
     func vector(_ slot: Slot) -> UnsafePointer<Float>? { layer.vector(slot) }

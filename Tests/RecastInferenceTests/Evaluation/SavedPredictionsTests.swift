@@ -79,7 +79,7 @@ import Testing
         let directory = TemporaryDirectory()
         let saved = try SavedPredictions(path: save(directory, isExact: false))
         var others = channels
-        others[1].tokens[5] = 9
+        others[1].documents[0].tokens[5] = 9
         // Six windows of the first text come before, with the token that begins it.
         #expect(try saved.difference(from: others, options)?.contains("window 6 ") == true)
         #expect(try saved.difference(from: channels, PerplexityOptions(context: 15, bosToken: 1)) != nil)

@@ -111,7 +111,7 @@ struct ReportNumbersTests {
     @Test func axes() {
         let values: [[Double]] = [
             [1, 2], [0.9981, 0.9999], [-5, 5], [0, 0], [3, 3], [1e-300, 1e-299], [-1e308, 1e308], [.nan, .infinity],
-            [5e-324], [], [1e9, 1e9 + 1],
+            [Double.leastNonzeroMagnitude], [], [1e9, 1e9 + 1],
         ]
         for values in values {
             for scale in [Axis.Scale.linear, .log] {
