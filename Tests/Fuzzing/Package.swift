@@ -5,7 +5,7 @@ import PackageDescription
 /// A target for each reader, in Sources/Fuzz….
 let targets = [
     "Archive", "Configuration", "Distributed", "GGUF", "Importance", "Index", "JSON", "Journal", "Pickle",
-    "QuantizedModules", "Safetensors", "SentencePiece", "Tiktoken", "TokenizerJSON", "Torch",
+    "Predictions", "QuantizedModules", "Safetensors", "SentencePiece", "Template", "Tiktoken", "TokenizerJSON", "Torch",
 ]
 
 // A package of its own, as libFuzzer brings a `main` and needs flags that no package may pass on to others.

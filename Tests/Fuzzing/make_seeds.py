@@ -67,6 +67,25 @@ small = model("small", tokenizer=True)
 config = {"config.json": (small / "config.json").read_bytes()}
 scene("model", config)
 seed("Safetensors", "model", (small / "model.safetensors").read_bytes())
+(WORK / "text").write_bytes(b"ab a b ab")
+for name, options in {"codes": [], "exact": ["--exact-reference"]}.items():
+    recast("compare", small, "--text", WORK / "text", "--context", 4, "--save-reference", WORK / name, *options)
+    seed("Predictions", name, (WORK / name).read_bytes())
+positions = struct.pack("<ff5H", 16 / 65535, -18, 0, 65535, 3, 4, 0) + b"\0\0"
+seed("Predictions", "llama", b"_logits_" + struct.pack("<iii8i", 8, 5, 1, *[token % 5 for token in range(8)]) + 3 * positions)
+
+# ---- chat templates
+for name, text in {
+    "chatml": "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m['content'] + '<|im_end|>' }}{% endfor %}"
+              "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    "tools": "{%- set ns = namespace(n=0) -%}{%- macro show(t, i=0) -%}{{ t | tojson(indent=2) }}{%- endmacro -%}"
+             "{% if tools is defined and tools %}{% for t in tools %}{{ show(t.function) }}{% endfor %}{% endif %}"
+             "{% for m in messages if m.content is string %}{% set ns.n = ns.n + 1 %}{{ m.content.split(' ')[-1] | trim ~ ns.n }}"
+             "{% generation %}{{ m.role | upper }}{% endgeneration %}{% if loop.last %}{% break %}{% endif %}{% endfor %}",
+    "refusal": "{{ bos_token }}{% if messages[0]['role'] != 'user' %}{{ raise_exception('no') }}{% endif %}"
+               "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(', ') }}",
+}.items():
+    seed("Template", name, text.encode())
 dtypes = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
           "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "U32": 4, "U64": 8}
 seed("Safetensors", "dtypes", safetensors(

@@ -10,12 +10,12 @@ enum LlamaPredictionsFile {
     private static let magic = Array("_logits_".utf8)
     private static let floor: Float = -16
 
-    static func recognizes(_ source: some ByteSource) throws(RecastError) -> Bool {
+    static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
         guard source.byteCount >= magic.count else { return false }
         return try source.bytes(0..<magic.count) == magic
     }
 
-    static func read(_ source: FileSource) throws(RecastError) -> SavedPredictions {
+    static func read(_ source: any ByteSource) throws(RecastError) -> SavedPredictions {
         let header = magic.count + 12
         guard source.byteCount >= header else { throw .malformed(source.name, "ends within its header") }
         let bytes = try source.bytes(0..<header)

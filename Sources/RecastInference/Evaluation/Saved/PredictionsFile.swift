@@ -117,14 +117,14 @@ enum PredictionsFile {
 
     // MARK: Reading
 
-    static func recognizes(_ source: FileSource) throws(RecastError) -> Bool {
+    static func recognizes(_ source: any ByteSource) throws(RecastError) -> Bool {
         guard try SafetensorsFile.recognizes(source) else { return false }
         var files = FileList()
         guard let file = try? SafetensorsFile(source, files: &files) else { return false }
         return file.metadata.contains { $0 == ("format", format) }
     }
 
-    static func read(_ source: FileSource) throws(RecastError) -> SavedPredictions {
+    static func read(_ source: any ByteSource) throws(RecastError) -> SavedPredictions {
         var files = FileList()
         let file = try SafetensorsFile(source, files: &files)
         func failure(_ message: String) -> RecastError { .malformed(source.name, message) }
