@@ -18,12 +18,19 @@ final class AnswerFile {
     /// Those of them that are failures.
     private(set) var failures: [Int] = []
 
+    /// - Parameter inputs: what is read, which no answers may take the place of.
     init(
-        _ path: String, fingerprint: String, lines: [PromptLine], resumes: Bool, replaces: Bool
+        _ path: String, fingerprint: String, lines: [PromptLine], besides inputs: [String], resumes: Bool,
+        replaces: Bool
     ) throws(RecastError) {
         self.path = path
         mark = path + ".recast-infer"
         let exists = try POSIX.exists(path)
+        if exists, let there = try POSIX.target(path) {
+            for input in inputs where try POSIX.target(input).map({ $0.isSameFile(as: there) }) ?? false {
+                throw RecastError(.destinationExists, "is what is read itself", trail: [path])
+            }
+        }
         if exists, !resumes, !replaces {
             throw RecastError(
                 .destinationExists, "exists already; --resume goes on behind it, --force replaces it", trail: [path])

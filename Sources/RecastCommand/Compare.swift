@@ -90,7 +90,7 @@ struct Compare: ParsableCommand {
 
     func run() throws {
         if try SavedPredictions.recognizes(reference) { return try compareWithSaved() }
-        if let saveReference { try StagedFile.check(saveReference, replaces: force) }
+        if let saveReference { try checkReplaced(saveReference) }
         if byText { return try compareByText() }
         let models = try ([reference] + (candidate.map { [$0] } ?? [])).map(open)
         let sources = models.flatMap(\.sources.files)
@@ -143,6 +143,14 @@ struct Compare: ParsableCommand {
             try show(result, context: context, window.rawValue)
         }
         try thresholds.check(result)
+    }
+
+    /// Nothing but predictions gives way to predictions, whatever --force is given with.
+    private func checkReplaced(_ path: String) throws(RecastError) {
+        try StagedFile.check(path, replaces: force)
+        guard force, try POSIX.target(path) != nil, try !SavedPredictions.recognizes(path) else { return }
+        throw RecastError(
+            .destinationExists, "is no file of predictions, and is not replaced by one", trail: [path])
     }
 
     private func open(_ path: String) throws -> Model {

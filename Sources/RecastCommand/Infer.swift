@@ -67,7 +67,8 @@ struct Infer: ParsableCommand {
         output.notes(model.notes, warnings: model.warnings)
 
         let writer = try AnswerFile(
-            answers, fingerprint: fingerprint(model), lines: lines, resumes: resume, replaces: force)
+            answers, fingerprint: fingerprint(model), lines: lines,
+            besides: [prompts] + model.sources.files.map(\.path), resumes: resume, replaces: force)
         let done = writer.count
         if done > 0 { output.notes(["\(done) of \(lines.count) prompts are answered"], warnings: []) }
         let batches = stride(from: 0, to: lines.count, by: batch)

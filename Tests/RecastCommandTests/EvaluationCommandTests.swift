@@ -58,6 +58,12 @@ struct EvaluationCommandTests {
                 "compare", Self.model, "--text", Self.text, "--save-reference", saved, "--force", "--quiet"
             ).status == 0)
         #expect(try CommandTests.recast("compare", Self.model, "--text", Self.text).status == 64)
+        // Whatever --force is given with, a model is not replaced by predictions.
+        #expect(
+            try CommandTests.recast(
+                "compare", Self.model, "--text", Self.text, "--save-reference", path, "--force"
+            ).status == 73)
+        #expect(try CommandTests.recast("compare", saved, path, "--quiet").status == 0)
     }
 
     @Test func byText() throws {
@@ -177,6 +183,11 @@ struct EvaluationCommandTests {
         let text = try String(contentsOfFile: whole, encoding: .utf8)
         #expect(try CommandTests.recast(["infer", Self.model, prompts, whole] + options).status == 73)
         #expect(try CommandTests.recast(["infer", Self.model, prompts, whole, "--resume"] + options).status == 64)
+        for input in [prompts, Self.model + "/model.safetensors"] {
+            let before = try Data(contentsOf: URL(fileURLWithPath: input)).count
+            #expect(try CommandTests.recast(["infer", Self.model, prompts, input, "--force"] + options).status == 73)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: input)).count == before)
+        }
         // What is left of a run that was killed in the sixth line; what it was made with stands beside it only until it ends.
         let lines = text.split(separator: "\n")
         let rest = lines[..<5].joined(separator: "\n") + "\n" + lines[5].prefix(9)
