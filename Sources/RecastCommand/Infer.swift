@@ -60,6 +60,11 @@ struct Infer: ParsableCommand {
     func run() throws {
         let lines = PromptLine.lines(of: try FileSource.contents(of: prompts, limit: 1 << 32))
         guard !lines.isEmpty else { throw RecastError(.usage, "has no prompts", trail: [prompts]) }
+        if let option = reading.idle(for: lines) {
+            throw RecastError(
+                .usage, "\(option) is for conversations, and no line is one; --chat takes prompts for what a user says",
+                trail: [prompts])
+        }
         let files = try Checkpoint(path: checkpoint)
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)

@@ -21,6 +21,8 @@ struct PromptLine {
         case bad(String)
     }
 
+    var isConversation: Bool { if case .conversation = content { true } else { false } }
+
     /// Never fails: a bad line is answered with what is wrong with it.
     init(_ bytes: some Sequence<UInt8>, index: Int, number: Int) {
         let bytes = Array(bytes)

@@ -13,6 +13,13 @@ struct PromptOptions: ParsableArguments {
 
     @OptionGroup var template: ChatOptions
 
+    /// An option that would change nothing.
+    func idle(for lines: [PromptLine]) -> String? {
+        let given = [("--system", system != nil), ("--chat-template", template.chatTemplate != nil)]
+        guard !chat, !lines.contains(where: \.isConversation) else { return nil }
+        return given.first(where: \.1)?.0
+    }
+
     /// The options as words, for a process that is to do the same.
     var words: [String] {
         (chat ? ["--chat"] : []) + (system.map { ["--system=\($0)"] } ?? []) + (special ? ["--special"] : [])

@@ -175,6 +175,24 @@ struct EvaluationCommandTests {
         #expect(lines.map { $0["error"] != nil } == [false, true, false, true, true])
     }
 
+    @Test func conversations() throws {
+        let directory = TemporaryDirectory()
+        let line = #"{"messages": [{"role": "user", "content": "hi"}]}"#
+        let prompts = directory.write("p.jsonl", Array("\(line)\n\"hi\"\n".utf8))
+        let answers = directory.file("a.jsonl")
+        let options = ["--max-tokens", "4", "--quiet"]
+        #expect(try CommandTests.recast(["infer", Self.model, prompts, answers, "--chat"] + options).status == 0)
+        let lines = try String(contentsOfFile: answers, encoding: .utf8).split(separator: "\n")
+            .map { try JSON(parsing: Array($0.utf8), file: "answer") }
+        // A prompt that a user says is a conversation of one message.
+        #expect(lines[0]["text"] == lines[1]["text"] && lines[0]["prompt_tokens"] == lines[1]["prompt_tokens"])
+        let alone = try CommandTests.recast("generate", Self.model, "--chat", "hi", "--max-tokens", "4", "--json")
+        #expect(try alone.json["text"] == lines[0]["text"])
+        let texts = directory.write("t.jsonl", Array("\"hi\"\n".utf8))
+        let idle = try CommandTests.recast("infer", Self.model, texts, directory.file("b"), "--system", "x")
+        #expect(idle.status == 64 && idle.errors.contains("--chat"))
+    }
+
     @Test func resuming() throws {
         let directory = TemporaryDirectory()
         let (prompts, whole, part) = (prompts(directory), directory.file("whole"), directory.file("part"))
