@@ -84,18 +84,27 @@ struct Generate: ParsableCommand {
             if showsText { try show(piece) }
         }
         let continuation: Generator.Continuation
-        if let beams = sampling.beams {
-            let found = try generator.beamSearch(
-                after: ids, settings, beams: beams, lengthPenalty: sampling.lengthPenalty ?? 1,
-                isCancelled: { Interruption.hasCome })
-            continuation = found.first?.continuation ?? .init(tokens: [], reason: .maximumTokens)
-            try take(loaded.tokenizer.decodedBytes(continuation.tokens, skippingSpecial: true))
-        } else {
-            continuation = try generator.generate(after: ids, settings) { (token) throws(RecastError) in
-                try take(stop.append(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)))
-                return !Interruption.hasCome && !stop.isStopped
+        var seen = ids
+        do throws(RecastError) {
+            if let beams = sampling.beams {
+                let found = try generator.beamSearch(
+                    after: ids, settings, beams: beams, lengthPenalty: sampling.lengthPenalty ?? 1,
+                    isCancelled: { Interruption.hasCome })
+                continuation = found.first?.continuation ?? .init(tokens: [], reason: .maximumTokens)
+                try take(loaded.tokenizer.decodedBytes(continuation.tokens, skippingSpecial: true))
+            } else {
+                continuation = try generator.generate(after: ids, settings) { (token) throws(RecastError) in
+                    seen.append(token)
+                    try take(stop.append(loaded.tokenizer.decodedBytes([token], skippingSpecial: true)))
+                    return !Interruption.hasCome && !stop.isStopped
+                }
+                try take(stop.end())
             }
-            try take(stop.end())
+        } catch {
+            guard error.code == .malformedInput else { throw error }
+            // It computes no numbers, and a pass over the text can say where they end.
+            let pass = try ForwardPass(model.graph, files: model.sources, options: resources.passOptions(nil))
+            throw try pass.endOfNumbers(in: seen)
         }
         let seconds = start.duration(to: .now).seconds
         if output.json {

@@ -14,10 +14,21 @@ extension ForwardPass {
             count += window.predictions.count
             return place < count
         }!
+        throw try endOfNumbers(window, name)
+    }
+
+    /// Where numbers end in a text of which the model computes none.
+    ///
+    /// - Returns: `malformedInput`, with the layer and the tensor.
+    public func endOfNumbers(in tokens: [Int32]) throws(RecastError) -> RecastError {
+        try endOfNumbers(Text(tokens: tokens, predictions: 0..<0), "the model")
+    }
+
+    private func endOfNumbers(_ text: Text, _ name: String) throws(RecastError) -> RecastError {
         var quiet = options
         quiet.progress = nil
-        let search = try FiniteSearch(ForwardPass(graph, files: files, options: quiet), window)
-        throw RecastError(.malformedInput, "\(name) computes no numbers: \(try search.end())")
+        let search = try FiniteSearch(ForwardPass(graph, files: files, options: quiet), text)
+        return RecastError(.malformedInput, "\(name) computes no numbers: \(try search.end())")
     }
 }
 

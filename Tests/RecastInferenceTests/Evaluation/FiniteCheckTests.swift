@@ -38,6 +38,7 @@ import Testing
             guard let error = error as? RecastError, error.code == .malformedInput else { return false }
             return error.message.contains("\(slot), which holds 1 numbers that are infinite or none")
         }
+        #expect(try pass.endOfNumbers(in: channels[0].tokens).message.contains("\(slot), which holds 1 numbers"))
         let reference = try RandomModel(RandomModel.tinyConfiguration())
         let sound = try ForwardPass(reference.graph, files: reference.files)
         #expect {

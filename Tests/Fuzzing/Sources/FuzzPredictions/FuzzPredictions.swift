@@ -8,17 +8,19 @@ import FuzzSupport
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzPredictions(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let source = MemorySource([UInt8](UnsafeBufferPointer(start: start, count: count)))
-    for read in [LlamaPredictionsFile.read, PredictionsFile.read] {
-        guard let saved = try? read(source) else { continue }
-        _ = saved.scoredTexts(bosToken: 0).targets
-        let logits = SavedLogits(saved: saved)
-        let columns = min(saved.vocabularySize, 4096)
-        let buffer = FloatBuffer(count: columns)
-        for row in 0..<saved.positionCount {
-            _ = try? logits.logits(row..<row + 1, 0..<columns, into: buffer, worker: 0)
-        }
-    }
+    if let saved = try? LlamaPredictionsFile.read(source) { read(saved) }
+    if let saved = try? PredictionsFile.read(source) { read(saved) }
     return 0
+}
+
+private func read(_ saved: SavedPredictions) {
+    _ = saved.scoredTexts(bosToken: 0).targets
+    let logits = SavedLogits(saved: saved)
+    let columns = min(saved.vocabularySize, 4096)
+    let buffer = FloatBuffer(count: columns)
+    for row in 0..<saved.positionCount {
+        _ = try? logits.logits(row..<row + 1, 0..<columns, into: buffer, worker: 0)
+    }
 }
 
 @_cdecl("FuzzPredictions_main")
