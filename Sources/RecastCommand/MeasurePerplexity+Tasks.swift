@@ -48,13 +48,11 @@ extension MeasurePerplexity {
 
 extension ChoiceScore {
     fileprivate var summary: [(String, JSON)] {
-        func json(_ accuracy: Accuracy) -> [(JSON, JSON)] {
-            [(.double(accuracy.value), accuracy.error.map(JSON.double) ?? .null)]
-        }
-        let (plain, normalized) = (json(accuracy)[0], json(normalizedAccuracy)[0])
+        func error(_ accuracy: Accuracy) -> JSON { accuracy.error.map(JSON.double) ?? .null }
         return [
-            ("name", .string(name)), ("items", .int(items.count)), ("accuracy", plain.0), ("error", plain.1),
-            ("normalized_accuracy", normalized.0), ("normalized_error", normalized.1),
+            ("name", .string(name)), ("items", .int(items.count)), ("accuracy", .double(accuracy.value)),
+            ("error", error(accuracy)), ("normalized_accuracy", .double(normalizedAccuracy.value)),
+            ("normalized_error", error(normalizedAccuracy)),
         ]
     }
 

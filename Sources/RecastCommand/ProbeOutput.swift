@@ -61,7 +61,7 @@ struct ProbeOutput {
     }
 
     private func showMap(layer: Int) throws {
-        let map = self.map
+        let map = map(of: head)
         try Console.result("layer \(layer), \(head.map { "head \($0)" } ?? "mean of \(probe.attention.count) heads"):")
         if tokens.count <= Self.mapSize {
             let header = ["", ""] + tokens.indices.map { "\($0)" }
@@ -80,8 +80,8 @@ struct ProbeOutput {
         try Console.result(Format.table([["", "token", "takes most from"]] + rows, rightAligned: [0]))
     }
 
-    /// Of the head asked for, or the mean of all.
-    var map: [[Float]] {
+    /// Of a head, or the mean of all.
+    private func map(of head: Int?) -> [[Float]] {
         if let head { return probe.attention[head] }
         let count = Float(probe.attention.count)
         return tokens.indices.map { row in
@@ -107,20 +107,12 @@ struct ProbeOutput {
         }
         if let attention {
             let map: [(String, JSON)] = [
-                ("layer", .int(attention)), ("mean", matrix(tokens.isEmpty ? [] : mean)),
+                ("layer", .int(attention)), ("mean", matrix(map(of: nil))),
                 ("heads", .array(probe.attention.map(matrix))),
             ]
             document["attention"] = .object(JSON.Object(map))
         }
         return .object(document)
-    }
-
-    private var mean: [[Float]] {
-        var all = self
-        all = ProbeOutput(
-            probe: probe, tokens: tokens, positions: positions, tokenizer: tokenizer, attention: attention, head: nil,
-            between: nil, showsLayers: showsLayers)
-        return all.map
     }
 
     private func matrix(_ rows: [[Float]]) -> JSON { .array(rows.map { .array($0.map { .double(Double($0)) }) }) }
@@ -171,7 +163,9 @@ extension ProbeOutput {
         if let attention {
             let heads = head.map { [$0] } ?? Array(probe.attention.indices)
             func weights(_ rows: [[Float]]) -> [[Double]] { rows.map { $0.map(Double.init) } }
-            if head == nil { report.attention.append(.init(layer: attention, head: nil, weights: weights(map))) }
+            if head == nil {
+                report.attention.append(.init(layer: attention, head: nil, weights: weights(map(of: nil))))
+            }
             report.attention += heads.map {
                 .init(layer: attention, head: $0, weights: weights(probe.attention[$0]))
             }

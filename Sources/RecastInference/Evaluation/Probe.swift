@@ -107,11 +107,7 @@ extension ForwardPass {
         try read(lens, run, asked, into: &layers)
         guard layers.allSatisfy({ $0.norms.allSatisfy(\.isFinite) }),
             layers.last?.candidates.allSatisfy({ $0.allSatisfy(\.logProbability.isFinite) }) ?? true
-        else {
-            let texts = ScoredTexts([("prompt", tokens.count, 1)], [text])
-            try checkFinite([.nan] + [Double](repeating: 0, count: tokens.count - 1), texts)
-            return Probe(layers: layers, attention: [])
-        }
+        else { throw try endOfNumbers(in: tokens) }
         return Probe(layers: layers, attention: map.map { Self.rows($0, configuration.headCount, tokens.count) } ?? [])
     }
 
