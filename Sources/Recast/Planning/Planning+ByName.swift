@@ -23,7 +23,7 @@ extension Planning {
         }
         if options.dtype != nil {
             let dtype = JSON.string(Self.commonest(typed.tensors).torchName)
-            for key in ["torch_dtype", "dtype"] where configuration[key] != nil { configuration[key] = dtype }
+            configuration = Self.stating(dtype, in: configuration)
         }
         plan.outputs.append(
             OutputFile(
@@ -66,6 +66,22 @@ extension Planning {
     private static let transposing = [
         "GPT2", "gpt2", "OpenAIGPT", "openai-gpt", "ImageGPT", "imagegpt", "DecisionTransformer",
     ]
+
+    /// A configuration with another type wherever it says one: of itself, and of the models within it, whose tensors have
+    /// it too.
+    private static func stating(_ dtype: JSON, in configuration: JSON.Object) -> JSON.Object {
+        var configuration = configuration
+        for member in configuration.members {
+            if ["torch_dtype", "dtype"].contains(member.key) {
+                configuration[member.key] = dtype
+            } else if member.key.hasSuffix("_config"), !member.key.hasPrefix("quantization"),
+                let inner = member.value.object
+            {
+                configuration[member.key] = .object(stating(dtype, in: inner))
+            }
+        }
+        return configuration
+    }
 
     private func tensorsByName(
         _ files: HuggingFaceFiles, _ architecture: String, plan: inout Plan

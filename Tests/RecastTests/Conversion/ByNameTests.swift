@@ -61,9 +61,17 @@ struct ByNameTests {
     }
 
     @Test func types() throws {
-        let found = try convert(Self.model()) { $0.dtype = .bf16 }
+        var model = Self.model()
+        model.configuration["text_config"] = [
+            "dtype": "float32", "audio_config": ["torch_dtype": "float32", "size": 1],
+        ]
+        let found = try convert(model) { $0.dtype = .bf16 }
         #expect(found.tensors.values.allSatisfy { $0.tensor.dtype == .bf16 })
         #expect(found.configuration["torch_dtype"]?.string == "bfloat16")
+        // And of the models within it.
+        #expect(
+            found.configuration["text_config"]
+                == ["dtype": "bfloat16", "audio_config": ["torch_dtype": "bfloat16", "size": 1]])
     }
 
     /// Codes for matrices of numbered layers; what is left out is listed for the programs that load it.
