@@ -19,12 +19,13 @@ extension Compare {
             let files = try Checkpoint(path: path)
             try files.verifyChecksums(workers: resources.jobs)
             let model = try Model(files)
-            output.notes(model.notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
+            let notes = model.notes + (try precision.notes(on: model))
+            output.notes(notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
             let loaded = try LoadedTokenizer(model, tokenizer)
             let channels = try texts.channels(loaded, windows, output)
             windows.warn(of: model)
             let pass = try ForwardPass(
-                model.graph, files: model.sources, options: progress.options(index, resources))
+                model.graph, files: model.sources, options: progress.options(index, resources, precision))
             return try pass.byteLikelihoods(of: channels, windows.options(loaded)) {
                 loaded.tokenizer.decodedBytes([$0]).count
             }
@@ -36,6 +37,7 @@ extension Compare {
             try Console.document([
                 "reference": .string(reference), "candidate": .string(candidate!), "by_text": .bool(true),
                 "context": .int(windows.context), "window": .string(windows.window.rawValue),
+                "precision": precision.json,
                 "channels": .array(channels.map(\.json)), "total": total.json,
             ])
         } else {

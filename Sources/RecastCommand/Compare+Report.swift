@@ -23,7 +23,9 @@ extension Compare {
                 layer: linear.slot.layer ?? 0, role: linear.slot.role.rawValue + expert, cosine: linear.cosine,
                 relativeError: linear.relativeError)
         }
-        report.conditions = [("context", "\(context)"), ("window", window)]
+        report.conditions = [
+            ("context", "\(context)"), ("window", window), ("precision", precision.precision.rawValue),
+        ]
         report.notes = notes
         report.warnings = warnings
         report.origin = ReportOptions.origin

@@ -57,6 +57,7 @@ struct Compare: ParsableCommand {
     var force = false
 
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Precision") var precision: PrecisionOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -99,7 +100,6 @@ struct Compare: ParsableCommand {
         let channels = try texts.channels(loaded, windows, output)
         if let candidate { try checkTokens(of: models[1], candidate, channels, loaded) }
         windows.warn(of: models[0])
-        output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
         let saving = saveReference.map {
             SavedPredictionsOptions(path: $0, replaces: force, isExact: exactReference, name: reference)
         }
@@ -108,7 +108,7 @@ struct Compare: ParsableCommand {
         let passes = try models.enumerated().map { index, model in
             try ForwardPass(
                 model.graph, files: model.sources,
-                options: progress.options(index, resources, share: models.count))
+                options: progress.options(index, resources, precision, share: models.count))
         }
         guard passes.count > 1 else {
             try passes[0].savePredictions(of: channels, windows.options(loaded), saving!)
@@ -157,7 +157,8 @@ struct Compare: ParsableCommand {
         let files = try Checkpoint(path: path)
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)
-        output.notes(model.notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
+        let notes = model.notes + (try precision.notes(on: model))
+        output.notes(notes.map { "\(path): \($0)" }, warnings: model.warnings.map { "\(path): \($0)" })
         return model
     }
 
@@ -205,13 +206,18 @@ struct Compare: ParsableCommand {
                     details: ["without --text its own are taken"], trail: [reference])
             }
         }
-        output.notes([try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: [])
+        if let made = saved.precision, made != precision.precision {
+            let given = precision.fast ? "with --fast" : "without --fast"
+            Console.warning(
+                "\(reference) was made \(made == .fast ? "with" : "without") --fast, and the candidate runs \(given): what rounded activations change is part of what is found"
+            )
+        }
         let note = "layers are not compared: \(reference) holds predictions alone"
         output.notes([note], warnings: [])
         let progress = JointProgress("comparing", passes: 1, output)
         defer { progress.finish() }
         let pass = try ForwardPass(
-            model.graph, files: model.sources, options: progress.options(0, resources))
+            model.graph, files: model.sources, options: progress.options(0, resources, precision))
         let result = try pass.divergence(from: saved, bosToken: loaded?.bosToken)
         progress.finish()
         try show(

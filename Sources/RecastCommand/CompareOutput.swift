@@ -6,7 +6,8 @@ extension Compare {
         if output.json {
             var document = JSON.Object([
                 ("reference", .string(reference)), ("candidate", .optional(candidate)), ("context", .int(context)),
-                ("window", .string(window)), ("channels", .array(result.channels.map(\.json))),
+                ("window", .string(window)), ("precision", precision.json),
+                ("channels", .array(result.channels.map(\.json))),
                 ("total", result.total.json), ("layers", .array(result.layers.map(\.json))),
             ])
             if tensors { document["tensors"] = .array(result.linears.map(\.json)) }

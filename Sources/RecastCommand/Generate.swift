@@ -35,6 +35,7 @@ struct Generate: ParsableCommand {
 
     @OptionGroup(title: "Choice of tokens") var sampling: SamplingArguments
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Precision") var precision: PrecisionOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -57,10 +58,10 @@ struct Generate: ParsableCommand {
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
         let (prompt, ids) = try promptTokens(loaded)
-        output.notes(model.notes, warnings: model.warnings)
+        output.notes(model.notes + (try precision.notes(on: model)), warnings: model.warnings)
         let display = output.quiet ? nil : ProgressDisplay("reading", unit: .fraction)
         let generator = try Generator(
-            model.graph, files: model.sources, options: resources.passOptions(display))
+            model.graph, files: model.sources, options: resources.passOptions(display, precision))
         display?.finish()
 
         let special = loaded.vocabulary.special
@@ -103,7 +104,8 @@ struct Generate: ParsableCommand {
         } catch {
             guard error.code == .malformedInput else { throw error }
             // It computes no numbers, and a pass over the text can say where they end.
-            let pass = try ForwardPass(model.graph, files: model.sources, options: resources.passOptions(nil))
+            let pass = try ForwardPass(
+                model.graph, files: model.sources, options: resources.passOptions(nil, precision))
             throw try pass.endOfNumbers(in: seen)
         }
         let seconds = start.duration(to: .now).seconds
@@ -114,7 +116,7 @@ struct Generate: ParsableCommand {
                 "prompt_ids": .array(ids.map { .int(Int($0)) }),
                 "ids": .array(continuation.tokens.map { .int(Int($0)) }),
                 "stopped_by": .string(stop.isStopped ? "stopWord" : continuation.reason.rawValue),
-                "seconds": .double(seconds),
+                "precision": precision.json, "seconds": .double(seconds),
             ])
         } else {
             try Console.result(text.end())

@@ -48,6 +48,7 @@ struct Infer: ParsableCommand {
     @OptionGroup(title: "Prompts") var reading: PromptOptions
     @OptionGroup(title: "Choice of tokens") var sampling: SamplingArguments
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Precision") var precision: PrecisionOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -69,7 +70,7 @@ struct Infer: ParsableCommand {
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
-        output.notes(model.notes, warnings: model.warnings)
+        output.notes(model.notes + (try precision.notes(on: model)), warnings: model.warnings)
 
         let writer = try AnswerFile(
             answers, fingerprint: fingerprint(model), lines: lines,
@@ -91,7 +92,7 @@ struct Infer: ParsableCommand {
         if workers == 1 || batches.count <= 1 {
             if !batches.isEmpty {
                 let answerer = try PromptAnswerer(
-                    model, loaded, sampling, reading, resources.passOptions(nil))
+                    model, loaded, sampling, reading, resources.passOptions(nil, precision))
                 for batch in batches {
                     try Interruption.check()
                     try take(try answerer.answers(batch))
@@ -111,7 +112,7 @@ struct Infer: ParsableCommand {
     /// What a worker is started with: this command, reading batches from a pipe.
     private var workerWords: [String] {
         let share = max(1, resources.jobs / workers)
-        return ["infer-worker", checkpoint, "--jobs=\(share)"] + reading.words + sampling.words
+        return ["infer-worker", checkpoint, "--jobs=\(share)"] + reading.words + sampling.words + precision.words
             + (tokenizer.tokenizer.map { ["--tokenizer=\($0)"] } ?? [])
             + (tokenizer.preTokenizer.map { ["--pre-tokenizer=\($0)"] } ?? [])
     }
@@ -120,7 +121,7 @@ struct Infer: ParsableCommand {
     private func fingerprint(_ model: Model) -> String {
         var fingerprint = Fingerprint()
         fingerprint.add(filesOf: model.graph, model.sources)
-        let options = reading.words + sampling.words + ["\(batch)"]
+        let options = reading.words + sampling.words + precision.words + ["\(batch)"]
         fingerprint.add(options.joined(separator: "|"))
         return String(fingerprint.value, radix: 16)
     }
@@ -131,7 +132,8 @@ struct Infer: ParsableCommand {
             try Console.document([
                 "model": .string(checkpoint), "answers": .string(answers), "prompts": .int(progress.total),
                 "answered": .int(progress.answered), "failed": .int(failures.count),
-                "prompt_tokens": .int(progress.promptTokens), "tokens": .int(progress.tokens),
+                "precision": precision.json, "prompt_tokens": .int(progress.promptTokens),
+                "tokens": .int(progress.tokens),
                 "seconds": .double(seconds), "tokens_per_second": .double(rate),
             ])
         } else {

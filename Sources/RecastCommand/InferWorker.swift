@@ -10,12 +10,13 @@ struct InferWorker: ParsableCommand {
     @OptionGroup var reading: PromptOptions
     @OptionGroup var sampling: SamplingArguments
     @OptionGroup var tokenizer: TokenizerOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var resources: ResourceOptions
 
     func run() throws {
         let model = try Model(Checkpoint(path: checkpoint))
         let answerer = try PromptAnswerer(
-            model, LoadedTokenizer(model, tokenizer), sampling, reading, resources.passOptions(nil))
+            model, LoadedTokenizer(model, tokenizer), sampling, reading, resources.passOptions(nil, precision))
         while let line = readLine(strippingNewline: true) {
             let batch = try JSON(parsing: Array(line.utf8), file: "standard input").array ?? []
             let lines = batch.compactMap { entry in

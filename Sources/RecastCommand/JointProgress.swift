@@ -13,8 +13,10 @@ final class JointProgress: Sendable {
     }
 
     /// - Parameter share: passes whose hidden states are there at the same time.
-    func options(_ pass: Int, _ resources: ResourceOptions, share: Int = 1) -> PassOptions {
-        var options = resources.passOptions(nil)
+    func options(
+        _ pass: Int, _ resources: ResourceOptions, _ precision: PrecisionOptions, share: Int = 1
+    ) -> PassOptions {
+        var options = resources.passOptions(nil, precision)
         options.maximumMemory /= share
         if display != nil { options.progress = { self.show(pass, $0) } }
         return options

@@ -12,10 +12,11 @@ extension MeasurePerplexity {
         try files.verifyChecksums(workers: resources.jobs)
         let model = try Model(files)
         let loaded = try LoadedTokenizer(model, tokenizer)
-        output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
+        output.notes(model.notes + (try precision.notes(on: model)), warnings: model.warnings)
         let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
         defer { display?.finish() }
-        let pass = try ForwardPass(model.graph, files: model.sources, options: resources.passOptions(display))
+        let pass = try ForwardPass(
+            model.graph, files: model.sources, options: resources.passOptions(display, precision))
         let start = ContinuousClock.now
         let (scores, cut) = try pass.scores(of: read, loaded.tokenizer)
         display?.finish()
@@ -26,7 +27,7 @@ extension MeasurePerplexity {
         }
         if output.json {
             return try Console.document([
-                "model": .string(checkpoint), "tasks": .array(scores.map(\.json)),
+                "model": .string(checkpoint), "tasks": .array(scores.map(\.json)), "precision": precision.json,
                 "seconds": .double(start.duration(to: .now).seconds),
             ])
         }

@@ -40,6 +40,7 @@ struct MeasurePerplexity: ParsableCommand {
             "A file of questions with answers to choose from. May be repeated.", valueName: "[name=]file"))
     var tasks: [String] = []
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Precision") var precision: PrecisionOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -62,11 +63,11 @@ struct MeasurePerplexity: ParsableCommand {
         let options = windows.options(loaded)
         let channels = try texts.channels(loaded, windows, output)
         windows.warn(of: model)
-        output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
+        output.notes(model.notes + (try precision.notes(on: model)), warnings: model.warnings)
 
         let display = output.quiet ? nil : ProgressDisplay("evaluating", unit: .fraction)
         let pass = try ForwardPass(
-            model.graph, files: model.sources, options: resources.passOptions(display))
+            model.graph, files: model.sources, options: resources.passOptions(display, precision))
         defer { display?.finish() }
         let start = ContinuousClock.now
         let result = try pass.perplexity(of: channels, options)
@@ -78,7 +79,7 @@ struct MeasurePerplexity: ParsableCommand {
         if output.json {
             try Console.document([
                 "model": .string(checkpoint), "context": .int(windows.context),
-                "window": .string(windows.window.rawValue),
+                "window": .string(windows.window.rawValue), "precision": precision.json,
                 "channels": .array(result.channels.map(\.json)), "total": result.total.json,
                 "seconds": .double(seconds),
             ])
@@ -106,8 +107,8 @@ extension Perplexity.Score {
 
 extension ResourceOptions {
     /// Hidden states get the memory the user allows, the rest of the pass being small.
-    func passOptions(_ display: ProgressDisplay?) -> PassOptions {
-        var options = PassOptions(workers: jobs)
+    func passOptions(_ display: ProgressDisplay?, _ precision: PrecisionOptions? = nil) -> PassOptions {
+        var options = PassOptions(workers: jobs, precision: precision?.precision ?? .exact)
         if let limit = maxMemory?.bytes { options.maximumMemory = limit }
         options.progress = { display?.show($0) }
         options.isCancelled = { Interruption.hasCome }

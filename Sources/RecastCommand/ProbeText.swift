@@ -54,6 +54,7 @@ struct ProbeText: ParsableCommand {
 
     @OptionGroup(title: "Report") var report: ReportFileOptions
     @OptionGroup(title: "Tokenizer") var tokenizer: TokenizerOptions
+    @OptionGroup(title: "Precision") var precision: PrecisionOptions
     @OptionGroup(title: "Resources") var resources: ResourceOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -86,7 +87,7 @@ struct ProbeText: ParsableCommand {
         let model = try Model(files)
         try report.check(besides: model.sources.files)
         let loaded = try LoadedTokenizer(model, tokenizer)
-        output.notes(model.notes + [try MatrixLibrary.loaded().hint].compactMap(\.self), warnings: model.warnings)
+        output.notes(model.notes + (try precision.notes(on: model)), warnings: model.warnings)
         output.notes(
             SpecialTokensNote.notes(loaded.tokenizer, prompt, of: "the prompt", areParsed: special), warnings: [])
         let ids = try loaded.tokenizer.encode(prompt, parsingSpecial: special, addingSpecial: true)
@@ -109,7 +110,8 @@ struct ProbeText: ParsableCommand {
         }
         let display = output.quiet ? nil : ProgressDisplay("probing", unit: .fraction)
         defer { display?.finish() }
-        let pass = try ForwardPass(model.graph, files: model.sources, options: resources.passOptions(display))
+        let pass = try ForwardPass(
+            model.graph, files: model.sources, options: resources.passOptions(display, precision))
         let probe = try pass.probe(
             ids, Probe.Options(positions: showsLayers ? positions : [], top: top, attentionLayer: attention))
         display?.finish()

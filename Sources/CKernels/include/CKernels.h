@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "Products.h"
 #include "System.h"
 
 #pragma clang assume_nonnull begin

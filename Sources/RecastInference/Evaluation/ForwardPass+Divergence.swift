@@ -94,7 +94,8 @@ extension ForwardPass {
         let header = PredictionsFile.Header(
             vocabularySize: run.configuration.vocabularySize, context: options.context, scored: options.scored,
             channels: texts.parts.map { .init(name: $0.name, tokens: $0.tokens, windows: $0.windows) },
-            windows: texts.windows, isScored: texts.isScored, reference: saving.name, isExact: saving.isExact)
+            windows: texts.windows, isScored: texts.isScored, reference: saving.name, isExact: saving.isExact,
+            precision: run.options.precision)
         let writer = try PredictionWriter(run, states, header, path: saving.path, replaces: saving.replaces)
         try writer.write()
     }

@@ -29,17 +29,15 @@ extension ForwardPass.Run {
         let found = FloatBuffer(count: targets.count)
         defer { state.deallocate() }
 
-        try forEachTile { (first, weights, count) throws(RecastError) in
-            try forEachBlock(of: hidden, share: count) { (worker, rows, states) throws(RecastError) in
+        try forEachTile { (tile) throws(RecastError) in
+            try forEachBlock(of: hidden, share: tile.rows.count) { (worker, rows, states) throws(RecastError) in
                 let buffer = logits[worker]
-                for start in stride(from: 0, to: count, by: Self.columnsAtOnce) {
-                    let columns = min(Self.columnsAtOnce, count - start)
-                    multiplyHead(states, rows.count, weights, start, columns, into: buffer)
+                for columns in tile.rows.pieces(of: Self.columnsAtOnce) {
+                    tile.logits(states, rows.count, columns, into: buffer, worker: worker)
                     for row in rows {
-                        let piece = buffer.base + (row - rows.lowerBound) * columns
-                        let place = targets[row] - first - start
-                        if place >= 0, place < columns { found.base[row] = piece[place] }
-                        state[row].add(piece, columns)
+                        let piece = buffer.base + (row - rows.lowerBound) * columns.count
+                        if columns.contains(targets[row]) { found.base[row] = piece[targets[row] - columns.lowerBound] }
+                        state[row].add(piece, columns.count)
                     }
                 }
             }
@@ -51,50 +49,29 @@ extension ForwardPass.Run {
     func logits(hidden: HiddenStates) throws(RecastError) -> FloatBuffer {
         let vocabulary = configuration.vocabularySize
         let result = FloatBuffer(count: hidden.rows * vocabulary)
-        try forEachTile { (first, weights, count) throws(RecastError) in
-            try forEachBlock(of: hidden, share: count) { (_, rows, states) throws(RecastError) in
-                multiply(
-                    states, rows: rows.count, by: weights, columns: count, depth: hidden.columns,
-                    into: result.base + rows.lowerBound * vocabulary + first, stride: vocabulary)
+        try forEachTile { (tile) throws(RecastError) in
+            try forEachBlock(of: hidden, share: tile.rows.count) { (worker, rows, states) throws(RecastError) in
+                let target = result.base + rows.lowerBound * vocabulary + tile.rows.lowerBound
+                tile.multiply(states, rows.count, tile.rows, into: target, stride: vocabulary, worker: worker)
             }
         }
-        finish(result.base, result.count)
+        configuration.finish(result.base, result.count)
         return result
     }
 
-    /// The logits of some positions for some of the vocabulary rows of a tile: `[rows, columns]`.
-    func multiplyHead(
-        _ states: UnsafePointer<Float>, _ rows: Int, _ tile: UnsafePointer<Float>, _ start: Int, _ columns: Int,
-        into logits: FloatBuffer
-    ) {
-        let depth = configuration.hiddenSize
-        multiply(
-            states, rows: rows, by: tile + start * depth, columns: columns, depth: depth, into: logits.base,
-            stride: columns)
-        finish(logits.base, rows * columns)
-    }
-
-    /// Brings some vocabulary rows of the head into memory.
+    /// Brings some vocabulary rows of the head into memory, in float32.
     func loadHead(_ rows: Range<Int>, into weights: UnsafeMutablePointer<Float>) throws(RecastError) {
         try TensorLoad.run(
             TensorLoad.loads(of: graph.computedHead!, rows: rows, into: weights, name: "outputHead"), by: workers,
             resources)
     }
 
-    /// Products with the head into logits.
-    private func finish(_ logits: UnsafeMutablePointer<Float>, _ count: Int) {
-        graph.configuration.finish(logits, count)
-    }
-
-    /// Calls `body` with the first vocabulary row of each tile, its weights, and how many rows it has.
-    private func forEachTile(
-        _ body: (Int, UnsafeMutablePointer<Float>, Int) throws(RecastError) -> Void
-    ) throws(RecastError) {
-        let weights = FloatBuffer(count: tileRows * configuration.hiddenSize)
-        for first in stride(from: 0, to: configuration.vocabularySize, by: tileRows) {
-            let rows = first..<min(configuration.vocabularySize, first + tileRows)
-            try loadHead(rows, into: weights.base)
-            try body(first, weights.base, rows.count)
+    /// Calls `body` with each tile of the head.
+    private func forEachTile(_ body: (HeadTile) throws(RecastError) -> Void) throws(RecastError) {
+        let tile = HeadTile(self)
+        for rows in (0..<configuration.vocabularySize).pieces(of: tileRows) {
+            try tile.load(rows)
+            try body(tile)
         }
     }
 
@@ -131,5 +108,12 @@ extension Graph {
     /// The head as it is multiplied with.
     var computedHead: LazyTensor? {
         configuration.normalizesOutputHead ? head?.converted(to: .f32, [.normalizingRows]) : head
+    }
+}
+
+extension Range<Int> {
+    /// Its consecutive pieces, of which the last one may be shorter.
+    func pieces(of length: Int) -> [Range<Int>] {
+        stride(from: lowerBound, to: upperBound, by: length).map { $0..<Swift.min(upperBound, $0 + length) }
     }
 }

@@ -19,7 +19,7 @@ extension ForwardPass {
             hidden = try HiddenStates(
                 rows: run.blocks.last?.rows.upperBound ?? 0, columns: run.configuration.hiddenSize,
                 maximumMemory: run.options.maximumMemory, directory: run.options.temporaryDirectory)
-            weights = ResidentLayer(of: run.graph, run.resources)
+            weights = ResidentLayer(of: run.graph, run.options.precision, run.resources)
             // Stages that are observed have buffers of their own.
             places = run.observer == nil ? run.places() : []
             layer = run.keeper?.finishedCount ?? 0

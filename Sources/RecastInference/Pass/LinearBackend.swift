@@ -34,6 +34,17 @@ func multiply(
     }
 }
 
+/// `output[rows, of the weight] (+)= input[rows, columns] · weightᵀ`, the input being rounded to what the weight is multiplied with.
+func multiply(
+    _ input: UnsafePointer<Float>, rows: Int, by weight: PanelMatrix, into output: UnsafeMutablePointer<Float>,
+    accumulating: Bool, using resources: WorkerResources
+) {
+    resources.activations.round(weight.type, input, count: rows)
+    weight.multiply(
+        0..<weight.panelCount, with: resources.activations, into: output, stride: weight.rows,
+        accumulating: accumulating, using: resources.products)
+}
+
 /// Adds a bias to each row.
 func add(
     _ bias: UnsafePointer<Float>, rows: Int, columns: Int, to output: UnsafeMutablePointer<Float>, stride: Int

@@ -4,16 +4,14 @@ import Recast
 final class ModelLogits: ReferenceLogits, @unchecked Sendable {
     private let run: ForwardPass.Run
     private let states: HiddenStates
-    private let weights: FloatBuffer
+    private let tile: HeadTile
     private let places: [Place]
-    // Set between the pieces of parallel work, by one thread.
-    private var first = 0
 
     /// - Parameter states: what the run has made of its texts, normalised.
     init(_ run: ForwardPass.Run, _ states: HiddenStates) {
         self.run = run
         self.states = states
-        weights = FloatBuffer(count: run.tileRows * states.columns)
+        tile = HeadTile(run)
         places = (0..<run.workers.count).map { _ in Place() }
     }
 
@@ -22,22 +20,18 @@ final class ModelLogits: ReferenceLogits, @unchecked Sendable {
     var tileSize: Int { run.tileRows }
     var areLogProbabilities: Bool { false }
 
-    func load(_ tokens: Range<Int>) throws(RecastError) {
-        try run.loadHead(tokens, into: weights.base)
-        first = tokens.lowerBound
-    }
+    func load(_ tokens: Range<Int>) throws(RecastError) { try tile.load(tokens) }
 
     func logits(
         _ rows: Range<Int>, _ tokens: Range<Int>, into target: FloatBuffer, worker: Int
     ) throws(RecastError) {
         let place = places[worker]
-        let start = tokens.lowerBound - first
         if let staging = place.staging, place.rows == rows {
-            return run.multiplyHead(staging.base, rows.count, weights.base, start, tokens.count, into: target)
+            return tile.logits(staging.base, rows.count, tokens, into: target, worker: worker)
         }
         place.rows = nil
         try states.withRows(rows, .read, staging: &place.staging) { (states) throws(RecastError) in
-            run.multiplyHead(states, rows.count, weights.base, start, tokens.count, into: target)
+            tile.logits(states, rows.count, tokens, into: target, worker: worker)
         }
         // Rows that came from a file are there for the tokens that follow.
         place.rows = rows

@@ -61,28 +61,24 @@ struct PairedHeads {
         var sums = [PairedSums](repeating: PairedSums(), count: targets.count)
         let tile = min(reference.tileSize, candidate.tileRows)
         let places = (0..<candidate.workers.count).map { _ in Place() }
-        let weights = FloatBuffer(count: tile * states.columns)
+        let head = HeadTile(candidate)
         try sums.withUnsafeMutableBufferPointer { (buffer) throws(RecastError) in
             // Each worker touches the elements of its own blocks only.
             nonisolated(unsafe) let sums = buffer
-            for first in stride(from: 0, to: reference.vocabularySize, by: tile) {
-                let range = first..<min(reference.vocabularySize, first + tile)
+            for range in (0..<reference.vocabularySize).pieces(of: tile) {
                 try reference.load(range)
-                try candidate.loadHead(range, into: weights.base)
+                try head.load(range)
                 try candidate.forEachBlock(of: states, share: range.count) {
                     (worker, rows, states) throws(RecastError) in
                     let place = places[worker]
-                    for start in stride(from: 0, to: range.count, by: ForwardPass.Run.columnsAtOnce) {
-                        let columns = min(ForwardPass.Run.columnsAtOnce, range.count - start)
-                        try reference.logits(
-                            rows, first + start..<first + start + columns, into: place.references, worker: worker)
-                        candidate.multiplyHead(
-                            states, rows.count, weights.base, start, columns, into: place.candidates)
+                    for columns in range.pieces(of: ForwardPass.Run.columnsAtOnce) {
+                        try reference.logits(rows, columns, into: place.references, worker: worker)
+                        head.logits(states, rows.count, columns, into: place.candidates, worker: worker)
                         for row in rows {
-                            let offset = (row - rows.lowerBound) * columns
+                            let offset = (row - rows.lowerBound) * columns.count
                             sums[row].add(
-                                place.references.base + offset, place.candidates.base + offset, columns,
-                                from: first + start, target: targets[row], scratch: place.scratch.base)
+                                place.references.base + offset, place.candidates.base + offset, columns.count,
+                                from: columns.lowerBound, target: targets[row], scratch: place.scratch.base)
                         }
                     }
                 }

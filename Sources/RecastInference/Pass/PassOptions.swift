@@ -10,6 +10,7 @@ import Recast
 public struct PassOptions: Sendable {
     /// Threads. Results are the same for any number.
     public var workers: Int
+    public var precision: Precision
     /// Bytes of hidden states (tokens × hidden size × 4) that may be kept in memory; more go to a temporary file. One layer's
     /// weights in float32 and each worker's buffers come on top; what is kept between the stages of an observed pass counts
     /// like hidden states.
@@ -22,10 +23,12 @@ public struct PassOptions: Sendable {
     public var isCancelled: (@Sendable () -> Bool)?
 
     public init(
-        workers: Int = 1, maximumMemory: Int = 4 << 30, temporaryDirectory: String? = nil,
+        workers: Int = 1, precision: Precision = .exact, maximumMemory: Int = 4 << 30,
+        temporaryDirectory: String? = nil,
         progress: (@Sendable (Progress) -> Void)? = nil, isCancelled: (@Sendable () -> Bool)? = nil
     ) {
         self.workers = workers
+        self.precision = precision
         self.maximumMemory = maximumMemory
         // Not /tmp: that is often kept in memory, which is what a spilled sample is to be spared.
         self.temporaryDirectory =

@@ -1,18 +1,31 @@
 import Recast
 
-/// The weights of one layer in float32; the memory is used again for the next one.
+/// The weights of one layer, in float32 or, where precision is fast, as they are stored; the memory is used again for the next
+/// one.
 ///
 /// Experts are not among them: each is read whenever tokens go through it, so that memory is bounded by the largest one;
 /// but those whose weights are lent to be replaced stay until they are dropped.
 final class ResidentLayer: LinearBackend {
     private struct Linear {
-        var weight: UnsafeMutablePointer<Float>
+        enum Weight {
+            case decoded(UnsafeMutablePointer<Float>)
+            case panels(PanelMatrix)
+        }
+
+        var weight: Weight
         var bias: UnsafeMutablePointer<Float>?
         var rows: Int
         var columns: Int
+
+        init(_ weight: Weight, _ tensor: LazyTensor) {
+            self.weight = weight
+            rows = tensor.rowCount
+            columns = tensor.columnCount
+        }
     }
 
     private let graph: Graph
+    private let precision: Precision
     private let slots: [[Slot]]
     private let resources: [WorkerResources]
     private let arena: FloatBuffer
@@ -24,8 +37,9 @@ final class ResidentLayer: LinearBackend {
     private var linears: [Slot: Linear] = [:]
     private var vectors: [Slot: UnsafeMutablePointer<Float>] = [:]
 
-    init(of graph: Graph, _ resources: [WorkerResources]) {
+    init(of graph: Graph, _ precision: Precision, _ resources: [WorkerResources]) {
         self.graph = graph
+        self.precision = precision
         self.resources = resources
         var slots = [[Slot]](repeating: [], count: graph.configuration.layerCount)
         var largestExpert = 0
@@ -34,11 +48,11 @@ final class ResidentLayer: LinearBackend {
             if entry.slot.expert == nil {
                 slots[layer].append(entry.slot)
             } else {
-                largestExpert = max(largestExpert, entry.tensor.elementCount)
+                largestExpert = max(largestExpert, precision.floatCount(of: entry.slot, entry.tensor))
             }
         }
         self.slots = slots
-        let sizes = slots.map { $0.reduce(0) { $0 + graph[$1]!.elementCount.aligned(to: 16) } }
+        let sizes = slots.map { $0.reduce(0) { $0 + precision.floatCount(of: $1, graph[$1]!) } }
         arena = FloatBuffer(count: sizes.max() ?? 0)
         expertWeights = resources.map { _ in FloatBuffer(count: largestExpert) }
     }
@@ -48,25 +62,28 @@ final class ResidentLayer: LinearBackend {
         linears = [:]
         vectors = [:]
         var loads: [TensorLoad] = []
+        var panelLoads: [PanelLoad] = []
         var next = arena.base
-        var places: [Slot: UnsafeMutablePointer<Float>] = [:]
         for slot in slots[layer] {
             let tensor = graph[slot]!
-            places[slot] = next
-            loads += TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: next, name: slot.description)
-            next += tensor.elementCount.aligned(to: 16)
-        }
-        for (slot, place) in places {
-            let tensor = graph[slot]!
-            if tensor.shape.count == 1 {
-                vectors[slot] = place
+            let (rows, place) = (0..<tensor.rowCount, next)
+            next += precision.floatCount(of: slot, tensor)
+            if let type = precision.panelType(of: slot, tensor) {
+                let matrix = PanelMatrix(type, rows: tensor.rowCount, at: place)
+                linears[slot] = Linear(.panels(matrix), tensor)
+                panelLoads += PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: slot.description)
             } else {
-                linears[slot] = Linear(
-                    weight: place, bias: places[Slot(slot.role, layer: layer, .bias)], rows: tensor.rowCount,
-                    columns: tensor.columnCount)
+                if tensor.shape.count == 1 {
+                    vectors[slot] = place
+                } else {
+                    linears[slot] = Linear(.decoded(place), tensor)
+                }
+                loads += TensorLoad.loads(of: tensor, rows: rows, into: place, name: slot.description)
             }
         }
+        for slot in Array(linears.keys) { linears[slot]!.bias = vectors[Slot(slot.role, layer: layer, .bias)] }
         try TensorLoad.run(loads, by: workers, resources)
+        try PanelLoad.run(panelLoads, by: workers, resources)
     }
 
     func multiply(
@@ -75,7 +92,7 @@ final class ResidentLayer: LinearBackend {
     ) throws(RecastError) {
         var linear = linears[site]
         if linear == nil { linear = try expert(site, worker: worker) }
-        try multiply(linear!, input, rows: rows, into: output, accumulating: accumulating)
+        multiply(linear!, input, rows: rows, into: output, accumulating: accumulating, resources[worker])
     }
 
     /// Rows of a weight, which are the columns of its products.
@@ -83,11 +100,17 @@ final class ResidentLayer: LinearBackend {
 
     private func multiply(
         _ linear: Linear, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
-        accumulating: Bool
-    ) throws(RecastError) {
-        RecastInference.multiply(
-            input, rows: rows, by: linear.weight, columns: linear.rows, depth: linear.columns, into: output,
-            stride: linear.rows, accumulating: accumulating)
+        accumulating: Bool, _ resources: WorkerResources
+    ) {
+        switch linear.weight {
+        case .decoded(let weight):
+            RecastInference.multiply(
+                input, rows: rows, by: weight, columns: linear.rows, depth: linear.columns, into: output,
+                stride: linear.rows, accumulating: accumulating)
+        case .panels(let matrix):
+            RecastInference.multiply(
+                input, rows: rows, by: matrix, into: output, accumulating: accumulating, using: resources)
+        }
         if let bias = linear.bias {
             add(bias, rows: rows, columns: linear.rows, to: output, stride: linear.rows)
         }
@@ -95,21 +118,30 @@ final class ResidentLayer: LinearBackend {
 
     private func expert(_ site: Slot, worker: Int) throws(RecastError) -> Linear {
         let tensor = graph[site]!
-        let weight = expertWeights[worker].base
-        for load in TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: weight, name: site.description) {
+        let (weight, rows) = (expertWeights[worker].base, 0..<tensor.rowCount)
+        if let type = precision.panelType(of: site, tensor) {
+            let matrix = PanelMatrix(type, rows: tensor.rowCount, at: weight)
+            for load in PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: site.description) {
+                try load.run(using: resources[worker])
+            }
+            return Linear(.panels(matrix), tensor)
+        }
+        for load in TensorLoad.loads(of: tensor, rows: rows, into: weight, name: site.description) {
             try load.run(using: &resources[worker].reader)
         }
-        return Linear(weight: weight, rows: tensor.rowCount, columns: tensor.columnCount)
+        return Linear(.decoded(weight), tensor)
     }
 
-    /// Lends a weight `[rows, columns]` to be replaced, while nothing is multiplied. An expert's counts until it is dropped.
+    /// Lends a weight `[rows, columns]` to be replaced, while nothing is multiplied. An expert's counts until it is dropped. Precision
+    /// must be exact.
     func withWeight(
         of site: Slot, by workers: Workers,
         _ body: (UnsafeMutableBufferPointer<Float>, _ rows: Int, _ columns: Int) throws(RecastError) -> Void
     ) throws(RecastError) {
         if linears[site] == nil { try keepExpert(site, by: workers) }
         let linear = linears[site]!
-        let weight = UnsafeMutableBufferPointer(start: linear.weight, count: linear.rows * linear.columns)
+        guard case .decoded(let place) = linear.weight else { preconditionFailure("\(site) is not in float32") }
+        let weight = UnsafeMutableBufferPointer(start: place, count: linear.rows * linear.columns)
         try body(weight, linear.rows, linear.columns)
     }
 
@@ -119,7 +151,7 @@ final class ResidentLayer: LinearBackend {
         let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: weight.base, name: site.description)
         try TensorLoad.run(loads, by: workers, resources)
         keptExperts.append((site, weight))
-        linears[site] = Linear(weight: weight.base, rows: tensor.rowCount, columns: tensor.columnCount)
+        linears[site] = Linear(.decoded(weight.base), tensor)
     }
 
     /// Experts are again what the model says.

@@ -44,6 +44,16 @@ final class WorkerResources {
     var reader: Reader
     /// Rows that are otherwise in a file.
     var staging: FloatBuffer?
+    /// For products with weights as they are stored.
+    lazy var activations = RoundedActivations()
+    lazy var products = ProductScratch()
+    private var encoded = FloatBuffer(count: 0)
 
     init(files: FilePool) { reader = Reader(files: files) }
+
+    /// Room for rows as they are stored.
+    func encodedRows(_ byteCount: Int) -> UnsafeMutablePointer<UInt8> {
+        if encoded.count * 4 < byteCount { encoded = FloatBuffer(count: byteCount.dividedRoundingUp(by: 4)) }
+        return UnsafeMutableRawPointer(encoded.base).assumingMemoryBound(to: UInt8.self)
+    }
 }

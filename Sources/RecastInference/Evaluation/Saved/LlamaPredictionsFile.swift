@@ -62,7 +62,7 @@ enum LlamaPredictionsFile {
                 ForwardPass.Text(
                     tokens: Array(tokens[$0 * context..<($0 + 1) * context]), predictions: context / 2..<context - 1)
             },
-            needsBOS: true,
+            needsBOS: true, precision: nil,
             storage: .codes(
                 offset: header + tokenBytes + 8, stride: stride, scales: scales, minimums: minimums, floor: floor))
     }

@@ -27,6 +27,8 @@ enum PredictionsFile {
         /// What the reference is called; for people.
         var reference: String
         var isExact: Bool
+        /// How the reference was run.
+        var precision: Precision
 
         /// Of each position, where not all are scored.
         var mask: [UInt8]? {
@@ -81,7 +83,7 @@ enum PredictionsFile {
                 value: [
                     "format": .string(format), "version": .string(version), "reference": .string(header.reference),
                     "context": .string("\(header.context)"), "window": .string(header.scored.rawValue),
-                    "channels": .string(channels.text()),
+                    "channels": .string(channels.text()), "precision": .string(header.precision.rawValue),
                 ])
         ]
         var end = 0
@@ -139,6 +141,11 @@ enum PredictionsFile {
             throw .unsupported(
                 "\(source.name) is of version \(try value("version")), which another version of Recast reads")
         }
+        // Files from before there was a choice say nothing.
+        let said = file.metadata.first { $0.key == "precision" }?.value ?? Precision.exact.rawValue
+        guard let precision = Precision(rawValue: said) else {
+            throw .unsupported("\(source.name) was made with a precision that is not known: \(said)")
+        }
         func tensor(_ name: String, _ dtype: DType, _ columns: Int?...) throws(RecastError) -> (
             range: Range<Int>, shape: [Int]
         ) {
@@ -189,7 +196,7 @@ enum PredictionsFile {
         }
         return try SavedPredictions(
             source, vocabularySize: shape[1], context: context, scored: scored, channels: channels, windows: windows,
-            isScored: isScored, needsBOS: false, storage: storage)
+            isScored: isScored, needsBOS: false, precision: precision, storage: storage)
     }
 
     private static func mask(_ bytes: [UInt8]?, _ windows: [ForwardPass.Text]) -> [[Bool]?]? {

@@ -32,6 +32,8 @@ public struct SavedPredictions: Sendable {
     let isScored: [[Bool]?]
     /// Whether a window's first token gives way to the candidate's beginning-of-text token, where it has one.
     public let needsBOS: Bool
+    /// How the reference was run; nil where that is not known.
+    public let precision: Precision?
     let source: any ByteSource
     let storage: Storage
 
@@ -56,7 +58,7 @@ public struct SavedPredictions: Sendable {
     init(
         _ source: any ByteSource, vocabularySize: Int, context: Int, scored: PerplexityOptions.Scored,
         channels: [SavedChannel], windows: [ForwardPass.Text], isScored: [[Bool]?]? = nil, needsBOS: Bool,
-        storage: Storage
+        precision: Precision?, storage: Storage
     ) throws(RecastError) {
         path = source.name
         for window in windows {
@@ -71,6 +73,7 @@ public struct SavedPredictions: Sendable {
         self.windows = windows
         self.isScored = isScored ?? windows.map { _ in nil }
         self.needsBOS = needsBOS
+        self.precision = precision
         self.source = source
         self.storage = storage
     }

@@ -1,0 +1,13 @@
+#include "CKernels.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+#define PRODUCT_LEVEL 0
+#define TABLE ck_products_portable
+#define INSTRUCTION_SET "portable"
+#define HARDWARE_HALF 0
+
+#include "products.h"
