@@ -14,6 +14,8 @@ extension Model {
         let family = try Family.of(object, tensors: core.tensors.map(\.name), file: path)
         var reader = HuggingFaceConfiguration(object: object, file: path)
         var configuration = try reader.configuration(of: family)
+        var wrapped = core.wrapped
+        try wrapped?.readSections(of: configuration.rope, file: path)
         let further = try furtherLayers(reader, behind: configuration.layerCount)
         if options.takesFurtherLayers, !further.isEmpty {
             var longer = object
@@ -40,7 +42,7 @@ extension Model {
         if original["num_nextn_predict_layers"]?.int ?? 0 > 0 { original["num_nextn_predict_layers"] = 0 }
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: original, sourceTypes: nil, outcome: outcome)
-        model.wrapped = core.wrapped
+        model.wrapped = wrapped
         if !outcome.furtherLayers.isEmpty {
             let names = outcome.furtherLayers.map(\.name)
             model.furtherLayers = FurtherLayers(
