@@ -25,8 +25,9 @@ extension Model {
         }
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try files.quantizedModules(of: core, checkpoint)
-        let tensors = try FusedExperts.separated(
-            Self.withPrefix(quantized?.tensors ?? core.tensors), family, configuration, file: checkpoint.path)
+        var tensors = Self.withPrefix(quantized?.tensors ?? core.tensors)
+        let fused = FusedExperts(tensors, family, configuration)
+        if let fused { tensors = try fused.separated(tensors, file: checkpoint.path) }
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],
@@ -43,6 +44,7 @@ extension Model {
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: original, sourceTypes: nil, outcome: outcome)
         model.wrapped = wrapped
+        model.fusedExperts = fused
         if !outcome.furtherLayers.isEmpty {
             let names = outcome.furtherLayers.map(\.name)
             model.furtherLayers = FurtherLayers(

@@ -288,13 +288,16 @@ extension WrappedModel {
         return object
     }
 
+    /// Whether transformers makes one tensor of the matrices of single experts: for all but the one that has published none.
+    ///
+    /// Source: transformers 5.23, `conversion_mapping.py`.
+    var readsSingleExperts: Bool { whole["model_type"]?.string != "qwen3_vl_moe" }
+
+    /// What helps where the wrapper cannot be written.
+    var remedy: String { "--family \(configuration["model_type"]?.string ?? "llama") takes the text model alone" }
+
     /// - Throws: `unsupported` where the wrapper cannot be written with another text model inside.
     func checkCanBeKept(whole isCopied: Bool) throws(RecastError) {
-        let remedy = "--family \(configuration["model_type"]?.string ?? "llama") takes the text model alone"
-        if let fused = tensors.first(where: { $0.name.contains(".mlp.experts.gate_up_proj") }) {
-            throw .unsupported(
-                "\(wrapper) has the experts of a layer in one tensor (\(fused.name)), which is not written; \(remedy)")
-        }
         guard !isCopied else { return }
         let codes = towers.first { tensor in
             let dtype = tensor.tensor.dtype
