@@ -1,12 +1,15 @@
 """Text models inside wrappers for images and sounds: taken out of them, kept in them, and quantized in them, they compute the same."""
 
 import json
+import subprocess
 
 import torch
 import transformers
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from dequantizers import installed, quiet
-from referee import WORK, check, convert, quantize, recast, report
+from referee import RECAST, WORK, check, convert, quantize, recast, report
 
 IDS = torch.randint(5, 150, (1, 24), generator=torch.Generator().manual_seed(3))
 MASKED = {"gemma3": torch.zeros_like(IDS), "paligemma2": torch.ones_like(IDS)}
@@ -27,7 +30,7 @@ VISION = dict(depth=1, hidden_size=32, num_heads=2, patch_size=4, out_hidden_siz
 OMNI = dict(d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=64, num_mel_bins=16, output_dim=64)
 PLACES = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
 HEADS = dict(head_dim=16)
-EXPERTS = HEADS | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32)
+EXPERTS = HEADS | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=48)
 QUERIES = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, encoder_hidden_size=32)
 RESAMPLER = dict(resampler_n_latents=4, resampler_depth=1, resampler_n_heads=2, resampler_head_dim=8, num_key_value_heads=1)
 SAM = dict(
@@ -54,6 +57,7 @@ CASES = [
     ("qwen2_vl", "Qwen2VL", dict(rope_parameters=PLACES), dict(vision_config=dict(depth=1, embed_dim=32, hidden_size=64, num_heads=2, patch_size=4, mlp_ratio=2))),
     ("qwen3_vl", "Qwen3VL", HEADS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]))),
     ("qwen3_vl_moe", "Qwen3VLMoe", EXPERTS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]))),
+    ("llava_moe", "Llava", ("Qwen3MoeConfig", EXPERTS | dict(norm_topk_prob=True)), dict(vision_config=("CLIPVisionConfig", CLIP))),
     ("qwen2_5_omni", "Qwen2_5OmniThinker", dict(rope_parameters=PLACES), dict(vision_config=VISION, audio_config=OMNI)),
     ("qwen3_omni", "Qwen3OmniMoeThinker", EXPERTS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]), audio_config=OMNI | dict(downsample_hidden_size=16))),
     ("glm4v", "Glm4v", dict(rope_parameters=PLACES | dict(partial_rotary_factor=0.5, mrope_section=[2, 1, 1])), dict(vision_config=VISION | dict(image_size=28, patch_size=14))),
@@ -95,6 +99,22 @@ def away(found, expected):
     return ((found - expected).norm() / expected.norm()).item()
 
 
+def fused(directory):
+    """The tensors of a checkpoint in one file that hold the experts of a layer."""
+    with safe_open(directory / "model.safetensors", "pt") as file:
+        return [name for name in file.keys() if name.endswith((".experts.gate_up_proj", ".experts.down_proj"))]
+
+
+def saved(whole, directory, transposes):
+    """Experts as transformers has them in memory, or with rows and columns exchanged as transformers 4 has saved Qwen3-VL-MoE."""
+    with quiet():
+        whole.save_pretrained(directory, save_original_format=False)
+    if transposes:
+        tensors = load_file(directory / "model.safetensors")
+        tensors |= {name: tensors[name].transpose(1, 2).contiguous() for name in fused(directory)}
+        save_file(tensors, directory / "model.safetensors", {"format": "pt"})
+
+
 for name, stem, own, rest in CASES:
     if not hasattr(transformers, stem + "ForConditionalGeneration"):
         print(f"skip wrapper-{name} not in this transformers", flush=True)
@@ -108,14 +128,51 @@ for name, stem, own, rest in CASES:
         text_alone = load(transformers.AutoModelForCausalLM, convert(source, f"wrapper-{name}-text", "--family", family))
         worst = away(logits(text_alone), expected)
         report("wrapper-" + name, worst < 1e-5, f"{family}, {worst:.1e} of the logits")
-        # The experts of this one are fused, which is read, and not written.
-        if name == "qwen3_vl_moe":
-            continue
         kept = logits(load(type(whole), convert(source, f"wrapper-{name}-own")), name)
         report(f"wrapper-{name}-kept", torch.equal(kept, expected), f"{away(kept, expected):.1e} of the logits")
-        if installed("compressed-tensors") is None:
+        if installed("compressed-tensors") is None or fused(source):
             continue
         stored = quantize(source, f"wrapper-{name}-int8", "ct-int8")
         plain = convert(stored, f"wrapper-{name}-plain", "--dtype", "f32")
         found, numbers = (logits(load(type(whole), path), name) for path in (stored, plain))
         report(f"wrapper-{name}-ct-int8", away(found, numbers) < 1e-5 < away(found, expected), f"{away(found, numbers):.1e} of its numbers'")
+
+# Experts of a layer in one tensor, in the own layout and in GGUF.
+FUSED = [("qwen3_vl_moe", False), ("qwen3_vl_moe", True), ("qwen3_omni", False), ("llava_moe", False)]
+for name, transposes in FUSED:
+    stem, own, rest = next(case[1:] for case in CASES if case[0] == name)
+    label = f"fused-{name}" + ("-transposed" if transposes else "")
+    if not hasattr(transformers, stem + "ForConditionalGeneration"):
+        print(f"skip {label} not in this transformers", flush=True)
+        continue
+    with check(label):
+        whole = wrapper(stem, own, rest)
+        source, expected = WORK / label, logits(whole)
+        saved(whole, source, transposes)
+        report(label, torch.equal(logits(load(type(whole), source)), expected) and len(fused(source)) == 4, "as transformers loads it")
+        mine, theirs = (load_file(path / "model.safetensors") for path in (convert(source, label + "-own"), source))
+        same = mine.keys() == theirs.keys() and all(torch.equal(mine[key], theirs[key]) for key in theirs)
+        report(label + "-own", same and torch.equal(logits(load(type(whole), WORK / (label + "-own"))), expected), f"{len(theirs)} tensors")
+        half = load(type(whole), convert(source, label + "-bf16", "--dtype", "bf16"))
+        for key, tensor in whole.state_dict().items():
+            if ".visual." not in key and "vision" not in key and "audio" not in key:
+                tensor.copy_(tensor.bfloat16())
+        found, numbers = logits(half), logits(whole)
+        report(label + "-bf16", away(found, numbers) < 1e-6 < away(numbers, expected), f"{away(found, numbers):.1e} of its numbers'")
+        recast("convert", source, WORK / (label + ".gguf"), "--force", "--quiet")
+        family = json.loads(recast("inspect", source, "--json"))["family"]
+        back = load(transformers.AutoModelForCausalLM, convert(WORK / (label + ".gguf"), label + "-back"))
+        report(label + "-gguf-and-back", away(logits(back), expected) < 1e-5, f"{away(logits(back), expected):.1e} of the logits")
+        if name != "qwen3_vl_moe":
+            if installed("compressed-tensors") is not None:
+                stored = quantize(source, label + "-int8", "ct-int8")
+                plain = convert(stored, label + "-plain", "--dtype", "f32")
+                found, numbers = (logits(load(type(whole), path)) for path in (stored, plain))
+                report(label + "-ct-int8", away(found, numbers) < 1e-5 < away(found, expected), f"{away(found, numbers):.1e} of its numbers'")
+            continue
+        # transformers reads no matrices of single experts here.
+        for encoding in ("ct-int8", "fp8", "nf4"):
+            command = [RECAST, "quantize", source, WORK / (label + "-codes"), "--encoding", encoding]
+            done = subprocess.run(command, capture_output=True, text=True)
+            told = done.stderr.splitlines()[0] if done.stderr else ""
+            report(f"{label}-{encoding}-is-refused", done.returncode == 69 and f"--family {family}" in told, told[:200])

@@ -65,7 +65,7 @@ package struct HuggingFaceFiles: Sendable {
                 let inner = try folder.names(in: name)
                 companions += inner.filter { $0.hasSuffix(".jinja") }.map { Path.join(name, $0) }
             } else if isDirectory || name == UnreadKinds.adapterConfiguration
-                || Self.weightSuffixes.contains(where: name.hasSuffix)
+                || Self.weightSuffixes.contains(where: name.hasSuffix) || Downloads.isPartial(name)
             {
                 if !name.hasSuffix(".index.json") { ignored.append(isDirectory ? name + "/" : name) }
             } else {

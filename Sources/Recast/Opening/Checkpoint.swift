@@ -14,6 +14,8 @@ public struct Checkpoint: Sendable {
     package let checksums: [SourceChecksum]
     /// What was made of the path that the user named.
     package let notes: [String]
+    /// What the user should know of what lies beside it.
+    private let besides: [String]
 
     /// Opens what a path names: a directory (of Hugging Face or Megatron), a `.safetensors` file, a `.gguf` file, one file of
     /// a set, or an archive of any of these; the content decides. Folders that programs put around a checkpoint are gone
@@ -46,6 +48,7 @@ public struct Checkpoint: Sendable {
         let location = try CheckpointLocation(folder, file: name)
         content = try Self.opened(CheckpointCandidate(location.folder, file: location.file), files: &files)
         notes = location.notes
+        besides = Downloads.warnings(beside: location.file, in: location.folder)
         self.path = path
         self.folder = location.folder
         self.sources = sources
@@ -62,7 +65,7 @@ public struct Checkpoint: Sendable {
     /// In the order of the source: by file, then by the order the reference converter reads them in.
     package var tensors: [NamedTensor] { content.tensors }
 
-    public var warnings: [String] { content.warnings }
+    public var warnings: [String] { content.warnings + besides }
 
     /// The archive that holds it all; nil where the files lie open.
     public var archive: Archive? { folder.place as? Archive }

@@ -14,6 +14,8 @@ extension Model {
         let family = try Family.of(object, tensors: core.tensors.map(\.name), file: path)
         var reader = HuggingFaceConfiguration(object: object, file: path)
         var configuration = try reader.configuration(of: family)
+        var wrapped = core.wrapped
+        try wrapped?.readSections(of: configuration.rope, file: path)
         let further = try furtherLayers(reader, behind: configuration.layerCount)
         if options.takesFurtherLayers, !further.isEmpty {
             var longer = object
@@ -23,8 +25,9 @@ extension Model {
         }
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try files.quantizedModules(of: core, checkpoint)
-        let tensors = try FusedExperts.separated(
-            Self.withPrefix(quantized?.tensors ?? core.tensors), family, configuration, file: checkpoint.path)
+        var tensors = Self.withPrefix(quantized?.tensors ?? core.tensors)
+        let fused = FusedExperts(tensors, family, configuration)
+        if let fused { tensors = try fused.separated(tensors, file: checkpoint.path) }
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],
@@ -40,7 +43,8 @@ extension Model {
         if original["num_nextn_predict_layers"]?.int ?? 0 > 0 { original["num_nextn_predict_layers"] = 0 }
         var model = Model(
             graph: outcome.graph, checkpoint: checkpoint, original: original, sourceTypes: nil, outcome: outcome)
-        model.wrapped = core.wrapped
+        model.wrapped = wrapped
+        model.fusedExperts = fused
         if !outcome.furtherLayers.isEmpty {
             let names = outcome.furtherLayers.map(\.name)
             model.furtherLayers = FurtherLayers(

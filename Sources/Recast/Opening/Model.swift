@@ -15,6 +15,8 @@ public struct Model: Sendable {
     var dropsActivationScales = false
     /// What the text model is inside of, in the checkpoint's own layout.
     var wrapped: WrappedModel?
+    /// How the checkpoint has the experts of a layer in one tensor; nil where each is by itself.
+    var fusedExperts: FusedExperts?
     /// Layers for predicting further tokens.
     var furtherLayers = FurtherLayers()
 

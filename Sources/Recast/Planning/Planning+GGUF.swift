@@ -6,7 +6,7 @@ extension Planning {
     ///   - files: what lies beside it; nil where that is of no use to others.
     func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
         var architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
-        let sections = model.wrapped?.rotarySections.map { Array(($0 + [0, 0, 0, 0]).prefix(4)) } ?? []
+        let sections = model.wrapped?.rotarySections.map { $0.counts + [0] } ?? []
         if !sections.isEmpty { architecture = architecture.ofSections ?? architecture }
         var model = model
         var plan = basis(model, form: .file)

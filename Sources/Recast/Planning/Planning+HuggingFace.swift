@@ -15,6 +15,7 @@ extension Planning {
             try head.hasUnitRows(&reader)
         }
         outcome.carried = carried
+        if let fused = carried.fused { outcome.tensors = fused.fused(outcome.tensors) }
         for index in outcome.tensors.indices {
             outcome.tensors[index].name = carried.storedName(outcome.tensors[index].name)
         }

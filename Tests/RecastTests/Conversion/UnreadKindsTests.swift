@@ -66,6 +66,8 @@ struct UnreadKindsTests {
         + both(.inputMissing, "model.safetensors.part", [1, 2, 3], "the download is not complete", "hf download")
         + both(.inputMissing, "model.gguf.crdownload", text("GGUF"), "the download is not complete", "hf download")
         + both(.inputMissing, "abc.incomplete", [1], "the download is not complete", "hf download")
+        + both(.inputMissing, "model.safetensors.tmp", [1], "the download is not complete", "hf download")
+        + both(.inputMissing, "model.bin.abc.partial", [1], "the download is not complete", "hf download")
         + both(.inputMissing, "model.safetensors", [], "is empty", "the download is not complete")
         + both(.inputMissing, "model.safetensors", text("\n<!doctype html>\n<html>"), "a page of HTML", "hf auth login")
         + both(.inputMissing, "model.safetensors", text("Entry not found"), "\"Entry not found\"", "hf download")
@@ -93,6 +95,73 @@ struct UnreadKindsTests {
         ]
 
     @Test(arguments: downloads) func notFetched(_ expected: Case) throws { try expect(expected) }
+
+    static let halves = [
+        "model.safetensors.incomplete", "model-00001-of-00002.safetensors.part", "other.gguf.crdownload",
+        "other.safetensors.aria2", "model.safetensors.tmp", "pytorch_model.bin.0f3a.tmp", "model.safetensors.partial",
+        "tokenizer.json.part", ".cache/huggingface/download/x.incomplete",
+        ".cache/huggingface/download/original/x.incomplete",
+    ]
+
+    /// Half a download beside a whole model is no part of it, is not copied, and is told.
+    @Test(arguments: halves, [1, 3]) func halfBesideAWhole(_ half: String, _ shards: Int) throws {
+        let directory = TemporaryDirectory()
+        let path = SmallModel().write(to: directory, shards: shards)
+        let before = try Model(Checkpoint(path: path))
+        #expect(before.warnings == [])
+        directory.write("model/" + half, [1, 2, 3])
+        let checkpoint = try Checkpoint(path: path)
+        let plan = try Planning(checkpoint, ConversionOptions(target: .huggingFace(family: nil))).plan(destination: "o")
+        for warnings in [checkpoint.warnings, try Model(checkpoint).warnings, plan.warnings] {
+            let own = warnings.filter { $0.contains(half) }
+            #expect(own.count == 1 && own[0].contains("a download that is not complete"), "\(warnings)")
+            #expect(own.first?.contains("hf download") == true)
+        }
+        #expect(!plan.outputs.contains { $0.name == half })
+        #expect(try GraphDifference(before, Model(checkpoint)).isEqual)
+        directory.write("model/b.safetensors.part", [1])
+        let both = try Checkpoint(path: path).warnings
+        #expect(both.count == 1 && both[0].contains("b.safetensors.part") && both[0].contains(half))
+    }
+
+    /// What only looks like one; of a file that is named, only its own.
+    @Test func noHalves() throws {
+        let directory = TemporaryDirectory()
+        let path = SmallModel().write(to: directory)
+        directory.write("model/notes.tmp", [1])
+        directory.write("model/.model.safetensors.123.part", [1])
+        #expect(try Checkpoint(path: path).warnings == [])
+        directory.write("model/other.safetensors.part", [1])
+        let file = path + "/model.safetensors"
+        #expect(try Checkpoint(path: file).warnings == [])
+        directory.write("model/model.safetensors.incomplete", [1])
+        let warnings = try Checkpoint(path: file).warnings
+        #expect(warnings.count == 1 && warnings[0].contains("model.safetensors.incomplete"))
+        #expect(warnings.first?.contains("other") == false)
+    }
+
+    /// The hub's cache of a model has what is not complete beside the snapshots.
+    @Test func halfBlobBesideAWhole() throws {
+        let directory = TemporaryDirectory()
+        SmallModel().write(to: directory, "models--a--b/snapshots/0123")
+        directory.write("models--a--b/refs/main", Self.text("0123"))
+        #expect(try Checkpoint(path: directory.file("models--a--b")).warnings == [])
+        directory.write("models--a--b/blobs/0f.incomplete", [1])
+        let warnings = try Checkpoint(path: directory.file("models--a--b")).warnings
+        #expect(warnings.count == 1 && warnings[0].contains("blobs/0f.incomplete"))
+        #expect(warnings.first?.contains("hf download a/b") == true)
+    }
+
+    /// Where an index names what is not there, that is an error.
+    @Test func halfBesideAHalf() throws {
+        let directory = TemporaryDirectory()
+        let path = SmallModel().write(to: directory, shards: 3)
+        directory.remove("model/model-00002-of-00003.safetensors")
+        directory.write("model/model-00002-of-00003.safetensors.part", [1])
+        expectRejection(["names the shard model-00002-of-00003.safetensors, which is not there"], file: "index.json") {
+            _ = try Checkpoint(path: path)
+        }
+    }
 
     /// A file that ends before what its header announces contradicts itself; what helps is said.
     @Test func cutShort() throws {

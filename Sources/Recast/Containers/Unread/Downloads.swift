@@ -8,7 +8,14 @@ enum Downloads {
     /// whole size from the beginning.
     static let control = ".aria2"
 
-    static func isPartial(_ name: String) -> Bool { partialEndings.contains(where: name.hasSuffix) }
+    /// The same of programs that call anything so; only what is for weights is one of theirs.
+    private static let temporaryEndings = [".tmp", ".temp", ".partial"]
+    private static let weightEndings = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf"]
+
+    static func isPartial(_ name: String) -> Bool {
+        partialEndings.contains(where: name.hasSuffix)
+            || temporaryEndings.contains(where: name.hasSuffix) && weightEndings.contains(where: name.contains)
+    }
 
     /// - Parameter what: is wrong with the file.
     static func failure(_ what: String, _ path: String) -> RecastError {
@@ -76,14 +83,44 @@ extension Downloads {
     ///
     /// - Returns: nil where there is no sign of one.
     static func failure(in folder: Folder, _ names: [String]) -> RecastError? {
-        if let partial = names.first(where: isPartial) {
+        if let partial = unfinished(in: folder, names).first {
             return failure("holds \(partial)", folder.path)
         }
-        // hf download --local-dir keeps what it has not finished in a folder of its own.
-        let cache = Path.join(Path.join(".cache", "huggingface"), "download")
-        if names.contains(".cache"), let partial = (try? folder.names(in: cache))?.first(where: isPartial) {
-            return failure("holds \(Path.join(cache, partial))", folder.path)
-        }
         return HubCache.failure(ofSnapshot: folder)
+    }
+
+    /// The names of downloads into a folder that have begun and are not complete.
+    private static func unfinished(in folder: Folder, _ names: [String]) -> [String] {
+        // Files in the making that programs hide are no downloads, and Recast's own among them.
+        let own = names.filter { isPartial($0) && !$0.hasPrefix(".") }
+        // hf download --local-dir keeps what it has not finished in a folder of its own, in folders as the model's are.
+        let cache = Path.join(Path.join(".cache", "huggingface"), "download")
+        guard names.contains(".cache"), folder.status(of: cache)?.isDirectory == true else { return own }
+        let cached = (try? folder.names(in: cache)) ?? []
+        let inner = cached.filter { folder.isDirectory(Path.join(cache, $0)) }.flatMap { name in
+            ((try? folder.names(in: Path.join(cache, name))) ?? []).map { Path.join(name, $0) }
+        }
+        return own + (cached + inner).filter(isPartial).map { Path.join(cache, $0) }
+    }
+
+    /// What to say of half downloads beside a model that is whole.
+    ///
+    /// - Parameter file: the one that was named; nil where the folder was.
+    static func warnings(beside file: String?, in folder: Folder) -> [String] {
+        guard let names = try? folder.names() else { return [] }
+        var found: [String]
+        if let file {
+            // What else lies there may be anything.
+            found = names.filter { isPartial($0) && $0.hasPrefix(file) }
+        } else {
+            found = unfinished(in: folder, names)
+            found += HubCache.unfinished(besideSnapshot: folder)
+        }
+        guard !found.isEmpty else { return [] }
+        let what = found.count == 1 ? "a download that is not complete" : "downloads that are not complete"
+        return [
+            "\(folder.path) holds \(found.abridged), \(what); the weights beside that are whole, and are what is read: "
+                + "\(nextCommand(for: folder.path)) fetches the rest"
+        ]
     }
 }

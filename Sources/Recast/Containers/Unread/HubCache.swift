@@ -76,11 +76,16 @@ enum HubCache {
 
     /// What is missing of a snapshot; nil for other folders, and where nothing is known to be.
     static func failure(ofSnapshot folder: Folder) -> RecastError? {
+        guard let partial = unfinished(besideSnapshot: folder).first else { return nil }
+        return Downloads.failure("lacks a file, of which \(partial) is a part", folder.path)
+    }
+
+    /// The blobs of the model of a snapshot that are not complete; none of other folders.
+    static func unfinished(besideSnapshot folder: Folder) -> [String] {
         guard modelName(ofSnapshot: folder.path) != nil, let model = folder.enclosing?.enclosing,
-            let blobs = try? model.names(in: "blobs"), let partial = blobs.first(where: Downloads.isPartial)
-        else { return nil }
-        return Downloads.failure(
-            "lacks a file, of which \(model.path(of: Path.join("blobs", partial))) is a part", folder.path)
+            let blobs = try? model.names(in: "blobs")
+        else { return [] }
+        return blobs.filter(Downloads.isPartial).map { model.path(of: Path.join("blobs", $0)) }
     }
 
     /// The models in the cache; nil for other folders.

@@ -157,6 +157,7 @@ struct GGUFConfiguration {
             throw failure("the rotary dimension is \(dimensions), of heads of \(headDimension)")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)
+        try checkSections(of: rope)
         // llama.cpp takes a missing type for linear, and knows the factor under an older name too.
         switch value("rope.scaling.type")?.string ?? "linear" {
         case "none": break
@@ -188,6 +189,22 @@ struct GGUFConfiguration {
         try check(all, of: rope, GGUFArchitecture.rotaryFactorsName)
         rope.scaling = rope.recognized(all)
         return rope
+    }
+
+    /// Positions of several dimensions are all alike in text, but for the fourth, which llama.cpp leaves at 0.
+    private func checkSections(of rope: Rope) throws(RecastError) {
+        let name = "rope.dimension_sections"
+        guard let value = value(name) else { return }
+        // One number stands for four of it.
+        let counts = value.ints ?? value.int.map { [Int](repeating: $0, count: 4) }
+        let text = counts.map { "\($0)" } ?? "no list of numbers"
+        let stated = RotarySections.Stated(key: key(name), counts: counts, text: text)
+        let sections = try RotarySections(stated, count: 4, of: rope, file: file)
+        guard sections.counts[3] == 0 else {
+            throw .unsupported(
+                "\(file): \(key(name)) is \(text): in text the fourth dimension of positions does not move, and its "
+                    + "\(sections.counts[3]) rotary pairs do not turn, which is not supported")
+        }
     }
 
     private func check(_ factors: [Float], of rope: Rope, _ name: String) throws(RecastError) {

@@ -2,6 +2,8 @@
 struct Carried {
     /// What the text model is inside of.
     var wrapped: WrappedModel?
+    /// Experts of a layer in one tensor, as what the text model is inside of has them.
+    var fused: FusedExperts?
     /// Layers for predicting further tokens.
     var further = FurtherLayers()
 

@@ -25,7 +25,14 @@ extension HuggingFaceConfiguration {
             }
             dimensions = Int(Double(headDimension) * share)
         }
-        return try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        let rope = try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        for key in ["rope_scaling", "rope_parameters"] {
+            guard let said = object[key]?.object, let stated = RotarySections.Stated(in: said, path: [key]) else {
+                continue
+            }
+            _ = try RotarySections(stated, count: 3, of: rope, file: file)
+        }
+        return rope
     }
 
     /// - Parameter scaling: the members of `rope_scaling` or `rope_parameters`.

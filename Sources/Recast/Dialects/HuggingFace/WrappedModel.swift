@@ -17,8 +17,10 @@ struct WrappedModel: Sendable {
     private let place: [String]
     /// What was taken off names, and what they have instead.
     private let taken: [(of: String, own: String)]
-    /// How many rotary pairs each dimension of a position turns (M-RoPE); nil where positions are numbers.
-    private(set) var rotarySections: [Int]?
+    /// What is said of positions in several dimensions (M-RoPE), the first of it for programs.
+    private var statedSections: [RotarySections.Stated] = []
+    /// The same, once it is known how many pairs there are; nil where positions are numbers.
+    private(set) var rotarySections: RotarySections?
     /// What the configuration does not say, and is taken to be transformers' defaults.
     var assumed: [String] = []
 
@@ -108,7 +110,7 @@ struct WrappedModel: Sendable {
         {
             configuration["head_dim"] = .int(hidden / count)
         }
-        rotarySections = Self.makePlain(&configuration)
+        statedSections = Self.makePlain(&configuration, at: place)
         // The image, and the question behind it, see each other whole; text by itself is read as text.
         if wrapper["model_type"]?.string == "paligemma" { configuration["use_bidirectional_attention"] = nil }
         var tensors: [NamedTensor] = []
@@ -163,19 +165,28 @@ struct WrappedModel: Sendable {
 
     /// Positions in several dimensions are all alike in text.
     ///
-    /// - Returns: how many pairs each of them turns.
-    private static func makePlain(_ configuration: inout JSON.Object) -> [Int]? {
-        var sections: [Int]?
+    /// - Returns: what is said of how many pairs each of them turns.
+    private static func makePlain(_ configuration: inout JSON.Object, at place: [String]) -> [RotarySections.Stated] {
+        var sections: [RotarySections.Stated] = []
         for key in ["rope_scaling", "rope_parameters"] {
-            guard var rope = configuration[key]?.object, rope["mrope_section"] != nil else { continue }
-            sections = rope["mrope_section"]?.array?.compactMap(\.int)
-            rope["mrope_section"] = nil
+            guard var rope = configuration[key]?.object, rope[RotarySections.Stated.name] != nil else { continue }
+            if let stated = RotarySections.Stated(in: rope, path: place + [key]) { sections.append(stated) }
+            rope[RotarySections.Stated.name] = nil
             rope["mrope_interleaved"] = nil
             for name in ["type", "rope_type"] where rope[name]?.string == "mrope" { rope[name] = "default" }
             let isPlain = (rope["rope_type"] ?? rope["type"])?.string ?? "default" == "default"
             configuration[key] = isPlain && key == "rope_scaling" ? .null : .object(rope)
         }
         return sections
+    }
+
+    /// - Parameter rope: the text model's.
+    /// - Throws: `malformedInput` where the dimensions of positions do not share its pairs.
+    mutating func readSections(of rope: Rope, file: String) throws(RecastError) {
+        for stated in statedSections {
+            let sections = try RotarySections(stated, count: 3, of: rope, file: file)
+            rotarySections = rotarySections ?? sections
+        }
     }
 
     /// How many layers of the text model get something of the image added.
@@ -277,13 +288,16 @@ extension WrappedModel {
         return object
     }
 
+    /// Whether transformers makes one tensor of the matrices of single experts: for all but the one that has published none.
+    ///
+    /// Source: transformers 5.23, `conversion_mapping.py`.
+    var readsSingleExperts: Bool { whole["model_type"]?.string != "qwen3_vl_moe" }
+
+    /// What helps where the wrapper cannot be written.
+    var remedy: String { "--family \(configuration["model_type"]?.string ?? "llama") takes the text model alone" }
+
     /// - Throws: `unsupported` where the wrapper cannot be written with another text model inside.
     func checkCanBeKept(whole isCopied: Bool) throws(RecastError) {
-        let remedy = "--family \(configuration["model_type"]?.string ?? "llama") takes the text model alone"
-        if let fused = tensors.first(where: { $0.name.contains(".mlp.experts.gate_up_proj") }) {
-            throw .unsupported(
-                "\(wrapper) has the experts of a layer in one tensor (\(fused.name)), which is not written; \(remedy)")
-        }
         guard !isCopied else { return }
         let codes = towers.first { tensor in
             let dtype = tensor.tensor.dtype
