@@ -119,7 +119,7 @@ extension Downloads {
         guard !found.isEmpty else { return [] }
         let what = found.count == 1 ? "a download that is not complete" : "downloads that are not complete"
         return [
-            "\(folder.path) holds \(found.abridged), \(what); the weights beside that are whole, and are what is read: "
+            "\(folder.path) holds \(found.abridged), \(what), beside weights that are: these are read, and "
                 + "\(nextCommand(for: folder.path)) fetches the rest"
         ]
     }
