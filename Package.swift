@@ -27,7 +27,7 @@ let package = Package(
             ]),
         .target(name: "TestSupport", dependencies: ["Recast"], path: "Tests/TestSupport"),
         .testTarget(name: "RecastTests", dependencies: ["Recast", "RecastTensors", "CKernels", "TestSupport"]),
-        .testTarget(name: "RecastInferenceTests", dependencies: ["RecastInference", "TestSupport"]),
+        .testTarget(name: "RecastInferenceTests", dependencies: ["RecastInference", "CKernels", "TestSupport"]),
         .testTarget(
             name: "RecastCommandTests", dependencies: ["RecastCommand", "Recast", "RecastInference", "TestSupport"]),
     ],

@@ -90,26 +90,24 @@ static void round_blocks(size_t block, const float *rows, size_t tokens, size_t 
                          int32_t offset, struct ck_activations out)
 {
     static const float zeros[256];
-    for (size_t i = 0; i < blocks; i++) {
+    // Pieces of rows: few streams are read at once, and what is written stays in the cache.
+    size_t at_once = 512 / block;
+    for (size_t start = 0; start < blocks; start += at_once) {
+        size_t end = start + at_once < blocks ? start + at_once : blocks;
         for (size_t token = 0; token < width; token++) {
-            const float *x = token < tokens ? rows + token * stride + i * block : zeros;
-            struct ck_activations target = {
-                .codes = out.codes + 4 * token, .scales = out.scales + token, .offsets = out.offsets + token,
-                .sums = out.sums + token, .pairs = out.pairs + 2 * token,
-            };
-            if (block == 32) {
-                round_block_of_32(x, width, offset, target);
-            } else {
-                round_block_of_256(x, width, target);
+            for (size_t i = start; i < end; i++) {
+                const float *x = token < tokens ? rows + token * stride + i * block : zeros;
+                size_t place = i * width + token;
+                struct ck_activations target = { .codes = out.codes + i * block * width + 4 * token, .scales = out.scales + place };
+                if (block == 32) {
+                    target.offsets = out.offsets + place;
+                    target.sums = out.sums + place;
+                    round_block_of_32(x, width, offset, target);
+                } else {
+                    target.pairs = out.pairs + 16 * i * width + 2 * token;
+                    round_block_of_256(x, width, target);
+                }
             }
-        }
-        out.codes += block * width;
-        out.scales += width;
-        if (block == 32) {
-            out.offsets += width;
-            out.sums += width;
-        } else {
-            out.pairs += 16 * width;
         }
     }
 }

@@ -78,14 +78,40 @@ static void multiply(const uint16_t *w, const uint16_t *x, size_t terms, size_t 
     }
 }
 
+// Sixteen numbers as eight pairs.
+INLINE void put_pairs(const float *x, size_t width, uint16_t *out)
+{
+    typedef uint32_t pairs __attribute__((ext_vector_type(8)));
+    words bits;
+    memcpy(&bits, x, sizeof bits);
+    words rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+    rounded = (bits & 0x7FFFFFFF) > 0x7F800000 ? bits >> 16 | 64 : rounded;
+    pairs both = __builtin_shufflevector(rounded, rounded, 0, 2, 4, 6, 8, 10, 12, 14)
+                 | __builtin_shufflevector(rounded, rounded, 1, 3, 5, 7, 9, 11, 13, 15) << 16;
+    UNROLLED for (int i = 0; i < 8; i++) {
+        uint32_t pair = both[i];
+        memcpy(out + 2 * width * i, &pair, 4);
+    }
+}
+
 static void round_pairs(const float *rows, size_t tokens, size_t stride, size_t terms, size_t width, uint16_t *out)
 {
-    for (size_t token = 0; token < width; token++) {
-        const float *x = rows + token * stride;
-        uint16_t *target = out + 2 * token;
-        for (size_t pair = 0; pair < terms / 2; pair++, target += 2 * width) {
-            target[0] = token < tokens ? bf16_of(x[2 * pair]) : 0;
-            target[1] = token < tokens ? bf16_of(x[2 * pair + 1]) : 0;
+    static const float zeros[16];
+    size_t whole = terms & ~(size_t)15;
+    // Pieces of rows: few streams are read at once, and what is written stays in the cache.
+    for (size_t start = 0; start < whole; start += 512) {
+        size_t end = start + 512 < whole ? start + 512 : whole;
+        for (size_t token = 0; token < width; token++) {
+            for (size_t first = start; first < end; first += 16) {
+                put_pairs(token < tokens ? rows + token * stride + first : zeros, width,
+                          out + (first * width + 2 * token));
+            }
+        }
+    }
+    for (size_t term = whole; term < terms; term++) {
+        for (size_t token = 0; token < width; token++) {
+            uint16_t value = token < tokens ? bf16_of(rows[token * stride + term]) : 0;
+            out[(term / 2 * width + token) * 2 + term % 2] = value;
         }
     }
 }

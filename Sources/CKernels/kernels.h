@@ -33,6 +33,7 @@
 #include "iq2_iq3.h"
 #include "iq1.h"
 #include "nearest_codewords.h"
+#include "functions.h"
 
 const struct ck_kernels TABLE = {
     .instruction_set = INSTRUCTION_SET,
@@ -104,6 +105,10 @@ const struct ck_kernels TABLE = {
     .inexact_f16 = inexact_f16,
     .inexact_bf16 = inexact_bf16,
     .differences = differences,
+    .gate_by_silu = gate_by_silu,
+    .gate_by_gelu_tanh = gate_by_gelu_tanh,
+    .maximum = maximum,
+    .exponentials = exponentials,
     .nearest_codewords = nearest_codewords,
     .overflowing_e4m3 = overflowing_e4m3,
     .overflowing_e5m2 = overflowing_e5m2,

@@ -139,76 +139,75 @@ INLINE void put_pair(wide first, wide second, int16_t *out)
     memcpy(out, &pair, sizeof pair);
 }
 
-// The scales and minima, of six bits, of Q4_K and Q5_K.
-INLINE const uint8_t *unpack_six_bits(const uint8_t *in, struct ck_codes *out)
+struct group_scales {
+    wide scale, low;
+};
+
+// Scale and minimum, of six bits, of a group of Q4_K or Q5_K.
+INLINE struct group_scales q4_k_scales(const uint8_t *in, int group)
 {
-    UNROLLED for (int i = 0; i < 8; i++) {
-        wide scale, low;
-        if (i < 4) {
-            scale = bytes_at(in + 16 * i) & 63;
-            low = bytes_at(in + 16 * (i + 4)) & 63;
-        } else {
-            wide rest = bytes_at(in + 16 * (i + 4));
-            scale = (rest & 15) | bytes_at(in + 16 * (i - 4)) >> 6 << 4;
-            low = rest >> 4 | bytes_at(in + 16 * i) >> 6 << 4;
-        }
-        put_wide(scale, out->multiples + 16 * i);
-        put_pair(low, low, out->lows + 32 * i);
+    if (group < 4) return (struct group_scales){ bytes_at(in + 16 * group) & 63, bytes_at(in + 16 * (group + 4)) & 63 };
+    wide rest = bytes_at(in + 16 * (group + 4));
+    return (struct group_scales){
+        (rest & 15) | bytes_at(in + 16 * (group - 4)) >> 6 << 4,
+        rest >> 4 | bytes_at(in + 16 * group) >> 6 << 4,
+    };
+}
+
+// The codes of two groups of Q4_K or Q5_K: word `i` of each.
+INLINE void q4_k_codes(const uint8_t *in, const uint8_t *fifth, int chunk, int i, bool has_fifth_bits, words *out)
+{
+    words w = words_at(in + 64 * (8 * chunk + i));
+    out[0] = LOW_NIBBLES(w);
+    out[1] = HIGH_NIBBLES(w);
+    if (has_fifth_bits) {
+        words bits = words_at(fifth + 64 * i) >> 2 * chunk;
+        out[0] |= (bits & 0x01010101) << 4;
+        out[1] |= (bits >> 1 & 0x01010101) << 4;
     }
-    return in + 12 * 16;
 }
 
 INLINE const uint8_t *unpack_q4_k(const uint8_t *in, struct ck_codes *out, bool has_fifth_bits)
 {
     put_numbers(sixteen_halves_at(in), out->scales);
     put_numbers(sixteen_halves_at(in + 32), out->minima);
-    in = unpack_six_bits(in + 64, out);
-    const uint8_t *fifth = in;
-    if (has_fifth_bits) in += 8 * 64;
+    UNROLLED for (int group = 0; group < 8; group++) {
+        struct group_scales scales = q4_k_scales(in + 64, group);
+        put_wide(scales.scale, out->multiples + 16 * group);
+        put_pair(scales.low, scales.low, out->lows + 32 * group);
+    }
+    const uint8_t *fifth = in + 64 + 12 * 16, *codes = has_fifth_bits ? fifth + 8 * 64 : fifth;
     for (int chunk = 0; chunk < 4; chunk++) {
-        UNROLLED for (int i = 0; i < 8; i++, in += 64) {
-            words w = words_at(in), low = LOW_NIBBLES(w), high = HIGH_NIBBLES(w);
-            if (has_fifth_bits) {
-                words bits = words_at(fifth + 64 * i) >> 2 * chunk;
-                low |= (bits & 0x01010101) << 4;
-                high |= (bits >> 1 & 0x01010101) << 4;
-            }
-            put_words(low, out->codes + 64 * (16 * chunk + i));
-            put_words(high, out->codes + 64 * (16 * chunk + 8 + i));
-        }
-    }
-    return in;
-}
-
-// Scales that stand for themselves, and take off the same number from all codes.
-INLINE void put_scales(wide first, wide second, int offset, int at, struct ck_codes *out)
-{
-    put_wide(first, out->multiples + 16 * at);
-    put_wide(second, out->multiples + 16 * (at + 1));
-    put_pair(first * offset, second * offset, out->lows + 16 * at);
-}
-
-INLINE const uint8_t *unpack_q6_k(const uint8_t *in, struct ck_codes *out)
-{
-    const uint8_t *low = in, *high = in + 32 * 64, *scales = high + 16 * 64;
-    for (int half = 0; half < 2; half++) {
         UNROLLED for (int i = 0; i < 8; i++) {
-            words a = words_at(low + 64 * (16 * half + i)), b = words_at(low + 64 * (16 * half + 8 + i));
-            words bits = words_at(high + 64 * (8 * half + i));
-            uint8_t *codes = out->codes + 64 * (32 * half + i);
-            put_words(LOW_NIBBLES(a) | (bits & 0x03030303) << 4, codes);
-            put_words(LOW_NIBBLES(b) | (bits & 0x0C0C0C0C) << 2, codes + 64 * 8);
-            put_words(HIGH_NIBBLES(a) | (bits & 0x30303030), codes + 64 * 16);
-            put_words(HIGH_NIBBLES(b) | (bits >> 2 & 0x30303030), codes + 64 * 24);
+            words both[2];
+            q4_k_codes(codes, fifth, chunk, i, has_fifth_bits, both);
+            put_words(both[0], out->codes + 64 * (16 * chunk + i));
+            put_words(both[1], out->codes + 64 * (16 * chunk + 8 + i));
         }
     }
-    UNROLLED for (int i = 0; i < 16; i += 2) {
-        put_scales(signed_bytes_at(scales + 16 * i), signed_bytes_at(scales + 16 * (i + 1)), 32, i, out);
+    return codes + 32 * 64;
+}
+
+// Q6_K, Q3_K and Q2_K: each half of a block is four parts of 32 elements. Word `i` of each part of a half.
+INLINE void parted_codes(const enum ck_panel_type type, const uint8_t *in, int half, int i, words *out)
+{
+    if (type == CK_PANEL_Q6_K) {
+        const uint8_t *high = in + 32 * 64;
+        words a = words_at(in + 64 * (16 * half + i)), b = words_at(in + 64 * (16 * half + 8 + i));
+        words bits = words_at(high + 64 * (8 * half + i));
+        out[0] = LOW_NIBBLES(a) | (bits & 0x03030303) << 4;
+        out[1] = LOW_NIBBLES(b) | (bits & 0x0C0C0C0C) << 2;
+        out[2] = HIGH_NIBBLES(a) | (bits & 0x30303030);
+        out[3] = HIGH_NIBBLES(b) | (bits >> 2 & 0x30303030);
+    } else if (type == CK_PANEL_Q3_K) {
+        words a = words_at(in + 64 * (8 + 8 * half + i)), bits = words_at(in + 64 * i) >> 4 * half;
+        UNROLLED for (int part = 0; part < 4; part++) {
+            out[part] = (a >> 2 * part & 0x03030303) | (bits >> part & 0x01010101) << 2;
+        }
+    } else {
+        words a = words_at(in + 16 * 16 + 64 * (8 * half + i));
+        UNROLLED for (int part = 0; part < 4; part++) out[part] = a >> 2 * part & 0x03030303;
     }
-    numbers scale = sixteen_halves_at(scales + 16 * 16);
-    put_numbers(scale, out->scales);
-    put_numbers(scale, out->minima);
-    return in + 210 * 16;
 }
 
 INLINE wide q3_k_scale(const uint8_t *scales, int i)
@@ -217,45 +216,57 @@ INLINE wide q3_k_scale(const uint8_t *scales, int i)
     return ((i < 8 ? low & 15 : low >> 4) | (high >> 2 * (i >> 2) & 3) << 4) - 32;
 }
 
-INLINE const uint8_t *unpack_q3_k(const uint8_t *in, struct ck_codes *out)
+// Scale and minimum of 16 elements of the same types: scales with a sign take off the same number from all codes.
+INLINE struct group_scales parted_scales(const enum ck_panel_type type, const uint8_t *in, int group)
 {
-    const uint8_t *high = in, *low = in + 8 * 64, *scales = low + 16 * 64;
-    for (int half = 0; half < 2; half++) {
-        UNROLLED for (int i = 0; i < 8; i++) {
-            words a = words_at(low + 64 * (8 * half + i)), bits = words_at(high + 64 * i) >> 4 * half;
-            UNROLLED for (int part = 0; part < 4; part++) {
-                put_words((a >> 2 * part & 0x03030303) | (bits >> part & 0x01010101) << 2,
-                          out->codes + 64 * (32 * half + 8 * part + i));
-            }
-        }
+    if (type == CK_PANEL_Q2_K) {
+        wide both = bytes_at(in + 16 * group);
+        return (struct group_scales){ both & 15, both >> 4 };
     }
-    UNROLLED for (int i = 0; i < 16; i += 2) put_scales(q3_k_scale(scales, i), q3_k_scale(scales, i + 1), 4, i, out);
-    numbers scale = sixteen_halves_at(scales + 12 * 16);
-    put_numbers(scale, out->scales);
-    put_numbers(scale, out->minima);
-    return in + 110 * 16;
+    wide scale = type == CK_PANEL_Q6_K ? signed_bytes_at(in + 48 * 64 + 16 * group) : q3_k_scale(in + 24 * 64, group);
+    return (struct group_scales){ scale, scale * (type == CK_PANEL_Q6_K ? 32 : 4) };
 }
 
-INLINE const uint8_t *unpack_q2_k(const uint8_t *in, struct ck_codes *out)
+// Where their scales of scales are, and the next block.
+INLINE const uint8_t *parted_end(const enum ck_panel_type type, const uint8_t *in, numbers *scale, numbers *minimum)
 {
-    const uint8_t *codes = in + 16 * 16;
+    const uint8_t *place = in + 16 * (type == CK_PANEL_Q6_K ? 208 : type == CK_PANEL_Q3_K ? 108 : 80);
+    *scale = *minimum = sixteen_halves_at(place);
+    if (type != CK_PANEL_Q2_K) return place + 32;
+    *minimum = sixteen_halves_at(place + 32);
+    return place + 64;
+}
+
+INLINE const uint8_t *unpack_parted(const enum ck_panel_type type, const uint8_t *in, struct ck_codes *out)
+{
     for (int half = 0; half < 2; half++) {
         UNROLLED for (int i = 0; i < 8; i++) {
-            words a = words_at(codes + 64 * (8 * half + i));
+            words codes[4];
+            parted_codes(type, in, half, i, codes);
             UNROLLED for (int part = 0; part < 4; part++) {
-                put_words(a >> 2 * part & 0x03030303, out->codes + 64 * (32 * half + 8 * part + i));
+                put_words(codes[part], out->codes + 64 * (32 * half + 8 * part + i));
             }
         }
     }
-    UNROLLED for (int i = 0; i < 16; i += 2) {
-        wide first = bytes_at(in + 16 * i), second = bytes_at(in + 16 * (i + 1));
-        put_wide(first & 15, out->multiples + 16 * i);
-        put_wide(second & 15, out->multiples + 16 * (i + 1));
-        put_pair(first >> 4, second >> 4, out->lows + 16 * i);
+    UNROLLED for (int group = 0; group < 16; group += 2) {
+        struct group_scales first = parted_scales(type, in, group), second = parted_scales(type, in, group + 1);
+        put_wide(first.scale, out->multiples + 16 * group);
+        put_wide(second.scale, out->multiples + 16 * (group + 1));
+        put_pair(first.low, second.low, out->lows + 16 * group);
     }
-    put_numbers(sixteen_halves_at(codes + 16 * 64), out->scales);
-    put_numbers(sixteen_halves_at(codes + 16 * 64 + 32), out->minima);
-    return in + 84 * 16;
+    numbers scale, minimum;
+    in = parted_end(type, in, &scale, &minimum);
+    put_numbers(scale, out->scales);
+    put_numbers(minimum, out->minima);
+    return in;
+}
+
+INLINE wide iq4_xs_multiple(const uint8_t *in, int group)
+{
+    uint16_t __attribute__((ext_vector_type(16))) high;
+    memcpy(&high, in + 32, sizeof high);
+    wide nibbles = bytes_at(in + 64 + 16 * (group / 2)) >> 4 * (group & 1) & 15;
+    return (nibbles | (__builtin_convertvector(high, wide) >> 2 * group & 3) << 4) - 32;
 }
 
 INLINE const uint8_t *unpack_iq4_xs(const uint8_t *in, struct ck_codes *out)
@@ -263,18 +274,14 @@ INLINE const uint8_t *unpack_iq4_xs(const uint8_t *in, struct ck_codes *out)
     numbers scale = sixteen_halves_at(in);
     put_numbers(scale, out->scales);
     put_numbers(scale, out->minima);
-    uint16_t __attribute__((ext_vector_type(16))) high;
-    memcpy(&high, in + 32, sizeof high);
-    const uint8_t *low = in + 64;
-    in = low + 4 * 16;
-    for (int i = 0; i < 8; i++) {
-        wide nibbles = bytes_at(low + 16 * (i / 2)) >> 4 * (i & 1) & 15;
-        wide multiple = (nibbles | (__builtin_convertvector(high, wide) >> 2 * i & 3) << 4) - 32;
-        put_wide(multiple, out->multiples + 16 * i);
-        put_pair(multiple * 127, multiple * 127, out->lows + 32 * i);
-        in = unpack_nibbles(in, iq4_codes, out->codes + 512 * i);
+    const uint8_t *codes = in + 64 + 4 * 16;
+    for (int group = 0; group < 8; group++) {
+        wide multiple = iq4_xs_multiple(in, group);
+        put_wide(multiple, out->multiples + 16 * group);
+        put_pair(multiple * 127, multiple * 127, out->lows + 32 * group);
+        codes = unpack_nibbles(codes, iq4_codes, out->codes + 512 * group);
     }
-    return in;
+    return codes;
 }
 
 // MARK: All types
@@ -284,11 +291,11 @@ INLINE void unpack_blocks(const enum ck_panel_type type, const uint8_t *in, size
     struct ck_panel_form form = ck_panel_form(type);
     for (size_t block = 0; block < blocks; block++) {
         switch (type) {
-        case CK_PANEL_Q2_K: in = unpack_q2_k(in, &out); break;
-        case CK_PANEL_Q3_K: in = unpack_q3_k(in, &out); break;
         case CK_PANEL_Q4_K: in = unpack_q4_k(in, &out, false); break;
         case CK_PANEL_Q5_K: in = unpack_q4_k(in, &out, true); break;
-        case CK_PANEL_Q6_K: in = unpack_q6_k(in, &out); break;
+        case CK_PANEL_Q2_K:
+        case CK_PANEL_Q3_K:
+        case CK_PANEL_Q6_K: in = unpack_parted(type, in, &out); break;
         case CK_PANEL_IQ4_XS: in = unpack_iq4_xs(in, &out); break;
         default: in = unpack_block_of_32(type, in, out.codes, out.scales, out.minima);
         }

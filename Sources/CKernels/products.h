@@ -228,10 +228,13 @@ static void multiply(struct ck_panel_form form, struct ck_codes w, struct ck_act
     }
 }
 
+#include "products_of_one.h"
+
 const struct ck_products TABLE = {
     .instruction_set = INSTRUCTION_SET,
     .tile = TILE,
     .unpack = unpack,
     .round_blocks = round_blocks,
     .multiply = multiply,
+    .multiply_one = multiply_one,
 };

@@ -29,6 +29,9 @@ struct ck_difference {
 /// Adds the differences of `count` float32 numbers to `sums`.
 typedef void (*ck_comparison)(const void *source, const void *result, size_t count, struct ck_difference *sums);
 
+/// Replaces `count` numbers of a gate by a function of them times those of `up`.
+typedef void (*ck_gate)(float *gate, const float *up, size_t count);
+
 /// Finds the `tried` codewords, at most eight, with the least `Σ (squares[p]·w_p + lines[p])·w_p`, the least first and of
 /// equals the first, and writes their places. `words` are `[size, count]`, a multiple of 16 of them. What costs no number is
 /// never found: such places are 0.
@@ -103,6 +106,13 @@ struct ck_kernels {
     ck_tally inexact_e5m2;
 
     ck_comparison differences;
+
+    // Of a forward pass. `gate = f(gate) · up`:
+    ck_gate gate_by_silu, gate_by_gelu_tanh;
+    /// The greatest number; NaNs are passed over.
+    float (*maximum)(const float *x, size_t count);
+    /// Replaces numbers by `exp(x − offset)` and returns their sum.
+    double (*exponentials)(float *x, size_t count, float offset);
     ck_nearest nearest_codewords;
 };
 

@@ -79,9 +79,12 @@ struct ck_products {
     /// finite make a block's scale such a one.
     void (*round_blocks)(size_t block, const float *rows, size_t tokens, size_t stride, size_t blocks, size_t width,
                          int32_t offset, struct ck_activations activations);
-    /// Writes `[width, 16]` products.
+    /// Adds products: `[width, 16]`.
     void (*multiply)(struct ck_panel_form form, struct ck_codes codes, struct ck_activations activations, size_t blocks,
                      size_t width, float *products);
+    /// Adds the products of one token, of a tile of its own, with a panel as it is: `[16]`.
+    void (*multiply_one)(enum ck_panel_type type, const uint8_t *panel, struct ck_activations activations, size_t blocks,
+                         float *products);
 };
 
 /// Products of bfloat16 numbers, two terms at a time, the odd one first, each sum rounded once to float32. What is below float32's

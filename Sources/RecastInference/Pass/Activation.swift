@@ -1,3 +1,4 @@
+internal import CKernels
 import Recast
 
 #if canImport(Glibc)
@@ -36,12 +37,7 @@ enum Activation: Sendable {
     }
 
     private static func silu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
-        var i = 0
-        while i < count {
-            let x = gate[i]
-            gate[i] = x / (1 + exponential(-x)) * up[i]
-            i = i &+ 1
-        }
+        ck_kernels_best().pointee.gate_by_silu(gate, up, count)
     }
 
     private static func gelu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
@@ -52,15 +48,7 @@ enum Activation: Sendable {
     }
 
     private static func geluTanh(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
-        let root = Float((2 / Double.pi).squareRoot())
-        var i = 0
-        while i < count {
-            let x = gate[i]
-            // (1 + tanh y) / 2 = 1 / (1 + exp(-2y))
-            let y = root * (x + 0.044_715 * x * x * x)
-            gate[i] = x / (1 + exponential(-2 * y)) * up[i]
-            i = i &+ 1
-        }
+        ck_kernels_best().pointee.gate_by_gelu_tanh(gate, up, count)
     }
 
     private static func relu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {

@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// Reductions over float32 numbers. Each runs over several lanes at once, because the order of a floating-point sum is
 /// the compiler's to keep and a single accumulator would not be vectorised.
 enum Reduction {
@@ -30,7 +32,7 @@ enum Reduction {
 
     /// The largest number; NaNs are passed over.
     static func maximum(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
-        fold(count, from: -Float.infinity, { x[$1] > $0 ? x[$1] : $0 }, join: { $1 > $0 ? $1 : $0 })
+        ck_kernels_best().pointee.maximum(x, count)
     }
 
     /// The sum, in double precision.

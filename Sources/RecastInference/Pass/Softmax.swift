@@ -1,3 +1,5 @@
+internal import CKernels
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
@@ -28,12 +30,7 @@ enum Softmax {
 
     /// Replaces each number by `exp(x - offset)`, and returns their sum.
     static func exponentials(_ row: UnsafeMutablePointer<Float>, _ count: Int, minus offset: Float) -> Double {
-        var i = 0
-        while i < count {
-            row[i] = exponential(row[i] - offset)
-            i = i &+ 1
-        }
-        return Reduction.sum(row, count)
+        ck_kernels_best().pointee.exponentials(row, count, offset)
     }
 }
 

@@ -70,7 +70,7 @@ extension PanelMatrix {
     }
 
     /// Panels that stay in the second-level cache while tiles of tokens go by.
-    private static let bytesAtOnce = 384 << 10
+    private static let bytesAtOnce = 256 << 10
     /// Numbers of a row that are unpacked at once for few tokens, so that codes stay in the first-level cache.
     private static let columnsAtOnce = 1024
 
@@ -102,6 +102,16 @@ extension PanelMatrix {
         func packed(_ panel: Int, from block: Int = 0) -> UnsafePointer<UInt8> {
             let offset = panel * type.panelByteCount + block * PanelType.rowsOfPanel * Int(type.form.block_bytes)
             return UnsafePointer((base + offset).assumingMemoryBound(to: UInt8.self))
+        }
+        if x.tiles.count == 1, x.tiles[0].width == 1 {
+            let activations = x.blocks(of: 0, from: 0)
+            for panel in panels {
+                scratch.clear(1)
+                kernels.pointee.multiply_one(
+                    type.blocks!, packed(panel), activations, type.blockCount, scratch.products)
+                put(panel, x.tiles[0])
+            }
+            return
         }
         guard x.tiles.count > 1 else {
             let blocksAtOnce = Self.columnsAtOnce / block
@@ -143,7 +153,12 @@ extension PanelMatrix {
         for token in 0..<tile.tokens.count {
             let target = output + (tile.tokens.lowerBound + token) * stride + row - first
             let source = products + token * PanelType.rowsOfPanel
-            if accumulating {
+            if count == PanelType.rowsOfPanel {
+                let all = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self)
+                let place = UnsafeMutableRawPointer(target)
+                let before = accumulating ? place.loadUnaligned(as: SIMD16<Float>.self) : .zero
+                place.storeBytes(of: accumulating ? before + all : all, as: SIMD16<Float>.self)
+            } else if accumulating {
                 for i in 0..<count { target[i] += source[i] }
             } else {
                 target.update(from: source, count: count)
@@ -166,7 +181,10 @@ final class ProductScratch {
         products = memory.base
     }
 
-    func clear(_ width: Int) { products.update(repeating: 0, count: width * PanelType.rowsOfPanel) }
+    func clear(_ width: Int) {
+        let place = UnsafeMutableRawPointer(products)
+        for token in 0..<width { place.storeBytes(of: .zero, toByteOffset: 64 * token, as: SIMD16<Float>.self) }
+    }
 
     /// Room for panels in the form in which they are multiplied.
     func codes(_ count: Int, columns: Int) -> [ck_codes] {
