@@ -18,13 +18,22 @@ extension Model {
         if options.takesFurtherLayers, !further.isEmpty {
             var longer = object
             longer["num_hidden_layers"] = .int(further.upperBound)
+            // They are of the kind that the last ones are.
+            for key in ["mlp_layer_types", "layer_types"] {
+                guard let list = longer[key]?.array, list.count == further.lowerBound, let last = list.last else {
+                    continue
+                }
+                longer[key] = .array(list + Array(repeating: last, count: further.count))
+            }
             reader = HuggingFaceConfiguration(object: longer, file: path)
             configuration = try reader.configuration(of: family)
         }
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try files.quantizedModules(of: core, checkpoint)
-        let tensors = try FusedExperts.separated(
-            Self.withPrefix(quantized?.tensors ?? core.tensors), family, configuration, file: checkpoint.path)
+        let named = family.table.spelled(Self.withPrefix(quantized?.tensors ?? core.tensors))
+        let tensors = try family.unstacked(
+            FusedExperts.separated(named, family, configuration, file: checkpoint.path), configuration,
+            file: checkpoint.path)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],

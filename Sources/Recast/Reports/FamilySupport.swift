@@ -86,11 +86,15 @@ public struct FamilySupport: Sendable {
             ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
             (
                 "norm_topk_prob",
-                .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)
+                .bool(
+                    family.experts?.router == Family.Router() && family.experts?.shared == Family.ExpertKeys.Shared.none
+                        || family.experts?.router.score == .sigmoid)
             ),
         ]
+        // Tencent's program has a size of its own for experts where transformers has that of the layer.
+        let own = family.experts?.feedForwardSize == "intermediate_size" ? ["moe_intermediate_size"] : []
         let reader = HuggingFaceConfiguration(
-            object: JSON.Object(members), file: "a model of the family \(family.name)")
+            object: JSON.Object(members.filter { !own.contains($0.0) }), file: "a model of the family \(family.name)")
         return zeros(try reader.configuration(of: family), family, biases: try reader.biases(of: family))
     }
 

@@ -34,7 +34,7 @@ extension ForwardPass.Run {
                 let buffer = logits[worker]
                 for start in stride(from: 0, to: count, by: Self.columnsAtOnce) {
                     let columns = min(Self.columnsAtOnce, count - start)
-                    multiplyHead(states, rows.count, weights, start, columns, into: buffer)
+                    multiplyHead(states, rows.count, weights, start, columns, at: first + start, into: buffer)
                     for row in rows {
                         let piece = buffer.base + (row - rows.lowerBound) * columns
                         let place = targets[row] - first - start
@@ -56,6 +56,11 @@ extension ForwardPass.Run {
                 multiply(
                     states, rows: rows.count, by: weights, columns: count, depth: hidden.columns,
                     into: result.base + rows.lowerBound * vocabulary + first, stride: vocabulary)
+                if let headBias {
+                    add(
+                        headBias.base + first, rows: rows.count, columns: count,
+                        to: result.base + rows.lowerBound * vocabulary + first, stride: vocabulary)
+                }
             }
         }
         finish(result.base, result.count)
@@ -63,14 +68,19 @@ extension ForwardPass.Run {
     }
 
     /// The logits of some positions for some of the vocabulary rows of a tile: `[rows, columns]`.
+    ///
+    /// - Parameter token: which row of the vocabulary the first is.
     func multiplyHead(
         _ states: UnsafePointer<Float>, _ rows: Int, _ tile: UnsafePointer<Float>, _ start: Int, _ columns: Int,
-        into logits: FloatBuffer
+        at token: Int, into logits: FloatBuffer
     ) {
         let depth = configuration.hiddenSize
         multiply(
             states, rows: rows, by: tile + start * depth, columns: columns, depth: depth, into: logits.base,
             stride: columns)
+        if let headBias {
+            add(headBias.base + token, rows: rows, columns: columns, to: logits.base, stride: columns)
+        }
         finish(logits.base, rows * columns)
     }
 

@@ -33,11 +33,12 @@ final class ModelLogits: ReferenceLogits, @unchecked Sendable {
         let place = places[worker]
         let start = tokens.lowerBound - first
         if let staging = place.staging, place.rows == rows {
-            return run.multiplyHead(staging.base, rows.count, weights.base, start, tokens.count, into: target)
+            return run.multiplyHead(
+                staging.base, rows.count, weights.base, start, tokens.count, at: tokens.lowerBound, into: target)
         }
         place.rows = nil
         try states.withRows(rows, .read, staging: &place.staging) { (states) throws(RecastError) in
-            run.multiplyHead(states, rows.count, weights.base, start, tokens.count, into: target)
+            run.multiplyHead(states, rows.count, weights.base, start, tokens.count, at: tokens.lowerBound, into: target)
         }
         // Rows that came from a file are there for the tokens that follow.
         place.rows = rows

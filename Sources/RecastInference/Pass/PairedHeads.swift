@@ -77,7 +77,7 @@ struct PairedHeads {
                         try reference.logits(
                             rows, first + start..<first + start + columns, into: place.references, worker: worker)
                         candidate.multiplyHead(
-                            states, rows.count, weights.base, start, columns, into: place.candidates)
+                            states, rows.count, weights.base, start, columns, at: first + start, into: place.candidates)
                         for row in rows {
                             let offset = (row - rows.lowerBound) * columns
                             sums[row].add(
