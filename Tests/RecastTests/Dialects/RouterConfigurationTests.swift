@@ -94,6 +94,18 @@ struct RouterConfigurationTests {
             } == [0, 2])
         #expect(
             try Self.configuration(.ernie45MoE, ["moe_layer_end_index": 2]).layers { $0.experts == nil } == [0, 3])
+        // What is written of it is read again as the same.
+        for (first, step, last) in [(0, 2, 3), (1, 1, 2), (1, 2, 1), (3, 4, 3), (2, 3, 2), (0, 1, 0)] {
+            let configuration = try Self.configuration(
+                .ernie45MoE,
+                [
+                    "moe_layer_start_index": .int(first), "moe_layer_interval": .int(step),
+                    "moe_layer_end_index": .int(last),
+                ])
+            let stated = try HuggingFaceConfiguration.stated(
+                of: configuration, by: .ernie45MoE, original: nil, ropeScaling: nil)
+            #expect(stated.layers == configuration.layers, "\(first), \(step), \(last)")
+        }
         expectRejection("no layer of 4 has experts", file: "config.json") {
             _ = try Self.configuration(.ernie45MoE, ["moe_layer_start_index": 9])
         }
