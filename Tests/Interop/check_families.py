@@ -1,13 +1,12 @@
 """Random models of transformers' own classes: Recast's pass computes what they compute, of their layout, of GGUF and of llama's."""
 
-import json
-import math
 import warnings
 
 import torch
 import transformers
 
-from referee import WORK, bytes_tokenizer, check, convert, recast, report
+from likelihoods import compare, likelihood, measured
+from referee import WORK, bytes_tokenizer, check, convert
 
 warnings.filterwarnings("ignore")
 TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
@@ -72,22 +71,6 @@ def model_of(kind, unusual):
             if "e_score_correction_bias" in name:
                 buffer.copy_(torch.randn_like(buffer) * 0.1)
     return model
-
-
-def likelihood(model, ids):
-    with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0].double()
-    return torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(ids[1:])).item()
-
-
-def measured(path, *options):
-    total = json.loads(recast("perplexity", path, "--text", WORK / "text.txt", "--json", "--context", 128, *options))["total"]
-    return math.log(total["perplexity"])
-
-
-def compare(name, found, expected):
-    off = abs(found - expected)
-    report(name, off <= 2e-5, f"{found:.6f}, transformers {expected:.6f}, off by {off:.1e} (at most 2e-05)")
 
 
 (WORK / "text.txt").write_bytes(TEXT)

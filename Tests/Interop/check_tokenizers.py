@@ -93,7 +93,7 @@ def check_pre_tokenizers():
     results = {}
     for name in (
         "qwen2", "llama-bpe", "gpt-2", "smaug-bpe", "smollm", "deepseek-llm", "deepseek-coder", "deepseek-v3",
-        "seed-coder", "tekken", "gpt-4o",
+        "seed-coder", "tekken", "gpt-4o", "bailingmoe2",
     ):  # fmt: skip
         with check(f"pre-{name}"):
             made = convert(TINY, f"pre-{name}.gguf", "--pre-tokenizer", name)
@@ -107,7 +107,7 @@ def check_pre_tokenizers():
             compare(f"pre-{name}-like-tokenizers", back, like_library(library))
             # llama.cpp composes no text, and its expressions only come near some of the originals.
             plain = [text for text in TEXTS if unicodedata.normalize("NFC", text) == text]
-            if name not in ("deepseek-llm", "deepseek-coder", "deepseek-v3", "tekken", "gpt-4o"):
+            if name not in ("deepseek-llm", "deepseek-coder", "deepseek-v3", "tekken", "gpt-4o", "bailingmoe2"):
                 compare(f"pre-{name}-like-llama.cpp", bare, LlamaCpp(bare), plain)
             results.setdefault(json.dumps(ours(bare, plain)), []).append(name)
     if source:

@@ -16,6 +16,14 @@ package enum Fixtures {
     /// Chat templates, and what transformers and jinja2 make of them (`Tests/Interop/make_templates.py`).
     package static let templates = root + "/Fixtures/templates"
 
+    /// Small random models of families, with logits of transformers and tensors of llama.cpp (`Tests/Interop/make_families.py`).
+    package static func smallFamily(_ name: String) -> String { root + "/Fixtures/families/" + name }
+
+    package static let smallFamilies: [String] = {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: root + "/Fixtures/families")) ?? []
+        return names.filter { FileManager.default.fileExists(atPath: smallFamily($0) + "/config.json") }.sorted()
+    }()
+
     /// Which types the specification's script gives to the tensors of invented models.
     package static let ggufMix = root + "/Fixtures/gguf-mix.tsv"
 
@@ -29,9 +37,9 @@ package enum Fixtures {
 
     package static func golden(_ path: String) -> String { golden! + "/" + path }
 
-    /// Golden families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale
-    /// than the usual, rotary in other layers.
-    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3"]
+    /// Families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale than the
+    /// usual, rotary in other layers, another way to weigh experts.
+    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe"]
 
     /// The values of a file with one in each line.
     package static func lines(_ path: String) throws -> [JSON] {

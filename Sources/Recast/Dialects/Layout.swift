@@ -3,6 +3,8 @@
 package enum Layout: Sendable, Hashable {
     /// The role's own tensor, as it is.
     case direct
+    /// A vector as a matrix of one row (ERNIE's correction bias).
+    case oneRow
     /// The rows of the roles one after the other (Baichuan's `W_pack`, a fused gate and up).
     case concatenatedRows
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
@@ -14,6 +16,7 @@ package enum Layout: Sendable, Hashable {
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
         switch self {
         case .direct: return [stored]
+        case .oneRow: return [stored.reshaped(shapes[0])]
         case .concatenatedRows:
             var first = 0
             return shapes.map { shape in
@@ -36,6 +39,7 @@ package enum Layout: Sendable, Hashable {
     func fuse(_ parts: [LazyTensor], _ configuration: ModelConfiguration) -> LazyTensor {
         switch self {
         case .direct: parts[0]
+        case .oneRow: parts[0].reshaped([1] + parts[0].shape)
         case .concatenatedRows: .concatenatedRows(parts)
         case .interleavedGroups:
             .concatenatedRows(
@@ -45,6 +49,11 @@ package enum Layout: Sendable, Hashable {
                     }
                 })
         }
+    }
+
+    /// The shape of a stored tensor with roles of these shapes.
+    func storedShape(_ shapes: [[Int]]) -> [Int] {
+        self == .oneRow ? [1] + shapes[0] : [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
     }
 
     /// The groups of attention: how many there are, the rows of one, and those of its queries, key and value.

@@ -49,8 +49,7 @@ struct Lifting {
             let shapes = match.row.roles.map {
                 configuration.shape(of: Slot($0, layer: match.layer, expert: match.expert, match.part))
             }
-            var shape = shapes[0]
-            shape[0] = shapes.reduce(0) { $0 + $1[0] }
+            let shape = match.row.layout.storedShape(shapes)
             guard tensor.tensor.shape == shape else {
                 problems.append("\(tensor.name) has the shape \(tensor.tensor.shape), the configuration says \(shape)")
                 continue
@@ -120,6 +119,8 @@ struct Lifting {
     private func isOfFurtherLayer(_ name: String) -> Bool {
         guard !furtherLayers.isEmpty else { return false }
         let parts = name.split(separator: ".")
+        // ERNIE has them beside its layers.
+        if parts.count > 2, parts[0] == "model", parts[1].hasPrefix("mtp_") { return true }
         guard let place = parts.firstIndex(where: { $0 == "layers" || $0 == "blk" }), place + 1 < parts.count,
             let layer = Int(parts[place + 1])
         else {

@@ -3,6 +3,8 @@ package struct Row: Sendable, Hashable {
     package let roles: [Role]
     /// The name without `.weight` or `.bias`; `{layer}` and `{expert}` stand for numbers.
     package let stem: String
+    /// The whole name that it has in the memory of transformers 5, which may be saved, too; nil for the same.
+    package let alias: String?
     package let parts: [Slot.Part]
     package let layout: Layout
     /// Which rows of queries and keys are rotary pairs.
@@ -13,11 +15,17 @@ package struct Row: Sendable, Hashable {
     package let isPerExpert: Bool
 
     /// - Parameter pattern: of `.{weight,bias}` at its end both are meant.
-    package init(_ role: Role, _ pattern: String, layout: Layout = .direct, rotary: RotaryLayout = .halfSplit) {
-        self.init([role], pattern, layout: layout, rotary: rotary)
+    package init(
+        _ role: Role, _ pattern: String, layout: Layout = .direct, rotary: RotaryLayout = .halfSplit,
+        or alias: String? = nil
+    ) {
+        self.init([role], pattern, layout: layout, rotary: rotary, or: alias)
     }
 
-    package init(_ roles: [Role], _ pattern: String, layout: Layout, rotary: RotaryLayout = .halfSplit) {
+    package init(
+        _ roles: [Role], _ pattern: String, layout: Layout, rotary: RotaryLayout = .halfSplit, or alias: String? = nil
+    ) {
+        self.alias = alias
         let endings = [".{weight,bias}", ".weight"]
         let ending = endings.first(where: pattern.hasSuffix) ?? ""
         self.roles = roles
@@ -76,6 +84,8 @@ package struct Row: Sendable, Hashable {
 package struct MappingTable: Sendable {
     package let rows: [Row]
     private let byTemplate: [String: (row: Int, part: Slot.Part)]
+    /// Rows by their aliases.
+    private let byAlias: [String: Int]
     /// Names of modules, `model.layers.#.mlp.up_proj`, and how many components the longest has.
     let stems: Set<String>
     let longestStem: Int
@@ -92,19 +102,34 @@ package struct MappingTable: Sendable {
         stems = Set(rows.map { $0.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#") })
         longestStem = stems.map { $0.split(separator: ".").count }.max() ?? 0
         var byTemplate: [String: (row: Int, part: Slot.Part)] = [:]
+        var byAlias: [String: Int] = [:]
         for (index, row) in rows.enumerated() {
             for part in row.parts {
                 let template = row.stem.replacing("{layer}", with: "#").replacing("{expert}", with: "#")
                 byTemplate[template + row.suffix(part)] = (index, part)
             }
+            if let alias = row.alias { byAlias[alias.replacing("{layer}", with: "#")] = index }
         }
         self.byTemplate = byTemplate
+        self.byAlias = byAlias
     }
 
-    /// The row of a stored name; nil for a name the table does not have.
-    package func match(_ name: String) -> Match? {
+    /// Tensors under the names of the table that are there under others.
+    func spelled(_ tensors: [NamedTensor]) -> [NamedTensor] {
+        guard !byAlias.isEmpty else { return tensors }
+        return tensors.map { tensor in
+            let (template, numbers) = Self.template(of: tensor.name)
+            guard byTemplate[template] == nil, let row = byAlias[template] else { return tensor }
+            var spelled = tensor
+            spelled.name = rows[row].name(layer: numbers.first, .weight)
+            return spelled
+        }
+    }
+
+    /// A name with marks in the place of its numbers, and these.
+    private static func template(of name: String) -> (template: String, numbers: [Int]) {
         var numbers: [Int] = []
-        let template = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
+        let components = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
             // Only the plain spelling is a number: `007` and `+7` are other names.
             guard let number = Int(component), String(number) == component, number >= 0 else {
                 return String(component)
@@ -112,7 +137,13 @@ package struct MappingTable: Sendable {
             numbers.append(number)
             return "#"
         }
-        guard let (row, part) = byTemplate[template.joined(separator: ".")] else { return nil }
+        return (components.joined(separator: "."), numbers)
+    }
+
+    /// The row of a stored name; nil for a name the table does not have.
+    package func match(_ name: String) -> Match? {
+        let (template, numbers) = Self.template(of: name)
+        guard let (row, part) = byTemplate[template] else { return nil }
         let hasLayer = rows[row].isPerLayer
         return Match(
             row: rows[row], layer: hasLayer ? numbers.first : nil,

@@ -16,6 +16,10 @@ extension TargetAdaptation {
     mutating func foldNorms() {
         let (mine, theirs) = (own.norms, stated.norms)
         if mine.kind != theirs.kind || mine.hasWeights != theirs.hasWeights {
+            guard own.experts == nil else {
+                explain("norm", "routers see what norms add, and have no place for it")
+                return
+            }
             guard mine.kind == .layer, theirs == Norms(),
                 (own.layers + stated.layers).allSatisfy({ $0.norms == .init() })
             else { return }

@@ -46,6 +46,9 @@ public struct Routing: Sendable, Hashable, Codable {
         case softmax
         /// Of each product by itself.
         case sigmoid
+        /// The best expert by the softmax of those near it, the second by the softmax of those near it without the best
+        /// (Phi-3.5-MoE's SparseMixer); ``Routing/tolerance`` says what is near.
+        case sparseMixer
     }
 
     /// Experts in groups, of which only the best are looked at.
@@ -68,11 +71,17 @@ public struct Routing: Sendable, Hashable, Codable {
     public var groups: Groups?
     /// What the weights of the experts are multiplied by in the end.
     public var factor: Double
+    /// By which part of itself a product may be below the best one and count in the softmax; nil but for `sparseMixer`.
+    public var tolerance: Double?
 
-    public init(score: Score = .softmax, hasBias: Bool = false, groups: Groups? = nil, factor: Double = 1) {
+    public init(
+        score: Score = .softmax, hasBias: Bool = false, groups: Groups? = nil, factor: Double = 1,
+        tolerance: Double? = nil
+    ) {
         self.score = score
         self.hasBias = hasBias
         self.groups = groups
         self.factor = factor
+        self.tolerance = tolerance
     }
 }

@@ -28,10 +28,12 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
 
     /// Which norms a layer has; what they compute is the model's (``Norms``).
     public struct LayerNorms: Sendable, Hashable, Codable {
-        /// How queries and keys are normalised before they are rotated.
+        /// How queries and keys are normalised, before they are rotated where nothing else is said.
         public enum QKNorm: String, Sendable, Hashable, Codable {
             case none
             case perHead
+            /// Each head, after it is rotated (HunYuan).
+            case perRotatedHead
             /// All heads of a token as one vector.
             case acrossHeads
         }

@@ -77,6 +77,7 @@ extension ModelConfiguration {
         .optionalOfLayer("expert groups per token",   .computation, \.experts?.routing.groups?.usedCount, of: .expertGroups),
         .optionalOfLayer("experts that rank a group", .computation, \.experts?.routing.groups?.scoreCount, of: .expertGroups),
         .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
+        .optionalNumberOfLayer("router tolerance",                  \.experts?.routing.tolerance, of: .experts),
     ]
 
     // swift-format-ignore
@@ -140,6 +141,7 @@ extension LayerConfiguration.LayerNorms.QKNorm {
         switch self {
         case .none: "none"
         case .perHead: "per head"
+        case .perRotatedHead: "per rotated head"
         case .acrossHeads: "over all heads"
         }
     }

@@ -19,7 +19,8 @@ extension Model {
         let rotary = GGUFConfiguration.RotaryFactors(
             all: try factors(GGUFArchitecture.rotaryFactorsName), short: try factors(GGUFArchitecture.shortFactorsName),
             long: try factors(GGUFArchitecture.longFactorsName))
-        let reader = GGUFConfiguration(architecture: architecture, metadata: set.metadata, file: path)
+        let reader = GGUFConfiguration(
+            architecture: architecture, metadata: set.metadata, file: path, seen: .init(set.tensors))
         var configuration = try reader.configuration(
             embedding: byName("token_embd.weight")?.shape, factors: rotary)
 
@@ -165,9 +166,12 @@ extension GGUFArchitecture {
     /// A matrix of one row again, of which llama.cpp's quantizer makes a vector.
     fileprivate func withOneRow(_ tensor: NamedTensor, _ configuration: ModelConfiguration) -> NamedTensor {
         guard let match = table.match(tensor.name), match.part == .weight, match.row.roles.count == 1,
-            configuration.shape(of: Slot(match.row.roles[0], layer: match.layer)) == [1] + tensor.tensor.shape
+            match.expert == nil
         else { return tensor }
-        return NamedTensor(tensor.name, tensor.tensor.reshaped([1] + tensor.tensor.shape))
+        let shape = configuration.shape(of: Slot(match.row.roles[0], layer: match.layer))
+        // llama.cpp's converter writes ERNIE's correction bias with both of its dimensions.
+        guard shape == [1] + tensor.tensor.shape || [1] + shape == tensor.tensor.shape else { return tensor }
+        return NamedTensor(tensor.name, tensor.tensor.reshaped(shape))
     }
 
     /// Whether the keys of a file are those that a configuration would be written as: it then knows more than they do.

@@ -20,14 +20,22 @@ extension Model {
         if options.takesFurtherLayers, !further.isEmpty {
             var longer = object
             longer["num_hidden_layers"] = .int(further.upperBound)
+            // They are of the kind that the last ones are.
+            for key in ["mlp_layer_types", "layer_types"] {
+                guard let list = longer[key]?.array, list.count == further.lowerBound, let last = list.last else {
+                    continue
+                }
+                longer[key] = .array(list + Array(repeating: last, count: further.count))
+            }
             reader = HuggingFaceConfiguration(object: longer, file: path)
             configuration = try reader.configuration(of: family)
         }
         let saysTied = try reader.tiesEmbeddings(family)
         let quantized = try files.quantizedModules(of: core, checkpoint)
-        var tensors = Self.withPrefix(quantized?.tensors ?? core.tensors)
+        var tensors = family.table.spelled(Self.withPrefix(quantized?.tensors ?? core.tensors))
         let fused = FusedExperts(tensors, family, configuration)
         if let fused { tensors = try fused.separated(tensors, file: checkpoint.path) }
+        tensors = try family.unstacked(tensors, configuration, file: checkpoint.path)
         let outcome = try Lifting(
             table: family.table, configuration: configuration, biases: try reader.biases(of: family),
             optional: saysTied ? [.outputHead] : [],

@@ -86,11 +86,21 @@ extension Planning {
         return try model.furtherLayers.tensors.map { (tensor) throws(RecastError) in
             let parts = tensor.name.split(separator: ".").map(String.init)
             guard let place = parts.firstIndex(of: "layers"), parts.count > place + 2,
-                let name = Self.nextTokenNames[parts[(place + 2)...].joined(separator: ".")]
+                let name = Self.nextTokenName(
+                    of: parts[(place + 2)...].joined(separator: "."), family: model.graph.configuration.family)
             else {
                 throw .unsupported("GGUF has no place for \(tensor.name), of a layer that predicts further tokens")
             }
-            return NamedTensor("blk.\(parts[place + 1]).nextn.\(name)", tensor.tensor)
+            return NamedTensor("blk.\(parts[place + 1]).\(name)", tensor.tensor)
+        }
+    }
+
+    /// The norm behind such a layer has a place of its own in each architecture.
+    private static func nextTokenName(of name: String, family: String) -> String? {
+        switch (name, family) {
+        case ("final_layernorm.weight", "hy_v3"): "nextn.shared_head_norm.weight"
+        case ("final_layernorm.weight", "bailing_moe_v2"): "layer_output_norm.weight"
+        default: nextTokenNames[name].map { "nextn." + $0 }
         }
     }
 

@@ -15,7 +15,7 @@ extension Planning {
         plan.warnings += adaptation.warnings
         plan.inexactness = adaptation.inexactness
         model.graph = adaptation.graph
-        if !adaptation.types.isEmpty { takeForLlama(&model, types: adaptation.types, plan: &plan) }
+        if !adaptation.types.isEmpty { try takeForLlama(&model, types: adaptation.types, plan: &plan) }
         let source = megatronFiles
         let layout = try MegatronLayout(
             target.sizes, layerCount: model.graph.configuration.layerCount, counts: target.stageLayers)
@@ -142,9 +142,20 @@ extension Planning {
 
     /// What was folded into weights is no longer what the original configuration says: another one travels along, of a
     /// family that computes just what Megatron does.
-    private func takeForLlama(_ model: inout Model, types: [Slot: DType], plan: inout Plan) {
-        let family: Family = model.graph.hasBias([.query]) && !model.graph.hasBias([.attentionOutput]) ? .qwen2 : .llama
+    ///
+    /// - Throws: `unsupported` for biases in a model with experts, of which there is no such family.
+    private func takeForLlama(
+        _ model: inout Model, types: [Slot: DType], plan: inout Plan
+    ) throws(RecastError) {
+        let hasExperts = model.graph.configuration.experts != nil
+        let dense: Family = model.graph.hasBias([.query]) && !model.graph.hasBias([.attentionOutput]) ? .qwen2 : .llama
+        let family: Family = hasExperts ? .mixtral : dense
         let biases = Set(model.graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
+        guard !hasExperts || biases.isEmpty else {
+            throw .unsupported(
+                "what Megatron cannot be told is folded into the weights of this \(model.graph.configuration.family), and no family "
+                    + "that has experts and biases is otherwise what Megatron computes")
+        }
         plan.notes.append(
             "the weights are no longer those of a \(model.graph.configuration.family): they come back as a \(family.name)"
         )

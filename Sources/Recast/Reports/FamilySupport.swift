@@ -84,13 +84,12 @@ public struct FamilySupport: Sendable {
             ("n_group", 4), ("topk_group", 2), ("q_lora_rank", 32), ("kv_lora_rank", 16), ("qk_nope_head_dim", 8),
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
             ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
-            (
-                "norm_topk_prob",
-                .bool(family.experts?.routing == .plain && family.experts?.shared == Family.ExpertKeys.Shared.none)
-            ),
+            ("norm_topk_prob", .bool(family.usuallyNormalizesWeights)),
         ]
+        // Tencent's program has a size of its own for experts where transformers has that of the layer.
+        let own = family.experts?.feedForwardSize == "intermediate_size" ? ["moe_intermediate_size"] : []
         let reader = HuggingFaceConfiguration(
-            object: JSON.Object(members), file: "a model of the family \(family.name)")
+            object: JSON.Object(members.filter { !own.contains($0.0) }), file: "a model of the family \(family.name)")
         return zeros(try reader.configuration(of: family), family, biases: try reader.biases(of: family))
     }
 
@@ -115,6 +114,12 @@ public struct FamilySupport: Sendable {
 }
 
 extension Family {
+    /// Whether published models say so where their configuration may.
+    fileprivate var usuallyNormalizesWeights: Bool {
+        guard let experts, name != Family.olmoE.name else { return false }
+        return experts.router.score == .sigmoid || experts.router == Router() && experts.shared == .none
+    }
+
     /// Whether keys and values have as many heads as queries, whatever a configuration says: a fused projection in thirds.
     fileprivate var hasOnlyWholeHeads: Bool {
         (try? HuggingFaceConfiguration.stated(

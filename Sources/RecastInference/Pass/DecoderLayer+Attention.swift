@@ -16,30 +16,38 @@ extension DecoderLayer {
         ]
         for (role, target, columns) in projections {
             try block.multiply(role, .normed, into: target, backend)
+            if role != .value { normalize(target, role, rows: block.rows, columns, block, isRotated: false, backend) }
             guard let limit = configuration.projectionLimit.map({ Float($0) }) else { continue }
             for i in 0..<block.rows * columns { target[i] = min(max(target[i], -limit), limit) }
         }
+    }
+
+    /// Normalises queries or keys, where that is done before they are rotated, or after.
+    private func normalize(
+        _ target: UnsafeMutablePointer<Float>, _ role: Role, rows: Int, _ columns: Int, _ block: LayerBlock,
+        isRotated: Bool,
+        _ backend: some LinearBackend
+    ) {
         let qkNorm = configuration.layers[block.layer].norms.qk
-        guard qkNorm != .none else { return }
-        for (role, target, columns) in [(Role.queryNorm, queries, queryRows), (.keyNorm, keys, keyRows)] {
-            let dimension = qkNorm == .perHead ? configuration.headDimension : columns
-            norm.apply(
-                target, backend.norm(role, layer: block.layer), rows: block.rows * columns / dimension,
-                columns: dimension, into: target)
-        }
+        guard qkNorm != .none, (qkNorm == .perRotatedHead) == isRotated else { return }
+        let dimension = qkNorm == .acrossHeads ? columns : configuration.headDimension
+        norm.apply(
+            target, backend.norm(role == .query ? .queryNorm : .keyNorm, layer: block.layer),
+            rows: rows * columns / dimension, columns: dimension, into: target)
     }
 
     /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
-    func mix(_ block: LayerBlock) {
+    func mix(_ block: LayerBlock, _ backend: some LinearBackend) {
         let cache = keyValueCache(of: block)
         for (index, sequence) in block.sequences.enumerated() {
-            attend(sequence, of: block, cache, member: cache.members.isEmpty ? nil : cache.members[index])
+            attend(sequence, of: block, cache, member: cache.members.isEmpty ? nil : cache.members[index], backend)
         }
     }
 
     /// - Parameter member: what remembers the tokens of this text, where `cache` is that of a batch.
     private func attend(
-        _ sequence: LayerBlock.Sequence, of block: LayerBlock, _ cache: KeyValueCache, member: KeyValueCache?
+        _ sequence: LayerBlock.Sequence, of block: LayerBlock, _ cache: KeyValueCache, member: KeyValueCache?,
+        _ backend: some LinearBackend
     ) {
         let (first, count, past) = (sequence.rows.lowerBound, sequence.rows.count, (member ?? cache).count)
         let queries = block.buffers[.queries] + first * configuration.queryRows
@@ -47,6 +55,11 @@ extension DecoderLayer {
         if let rotary = positions.rotary(inLayer: block.layer, length: sequence.length) {
             rotate(queries, rows: count, heads: configuration.headCount, rotary, position: past)
             rotate(keys, rows: count, heads: configuration.keyValueHeadCount, rotary, position: past)
+        }
+        for (role, target, columns) in [
+            (Role.query, queries, configuration.queryRows), (.key, keys, configuration.keyValueRows),
+        ] {
+            normalize(target, role, rows: count, columns, block, isRotated: true, backend)
         }
         if positions.scalesQueries(length: sequence.length) {
             for row in 0..<count {

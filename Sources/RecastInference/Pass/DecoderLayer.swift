@@ -56,7 +56,7 @@ struct DecoderLayer: Sendable {
         case .queryKeyValue: try project(block, backend)
         case .latentDown: try latent!.projectDown(block, backend)
         case .latentUp: try latent!.projectUp(block, into: keyValueCache(of: block), backend)
-        case .mix: mix(block)
+        case .mix: mix(block, backend)
         case .attentionOutput:
             clearBranch(of: block)
             try block.multiply(

@@ -14,6 +14,8 @@ extension ForwardPass {
         let layer: DecoderLayer
         let observer: (any PassObserver)?
         let keeper: (any LayerKeeper)?
+        /// What is added to logits (Phi-3.5-MoE).
+        let headBias: FloatBuffer?
 
         var configuration: ModelConfiguration { graph.configuration }
 
@@ -31,7 +33,21 @@ extension ForwardPass {
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
             layer = try DecoderLayer(graph.configuration, lengths: texts.map(\.tokens.count))
             work = Work(graph, blocks: blocks, report: options.progress)
+            headBias = try Self.headBias(of: graph, by: workers, resources)
             try checkTexts()
+        }
+
+        private static func headBias(
+            of graph: Graph, by workers: Workers, _ resources: [WorkerResources]
+        ) throws(RecastError) -> FloatBuffer? {
+            let slot = Slot(.outputHead, .bias)
+            guard let bias = graph[slot] else { return nil }
+            let buffer = FloatBuffer(count: bias.elementCount)
+            try TensorLoad.run(
+                TensorLoad.loads(of: bias, rows: 0..<bias.rowCount, into: buffer.base, name: slot.description),
+                by: workers,
+                resources)
+            return buffer
         }
 
         private func checkTexts() throws(RecastError) {

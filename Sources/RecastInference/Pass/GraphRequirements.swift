@@ -33,8 +33,7 @@ extension Graph {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
         let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
-        let isOfEnd = !slot.role.isPerLayer && !slot.role.isNorm
-        if slot.part == .bias, isBiasOfRMS || isOfEnd || slot.expert != nil {
+        if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding || slot.expert != nil {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }
         let expected = configuration.shape(of: slot)

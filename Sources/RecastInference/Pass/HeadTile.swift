@@ -31,7 +31,7 @@ final class HeadTile: @unchecked Sendable {
         }
     }
 
-    /// Products of some hidden states with some of the vocabulary rows: `output[count, …]`, rows of it `stride` apart.
+    /// Products of some hidden states with some of the vocabulary rows, and the bias: `output[count, …]`, rows of it `stride` apart.
     ///
     /// - Parameter columns: of the vocabulary, all of them loaded; they begin with the tile or a multiple of 16 rows later.
     func multiply(
@@ -39,6 +39,11 @@ final class HeadTile: @unchecked Sendable {
         into output: UnsafeMutablePointer<Float>, stride: Int, worker: Int
     ) {
         let first = columns.lowerBound - rows.lowerBound
+        defer {
+            if let bias = run.headBias {
+                add(bias.base + columns.lowerBound, rows: count, columns: columns.count, to: output, stride: stride)
+            }
+        }
         guard let matrix else {
             RecastInference.multiply(
                 states, rows: count, by: memory.base + first * head.columnCount, columns: columns.count,

@@ -20,7 +20,9 @@ struct Router: Sendable {
     ///   - bias: added to scores while experts are picked.
     func choices(_ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) -> [Choice] {
         let count = experts.count
+        if experts.routing.score == .sparseMixer { return nearest(logits) }
         switch experts.routing.score {
+        case .sparseMixer: break
         case .softmax: Softmax.normalize(logits, 0..<count, width: count)
         case .sigmoid: for i in 0..<count { logits[i] = 1 / (1 + expf(-logits[i])) }
         }
@@ -33,6 +35,28 @@ struct Router: Sendable {
         }
         if experts.routing.factor != 1 {
             for index in picked.indices { picked[index].weight *= Float(experts.routing.factor) }
+        }
+        return picked
+    }
+
+    /// The best expert, and the best of the others, each by the softmax of those that are near it.
+    ///
+    /// Source: transformers 5.23, `modeling_phimoe.py`, `sparsemixer` where nothing is trained.
+    private func nearest(_ logits: UnsafeMutablePointer<Float>) -> [Choice] {
+        let tolerance = Float(experts.routing.tolerance ?? 0)
+        var picked: [Choice] = []
+        for _ in 0..<experts.usedCount {
+            let left = (0..<experts.count).filter { expert in !picked.contains { $0.expert == expert } }
+            guard
+                let best = Self.best(1, of: left, by: Array(UnsafeBufferPointer(start: logits, count: experts.count)))
+                    .first
+            else { break }
+            let largest = logits[best]
+            let sum = left.reduce(Float(0)) { sum, expert in
+                let scale = max(abs(logits[expert]), largest)
+                return (largest - logits[expert]) / scale > tolerance ? sum : sum + expf(logits[expert] - largest)
+            }
+            picked.append(Choice(expert: best, weight: 1 / sum))
         }
         return picked
     }

@@ -156,8 +156,10 @@ struct FamilyReadingTests {
             ("block_count", 18), ("context_length", 32768), ("attention.sliding_window", 512),
         ] as [(String, UInt32)] { metadata["\(name).\(key)"] = .u32(value) }
         metadata["\(name).attention.layer_norm_rms_epsilon"] = .f32(1e-6)
-        let configuration = try GGUFConfiguration(architecture: architecture, metadata: metadata, file: "a.gguf")
-            .configuration(embedding: [1000, 640], factors: .init())
+        let configuration = try GGUFConfiguration(
+            architecture: architecture, metadata: metadata, file: "a.gguf",
+            seen: .init(normalizesHeads: true, denseLayers: [])
+        ).configuration(embedding: [1000, 640], factors: .init())
         let family = try #require(Family.all.first { $0.name == configuration.family })
         let written = HuggingFaceConfiguration.write(
             .init(family: family, configuration: configuration, isTied: true, biases: [], dtype: .f32))

@@ -11,6 +11,15 @@ struct GGUFConfiguration {
     let architecture: GGUFArchitecture
     let metadata: GGUFMetadata
     let file: String
+    /// What no key says.
+    var seen: Seen
+
+    /// What the tensors of a file say of its model where no key does.
+    struct Seen {
+        var normalizesHeads: Bool
+        /// Layers with an ordinary feed-forward part.
+        var denseLayers: Set<Int>
+    }
 
     private static let maximumLayerCount = 512
     private static let maximumSize = 1 << 31
@@ -94,7 +103,18 @@ struct GGUFConfiguration {
 
     /// The keys that all architectures with experts have.
     func readExperts(into configuration: inout ModelConfiguration, normalizes: Bool) throws(RecastError) {
-        guard let count = try optionalSize("expert_count", limit: 1 << 16) else { return }
+        guard let experts = try experts(normalizes: normalizes, of: configuration) else { return }
+        let dense = number("leading_dense_block_count") ?? 0
+        guard (0...configuration.layerCount).contains(dense) else {
+            throw failure("\(key("leading_dense_block_count")) is \(dense) of \(configuration.layerCount) layers")
+        }
+        configuration.setExperts(experts, butIn: 0..<dense)
+    }
+
+    private func experts(
+        normalizes: Bool, of configuration: ModelConfiguration
+    ) throws(RecastError) -> ExpertConfiguration? {
+        guard let count = try optionalSize("expert_count", limit: 1 << 16) else { return nil }
         let used = try size("expert_used_count", limit: 1 << 16)
         guard used <= count, count <= ExpertConfiguration.maximumCount / configuration.layerCount else {
             throw failure("a token cannot go through \(used) of \(count) experts")
@@ -107,18 +127,14 @@ struct GGUFConfiguration {
         } else if let shared = try optionalSize("expert_shared_count", limit: 1 << 10) {
             experts.shared = SharedExpert(feedForwardSize: shared * size, isGated: false)
         }
-        let dense = number("leading_dense_block_count") ?? 0
-        guard (0...configuration.layerCount).contains(dense) else {
-            throw failure("\(key("leading_dense_block_count")) is \(dense) of \(configuration.layerCount) layers")
-        }
-        configuration.setExperts(experts, butIn: 0..<dense)
+        return experts
     }
 
-    private func key(_ name: String) -> String { architecture.name + "." + name }
+    func key(_ name: String) -> String { architecture.name + "." + name }
     func value(_ name: String) -> GGUFValue? { metadata[key(name)] }
     func flag(_ name: String) -> Bool? { if case .bool(let value)? = value(name) { value } else { nil } }
     func number(_ name: String) -> Int? { value(name)?.int }
-    private func failure(_ message: String) -> RecastError { .malformed(file, message) }
+    func failure(_ message: String) -> RecastError { .malformed(file, message) }
 
     func size(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int {
         guard let size = try optionalSize(name, limit: limit) else { throw failure("\(key(name)) is missing") }
@@ -135,7 +151,8 @@ struct GGUFConfiguration {
             guard first > 0, first <= limit else { throw failure("\(key(name)) is \(first)") }
             return first
         }
-        guard let size = value.int, size > 0 || name == "expert_count", size <= limit else {
+        let mayBeNone = ["expert_count", "expert_shared_count"].contains(name)
+        guard let size = value.int, size > 0 || size == 0 && mayBeNone, size <= limit else {
             throw failure("\(key(name)) is no integer from 1 to \(limit)")
         }
         return size == 0 ? nil : size
@@ -358,9 +375,28 @@ extension GGUFKeys {
         }
     }
 
+    /// The keys that all architectures with experts have.
     mutating func writeExperts(_ experts: ExpertConfiguration) throws(RecastError) {
         try set("expert_count", experts.count)
         try set("expert_used_count", experts.usedCount)
         try set("expert_feed_forward_length", experts.feedForwardSize)
+    }
+}
+
+extension GGUFConfiguration.Seen {
+    init(_ tensors: [NamedTensor]) {
+        (normalizesHeads, denseLayers) = (false, [])
+        for tensor in tensors {
+            let parts = tensor.name.split(separator: ".", maxSplits: 3)
+            guard parts.count > 2, parts[0] == "blk", let layer = Int(parts[1]) else { continue }
+            if parts[2] == "attn_q_norm" { normalizesHeads = true }
+            if parts[2] == "ffn_gate" { denseLayers.insert(layer) }
+        }
+    }
+
+    /// What the tensors of a model will say.
+    init(_ configuration: ModelConfiguration) {
+        normalizesHeads = configuration.has(.queryNorm)
+        denseLayers = Set(configuration.layers { $0.experts == nil })
     }
 }

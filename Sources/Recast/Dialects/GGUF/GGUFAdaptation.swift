@@ -44,7 +44,8 @@ struct GGUFAdaptation {
             return bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
         }
         return try GGUFConfiguration(
-            architecture: architecture, metadata: metadata, file: "llama.cpp's \(architecture.name)"
+            architecture: architecture, metadata: metadata, file: "llama.cpp's \(architecture.name)",
+            seen: .init(configuration)
         ).configuration(
             embedding: [configuration.vocabularySize, configuration.hiddenSize],
             factors: .init(

@@ -54,7 +54,8 @@ package struct GGUFArchitecture: Sendable {
             .llama, .qwen, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeek2, .baichuan, .internLM2, .chatGLM, .glm,
             .glm4,
             .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
-            .ernie45,
+            .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
+            .phiMoE,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors

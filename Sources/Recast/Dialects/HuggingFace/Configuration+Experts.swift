@@ -3,12 +3,18 @@ extension HuggingFaceConfiguration {
 
     /// What the configuration says of experts.
     func experts(_ keys: Family.ExpertKeys, layerCount: Int) throws(RecastError) -> ExpertConfiguration {
-        var found: Int?
-        for key in keys.count where found == nil { found = try optionalSize(key, limit: Self.maximumExpertCount) }
-        let count = found ?? keys.defaultCount
-        guard
-            let used = try optionalSize("num_experts_per_tok", limit: Self.maximumExpertCount) ?? keys.defaultUsedCount
-        else { throw failure("\"num_experts_per_tok\" is missing") }
+        func first(_ names: [String]) throws(RecastError) -> Int? {
+            for name in names {
+                if let size = try uniformSize(name, layerCount, limit: Self.maximumExpertCount) { return size }
+            }
+            return nil
+        }
+        guard let count = try first(keys.count) ?? keys.defaultCount else {
+            throw failure("\"\(keys.count[0])\" is missing")
+        }
+        guard let used = try first(keys.usedCount) ?? keys.defaultUsedCount else {
+            throw failure("\"\(keys.usedCount[0])\" is missing")
+        }
         guard count <= ExpertConfiguration.maximumCount / layerCount else {
             throw failure("\(count) experts in each of \(layerCount) layers are no model")
         }
@@ -17,12 +23,34 @@ extension HuggingFaceConfiguration {
         switch keys.normalization {
         case .always: normalizes = true
         case .configured(let key, let usual): normalizes = try flag(key) ?? usual
+        case .refused(let key):
+            // transformers does not look at it, and DeepSeek's own program leaves the factor out where it is true.
+            if try flag(key) == true {
+                throw .unsupported("\(file): \"\(key)\" is true, which programs compute differently")
+            }
+            normalizes = false
         }
         let size = try size(keys.feedForwardSize)
         return ExpertConfiguration(
             count: count, usedCount: used, feedForwardSize: size, normalizesWeights: normalizes,
             shared: try shared(keys.shared, size: size),
-            routing: try routing(keys.routing, count: count))
+            routing: try routing(keys.router, count: count))
+    }
+
+    /// A size that may also be said of every layer, in a list.
+    func uniformSize(
+        _ key: String, _ layerCount: Int, limit: Int = maximumSize
+    ) throws(RecastError) -> Int? {
+        guard let list = object[key]?.array else { return try optionalSize(key, limit: limit) }
+        let sizes = list.compactMap(\.int)
+        guard sizes.count == list.count, sizes.count >= layerCount, let first = sizes.first, (1...limit).contains(first)
+        else {
+            throw failure("\"\(key)\" does not say a size of each of \(layerCount) layers")
+        }
+        guard sizes.prefix(layerCount).allSatisfy({ $0 == first }) else {
+            throw .unsupported("\(file): \"\(key)\" differs between layers, which is not supported")
+        }
+        return first
     }
 
     /// The layers that have an ordinary feed-forward part instead.
@@ -45,13 +73,49 @@ extension HuggingFaceConfiguration {
             }
             let count = try optionalCount("first_k_dense_replace") ?? usual
             return Array(0..<min(count, layerCount))
+        case .listed: return try listedDenseLayers(layerCount)
+        case .outsideOfInterval:
+            let first = try optionalCount("moe_layer_start_index") ?? 1
+            let interval = try optionalSize("moe_layer_interval") ?? 1
+            let end = object["moe_layer_end_index"]
+            let last =
+                end == nil || end?.int == -1
+                ? layerCount - 1 : try optionalCount("moe_layer_end_index") ?? layerCount - 1
+            let sparse = (0..<layerCount).filter { ($0 + 1).isMultiple(of: interval) && $0 >= first && $0 <= last }
+            guard !sparse.isEmpty else {
+                throw failure(
+                    "no layer of \(layerCount) has experts: each \(interval). from layer \(first) to \(last) would have some"
+                )
+            }
+            return (0..<layerCount).filter { !sparse.contains($0) }
         }
+    }
+
+    /// Of the first of two keys that is there. Other programs count layers at the beginning, which must be the same.
+    private func listedDenseLayers(_ layerCount: Int) throws(RecastError) -> [Int] {
+        var dense = layerCount > 0 ? [0] : []
+        if let list = object["mlp_layer_types"], !list.isNull {
+            let types = list.array?.map { $0.string ?? "" } ?? []
+            guard types.count >= layerCount, types.allSatisfy({ $0 == "dense" || $0 == "sparse" }) else {
+                throw failure(
+                    "\"mlp_layer_types\" does not say of each of \(layerCount) layers whether it is dense or sparse")
+            }
+            dense = (0..<layerCount).filter { types[$0] == "dense" }
+        }
+        if let count = try optionalCount("first_k_dense_replace"), dense != Array(0..<min(count, layerCount)) {
+            let numbers = dense.map(String.init).joined(separator: ", ")
+            throw failure(
+                "\"first_k_dense_replace\" is \(count), but layers without experts are \(numbers.isEmpty ? "none" : numbers) by "
+                    + "\"mlp_layer_types\"" + (object["mlp_layer_types"] == nil ? ", which is missing" : ""))
+        }
+        return dense
     }
 
     private func shared(_ keys: Family.ExpertKeys.Shared, size: Int) throws(RecastError) -> SharedExpert? {
         switch keys {
         case .none: return nil
         case .gated(let key): return SharedExpert(feedForwardSize: try self.size(key), isGated: true)
+        case .one(let key): return SharedExpert(feedForwardSize: try self.size(key), isGated: false)
         case .several(let key, let usual):
             let count = try optionalCount(key) ?? usual
             let (total, overflows) = count.multipliedReportingOverflow(by: size)
@@ -62,53 +126,54 @@ extension HuggingFaceConfiguration {
         }
     }
 
-    /// Source: transformers 5.23, `modeling_deepseek_v2.py` and `modeling_deepseek_v3.py`, the router's `forward`.
-    private func routing(_ keys: Family.ExpertKeys.Routing, count: Int) throws(RecastError) -> Routing {
-        func check(_ key: String, among known: [String]) throws(RecastError) -> String {
-            let text = try text(key) ?? known[0]
-            guard known.contains(text) else {
-                throw .unsupported(
-                    "\(file): a \"\(key)\" of \"\(text)\" is not supported; \(known.joined(separator: " and ")) can be")
+    /// Source: transformers 5.23, the routers' `forward` in each family's model file.
+    private func routing(_ router: Family.Router, count: Int) throws(RecastError) -> Routing {
+        for statement in router.statements {
+            switch statement {
+            case .text(let key, let known): try check(key, among: known)
+            case .flag(let key, let known):
+                guard try flag(key) ?? known == known else {
+                    throw .unsupported("\(file): a \"\(key)\" of \(!known) is not supported")
+                }
             }
-            return text
         }
-        switch keys {
-        case .plain: return Routing()
-        case .deepSeekV2:
-            _ = try check("scoring_func", among: ["softmax"])
-            // transformers does not look at it, and DeepSeek's own program leaves the factor out where it is true.
-            if try flag("norm_topk_prob") == true {
-                throw .unsupported("\(file): \"norm_topk_prob\" is true, which programs compute differently")
+        var routing = Routing(score: router.score, hasBias: router.hasBias)
+        if let groups = router.groups {
+            let methods = ["greedy", "group_limited_greedy"]
+            if !groups.areSwitched {
+                routing.groups = try self.groups(of: count, groups)
+            } else if try check("topk_method", among: methods) == methods[1] {
+                routing.groups = try self.groups(of: count, groups)
             }
-            let method = try check("topk_method", among: ["greedy", "group_limited_greedy"])
-            let groups = method == "greedy" ? nil : try groups(of: count, usually: (1, 1), scoreCount: 1)
-            return Routing(groups: groups, factor: try factor(usually: 1))
-        case .deepSeekV3:
-            _ = try check("scoring_func", among: ["sigmoid"])
-            _ = try check("topk_method", among: ["noaux_tc"])
-            return Routing(
-                score: .sigmoid, hasBias: true, groups: try groups(of: count, usually: (8, 4), scoreCount: 2),
-                factor: try factor(usually: 2.5))
         }
+        if let factor = router.factor {
+            routing.factor = try number(factor.key) ?? factor.default
+            guard routing.factor > 0 else {
+                throw failure("\"\(factor.key)\" is \(routing.factor), not a positive number")
+            }
+        }
+        return routing
     }
 
-    private func groups(
-        of count: Int, usually usual: (count: Int, used: Int), scoreCount: Int
-    ) throws(RecastError) -> Routing.Groups? {
-        let groups = try optionalSize("n_group") ?? usual.count
-        let used = try optionalSize("topk_group") ?? usual.used
+    @discardableResult
+    private func check(_ key: String, among known: [String]) throws(RecastError) -> String {
+        let text = try text(key) ?? known[0]
+        guard known.contains(text) else {
+            throw .unsupported(
+                "\(file): a \"\(key)\" of \"\(text)\" is not supported; \(known.joined(separator: " and ")) can be")
+        }
+        return text
+    }
+
+    private func groups(of count: Int, _ keys: Family.Router.Groups) throws(RecastError) -> Routing.Groups? {
+        let groups = try optionalSize("n_group") ?? keys.defaultCount
+        let used = try optionalSize("topk_group") ?? keys.defaultUsedCount
         // Where all are looked at, there might as well be none.
         if used == groups { return nil }
-        guard used < groups, count.isMultiple(of: groups), count / groups >= scoreCount else {
+        guard used < groups, count.isMultiple(of: groups), count / groups >= keys.scoreCount else {
             throw failure("\(count) experts cannot be looked at in \(used) of \(groups) groups")
         }
-        return Routing.Groups(count: groups, usedCount: used, scoreCount: scoreCount)
-    }
-
-    private func factor(usually usual: Double) throws(RecastError) -> Double {
-        let factor = try number("routed_scaling_factor") ?? usual
-        guard factor > 0 else { throw failure("\"routed_scaling_factor\" is \(factor), not a positive number") }
-        return factor
+        return Routing.Groups(count: groups, usedCount: used, scoreCount: keys.scoreCount)
     }
 }
 
@@ -117,7 +182,6 @@ extension HuggingFaceConfiguration {
 extension HuggingFaceConfiguration {
     private static let maximumRank = 1 << 24
 
-    /// Source: transformers 5.23, `configuration_deepseek_v3.py`, whose defaults are those of V2, too.
     func latentAttention(_ family: Family) throws(RecastError) -> LatentAttention? {
         guard family.hasLatentAttention else { return nil }
         if try flag("rope_interleave") == false {
@@ -126,70 +190,19 @@ extension HuggingFaceConfiguration {
         if try flag("attention_bias") == true {
             throw .unsupported("\(file): latent attention with biases is not supported")
         }
-        let limit = Self.maximumHeadDimension / 2
+        let (limit, usual) = (Self.maximumHeadDimension / 2, family.latent)
         return LatentAttention(
             queryRank: object["q_lora_rank"] == nil
-                ? 1536 : try optionalSize("q_lora_rank", limit: Self.maximumRank),
-            keyValueRank: try optionalSize("kv_lora_rank", limit: Self.maximumRank) ?? 512,
-            nopeHeadDimension: try optionalSize("qk_nope_head_dim", limit: limit) ?? 128,
-            ropeHeadDimension: try optionalSize("qk_rope_head_dim", limit: limit) ?? 64,
-            valueDimension: try optionalSize("v_head_dim", limit: limit) ?? 128)
+                ? usual.queryRank : try optionalSize("q_lora_rank", limit: Self.maximumRank),
+            keyValueRank: try optionalSize("kv_lora_rank", limit: Self.maximumRank) ?? usual.keyValueRank,
+            nopeHeadDimension: try optionalSize("qk_nope_head_dim", limit: limit) ?? usual.nopeHeadDimension,
+            ropeHeadDimension: try optionalSize("qk_rope_head_dim", limit: limit) ?? usual.ropeHeadDimension,
+            valueDimension: try optionalSize("v_head_dim", limit: limit) ?? usual.valueDimension)
     }
 }
 
-// MARK: Writing
-
-extension HuggingFaceConfiguration {
-    static func addLatentAttention(of configuration: ModelConfiguration, to object: inout JSON.Object) {
-        guard let latent = configuration.latentAttention else { return }
-        // As transformers writes them; `head_dim` is what its rotary embedding looks at.
-        object["head_dim"] = .int(latent.ropeHeadDimension)
-        object["q_lora_rank"] = latent.queryRank.map(JSON.int) ?? .null
-        object["kv_lora_rank"] = .int(latent.keyValueRank)
-        object["qk_nope_head_dim"] = .int(latent.nopeHeadDimension)
-        object["qk_rope_head_dim"] = .int(latent.ropeHeadDimension)
-        object["qk_head_dim"] = .int(configuration.headDimension)
-        object["v_head_dim"] = .int(latent.valueDimension)
-        object["attention_bias"] = false
-    }
-
-    static func add(
-        expertsOf configuration: ModelConfiguration, _ keys: Family.ExpertKeys, original: JSON.Object?,
-        to object: inout JSON.Object
-    ) {
-        let dense = configuration.layers { $0.feedForward == .dense }
-        switch keys.denseLayers {
-        case .none: break
-        case .named:
-            object["decoder_sparse_step"] = 1
-            object["mlp_only_layers"] = .array(dense.map(JSON.int))
-        case .first:
-            object["first_k_dense_replace"] = .int(dense.count)
-            object["moe_layer_freq"] = 1
-        }
-        guard let experts = configuration.experts else { return }
-        for key in keys.count { object[key] = .int(experts.count) }
-        object["num_experts_per_tok"] = .int(experts.usedCount)
-        object[keys.feedForwardSize] = .int(experts.feedForwardSize)
-        if case .configured(let key, _) = keys.normalization { object[key] = .bool(experts.normalizesWeights) }
-        switch keys.shared {
-        case .none: break
-        case .gated(let key): object[key] = .int(experts.shared?.feedForwardSize ?? 0)
-        case .several(let key, _):
-            object[key] = .int((experts.shared?.feedForwardSize ?? 0) / experts.feedForwardSize)
-        }
-        if keys.routing != .plain {
-            let isV3 = keys.routing == .deepSeekV3
-            object["scoring_func"] = .string(experts.routing.score.rawValue)
-            object["topk_method"] =
-                isV3 ? "noaux_tc" : experts.routing.groups == nil ? "greedy" : "group_limited_greedy"
-            object["n_group"] = .int(experts.routing.groups?.count ?? 1)
-            object["topk_group"] = .int(experts.routing.groups?.usedCount ?? 1)
-            object["routed_scaling_factor"] = .double(experts.routing.factor)
-            // Layers that guess further tokens, which transformers believes to be there otherwise.
-            if isV3 { object["num_nextn_predict_layers"] = 0 }
-        }
-        object["router_aux_loss_coef"] = original?["router_aux_loss_coef"] ?? .double(0.001)
-        object["output_router_logits"] = original?["output_router_logits"] ?? false
-    }
+extension LatentAttention {
+    /// What absent keys mean in DeepSeek V2 and V3. Source: transformers 5.23, `configuration_deepseek_v3.py`.
+    static let deepSeek = LatentAttention(
+        queryRank: 1536, keyValueRank: 512, nopeHeadDimension: 128, ropeHeadDimension: 64, valueDimension: 128)
 }

@@ -184,6 +184,11 @@ struct HuggingFaceConfiguration {
             let sliding =
                 try slidingLayers(layerCount: layers.count) ?? layers.filter { !($0 + 1).isMultiple(of: pattern) }
             for layer in sliding { configuration.layers[layer].slidingWindow = size }
+        case .fromLayer:
+            guard let size = try optionalSize("sliding_window") ?? usual else { return }
+            let first = max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer)
+            let sliding = try slidingLayers(layerCount: layers.count) ?? Array(layers.dropFirst(first))
+            for layer in sliding { configuration.layers[layer].slidingWindow = size }
         case .switched:
             guard isSwitchedOn, let size = try optionalSize("sliding_window") else { return }
             let first = max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer)

@@ -131,6 +131,9 @@ extension HuggingFaceConfiguration {
             object["layer_types"] = .array(types.map(JSON.string))
         case .everywhere: object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null
         case .refused: object["use_sliding_window"] = false
+        case .fromLayer:
+            object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null
+            object["max_window_layers"] = .int(configuration.layers.prefix { $0.slidingWindow == nil }.count)
         case .switched:
             object["use_sliding_window"] = .bool(configuration.slidingWindow != nil)
             object["sliding_window"] = configuration.slidingWindow.map(JSON.int) ?? .null

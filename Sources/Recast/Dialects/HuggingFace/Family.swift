@@ -11,6 +11,8 @@ public struct Family: Sendable {
     public let tiesByDefault: Bool
     public let slidingWindow: SlidingWindowKeys
     public let defaults: Defaults
+    /// What absent sizes of latent attention mean.
+    let latent: LatentAttention
     /// How the configuration speaks of experts; nil for families without.
     public let experts: ExpertKeys?
     /// Keys that the family has its own names for, read as if they had the usual ones.
@@ -33,6 +35,8 @@ public struct Family: Sendable {
         case none
         /// Layers from `max_window_layers` on, where `use_sliding_window` is true.
         case switched
+        /// Layers from `max_window_layers` on, where `sliding_window` is no null; `layer_types` may say it otherwise.
+        case fromLayer
         /// All layers, where `sliding_window` is no null.
         case everywhere
         /// All but each so many-th layer; `layer_types` may say it otherwise.
@@ -87,7 +91,8 @@ public struct Family: Sendable {
     init(
         _ name: String, architectures: [String], modelType: String, biases: [BiasGroup] = [],
         tiesByDefault: Bool = false, slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(),
-        experts: ExpertKeys? = nil, spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil,
+        latent: LatentAttention = .deepSeek, experts: ExpertKeys? = nil,
+        spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil,
         recognizes: @escaping Recognizing = { _ in true }, reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -98,6 +103,7 @@ public struct Family: Sendable {
         self.tiesByDefault = tiesByDefault
         self.slidingWindow = slidingWindow
         self.defaults = defaults
+        self.latent = latent
         self.experts = experts
         self.spellings = spellings
         self.partialRotary = partialRotary
@@ -130,6 +136,8 @@ extension Family {
     /// Every family that is known. A new one is a file of its own and a place in this list.
     public static let all: [Family] = [
         .llama, .yi, .mistral, .mixtral, .qwen1, .qwen2, .qwen3, .qwen2MoE, .qwen3MoE, .deepSeekV2, .deepSeekV3,
+        .glm4MoE, .glm4MoELite, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
+        .phiMoE,
         .baichuan2, .baichuan, .internLM1, .internLM2, .internLM3, .chatGLM, .glm, .glm4, .phi3, .gemma, .gemma2,
         .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS, .ernie45, .helium,
     ]

@@ -42,8 +42,8 @@ struct HuggingFaceLowering {
         outcome.graph = graph
         outcome.configuration = graph.configuration
         outcome.isTied = graph.isTied
-        outcome.tensors = try Lowering(table: family.table, target: family.architectures[0]).lower(
-            graph, order: .ofTable)
+        outcome.tensors = family.stacked(
+            try Lowering(table: family.table, target: family.architectures[0]).lower(graph, order: .ofTable))
         for tensor in outcome.tensors where tensor.slots.contains(where: { outcome.types[$0] != nil }) {
             let types = Set(tensor.slots.map { outcome.types[$0] ?? graph[$0]!.dtype })
             if types.count == 1 { outcome.types[tensor.slots[0]] = types.first }
@@ -138,7 +138,9 @@ struct HuggingFaceLowering {
             var added: [Role: Int] = [:]
             for role in group.roles {
                 let layers = role.isPerLayer ? (0..<graph.configuration.layerCount).map(Optional.some) : [nil]
-                for layer in layers where graph[role, layer: layer, part: .bias] == nil {
+                // A layer with experts has no ordinary feed-forward part.
+                for layer in layers
+                where graph[role, layer: layer] != nil && graph[role, layer: layer, part: .bias] == nil {
                     let like = group.roles.compactMap { graph[$0, layer: layer, part: .bias]?.dtype }.first
                     let dtype = like ?? graph[role, layer: layer]?.dtype ?? .f32
                     graph[Slot(role, layer: layer, .bias)] = .zeros(
@@ -206,10 +208,10 @@ extension Family {
     /// fifteenth trick of Specs/families.md §1.
     fileprivate func identicalExperts(for configuration: ModelConfiguration) -> ExpertConfiguration? {
         guard configuration.experts == nil, let experts, experts.normalization == .always, experts.shared == .none,
-            experts.routing == .plain, let used = experts.defaultUsedCount
+            experts.router == Family.Router(), let used = experts.defaultUsedCount, let count = experts.defaultCount
         else { return nil }
         return ExpertConfiguration(
-            count: experts.defaultCount, usedCount: used, feedForwardSize: configuration.feedForwardSize,
+            count: count, usedCount: used, feedForwardSize: configuration.feedForwardSize,
             normalizesWeights: true)
     }
 }

@@ -29,3 +29,39 @@ extension Row {
         ]
     }
 }
+
+extension Row {
+    /// The rows of layers with experts, by the names that DeepSeek has for them and many since.
+    ///
+    /// - Parameters:
+    ///   - router: what picks experts, and the bias that is added meanwhile, within `mlp`.
+    ///   - shared: the module of the expert that all tokens share.
+    // swift-format-ignore
+    static func expertNames(
+        router: String = "gate.weight", bias: String? = nil, biasLayout: Layout = .direct, shared: String? = nil
+    ) -> [Row] {
+        let mlp = "model.layers.{layer}.mlp."
+        return [Row(.router,  mlp + router, or: router == "gate.weight" ? nil : mlp + "gate.weight")]
+            + (bias.map { [Row(.routerBias, mlp + $0, layout: biasLayout, or: biasAlias($0).map { mlp + $0 })] } ?? [])
+            + [
+                Row(.gate,    mlp + "experts.{expert}.gate_proj.weight"),
+                Row(.up,      mlp + "experts.{expert}.up_proj.weight"),
+                Row(.down,    mlp + "experts.{expert}.down_proj.weight"),
+            ] + (shared.map { [
+                Row(.sharedGate, mlp + $0 + ".gate_proj.{weight,bias}", or: sharedAlias($0).map { mlp + $0 + ".gate_proj.weight" }),
+                Row(.sharedUp,   mlp + $0 + ".up_proj.{weight,bias}",   or: sharedAlias($0).map { mlp + $0 + ".up_proj.weight" }),
+                Row(.sharedDown, mlp + $0 + ".down_proj.{weight,bias}", or: sharedAlias($0).map { mlp + $0 + ".down_proj.weight" }),
+            ] } ?? [])
+    }
+
+    /// What transformers 5 calls the bias of a router in memory, where its original layout has another name.
+    private static func biasAlias(_ name: String) -> String? {
+        switch name {
+        case "expert_bias": "e_score_correction_bias"
+        case "moe_statics.e_score_correction_bias": "gate.moe_statics.e_score_correction_bias"
+        default: nil
+        }
+    }
+
+    private static func sharedAlias(_ module: String) -> String? { module == "shared_mlp" ? "shared_experts" : nil }
+}

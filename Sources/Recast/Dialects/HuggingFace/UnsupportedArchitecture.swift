@@ -11,7 +11,7 @@ struct UnsupportedArchitecture: Sendable {
     // swift-format-ignore
     static let all: [UnsupportedArchitecture] = [
         .init(["ChatGLMModel", "ChatGLMForConditionalGeneration", "GLMForConditionalGeneration"], difference: "its positions have two dimensions and its mask has a prefix"),
-        .init(["PhiForCausalLM", "PhiMoEForCausalLM", "Phi3SmallForCausalLM"], difference: "it adds attention and feed-forward in parallel, attends in blocks, or has experts of its own kind"),
+        .init(["PhiForCausalLM", "Phi3SmallForCausalLM"], difference: "it adds attention and feed-forward in parallel, or attends in blocks"),
         .init(["FalconForCausalLM", "GPTNeoXForCausalLM", "CohereForCausalLM", "Cohere2ForCausalLM"], difference: "it adds attention and feed-forward in parallel"),
         .init(["GPT2LMHeadModel", "BloomForCausalLM", "MptForCausalLM", "OPTForCausalLM"], difference: "its positions are learned or biases, and its feed-forward has no gate"),
         .init(["Gemma3ForConditionalGeneration", "Mistral3ForConditionalGeneration", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"], difference: "it has a vision tower"),
@@ -24,7 +24,9 @@ struct UnsupportedArchitecture: Sendable {
         .init(["GptOssForCausalLM"], difference: "its attention has sinks, and its experts biases and limits"),
         .init(["Llama4ForCausalLM", "Llama4ForConditionalGeneration"], difference: "it attends in chunks and scales queries by position"),
         .init(["Qwen3NextForCausalLM", "MambaForCausalLM", "Mamba2ForCausalLM", "JambaForCausalLM", "RwkvForCausalLM", "Rwkv6ForCausalLM"], difference: "it has linear attention or state-space layers"),
-        .init(["GraniteMoeForCausalLM", "GraniteMoeHybridForCausalLM"], difference: "it has experts of its own kind"),
-        .init(["Olmo3ForCausalLM", "OlmoeForCausalLM"], difference: "it has sliding windows with a rotary of their own, or experts"),
+        .init(["GraniteMoeHybridForCausalLM", "BailingHybridForCausalLM"], difference: "it has state-space layers or linear attention"),
+        .init(["GraniteMoeSharedForCausalLM", "GraniteMoeSWAForCausalLM"], difference: "it has shared experts or sliding windows besides those of Granite"),
+        .init(["MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration"], difference: "it attends to blocks that an indexer picks"),
+        .init(["Olmo3ForCausalLM"], difference: "it has sliding windows with a rotary of their own"),
     ]
 }

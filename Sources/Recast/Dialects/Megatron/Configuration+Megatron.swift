@@ -183,7 +183,9 @@ extension ModelConfiguration {
             rope: rope)
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
-            (stated.mixer, stated.feedForward, stated.norms.qk) = (layer.mixer, layer.feedForward, layer.norms.qk)
+            (stated.mixer, stated.feedForward) = (layer.mixer, layer.feedForward)
+            // Of each head, before it is rotated.
+            if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated
         }
         return stated

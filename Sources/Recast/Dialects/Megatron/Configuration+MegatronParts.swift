@@ -28,7 +28,7 @@ extension MegatronArguments {
     /// Source: megatron-core 0.16.1, `moe_utils.topk_routing_with_score_function` and `group_limited_topk`.
     private func routing(of count: Int, usedCount: Int) throws(RecastError) -> Routing {
         let name = string("moe_router_score_function") ?? Routing.Score.softmax.rawValue
-        guard let score = Routing.Score(rawValue: name) else {
+        guard let score = Routing.Score(rawValue: name), score != .sparseMixer else {
             throw RecastError(
                 .unsupported,
                 "routers with the score function \(name) cannot be read; those with softmax and sigmoid can",

@@ -65,6 +65,12 @@ struct MegatronDescription {
 
     private static func checkRouting(of configuration: ModelConfiguration) throws(RecastError) {
         guard let experts = configuration.experts else { return }
+        guard experts.routing.score != .sparseMixer else {
+            throw .unsupported("Megatron has no SparseMixer, by which this model weighs its experts")
+        }
+        guard experts.routing.score == .sigmoid || !experts.routing.hasBias else {
+            throw .unsupported("Megatron adds the bias of a router only to sigmoids, this model to softmax")
+        }
         guard experts.routing.score != .sigmoid || experts.normalizesWeights == (experts.usedCount > 1) else {
             throw .unsupported(
                 "Megatron makes the sigmoids of experts add up to one, but for a single one, which this model does not")

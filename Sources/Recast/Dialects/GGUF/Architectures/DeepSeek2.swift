@@ -2,7 +2,7 @@
 extension GGUFArchitecture {
     // swift-format-ignore
     static let deepSeek2 = GGUFArchitecture(
-        "deepseek2", families: ["deepseek_v3", "deepseek_v2"],
+        "deepseek2", families: ["deepseek_v3", "deepseek_v2", "glm4_moe_lite"],
         reads: { (reader, configuration) throws(RecastError) in try read(reader, &configuration) },
         writes: { (configuration, keys) throws(RecastError) in try write(configuration, &keys) }
     ) {
@@ -24,6 +24,9 @@ extension GGUFArchitecture {
         Row(.outputNorm,       "output_norm.weight")
         Row(.outputHead,       "output.weight")
     }
+
+    private static let router = GGUFRouter(
+        keys: [.size, .denseLayers, .sharedCount, .factor, .normalization, .score, .groups])
 
     private static func read(
         _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
@@ -47,29 +50,12 @@ extension GGUFArchitecture {
             if yarn.mscaleAllDimensions != 0 { yarn.mscale = yarn.mscaleAllDimensions }
             configuration.rope.scaling = .yarn(yarn)
         }
-        try reader.readExperts(into: &configuration, normalizes: reader.flag("expert_weights_norm") ?? false)
-        let isSigmoid = reader.number("expert_gating_func") == 2
-        var routing = Routing(score: isSigmoid ? .sigmoid : .softmax, hasBias: isSigmoid)
-        routing.factor = try reader.positive("expert_weights_scale") ?? 1
-        if let experts = configuration.experts,
-            let count = try reader.optionalSize("expert_group_count", limit: 1 << 16), count > 1
-        {
-            let used = try reader.size("expert_group_used_count", limit: 1 << 16)
-            let scores = isSigmoid ? 2 : 1
-            guard used <= count, experts.count.isMultiple(of: count), experts.count / count >= scores else {
-                throw .malformed(
-                    reader.file, "\(experts.count) experts cannot be looked at in \(used) of \(count) groups")
-            }
-            if used < count {
-                routing.groups = Routing.Groups(count: count, usedCount: used, scoreCount: scores)
-            }
-        }
-        configuration.eachLayer { $0.experts?.routing = routing }
-        configuration.family = isSigmoid ? "deepseek_v3" : "deepseek_v2"
+        try router.read(reader, into: &configuration)
+        configuration.family = configuration.experts?.routing.score == .sigmoid ? "deepseek_v3" : "deepseek_v2"
     }
 
     private static func write(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) throws(RecastError) {
-        guard let latent = configuration.latentAttention, let experts = configuration.experts else { return }
+        guard let latent = configuration.latentAttention, configuration.experts != nil else { return }
         try keys.set("attention.head_count_kv", 1)
         try keys.set("attention.key_length", latent.keyValueRank + latent.ropeHeadDimension)
         try keys.set("attention.value_length", latent.keyValueRank)
@@ -79,16 +65,7 @@ extension GGUFArchitecture {
         try keys.set("attention.kv_lora_rank", latent.keyValueRank)
         try keys.set("rope.dimension_count", latent.ropeHeadDimension)
         try keys.set("vocab_size", configuration.vocabularySize)
-        try keys.set("leading_dense_block_count", configuration.layers { $0.feedForward == .dense }.count)
-        try keys.writeExperts(experts)
-        try keys.set("expert_shared_count", (experts.shared?.feedForwardSize ?? 0) / experts.feedForwardSize)
-        keys.set("expert_weights_scale", experts.routing.factor)
-        keys["expert_weights_norm"] = .bool(experts.normalizesWeights)
-        try keys.set("expert_gating_func", experts.routing.score == .sigmoid ? 2 : 1)
-        if let groups = experts.routing.groups {
-            try keys.set("expert_group_count", groups.count)
-            try keys.set("expert_group_used_count", groups.usedCount)
-        }
+        try router.write(configuration, into: &keys)
         if case .yarn(let yarn) = configuration.rope.scaling, yarn.mscaleAllDimensions != 0 {
             keys.set("rope.scaling.yarn_log_multiplier", 0.1 * yarn.mscaleAllDimensions)
         }

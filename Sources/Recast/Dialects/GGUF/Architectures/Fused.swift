@@ -84,14 +84,7 @@ extension GGUFArchitecture {
             }
         },
         writes: { (configuration, keys) throws(RecastError) in
-            var original = configuration.contextLength
-            if case .longrope(let longrope) = configuration.rope.scaling {
-                original = longrope.originalContext
-                keys.set("rope.scaling.attn_factor", longrope.attentionFactor)
-            }
-            try keys.set("rope.scaling.original_context_length", original)
-            try keys.set("rope.dimension_count", configuration.rope.dimensions)
-            try keys.set("attention.sliding_window", configuration.slidingWindow ?? 0)
+            try keys.writeLongrope(configuration)
         }
     ) {
         fusedRows(rotary: .halfSplit)
@@ -117,5 +110,19 @@ extension GGUFArchitecture {
         try keys.set("rope.dimension_count", usual / 2)
         if usual != configuration.headDimension { try keys.writeHeadDimension(configuration) }
         keys.metadata["tokenizer.ggml.add_bos_token"] = .bool(false)
+    }
+}
+
+extension GGUFKeys {
+    /// What Phi's architectures say of positions.
+    mutating func writeLongrope(_ configuration: ModelConfiguration) throws(RecastError) {
+        var original = configuration.contextLength
+        if case .longrope(let longrope) = configuration.rope.scaling {
+            original = longrope.originalContext
+            set("rope.scaling.attn_factor", longrope.attentionFactor)
+        }
+        try set("rope.scaling.original_context_length", original)
+        try set("rope.dimension_count", configuration.rope.dimensions)
+        try set("attention.sliding_window", configuration.slidingWindow ?? 0)
     }
 }

@@ -20,6 +20,27 @@ extension GGUFArchitecture {
         Row.ggufNames(rotary: .interleaved, biases: .linear)
     }
 
+    /// Whose experts are all its feed-forward layers.
+    static let graniteMoE = GGUFArchitecture(
+        "granitemoe", families: ["granitemoe"], writesRopeDimensions: true,
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readMultipliers(into: &configuration)
+            configuration.multipliers.attention = try reader.positive("attention.scale")
+            if try reader.optionalSize("expert_shared_feed_forward_length") != nil {
+                throw .unsupported("\(reader.file): Granite with shared experts is not supported")
+            }
+            try GGUFRouter(keys: []).read(reader, into: &configuration)
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            keys.writeMultipliers(configuration.multipliers)
+            keys.set("attention.scale", configuration.attentionScale)
+            try GGUFRouter(keys: []).write(configuration, into: &keys)
+        }
+    ) {
+        Row.ggufNames(rotary: .interleaved, biases: .attention)
+        Row.ggufExperts
+    }
+
     static let miniCPM = GGUFArchitecture(
         "minicpm", families: ["minicpm"],
         reads: { (reader, configuration) throws(RecastError) in

@@ -1,26 +1,71 @@
-// DeepSeek-V2 and V3, with latent attention and experts. Source: Specs/families.md §3.10; transformers 5.23,
-// `configuration_deepseek_v2.py` and `configuration_deepseek_v3.py`.
+// DeepSeek-V2 and V3 (and Kimi K2, which has V3's names), and GLM-4.7-Flash, with latent attention and experts. Source:
+// Specs/families.md §3.10 and §3.14; transformers 5.23, `configuration_deepseek_v2.py`, `configuration_deepseek_v3.py` and
+// `configuration_glm4_moe_lite.py`.
 extension Family {
     static let deepSeekV2 = deepSeek(
         "deepseek_v2", architecture: "DeepseekV2ForCausalLM", defaults: Defaults(contextLength: 2048),
         experts: ExpertKeys(
             count: ["n_routed_experts"], feedForwardSize: "moe_intermediate_size",
-            normalization: .configured("norm_topk_prob"), denseLayers: .first(default: 0),
-            shared: .several(count: "n_shared_experts", default: 2), routing: .deepSeekV2, defaultCount: 64))
+            normalization: .refused("norm_topk_prob"), denseLayers: .first(default: 0),
+            shared: .several(count: "n_shared_experts", default: 2),
+            router: Router(
+                groups: Router.Groups(defaultCount: 1, defaultUsedCount: 1, scoreCount: 1, areSwitched: true),
+                factor: Router.Factor(default: 1), statements: [.text("scoring_func", ["softmax"])]),
+            defaultCount: 64)
+    ) { _ in }
 
     static let deepSeekV3 = deepSeek(
         "deepseek_v3", architecture: "DeepseekV3ForCausalLM", defaults: Defaults(contextLength: 4096),
         experts: ExpertKeys(
             count: ["n_routed_experts"], feedForwardSize: "moe_intermediate_size",
             normalization: .configured("norm_topk_prob", default: true), denseLayers: .first(default: 3),
-            shared: .several(count: "n_shared_experts", default: 1), routing: .deepSeekV3, defaultCount: 256,
-            defaultUsedCount: 8))
+            shared: .several(count: "n_shared_experts", default: 1),
+            router: .sigmoid(
+                groups: (8, 4), factor: Router.Factor(default: 2.5), .text("scoring_func", ["sigmoid"]),
+                .text("topk_method", ["noaux_tc"])),
+            defaultCount: 256, defaultUsedCount: 8)
+    ) { object in
+        // Layers that guess further tokens, which transformers believes to be there otherwise.
+        object["num_nextn_predict_layers"] = 0
+    }
+
+    static let glm4MoELite = deepSeek(
+        "glm4_moe_lite", architecture: "Glm4MoeLiteForCausalLM",
+        defaults: Defaults(contextLength: 202_752, normEpsilon: 1e-5),
+        latent: LatentAttention(
+            queryRank: 768, keyValueRank: 512, nopeHeadDimension: 192, ropeHeadDimension: 64, valueDimension: 256),
+        experts: ExpertKeys(
+            count: ["n_routed_experts"], feedForwardSize: "moe_intermediate_size",
+            normalization: .configured("norm_topk_prob", default: true), denseLayers: .listed,
+            shared: .several(count: "n_shared_experts", default: 1),
+            router: .sigmoid(
+                factor: Router.Factor(default: 1.8), .text("scoring_func", ["sigmoid"]),
+                .text("topk_method", ["noaux_tc"])),
+            defaultCount: 64, defaultUsedCount: 4)
+    ) { object in
+        object["num_nextn_predict_layers"] = 0
+    }
 
     // swift-format-ignore
     private static func deepSeek(
-        _ name: String, architecture: String, defaults: Defaults, experts: ExpertKeys
+        _ name: String, architecture: String, defaults: Defaults, latent: LatentAttention = .deepSeek,
+        experts: ExpertKeys, adds: @escaping @Sendable (inout JSON.Object) -> Void
     ) -> Family {
-        Family(name, architectures: [architecture], modelType: name, biases: [], defaults: defaults, experts: experts) {
+        Family(
+            name, architectures: [architecture], modelType: name, biases: [], defaults: defaults, latent: latent,
+            experts: experts,
+            reads: { (reader, configuration) throws(RecastError) in
+                let parameters = try reader.members("rope_parameters")
+                for place in [parameters, reader.object] {
+                    let share = try reader.number("partial_rotary_factor", in: place ?? JSON.Object()) ?? 1
+                    guard share == 1 else {
+                        throw .unsupported(
+                            "\(reader.file): latent attention with a \"partial_rotary_factor\" of \(share) is not supported")
+                    }
+                }
+            },
+            writes: { _, object in adds(&object) }
+        ) {
             Row(.tokenEmbedding,   "model.embed_tokens.weight")
             Row(.attentionNorm,    "model.layers.{layer}.input_layernorm.weight")
             Row(.query,            "model.layers.{layer}.self_attn.q_proj.weight")

@@ -1,5 +1,5 @@
-// OLMo 1, whose norms have no weights, and OLMo 2, which normalises what branches give. Source: Specs/families.md §3.13;
-// transformers 5.23, `modeling_olmo.py` and `modeling_olmo2.py`.
+// OLMo 1, whose norms have no weights, OLMo 2, which normalises what branches give, and OLMoE. Source: Specs/families.md §3.13
+// and §3.14; transformers 5.23, `modeling_olmo.py`, `modeling_olmo2.py` and `modeling_olmoe.py`.
 extension Family {
     // swift-format-ignore
     static let olmo = Family(
@@ -26,6 +26,28 @@ extension Family {
         Row(.up,              "model.layers.{layer}.mlp.up_proj.weight")
         Row(.down,            "model.layers.{layer}.mlp.down_proj.weight")
         Row(.outputHead,      "lm_head.weight")
+    }
+
+    static let olmoE = Family(
+        "olmoe", architectures: ["OlmoeForCausalLM"], modelType: "olmoe",
+        biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
+        defaults: Defaults(contextLength: 4096, normEpsilon: 1e-5),
+        experts: ExpertKeys(
+            count: ["num_experts"], feedForwardSize: "intermediate_size",
+            normalization: .configured("norm_topk_prob"), denseLayers: .none, defaultCount: 64, defaultUsedCount: 8),
+        reads: { (reader, configuration) throws(RecastError) in
+            configuration.eachLayer { $0.norms.qk = .acrossHeads }
+            configuration.projectionLimit = try reader.number("clip_qkv")
+            if let limit = configuration.projectionLimit, limit <= 0 {
+                throw reader.failure("\"clip_qkv\" is \(limit)")
+            }
+        },
+        writes: { configuration, object in
+            object["clip_qkv"] = configuration.projectionLimit.map(JSON.double) ?? .null
+            object.drop(["head_dim"])
+        }
+    ) {
+        Row.llamaNames(hasQKNorm: true, experts: Row.expertNames())
     }
 
     // swift-format-ignore

@@ -1,0 +1,191 @@
+"""Families with routers: larger random models than those of Fixtures/families, in variants. Recast's pass computes what transformers'
+classes compute, of the own layout and of GGUF; transformers loads what Recast writes; llama.cpp's program computes the same from the
+file, and its converter and quantizer write the same tensors (RECAST_LLAMA_CPP, LLAMA_QUANTIZE)."""
+
+import json
+import os
+import subprocess
+import warnings
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import make_families as small
+from likelihoods import compare, likelihood, measured
+from referee import WORK, bytes_tokenizer, check, convert, different, quantize, report, tensors
+
+warnings.filterwarnings("ignore")
+TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
+SIZES = dict(vocab_size=256, hidden_size=256, num_hidden_layers=3, num_attention_heads=8, max_position_embeddings=128)
+# Larger experts; the rest as in the small models.
+WIDE = {
+    "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
+# Name, case of make_families, what is otherwise.
+VARIANTS = [
+    ("glm4_moe-plain", "glm4_moe", dict(use_qk_norm=False, attention_bias=False, n_group=1, topk_group=1, norm_topk_prob=False)),
+    ("glm4_moe-two-dense", "glm4_moe", dict(first_k_dense_replace=2, n_shared_experts=2)),
+    ("glm4_moe_lite-queries", "glm4_moe_lite", dict(q_lora_rank=None, num_key_value_heads=8)),
+    ("minimax_m2-whole", "minimax_m2", dict(rope_parameters=small.ROPE)),
+    ("ernie4_5_moe-interval", "ernie4_5_moe", dict(moe_layer_interval=2, moe_num_shared_experts=0, moe_layer_start_index=0)),
+    ("ernie4_5_moe-biases", "ernie4_5_moe", dict(use_bias=True, tie_word_embeddings=False)),
+    ("hunyuan_v1_moe-alpha", "hunyuan_v1_moe", dict(
+        num_attention_heads=2, head_dim=128,
+        rope_parameters={"rope_type": "dynamic", "type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0})),
+    ("hy_v3-biases", "hy_v3", dict(attention_bias=True, mlp_bias=True, mlp_layer_types=["dense", "sparse", "dense"])),
+    ("dots1-window", "dots1", dict(sliding_window=20, max_window_layers=1, num_key_value_heads=8)),
+    ("olmoe-clip", "olmoe", dict(clip_qkv=0.4, norm_topk_prob=True)),
+    ("granitemoe-untied", "granitemoe", dict(tie_word_embeddings=False, attention_bias=True)),
+    ("phimoe-plain", "phimoe", dict(
+        attention_bias=False, lm_head_bias=False, rope_parameters=small.ROPE, sliding_window=24, router_jitter_noise=0.3)),
+    ("kimi_k2", None, dict(
+        num_key_value_heads=8, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10,
+        intermediate_size=96, moe_intermediate_size=8, n_routed_experts=384, num_experts_per_tok=8, n_group=1, topk_group=1,
+        first_k_dense_replace=1, n_shared_experts=1, routed_scaling_factor=2.827, hidden_size=64,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 50000.0, "factor": 4.0, "beta_fast": 1.0, "beta_slow": 1.0,
+                         "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32})),
+] + [(f"{name}-wide", name, {}) for name in small.CASES]
+# What llama.cpp has no key or no place for.
+NO_GGUF = {"ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias"}
+INEXACT = {"phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window"}
+# llama.cpp's program computes something else, or does not load the file.
+NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries"}
+
+
+def model_and_folder(name, case, unusual, seed):
+    kind, own, extra = small.CASES[case] if case else ("DeepseekV3Config", {}, {})
+    sizes = SIZES | {key: value for key, value in WIDE.items() if key in own} | unusual
+    if "qk_nope_head_dim" in own:
+        sizes = {"num_key_value_heads": 8} | sizes
+    if case == "bailing_moe_v2":  # nor heads that do not make the hidden size
+        sizes = {"head_dim": 32} | sizes
+    if case in ("dots1", "olmoe"):  # llama.cpp's loader knows no fewer key heads
+        sizes = {"num_key_value_heads": 8} | sizes
+    layers = sizes["num_hidden_layers"]
+    if case in ("olmoe", "granitemoe", "phimoe") and "head_dim" in sizes:
+        del sizes["head_dim"]
+    if case == "phimoe" and "rope_parameters" not in sizes:
+        count = sizes["hidden_size"] // sizes["num_attention_heads"] // 2
+        sizes["rope_parameters"] = small.LONGROPE | {
+            "short_factor": [1 + i / count for i in range(count)], "long_factor": [1 + i / count for i in range(count)],
+            "original_max_position_embeddings": 100}
+        extra = extra | {"original_max_position_embeddings": 100}
+    torch.manual_seed(seed)
+    model = small.model_of(kind, own | sizes, seed)
+    folder = WORK / name
+    model.save_pretrained(folder)
+    path = folder / "config.json"
+    if case == "bailing_moe_v2":
+        made, config = small.bailing(load_file(folder / "model.safetensors"), json.loads(path.read_text()))
+        save_file({key: value.contiguous() for key, value in made.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+        path.write_text(json.dumps(config, indent=1))
+        return model, folder
+    config = json.loads(path.read_text()) | extra
+    if case == "hunyuan_v1_moe":
+        size = config["intermediate_size"]
+        config |= {"moe_topk": [2] * layers, "moe_intermediate_size": [size] * layers, "num_shared_expert": [1] * layers}
+    if case == "minimax_m2":
+        config["rotary_dim"] = int(16 * config["rope_parameters"].get("partial_rotary_factor", 1))
+    if "num_nextn_predict_layers" in config:
+        config["num_nextn_predict_layers"] = 0
+    path.write_text(json.dumps(config, indent=1))
+    return model, folder
+
+
+def gguf_check(name, folder, gguf):
+    """The same tensors as llama.cpp's converter and quantizer write."""
+    if not os.environ.get("RECAST_LLAMA_CPP"):
+        return
+    theirs = WORK / f"{name}-theirs.gguf"
+    link = WORK / f"links-{name}" / ("glm4_moe" if name.startswith(("glm4", "hy_v3")) else "other")
+    link.parent.mkdir(exist_ok=True)
+    if not link.exists():
+        link.symlink_to(folder)
+    small.convert(link, theirs)
+    ours, other = dict((row[0], row[1:]) for row in small.gguf_rows(gguf)), dict((row[0], row[1:]) for row in small.gguf_rows(theirs))
+    # ERNIE's correction bias has a second dimension of one there.
+    other = {key: (row[0], row[1].removesuffix("x1"), row[2]) for key, row in other.items()}
+    wrong = sorted(key for key in ours.keys() | other.keys() if ours.get(key) != other.get(key))
+    report(f"{name}-gguf-tensors", not wrong, ", ".join(wrong[:4]))
+    for mix in ("q8_0", "q4_k_m"):
+        path = WORK / f"{name}-theirs-{mix}.gguf"
+        subprocess.run(
+            [os.environ["LLAMA_QUANTIZE"], str(theirs), str(path), mix.upper()], check=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        found = quantize(folder, f"{name}-{mix}.gguf", mix, *(["--allow-inexact"] if name in INEXACT else []))
+        report(f"{name}-gguf-{mix}", list(small.gguf_rows(found)) == list(small.gguf_rows(path)))
+
+
+def program_check(name, model, gguf):
+    """llama.cpp's program on Recast's file."""
+    try:
+        from llama_program import Model
+    except ImportError:
+        return
+    ids = list(TEXT)
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].float().numpy()
+    off = float(abs(Model(gguf).logits(ids) - expected).max())
+    report(f"{name}-llama.cpp", off <= 2e-3, f"{off:.1e} (at most 2e-03), logits up to {abs(expected).max():.1f}")
+
+
+def further_layers_check(case):
+    """A layer that guesses further tokens, behind the model's own, as the converter takes it."""
+    source, folder = small.OUT / case, WORK / f"{case}-further" / case
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.loads((source / "config.json").read_text())
+    count, hidden = config["num_hidden_layers"], config["hidden_size"]
+    own = load_file(source / "model.safetensors")
+    made = dict(own)
+    torch.manual_seed(3)
+    for name, tensor in own.items():
+        if name.startswith(f"model.layers.{count - 1}."):
+            made[name.replace(f"layers.{count - 1}.", f"layers.{count}.")] = tensor * 0.5
+    last = "final_layernorm" if case in ("hy_v3", "bailing_moe_v2") else "shared_head.norm"
+    for name, shape in [("eh_proj", (hidden, 2 * hidden)), ("enorm", (hidden,)), ("hnorm", (hidden,)), (last, (hidden,))]:
+        made[f"model.layers.{count}.{name}.weight"] = torch.randn(shape).to(torch.bfloat16)
+    save_file(made, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config | {"num_nextn_predict_layers": 1}))
+    own = convert(folder, f"{case}-further-own", "--family", "same", "--mtp", "keep")
+    report(f"further-{case}-own-bits", not different(tensors(own), tensors(folder)))
+    if not os.environ.get("RECAST_LLAMA_CPP"):
+        return
+    theirs, ours = WORK / f"{case}-further-theirs.gguf", convert(folder, f"{case}-further.gguf", "--dtype", "f32", "--mtp", "keep")
+    small.convert(folder, theirs, without=[])
+    wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))
+    report(f"further-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
+
+
+(WORK / "text.txt").write_bytes(TEXT)
+for case in ("glm4_moe", "glm4_moe_lite", "hy_v3", "bailing_moe_v2"):
+    with check(f"further-{case}"):
+        further_layers_check(case)
+tokenizer = bytes_tokenizer()
+only = os.environ.get("RECAST_ONLY", "")
+for number, (name, case, unusual) in enumerate(VARIANTS):
+    if only and only not in name:
+        continue
+    with check(f"router-{name}"):
+        model, folder = model_and_folder(name, case, unusual, 100 + number)
+        expected = likelihood(model, list(TEXT))
+        compare(f"router-{name}", measured(folder, "--tokenizer", tokenizer), expected)
+        own = convert(folder, f"{name}-own", "--family", "same")
+        wrong = different(tensors(own), tensors(folder))
+        report(f"router-{name}-own-bits", not wrong, ", ".join(wrong[:3]))
+        has_class = case != "bailing_moe_v2"
+        if has_class:
+            loaded = transformers.AutoModelForCausalLM.from_pretrained(own, dtype=torch.float32, attn_implementation="eager")
+            compare(f"router-{name}-own", likelihood(loaded, list(TEXT)), expected)
+        if name in NO_GGUF:
+            continue
+        inexact = ["--allow-inexact"] if name in INEXACT else []
+        gguf = convert(folder, f"{name}.gguf", "--dtype", "f32", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2", *inexact)
+        compare(f"router-{name}-gguf", measured(gguf), expected)
+        back = convert(gguf, f"{name}-back", "--family", "same")
+        if has_class:
+            loaded = transformers.AutoModelForCausalLM.from_pretrained(back, dtype=torch.float32, attn_implementation="eager")
+            compare(f"router-{name}-back", likelihood(loaded, list(TEXT)), expected)
+        if name not in NO_PROGRAM:
+            program_check(f"router-{name}", model, gguf)
+        if name.endswith("-wide") and case not in ("phimoe",):
+            gguf_check(name, folder, convert(folder, f"{name}-ours.gguf", "--dtype", "f32"))

@@ -1,0 +1,232 @@
+"""Small random models of families with experts, their logits by transformers, and what llama.cpp's converter and quantizer make
+of them: Fixtures/families.
+
+    make_families.py [NAME ...]
+
+RECAST_LLAMA_CPP names a source tree of llama.cpp, LLAMA_QUANTIZE its quantizer; without them the tables of GGUF stay as they are.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families"
+MIXES = ["bf16", "q8_0", "q4_k_m"]
+USUAL = dict(
+    vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=None, tie_word_embeddings=False)
+ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+HALF = ROPE | {"partial_rotary_factor": 0.5}
+GLM = dict(head_dim=16, moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
+           routed_scaling_factor=2.5, norm_topk_prob=True, first_k_dense_replace=1, use_qk_norm=True, rope_parameters=HALF)
+LONGROPE = {
+    "rope_type": "longrope", "type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
+    "long_factor": [1.0, 2.0, 4.0, 8.0], "short_mscale": 1.25, "long_mscale": 1.25, "original_max_position_embeddings": 32}
+# By name: the class of the configuration, what is unusual, and what published configurations say besides.
+CASES = {
+    "glm4_moe": ("Glm4MoeConfig", GLM | dict(n_group=4, topk_group=2, attention_bias=True), {}),
+    "glm4_moe_lite": ("Glm4MoeLiteConfig", dict(
+        num_key_value_heads=4, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=16,
+        moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, rope_parameters=ROPE),
+        {"first_k_dense_replace": 1, "topk_method": "noaux_tc"}),
+    "minimax_m2": ("MiniMaxM2Config", dict(
+        head_dim=16, intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, rope_parameters=HALF),
+        {"rotary_dim": 8, "scoring_func": "sigmoid", "use_routing_bias": True, "use_qk_norm": True}),
+    "ernie4_5_moe": ("Ernie4_5_MoeConfig", dict(
+        moe_intermediate_size=12, moe_num_experts=8, moe_k=3, moe_num_shared_experts=2, tie_word_embeddings=True,
+        rope_parameters=ROPE), {}),
+    "hunyuan_v1_moe": ("HunYuanMoEV1Config", dict(
+        head_dim=8, intermediate_size=16, num_experts=4, moe_topk=2, rope_parameters=ROPE),
+        {"moe_topk": [2, 2], "moe_intermediate_size": [16, 16], "num_shared_expert": [1, 1]}),
+    "hy_v3": ("HYV3Config", dict(
+        head_dim=16, moe_intermediate_size=16, num_experts=8, num_experts_per_tok=3, num_shared_experts=2, rope_parameters=ROPE),
+        {}),
+    # transformers has no class for it; GLM-4.5's computes the same with other names.
+    "bailing_moe_v2": ("Glm4MoeConfig", GLM | dict(head_dim=8, n_group=4, topk_group=2), None),
+    "dots1": ("Dots1Config", dict(
+        head_dim=8, num_key_value_heads=4, moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3,
+        n_shared_experts=2, first_k_dense_replace=1, norm_topk_prob=True, routed_scaling_factor=2.5, rope_parameters=ROPE),
+        {"scoring_func": "sigmoid"}),
+    "olmoe": ("OlmoeConfig", dict(
+        intermediate_size=16, num_experts=4, num_experts_per_tok=2, rms_norm_eps=1e-5, rope_parameters=ROPE), {}),
+    "granitemoe": ("GraniteMoeConfig", dict(
+        intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, embedding_multiplier=6.0, logits_scaling=4.0,
+        residual_multiplier=0.25, attention_multiplier=0.25, tie_word_embeddings=True, rope_parameters=ROPE), {}),
+    "phimoe": ("PhimoeConfig", dict(
+        intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True,
+        router_jitter_noise=0.1, rope_parameters=LONGROPE),
+        {"architectures": ["PhiMoEForCausalLM"], "original_max_position_embeddings": 32}),
+}
+# What published checkpoints keep in float32.
+SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
+TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
+
+
+def model_of(kind, unusual, seed):
+    torch.manual_seed(seed)
+    config = getattr(transformers, kind)(**(USUAL | unusual))
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for name, values in list(model.named_parameters()) + list(model.named_buffers()):
+            if "inv_freq" in name:
+                continue
+            norm = values.ndim == 1 and "norm" in name and name.endswith("weight")
+            size = 0.1 if norm or "correction_bias" in name else 0.3 if "gate" in name else 0.2
+            values.copy_((torch.randn_like(values) * size + norm).to(torch.bfloat16))
+    return model
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(torch.tensor(TOKENS)).logits.float()
+
+
+def bailing(tensors, config):
+    """Tensors and configuration of GLM-4.5 under the names of Ling 2.0."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        for old, new in [
+            ("model.embed_tokens", "model.word_embeddings"), ("self_attn.o_proj", "attention.dense"),
+            ("self_attn.q_norm", "attention.query_layernorm"), ("self_attn.k_norm", "attention.key_layernorm"),
+            ("gate.e_score_correction_bias", "gate.expert_bias"),
+        ]:
+            name = name.replace(old, new)
+        renamed[name] = tensor
+    for layer in range(config["num_hidden_layers"]):
+        parts = [renamed.pop(f"model.layers.{layer}.self_attn.{part}_proj.weight") for part in "qkv"]
+        renamed[f"model.layers.{layer}.attention.query_key_value.weight"] = torch.cat(parts)
+    own = {key: config[key] for key in USUAL if key in config} | {
+        key: config[key] for key in (
+            "head_dim", "moe_intermediate_size", "num_experts_per_tok", "n_group", "topk_group", "norm_topk_prob",
+            "routed_scaling_factor", "first_k_dense_replace", "rms_norm_eps", "hidden_act", "dtype")}
+    return renamed, own | {
+        "architectures": ["BailingMoeV2ForCausalLM"], "model_type": "bailing_moe", "num_experts": config["n_routed_experts"],
+        "num_shared_experts": config["n_shared_experts"], "score_function": "sigmoid", "partial_rotary_factor": 0.5,
+        "moe_router_enable_expert_bias": True, "use_qk_norm": True, "use_bias": False, "use_qkv_bias": False,
+        "norm_head": False, "moe_shared_expert_intermediate_size": config["moe_intermediate_size"], "rope_theta": 10000.0,
+        "rope_scaling": None}
+
+
+def make(name, seed):
+    kind, unusual, extra = CASES[name]
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = model_of(kind, unusual, seed)
+    with tempfile.TemporaryDirectory() as saved:
+        model.save_pretrained(saved)
+        tensors = load_file(pathlib.Path(saved) / "model.safetensors")
+        config = json.loads((pathlib.Path(saved) / "config.json").read_text())
+    config["dtype"] = "bfloat16"
+    config.pop("transformers_version", None)
+    if "num_nextn_predict_layers" in config:
+        config["num_nextn_predict_layers"] = 0
+    expected = logits(model)
+    if extra is None:
+        tensors, config = bailing(tensors, config)
+    else:
+        config |= extra
+    tensors = {
+        key: (value if key.endswith(SINGLE) else value.to(torch.bfloat16)).contiguous() for key, value in tensors.items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    if extra is not None:
+        again = logits(transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="eager").eval())
+        assert (again - expected).abs().max() < 2e-6, (name, (again - expected).abs().max())
+    save_file({"input_ids": torch.tensor(TOKENS), "logits": expected}, folder / "reference.safetensors")
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{name}: {size} bytes, logits up to {expected.abs().max():.2f}, {len(tensors)} tensors")
+
+
+def gguf_rows(path):
+    from gguf import GGUFReader
+
+    for tensor in GGUFReader(path).tensors:
+        shape = "x".join(str(int(size)) for size in tensor.shape)
+        yield tensor.name, tensor.tensor_type.name, shape, hashlib.sha256(tensor.data.tobytes()).hexdigest()[:32]
+
+
+def gguf_keys(path):
+    from gguf import GGUFReader, GGUFValueType
+
+    for field in GGUFReader(path).fields.values():
+        kind = field.types[0]
+        own = ("GGUF.", "general.name", "general.size_label", "general.quant", "general.type", "tokenizer.", "general.sampling")
+        if field.name.startswith(own) or kind == GGUFValueType.ARRAY:
+            continue
+        value = field.contents()
+        yield f"  {field.name} = {value!r}   (type {int(kind)})"
+
+
+CONVERT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.argv = [sys.argv[0]] + sys.argv[2:]
+import convert_hf_to_gguf as program
+from conversion import ModelBase
+from conversion.base import TextModel
+own = program.get_model_class
+def without_vocabulary(*arguments, **options):
+    found = own(*arguments, **options)
+    found.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("no_vocab")
+    return found
+program.get_model_class = without_vocabulary
+program.main()
+"""
+
+
+def convert(folder, path, without=None):
+    """llama.cpp's converter, told that there is no vocabulary."""
+    source = os.environ["RECAST_LLAMA_CPP"]
+    # Of layers that guess further tokens transformers counts one where the configuration says nothing.
+    if without is None:
+        without = ["--no-mtp"] if folder.name in ("glm4_moe", "glm4_moe_lite", "hy_v3") else []
+    subprocess.run(
+        [sys.executable, "-c", CONVERT, source, str(folder), "--outtype", "f32", "--outfile", str(path), *without],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def referee(names):
+    table, metadata = OUT / "gguf.tsv", OUT / "gguf.metadata.txt"
+    header = "# model\tmix\ttensor (in file order)\ttype\tshape (ne order)\tsha256[:32] of the tensor bytes\n"
+    old = [line for line in table.read_text().splitlines() if line[0] != "#"] if table.exists() else []
+    lines = [line for line in old if line.split("\t")[0] not in names]
+    sections = {}
+    if metadata.exists():
+        for section in metadata.read_text().split("\n[")[0:]:
+            sections[section.lstrip("[").split("]")[0]] = section.lstrip("[").rstrip()
+    for name in names:
+        with tempfile.TemporaryDirectory() as work:
+            first = pathlib.Path(work) / "f32.gguf"
+            convert(OUT / name, first)
+            sections[name] = "\n".join([f"{name}]"] + list(gguf_keys(first)))
+            for mix in ["f32"] + MIXES:
+                path = first
+                if mix != "f32":
+                    path = pathlib.Path(work) / f"{mix}.gguf"
+                    subprocess.run(
+                        [os.environ["LLAMA_QUANTIZE"], str(first), str(path), mix.upper()], check=True,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                lines += ["\t".join([name, mix, *row]) for row in gguf_rows(path)]
+        print(f"{name}: converted")
+    table.write_text(header + "".join(line + "\n" for line in sorted(lines, key=lambda line: line.split("\t")[:1])))
+    metadata.write_text("".join(f"[{sections[name]}\n" for name in sorted(sections)))
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or list(CASES)
+    for name in names:
+        make(name, 1 + list(CASES).index(name))
+    if os.environ.get("RECAST_LLAMA_CPP"):
+        referee(names)

@@ -1,0 +1,206 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Recast
+
+/// The families of `Fixtures/families`, which `make_families.py` made: their own layout, llama.cpp's and back, and where they
+/// cannot go.
+struct SmallFamilyTests {
+    static let families = Fixtures.smallFamilies
+
+    @Test func familiesAreThere() { #expect(Self.families.count >= 11) }
+
+    @Test(arguments: families) func ownLayoutIsKept(name: String) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.smallFamily(name)
+        let report = try convert(path, directory.file("copy"), .huggingFace(family: nil))
+        #expect(report.exactness == .bit)
+        #expect(try Fixtures.contents(directory.file("copy")) == Fixtures.contents(path))
+        let (copy, original) = (try configuration(directory.file("copy")), try configuration(path))
+        #expect(copy == original)
+        #expect(original.family == name)
+    }
+
+    /// Every tensor as llama.cpp's converter and quantizer write it: name, order, type, shape and bytes.
+    @Test(arguments: families, ["f32", "bf16", "q8_0", "q4_k_m"])
+    func tensorsOfGGUF(name: String, mix: String) throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file("model.gguf")
+        var options = ConversionOptions(target: .gguf)
+        options.allowsInexact = Fixtures.inexactInGGUF.contains(name)
+        if mix == "f32" {
+            options.dtype = .f32
+        } else {
+            options.encoding = try GGUFFileType.named(mix)
+        }
+        let source = try Checkpoint(path: Fixtures.smallFamily(name))
+        _ = try Conversion(Planning(source, options).plan(destination: path), to: path).run()
+        let checkpoint = try Checkpoint(path: path)
+        var reader = Reader(files: FilePool(checkpoint.files))
+        let found = try checkpoint.tensors.map { tensor in
+            GGUFGoldenTests.Row(
+                name: tensor.name, type: tensor.tensor.dtype.name,
+                shape: tensor.tensor.shape.reversed().map(String.init).joined(separator: "x"),
+                hash: String(SHA256.hex(try tensor.tensor.bytes(using: &reader)).prefix(32)))
+        }
+        let expected = try Fixtures.table(Fixtures.smallFamily("gguf.tsv")).filter { $0[0] == name && $0[1] == mix }.map
+        {
+            GGUFGoldenTests.Row(name: $0[2], type: $0[3], shape: $0[4], hash: $0[5])
+        }
+        try #require(expected.count > 15)
+        if mix == "f32" {
+            // The order of the converter is that of the source's files; it leaves ERNIE's correction bias two dimensions, which
+            // the quantizer takes for one.
+            let plain = expected.map { row in
+                var row = row
+                if row.shape.hasSuffix("x1") { row.shape.removeLast(2) }
+                return row
+            }
+            #expect(Set(found.map(\.description)) == Set(plain.map(\.description)))
+        } else {
+            #expect(found == expected)
+        }
+    }
+
+    /// Every key that llama.cpp's converter writes, with its type and value.
+    @Test(arguments: families) func keysOfGGUF(name: String) throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file("model.gguf")
+        try gguf(of: name, path)
+        let metadata = try #require(try Checkpoint(path: path).ggufSet).metadata
+        let text = try String(contentsOfFile: Fixtures.smallFamily("gguf.metadata.txt"), encoding: .utf8)
+        let section = try #require(("\n" + text).components(separatedBy: "\n[").first { $0.hasPrefix("\(name)]") })
+        let lines = section.split(separator: "\n").dropFirst()
+        try #require(lines.count > 11)
+        for line in lines {
+            let parts = line.components(separatedBy: " = ")
+            let key = parts[0].trimmingCharacters(in: .whitespaces)
+            // What cosines are multiplied by is one number here, which the converter makes of the lengths instead.
+            if key == "phimoe.rope.scaling.attn_factor" { continue }
+            let tail = parts[1].components(separatedBy: "   (type ")
+            let value = try #require(metadata[key], "\(line)")
+            #expect("\(value.typeNumber))" == tail[1], "\(line)")
+            if case .bool(let flag) = value {
+                #expect(tail[0] == (flag ? "True" : "False"), "\(line)")
+            } else if let expected = Double(tail[0]) {
+                #expect(value.double.map { Float($0) } == Float(expected), "\(line)")
+            } else {
+                #expect(value.string.map { "'\($0)'" } == tail[0], "\(line)")
+            }
+        }
+    }
+
+    @Test(arguments: families) func throughGGUF(name: String) throws {
+        let directory = TemporaryDirectory()
+        let (path, file) = (Fixtures.smallFamily(name), directory.file("model.gguf"))
+        try gguf(of: name, file, dtype: nil)
+        try convert(file, directory.file("back"), .huggingFace(family: nil))
+        #expect(try Fixtures.contents(directory.file("back")) == Fixtures.contents(path))
+        #expect(try configuration(directory.file("back")) == configuration(path))
+    }
+
+    /// By its keys alone, without the configuration that travels in it.
+    @Test(arguments: families) func bareGGUF(name: String) throws {
+        let directory = TemporaryDirectory()
+        let file = directory.file("model.gguf")
+        try gguf(of: name, file, dtype: nil)
+        let set = try #require(try Checkpoint(path: file).ggufSet)
+        let architecture = try GGUFArchitecture.of(family: name)
+        let reader = GGUFConfiguration(
+            architecture: architecture, metadata: set.metadata, file: file, seen: .init(set.tensors))
+        func factors(_ name: String) throws -> [Float]? {
+            guard let tensor = set.tensors.first(where: { $0.name == name })?.tensor else { return nil }
+            var files = Reader(files: FilePool(try Checkpoint(path: file).files))
+            return try tensor.bytes(using: &files).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        }
+        let found = try reader.configuration(
+            embedding: set.tensors.first { $0.name == "token_embd.weight" }?.tensor.shape,
+            factors: .init(
+                all: nil, short: try factors(GGUFArchitecture.shortFactorsName),
+                long: try factors(GGUFArchitecture.longFactorsName)))
+        let original = try configuration(Fixtures.smallFamily(name))
+        let differences = found.differences(from: original).filter { $0.field.kind != .specialTokens }.map(\.field.name)
+        switch name {
+        case "phimoe":
+            #expect(Set(differences) == ["normalized expert weights", "router score", "router tolerance"])
+        // Of the same architecture as DeepSeek V3, which comes first.
+        case "glm4_moe_lite": #expect(differences == ["family"])
+        default: #expect(differences.isEmpty)
+        }
+    }
+
+    /// Into the family from a graph that knows nothing of its configuration's spelling, as it comes from Megatron or GGUF.
+    @Test(arguments: families) func freshConfiguration(name: String) throws {
+        let configuration = try configuration(Fixtures.smallFamily(name))
+        let family = try Family.named(name)
+        let stated = try HuggingFaceConfiguration.stated(
+            of: configuration, by: family, original: nil, ropeScaling: nil)
+        #expect(
+            stated.differences(from: configuration).filter { $0.field.kind != .specialTokens }.map(\.field.name) == [])
+    }
+
+    /// Where Megatron core has all of it: there and back, bit for bit.
+    @Test(arguments: families) func megatron(name: String) throws {
+        let directory = TemporaryDirectory()
+        let path = Fixtures.smallFamily(name)
+        // swift-format-ignore
+        let reasons = [
+            "glm4_moe":       "partial rotary",
+            "minimax_m2":     "QK norm: over all heads",
+            "ernie4_5_moe":   "adds the bias of a router only to sigmoids",
+            "hunyuan_v1_moe": "QK norm: per rotated head",
+            "bailing_moe_v2": "partial rotary",
+            "olmoe":          "QK norm: over all heads",
+            "phimoe":         "norm: LayerNorm",
+        ]
+        if let reason = reasons[name] {
+            let error = #expect(throws: RecastError.self) {
+                try convert(path, directory.file("megatron"), .megatron(MegatronTarget(.ranks)))
+            }
+            #expect(error?.code == .unsupported && error?.message.contains(reason) == true, "\(error?.message ?? "")")
+            return
+        }
+        let report = try convert(path, directory.file("megatron"), .megatron(MegatronTarget(.ranks)))
+        // Its multipliers are folded into weights, which are then those of a Mixtral.
+        if name == "granitemoe" {
+            #expect(report.exactness == .rounded)
+            #expect(try configuration(directory.file("megatron")).family == "mixtral")
+            return
+        }
+        #expect(report.exactness == .bit)
+        try convert(directory.file("megatron"), directory.file("back"), .huggingFace(family: nil))
+        #expect(try Fixtures.contents(directory.file("back")) == Fixtures.contents(path))
+    }
+
+    @Test(arguments: families) func noneIsLlama(name: String) throws {
+        let directory = TemporaryDirectory()
+        let error = #expect(throws: RecastError.self) {
+            try convert(Fixtures.smallFamily(name), directory.file("llama"), .huggingFace(family: "llama"))
+        }
+        #expect(error?.code == .unsupported && error?.message.contains("experts: ") == true)
+    }
+
+    // MARK: Steps
+
+    @discardableResult
+    private func convert(
+        _ path: String, _ destination: String, _ target: ConversionOptions.Target
+    ) throws -> Conversion.Report {
+        let plan = try Planning(Checkpoint(path: path), ConversionOptions(target: target)).plan(
+            destination: destination)
+        return try Conversion(plan, to: destination).run()
+    }
+
+    private func gguf(of name: String, _ file: String, dtype: DType? = .f32) throws {
+        var options = ConversionOptions(target: .gguf)
+        options.dtype = dtype
+        options.allowsInexact = Fixtures.inexactInGGUF.contains(name)
+        let plan = try Planning(Checkpoint(path: Fixtures.smallFamily(name)), options).plan(destination: file)
+        _ = try Conversion(plan, to: file).run()
+    }
+
+    private func configuration(_ path: String) throws -> ModelConfiguration {
+        try Model(Checkpoint(path: path)).graph.configuration
+    }
+}
