@@ -96,9 +96,9 @@ struct ProbeOutput {
 
     // MARK: JSON
 
-    func document(model: String, prompt: String) -> JSON {
+    func document(model: String, prompt: String, _ precision: PrecisionOptions) -> JSON {
         var document = JSON.Object([
-            ("model", .string(model)), ("prompt", .string(prompt)),
+            ("model", .string(model)), ("prompt", .string(prompt)), ("precision", precision.json),
             ("tokens", .array(tokens.map { ["id": .int(Int($0)), "text": .string(text($0))] })),
         ])
         if showsLayers {

@@ -122,7 +122,7 @@ struct ProbeText: ParsableCommand {
             found.page(checkpoint: checkpoint, prompt: prompt, model.notes, model.warnings)
         } _: {
             if output.json {
-                try Console.document(found.document(model: checkpoint, prompt: prompt))
+                try Console.document(found.document(model: checkpoint, prompt: prompt, precision))
             } else {
                 try found.show()
             }

@@ -279,6 +279,22 @@ def check_llama_base():
     report("compare-llama-base", near(found, expected, 1e-3, 1e-5), f"{found:.6f}, {expected:.6f} there")
 
 
+def check_fast():
+    """Divergences of quantized files with --fast beside llama-perplexity's, whose reference is the float32 file."""
+    text, reference = WORK / "all.txt", WORK / "f32.gguf"
+    text.write_text("".join((TINY / "text" / f"{name}.txt").read_text() for name in ("prose", "code", "poetry")).removesuffix("\n"))
+    recast("convert", TINY, reference, "--dtype", "f32", "--quiet", "--force")
+    for line in (GOLDEN / "gguf" / "qwen2-tiny.quality.tsv").read_text().splitlines():
+        encoding, importance, *_ = fields = line.split("\t")
+        if line.startswith("#") or importance != "no":
+            continue
+        file, expected = WORK / "fast.gguf", float(fields[4])
+        recast("quantize", TINY, file, "--encoding", encoding, "--quiet", "--force")
+        options = ["--text", text, "--context", 256, "--window", "second-half", "--fast", "--json", "--quiet"]
+        found = json.loads(recast("compare", reference, file, *options))["total"]["kld"]["mean"]
+        report(f"fast-{encoding}", near(found, expected, 5e-3, 1e-6), f"{found:.6f}, {expected:.6f} with llama.cpp")
+
+
 def main():
     torch.set_num_threads(1)
     with check("probe-qwen2-tiny"):
@@ -291,6 +307,8 @@ def main():
         check_llama_base()
     if not golden_or_skip("compare"):
         return
+    with check("fast"):
+        check_fast()
     tokenizer = bytes_tokenizer()
     text = (TINY / "text" / "prose.txt").read_text().encode("ascii", "ignore").decode()[:400]
     for name in FAMILIES:

@@ -37,6 +37,49 @@ struct EvaluationCommandTests {
             try CommandTests.recast("compare", Self.model, path, "--text", Self.text, "--min-cosine", "2").status == 64)
     }
 
+    /// Every command that runs a model says how it did.
+    @Test func fast() throws {
+        let directory = TemporaryDirectory()
+        let (path, saved) = (try quantized(directory), directory.file("ref"))
+        for arguments in [
+            ["perplexity", path, "--text", Self.text], ["compare", Self.model, path, "--text", Self.text],
+            ["generate", path, "--prompt", "The night", "--max-tokens", "4"],
+            ["probe", path, "--prompt", "The night"],
+        ] {
+            let exact = try CommandTests.recast(arguments + ["--json"])
+            let fast = try CommandTests.recast(arguments + ["--json", "--fast"])
+            #expect(exact.status == 0 && fast.status == 0, "\(fast.errors)")
+            #expect(try exact.json["precision"] == "exact" && fast.json["precision"] == "fast")
+        }
+        // What is compared is the function that runs: of a weight with rounded activations another one.
+        let arguments = ["--text", Self.text, "--json"]
+        func divergence(_ options: [String]) throws -> Double {
+            let outcome = try CommandTests.recast(["compare", path, path] + arguments + options)
+            return try #require(outcome.json["total"]?["kld"]?["mean"]?.double)
+        }
+        #expect(try abs(divergence([])) < 1e-9 && abs(divergence(["--fast"])) < 1e-9)
+        let made = try CommandTests.recast("compare", path, "--save-reference", saved, "--text", Self.text, "--fast")
+        #expect(made.status == 0)
+        let same = try CommandTests.recast("compare", saved, path, "--json", "--fast")
+        #expect(try abs(same.json["total"]!["kld"]!["mean"]!.double!) < 1e-6)
+        #expect(!same.errors.contains("was made with --fast"))
+        let other = try CommandTests.recast("compare", saved, path, "--json")
+        #expect(other.errors.contains("was made with --fast, and the candidate runs without --fast"))
+        #expect(try other.json["total"]!["kld"]!["mean"]!.double! > 1e-6)
+    }
+
+    @Test func fastTellsWhatStaysExact() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.file("h.gguf")
+        #expect(
+            try CommandTests.recast("convert", Self.model, path, "--dtype", "f16", "--allow-inexact", "--quiet").status
+                == 0)
+        let fast = try CommandTests.recast("perplexity", path, "--text", Self.text, "--json", "--fast")
+        #expect(fast.errors.contains("are multiplied in float32: 29 of F16"), "\(fast.errors)")
+        let exact = try CommandTests.recast("perplexity", path, "--text", Self.text, "--json")
+        #expect(try fast.json["total"] == exact.json["total"] && !exact.errors.contains("--fast"))
+    }
+
     @Test func savedReferences() throws {
         let directory = TemporaryDirectory()
         let (path, saved) = (try quantized(directory), directory.file("ref"))
