@@ -154,14 +154,15 @@ INLINE struct group_scales q4_k_scales(const uint8_t *in, int group)
     };
 }
 
-// The codes of two groups of Q4_K or Q5_K: word `i` of each.
-INLINE void q4_k_codes(const uint8_t *in, const uint8_t *fifth, int chunk, int i, bool has_fifth_bits, words *out)
+// The codes of two groups of Q4_K or Q5_K: word `i` of each. Fifth bits lie between the codes of the first chunk.
+INLINE void q4_k_codes(const uint8_t *in, int chunk, int i, bool has_fifth_bits, words *out)
 {
-    words w = words_at(in + 64 * (8 * chunk + i));
+    int place = !has_fifth_bits ? 8 * chunk + i : chunk == 0 ? 2 * i + 1 : 8 * chunk + 8 + i;
+    words w = words_at(in + 64 * place);
     out[0] = LOW_NIBBLES(w);
     out[1] = HIGH_NIBBLES(w);
     if (has_fifth_bits) {
-        words bits = words_at(fifth + 64 * i) >> 2 * chunk;
+        words bits = words_at(in + 64 * 2 * i) >> 2 * chunk;
         out[0] |= (bits & 0x01010101) << 4;
         out[1] |= (bits >> 1 & 0x01010101) << 4;
     }
@@ -176,31 +177,30 @@ INLINE const uint8_t *unpack_q4_k(const uint8_t *in, struct ck_codes *out, bool 
         put_wide(scales.scale, out->multiples + 16 * group);
         put_pair(scales.low, scales.low, out->lows + 32 * group);
     }
-    const uint8_t *fifth = in + 64 + 12 * 16, *codes = has_fifth_bits ? fifth + 8 * 64 : fifth;
+    const uint8_t *codes = in + 64 + 12 * 16;
     for (int chunk = 0; chunk < 4; chunk++) {
         UNROLLED for (int i = 0; i < 8; i++) {
             words both[2];
-            q4_k_codes(codes, fifth, chunk, i, has_fifth_bits, both);
+            q4_k_codes(codes, chunk, i, has_fifth_bits, both);
             put_words(both[0], out->codes + 64 * (16 * chunk + i));
             put_words(both[1], out->codes + 64 * (16 * chunk + 8 + i));
         }
     }
-    return codes + 32 * 64;
+    return codes + (has_fifth_bits ? 40 : 32) * 64;
 }
 
 // Q6_K, Q3_K and Q2_K: each half of a block is four parts of 32 elements. Word `i` of each part of a half.
 INLINE void parted_codes(const enum ck_panel_type type, const uint8_t *in, int half, int i, words *out)
 {
     if (type == CK_PANEL_Q6_K) {
-        const uint8_t *high = in + 32 * 64;
-        words a = words_at(in + 64 * (16 * half + i)), b = words_at(in + 64 * (16 * half + 8 + i));
-        words bits = words_at(high + 64 * (8 * half + i));
+        const uint8_t *three = in + 64 * 3 * (8 * half + i);
+        words a = words_at(three), b = words_at(three + 64), bits = words_at(three + 128);
         out[0] = LOW_NIBBLES(a) | (bits & 0x03030303) << 4;
         out[1] = LOW_NIBBLES(b) | (bits & 0x0C0C0C0C) << 2;
         out[2] = HIGH_NIBBLES(a) | (bits & 0x30303030);
         out[3] = HIGH_NIBBLES(b) | (bits >> 2 & 0x30303030);
     } else if (type == CK_PANEL_Q3_K) {
-        words a = words_at(in + 64 * (8 + 8 * half + i)), bits = words_at(in + 64 * i) >> 4 * half;
+        words a = words_at(in + 64 * (half == 0 ? 2 * i + 1 : 16 + i)), bits = words_at(in + 64 * 2 * i) >> 4 * half;
         UNROLLED for (int part = 0; part < 4; part++) {
             out[part] = (a >> 2 * part & 0x03030303) | (bits >> part & 0x01010101) << 2;
         }

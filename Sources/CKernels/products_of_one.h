@@ -35,13 +35,13 @@ INLINE numbers multiply_one_by_q4_k(const uint8_t *in, struct ck_activations x, 
                                     numbers total)
 {
     for (size_t block = 0; block < blocks; block++, x.codes += 256, x.pairs += 16) {
-        const uint8_t *fifth = in + 64 + 12 * 16, *codes = has_fifth_bits ? fifth + 8 * 64 : fifth;
+        const uint8_t *codes = in + 64 + 12 * 16;
         wide sum = (wide)0, low = (wide)0;
         UNROLLED for (int chunk = 0; chunk < 4; chunk++) {
             words first[8], second[8];
             UNROLLED for (int i = 0; i < 8; i++) {
                 words both[2];
-                q4_k_codes(codes, fifth, chunk, i, has_fifth_bits, both);
+                q4_k_codes(codes, chunk, i, has_fifth_bits, both);
                 first[i] = both[0];
                 second[i] = both[1];
             }
@@ -52,7 +52,7 @@ INLINE numbers multiply_one_by_q4_k(const uint8_t *in, struct ck_activations x, 
             low = dotted_pairs(low, pair_of(b.low, b.low), x.pairs + 4 * chunk + 2);
         }
         total = product_of_block(sixteen_halves_at(in), sum, sixteen_halves_at(in + 32), low, x.scales[block], total);
-        in = codes + 32 * 64;
+        in = codes + (has_fifth_bits ? 40 : 32) * 64;
     }
     return total;
 }

@@ -8,7 +8,7 @@
 // Products of weights with activations, both as they are stored and rounded in GGUF: whole numbers of 8 bits, scales for
 // blocks of them.
 //
-// Rows of a weight lie in panels of 16: every field of a block is followed by that of the next row. Tokens lie in tiles: the
+// Rows of a weight lie in panels of 16: every unit of a block's fields is followed by that of the next row. Tokens lie in tiles: the
 // numbers of all tokens of a tile are side by side.
 
 #define CK_PANEL_ROWS 16
