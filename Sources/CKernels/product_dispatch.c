@@ -8,19 +8,11 @@ extern const struct ck_bf16_products ck_bf16_products_portable;
 extern const struct ck_products ck_products_avx2, ck_products_vnni;
 extern const struct ck_bf16_products ck_bf16_products_avx512;
 
-static int highest_level(void)
-{
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return 0;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")) return 1;
-    if (!__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) return 1;
-    return 2;
-}
-
 const struct ck_products *ck_products_at(int level)
 {
     static const struct ck_products *const levels[] = { &ck_products_portable, &ck_products_avx2, &ck_products_vnni };
-    if (level < 0 || level > highest_level()) return NULL;
+    if (!ck_kernels_at(level)) return NULL;
+    if (level >= 1 && !__builtin_cpu_supports("fma")) return NULL;
     if (level == 2 && !__builtin_cpu_supports("avx512vnni")) return NULL;
     return levels[level];
 }
@@ -28,7 +20,7 @@ const struct ck_products *ck_products_at(int level)
 const struct ck_bf16_products *ck_bf16_products_at(int level)
 {
     if (level == 0) return &ck_bf16_products_portable;
-    return level == 2 && highest_level() == 2 && __builtin_cpu_supports("avx512bf16") ? &ck_bf16_products_avx512 : NULL;
+    return level == 2 && ck_kernels_at(2) && __builtin_cpu_supports("avx512bf16") ? &ck_bf16_products_avx512 : NULL;
 }
 
 #else

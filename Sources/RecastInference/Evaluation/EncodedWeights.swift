@@ -112,7 +112,8 @@ final class EncodedWeights: LinearBackend {
         let pieces = (0..<matrix.panelCount).pieces(of: atOnce)
         try workers.run(pieces.count) { (worker, job) throws(RecastError) in
             matrix.multiply(
-                pieces[job], with: activations, into: output, stride: matrix.rows, accumulating: accumulating,
+                pieces[job], with: activations,
+                into: PanelMatrix.Target(output: output, stride: matrix.rows, accumulating: accumulating),
                 using: resources[worker].products)
             if let bias {
                 let first = pieces[job].lowerBound * PanelType.rowsOfPanel

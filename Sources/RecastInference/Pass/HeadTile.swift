@@ -55,7 +55,8 @@ final class HeadTile: @unchecked Sendable {
         let panels =
             first / PanelType.rowsOfPanel..<(first + columns.count).dividedRoundingUp(by: PanelType.rowsOfPanel)
         matrix.multiply(
-            panels, with: resources.activations, into: output, stride: stride, first: first, accumulating: false,
+            panels, with: resources.activations,
+            into: PanelMatrix.Target(output: output, stride: stride, first: first, accumulating: false),
             using: resources.products)
     }
 

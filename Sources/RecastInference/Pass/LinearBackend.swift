@@ -41,8 +41,9 @@ func multiply(
 ) {
     resources.activations.round(weight.type, input, count: rows)
     weight.multiply(
-        0..<weight.panelCount, with: resources.activations, into: output, stride: weight.rows,
-        accumulating: accumulating, using: resources.products)
+        0..<weight.panelCount, with: resources.activations,
+        into: PanelMatrix.Target(output: output, stride: weight.rows, accumulating: accumulating),
+        using: resources.products)
 }
 
 /// Adds a bias to each row.

@@ -6,7 +6,7 @@ import Testing
 @testable import RecastInference
 
 /// Models run with rounded activations.
-@Suite(.enabled(if: PanelType.isAvailable)) struct FastPassTests {
+@Suite struct FastPassTests {
     let model: RandomModel
 
     init() throws { model = try RandomModel(RandomModel.tinyConfiguration(), biases: [.query, .key, .gate], seed: 5) }
@@ -41,9 +41,9 @@ import Testing
         let reference = try pass(graph).negativeLogLikelihoods(of: texts)
         #expect(try pass(graph, workers: 2).negativeLogLikelihoods(of: texts) == reference)
         #expect(try pass(graph, workers: 3, memory: 0).negativeLogLikelihoods(of: texts) == reference)
-        // It is another function, though a near one.
+        // It is another function, though a near one, where the processor can.
         let exact = try pass(graph, .exact).negativeLogLikelihoods(of: texts)
-        #expect(exact != reference)
+        #expect((exact == reference) == (PanelType(dtype, columns: 32) == nil))
         for (a, b) in zip(exact.joined(), reference.joined()) { #expect(abs(a - b) < 0.2) }
     }
 
@@ -109,7 +109,9 @@ import Testing
             let result = try candidate.divergence(
                 from: reference, on: [Channel(name: "all", tokens: tokenizer.encode(text))],
                 PerplexityOptions(context: 256, scored: .secondHalf))
-            #expect(abs(result.total.divergence.mean / 0.000143 - 1) < 0.02)
+            if PanelType(.q8_0, columns: 32) != nil {
+                #expect(abs(result.total.divergence.mean / 0.000143 - 1) < 0.02)
+            }
         }
     #endif
 }

@@ -50,22 +50,25 @@ struct PanelMatrix {
 }
 
 extension PanelMatrix {
+    /// Where products go: `[tokens, rows]`, tokens `stride` apart.
+    struct Target {
+        var output: UnsafeMutablePointer<Float>
+        var stride: Int
+        /// The row of the weight that is the output's first column.
+        var first = 0
+        var accumulating: Bool
+    }
+
     /// Products of some panels with rounded activations.
-    ///
-    /// - Parameters:
-    ///   - output: `[tokens, rows]`, of all panels, tokens `stride` apart; its first column is that of row `first`.
     func multiply(
-        _ panels: Range<Int>, with activations: RoundedActivations, into output: UnsafeMutablePointer<Float>,
-        stride: Int, first: Int = 0, accumulating: Bool, using scratch: ProductScratch
+        _ panels: Range<Int>, with activations: RoundedActivations, into target: Target, using scratch: ProductScratch
     ) {
         if type.blocks == nil {
-            multiplyPairs(panels, with: activations, scratch) { panel, tile in
-                put(scratch.products, panel, tile, into: output, stride, first, accumulating)
-            }
+            multiplyPairs(panels, with: activations, into: target, scratch)
+        } else if activations.tiles.count > 1 {
+            multiplyTiles(panels, with: activations, into: target, scratch)
         } else {
-            multiplyBlocks(panels, with: activations, scratch) { panel, tile in
-                put(scratch.products, panel, tile, into: output, stride, first, accumulating)
-            }
+            multiplyTile(panels, with: activations, into: target, scratch)
         }
     }
 
@@ -75,137 +78,94 @@ extension PanelMatrix {
     private static let columnsAtOnce = 1024
 
     private func multiplyPairs(
-        _ panels: Range<Int>, with x: RoundedActivations, _ scratch: ProductScratch,
-        _ put: (_ panel: Int, RoundedActivations.Tile) -> Void
+        _ panels: Range<Int>, with x: RoundedActivations, into target: Target, _ scratch: ProductScratch
     ) {
         let kernel = type.kernels.bfloat16!.pointee.multiply
-        let atOnce = max(1, Self.bytesAtOnce / type.panelByteCount)
-        for first in Swift.stride(from: panels.lowerBound, to: panels.upperBound, by: atOnce) {
+        for group in panels.pieces(of: max(1, Self.bytesAtOnce / type.panelByteCount)) {
             for (index, tile) in x.tiles.enumerated() {
-                for panel in first..<min(panels.upperBound, first + atOnce) {
+                for panel in group {
                     scratch.clear(tile.width)
                     kernel(
                         (base + panel * type.panelByteCount).assumingMemoryBound(to: UInt16.self), x.pairs(of: index),
                         type.columns, tile.width, scratch.products)
-                    put(panel, tile)
+                    put(scratch.products, panel, tile, into: target)
                 }
             }
         }
     }
 
-    private func multiplyBlocks(
-        _ panels: Range<Int>, with x: RoundedActivations, _ scratch: ProductScratch,
-        _ put: (_ panel: Int, RoundedActivations.Tile) -> Void
+    /// A panel as it is stored, from a block on.
+    private func stored(_ panel: Int, from block: Int = 0) -> UnsafePointer<UInt8> {
+        let offset = panel * type.panelByteCount + block * PanelType.rowsOfPanel * Int(type.form.block_bytes)
+        return UnsafePointer((base + offset).assumingMemoryBound(to: UInt8.self))
+    }
+
+    /// One tile, for which nothing is unpacked longer than it is needed; of a single token nothing at all.
+    private func multiplyTile(
+        _ panels: Range<Int>, with x: RoundedActivations, into target: Target, _ scratch: ProductScratch
     ) {
-        let (kernels, block) = (type.kernels.blocks!, Int(type.form.block))
-        let (unpack, kernel) = (kernels.pointee.unpack, kernels.pointee.multiply)
-        func packed(_ panel: Int, from block: Int = 0) -> UnsafePointer<UInt8> {
-            let offset = panel * type.panelByteCount + block * PanelType.rowsOfPanel * Int(type.form.block_bytes)
-            return UnsafePointer((base + offset).assumingMemoryBound(to: UInt8.self))
-        }
-        if x.tiles.count == 1, x.tiles[0].width == 1 {
-            let activations = x.blocks(of: 0, from: 0)
-            for panel in panels {
-                scratch.clear(1)
-                kernels.pointee.multiply_one(
-                    type.blocks!, packed(panel), activations, type.blockCount, scratch.products)
-                put(panel, x.tiles[0])
-            }
-            return
-        }
-        guard x.tiles.count > 1 else {
-            let blocksAtOnce = Self.columnsAtOnce / block
-            let codes = scratch.codes(1, columns: Self.columnsAtOnce)[0]
-            for panel in panels {
-                scratch.clear(x.tiles[0].width)
-                for first in Swift.stride(from: 0, to: type.blockCount, by: blocksAtOnce) {
-                    let count = min(blocksAtOnce, type.blockCount - first)
-                    unpack(type.blocks!, packed(panel, from: first), count, codes)
-                    kernel(type.form, codes, x.blocks(of: 0, from: first), count, x.tiles[0].width, scratch.products)
+        let (kernels, tile) = (type.kernels.blocks!.pointee, x.tiles[0])
+        let blocks = (0..<type.blockCount).pieces(of: Self.columnsAtOnce / Int(type.form.block))
+        let codes = tile.width == 1 ? nil : scratch.codes(1, columns: Self.columnsAtOnce)[0]
+        for panel in panels {
+            scratch.clear(tile.width)
+            if let codes {
+                for piece in blocks {
+                    kernels.unpack(type.blocks!, stored(panel, from: piece.lowerBound), piece.count, codes)
+                    kernels.multiply(
+                        type.form, codes, x.blocks(of: 0, from: piece.lowerBound), piece.count, tile.width,
+                        scratch.products)
                 }
-                put(panel, x.tiles[0])
+            } else {
+                kernels.multiply_one(
+                    type.blocks!, stored(panel), x.blocks(of: 0, from: 0), type.blockCount, scratch.products)
             }
-            return
+            put(scratch.products, panel, tile, into: target)
         }
-        let atOnce = max(1, Self.bytesAtOnce / (PanelType.rowsOfPanel * type.columns))
-        let codes = scratch.codes(min(atOnce, panels.count), columns: type.columns)
-        for first in Swift.stride(from: panels.lowerBound, to: panels.upperBound, by: atOnce) {
-            let group = first..<min(panels.upperBound, first + atOnce)
-            for panel in group { unpack(type.blocks!, packed(panel), type.blockCount, codes[panel - first]) }
+    }
+
+    /// Many tiles, for which panels are unpacked once.
+    private func multiplyTiles(
+        _ panels: Range<Int>, with x: RoundedActivations, into target: Target, _ scratch: ProductScratch
+    ) {
+        let kernels = type.kernels.blocks!.pointee
+        let atOnce = min(panels.count, max(1, Self.bytesAtOnce / (PanelType.rowsOfPanel * type.columns)))
+        let codes = scratch.codes(atOnce, columns: type.columns)
+        for group in panels.pieces(of: atOnce) {
+            for panel in group {
+                kernels.unpack(type.blocks!, stored(panel), type.blockCount, codes[panel - group.lowerBound])
+            }
             for (index, tile) in x.tiles.enumerated() {
                 let activations = x.blocks(of: index, from: 0)
                 for panel in group {
                     scratch.clear(tile.width)
-                    kernel(
-                        type.form, codes[panel - first], activations, type.blockCount, tile.width, scratch.products)
-                    put(panel, tile)
+                    kernels.multiply(
+                        type.form, codes[panel - group.lowerBound], activations, type.blockCount, tile.width,
+                        scratch.products)
+                    put(scratch.products, panel, tile, into: target)
                 }
             }
         }
     }
 
     private func put(
-        _ products: UnsafePointer<Float>, _ panel: Int, _ tile: RoundedActivations.Tile,
-        into output: UnsafeMutablePointer<Float>, _ stride: Int, _ first: Int, _ accumulating: Bool
+        _ products: UnsafePointer<Float>, _ panel: Int, _ tile: RoundedActivations.Tile, into target: Target
     ) {
         let row = panel * PanelType.rowsOfPanel
         let count = min(PanelType.rowsOfPanel, rows - row)
         for token in 0..<tile.tokens.count {
-            let target = output + (tile.tokens.lowerBound + token) * stride + row - first
+            let place = target.output + (tile.tokens.lowerBound + token) * target.stride + row - target.first
             let source = products + token * PanelType.rowsOfPanel
             if count == PanelType.rowsOfPanel {
                 let all = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self)
-                let place = UnsafeMutableRawPointer(target)
-                let before = accumulating ? place.loadUnaligned(as: SIMD16<Float>.self) : .zero
-                place.storeBytes(of: accumulating ? before + all : all, as: SIMD16<Float>.self)
-            } else if accumulating {
-                for i in 0..<count { target[i] += source[i] }
+                let bytes = UnsafeMutableRawPointer(place)
+                let before = target.accumulating ? bytes.loadUnaligned(as: SIMD16<Float>.self) : .zero
+                bytes.storeBytes(of: target.accumulating ? before + all : all, as: SIMD16<Float>.self)
+            } else if target.accumulating {
+                for i in 0..<count { place[i] += source[i] }
             } else {
-                target.update(from: source, count: count)
+                place.update(from: source, count: count)
             }
         }
-    }
-}
-
-/// What a worker needs to multiply.
-final class ProductScratch {
-    /// `[width, 16]`
-    let products: UnsafeMutablePointer<Float>
-    private let memory: FloatBuffer
-    private var unpacked: FloatBuffer?
-    private var places: [ck_codes] = []
-    private var columns = 0
-
-    init() {
-        memory = FloatBuffer(count: 32 * PanelType.rowsOfPanel)
-        products = memory.base
-    }
-
-    func clear(_ width: Int) {
-        let place = UnsafeMutableRawPointer(products)
-        for token in 0..<width { place.storeBytes(of: .zero, toByteOffset: 64 * token, as: SIMD16<Float>.self) }
-    }
-
-    /// Room for panels in the form in which they are multiplied.
-    func codes(_ count: Int, columns: Int) -> [ck_codes] {
-        if self.columns == columns, places.count >= count { return places }
-        // Codes; scales and minima of 32 each; multiples of 16; their minima in pairs.
-        let sizes = [16, 2, 2, 4, 2].map { ($0 * columns).aligned(to: 64) }
-        let size = sizes.reduce(0, +)
-        let buffer = FloatBuffer(count: count * size / 4)
-        unpacked = buffer
-        self.columns = columns
-        places = (0..<count).map { index in
-            var next = UnsafeMutableRawPointer(buffer.base) + index * size
-            func take<Number>(_ bytes: Int, _ type: Number.Type) -> UnsafeMutablePointer<Number> {
-                defer { next += bytes }
-                return next.assumingMemoryBound(to: type)
-            }
-            return ck_codes(
-                codes: take(sizes[0], UInt8.self), scales: take(sizes[1], Float.self),
-                minima: take(sizes[2], Float.self),
-                multiples: take(sizes[3], Int32.self), lows: take(sizes[4], Int16.self))
-        }
-        return places
     }
 }

@@ -11,9 +11,6 @@ struct PanelType: Sendable {
 
     static let rowsOfPanel = Int(CK_PANEL_ROWS)
 
-    /// Whether this machine has any.
-    static var isAvailable: Bool { ProductKernels.best.blocks != nil }
-
     // swift-format-ignore
     private static let types: [DType: ck_panel_type] = [
         .q4_0: CK_PANEL_Q4_0, .q4_1: CK_PANEL_Q4_1, .q5_0: CK_PANEL_Q5_0, .q5_1: CK_PANEL_Q5_1, .q8_0: CK_PANEL_Q8_0,
@@ -47,5 +44,4 @@ struct PanelType: Sendable {
 
     /// The most tokens of a tile.
     var tileWidth: Int { blocks == nil ? kernels.bfloat16!.pointee.tile : kernels.blocks!.pointee.tile }
-
 }

@@ -24,23 +24,30 @@ public enum Precision: String, Sendable, CaseIterable {
     /// What of a model is multiplied in float32 all the same; empty for nothing.
     public func notes(on graph: Graph) -> [String] {
         guard self == .fast else { return [] }
-        var counts: [String: Int] = [:]
+        var lacking: [String: Int] = [:]
+        var without: [String: Int] = [:]
         let head = graph.computedHead.map { (Slot(.outputHead), $0) }
         let weights = graph.entries.filter { $0.slot.role != .outputHead }.map { ($0.slot, $0.tensor) }
         for (slot, tensor) in weights + [head].compactMap(\.self) {
             guard slot.part == .weight, slot.role.isRounded, tensor.shape.count == 2 else { continue }
-            if panelType(of: slot, tensor) == nil { counts[tensor.dtype.name, default: 0] += 1 }
+            guard panelType(of: slot, tensor) == nil else { continue }
+            if PanelType(tensor.dtype, columns: tensor.columnCount, .portable) == nil {
+                without[tensor.dtype.name, default: 0] += 1
+            } else {
+                lacking[tensor.dtype.name, default: 0] += 1
+            }
         }
-        guard !counts.isEmpty else { return [] }
-        let types = counts.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }.joined(separator: ", ")
-        let reason =
-            PanelType.isAvailable
-            ? "have no products with rounded activations" : "need instructions this processor lacks"
-        return ["--fast: weights that \(reason) are multiplied in float32: \(types)"]
+        let reasons = [
+            ("have no products with rounded activations", without), ("need instructions this processor lacks", lacking),
+        ]
+        return reasons.filter { !$0.1.isEmpty }.map { reason, counts in
+            let types = counts.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }.joined(separator: ", ")
+            return "--fast: weights that \(reason) are multiplied in float32: \(types)"
+        }
     }
 }
 
 extension Role {
-    /// Whether activations that are multiplied with its weight may be rounded: what a router decides is not continuous.
-    fileprivate var isRounded: Bool { (isLinear || self == .outputHead) && self != .router && self != .sharedRouter }
+    /// Whether activations that are multiplied with its weight may be rounded. Not a router's: what it decides is not continuous.
+    fileprivate var isRounded: Bool { isLinear || self == .outputHead }
 }

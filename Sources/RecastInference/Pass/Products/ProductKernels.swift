@@ -9,18 +9,12 @@ struct ProductKernels: @unchecked Sendable {
     /// The fastest ones this machine has. Without instructions for them, float32 is faster.
     static let best = ProductKernels(levels: 1..<CK_PRODUCT_LEVEL_COUNT)
 
+    /// Those that every machine has, which are there to be compared with.
+    static let portable = ProductKernels(levels: 0..<1)
+
     /// The best of some levels.
     init(levels: Range<Int32>) {
         blocks = levels.reversed().lazy.compactMap { ck_products_at($0) }.first
         bfloat16 = levels.reversed().lazy.compactMap { ck_bf16_products_at($0) }.first
-    }
-
-    /// What to say of them in a benchmark.
-    static var description: String {
-        let names = [
-            best.blocks.map { String(cString: $0.pointee.instruction_set) },
-            best.bfloat16.map { String(cString: $0.pointee.instruction_set) },
-        ]
-        return names.compactMap(\.self).joined(separator: ", ")
     }
 }
