@@ -1,10 +1,9 @@
 """Families with routers: larger random models than those of Fixtures/families, in variants. Recast's pass computes what transformers'
 classes compute, of the own layout and of GGUF; transformers loads what Recast writes; llama.cpp's program computes the same from the
-file, and its converter and quantizer write the same tensors (RECAST_LLAMA_CPP, LLAMA_QUANTIZE)."""
+file, and its converter and quantizer write the same tensors (RECAST_LLAMA_CPP)."""
 
 import json
 import os
-import subprocess
 import warnings
 
 import torch
@@ -96,6 +95,8 @@ def gguf_check(name, folder, gguf):
     """The same tensors as llama.cpp's converter and quantizer write."""
     if not os.environ.get("RECAST_LLAMA_CPP"):
         return
+    from llama_program import quantized
+
     theirs = WORK / f"{name}-theirs.gguf"
     link = WORK / f"links-{name}" / ("glm4_moe" if name.startswith(("glm4", "hy_v3")) else "other")
     link.parent.mkdir(exist_ok=True)
@@ -108,10 +109,7 @@ def gguf_check(name, folder, gguf):
     wrong = sorted(key for key in ours.keys() | other.keys() if ours.get(key) != other.get(key))
     report(f"{name}-gguf-tensors", not wrong, ", ".join(wrong[:4]))
     for mix in ("q8_0", "q4_k_m"):
-        path = WORK / f"{name}-theirs-{mix}.gguf"
-        subprocess.run(
-            [os.environ["LLAMA_QUANTIZE"], str(theirs), str(path), mix.upper()], check=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+        path = quantized(theirs, WORK / f"{name}-theirs-{mix}.gguf", mix)
         found = quantize(folder, f"{name}-{mix}.gguf", mix, *(["--allow-inexact"] if name in INEXACT else []))
         report(f"{name}-gguf-{mix}", list(small.gguf_rows(found)) == list(small.gguf_rows(path)))
 
@@ -150,6 +148,8 @@ def further_layers_check(case):
     report(f"further-{case}-own-bits", not different(tensors(own), tensors(folder)))
     if not os.environ.get("RECAST_LLAMA_CPP"):
         return
+    from llama_program import quantized
+
     theirs, ours = WORK / f"{case}-further-theirs.gguf", convert(folder, f"{case}-further.gguf", "--dtype", "f32", "--mtp", "keep")
     small.convert(folder, theirs, without=[])
     wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))

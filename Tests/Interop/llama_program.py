@@ -13,6 +13,15 @@ def quiet(level, text, data):
     pass
 
 
+def quantized(source, target, mix):
+    """What llama-quantize writes, by the library call behind it."""
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.nthread, parameters.ftype = 2, getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{mix.upper()}")
+    if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), parameters) != 0:
+        raise RuntimeError(f"llama.cpp does not quantize {source.name} to {mix}")
+    return target
+
+
 class Model:
     """llama.cpp's own interface: the checkpoints without a vocabulary cannot be opened by the Python class above it."""
 

@@ -3,7 +3,7 @@ of them: Fixtures/families.
 
     make_families.py [NAME ...]
 
-RECAST_LLAMA_CPP names a source tree of llama.cpp, LLAMA_QUANTIZE its quantizer; without them the tables of GGUF stay as they are.
+RECAST_LLAMA_CPP names a source tree of llama.cpp; without it the tables of GGUF stay as they are.
 """
 
 import hashlib
@@ -198,6 +198,8 @@ def convert(folder, path, without=None):
 
 
 def referee(names):
+    from llama_program import quantized
+
     table, metadata = OUT / "gguf.tsv", OUT / "gguf.metadata.txt"
     header = "# model\tmix\ttensor (in file order)\ttype\tshape (ne order)\tsha256[:32] of the tensor bytes\n"
     old = [line for line in table.read_text().splitlines() if line[0] != "#"] if table.exists() else []
@@ -214,10 +216,7 @@ def referee(names):
             for mix in ["f32"] + MIXES:
                 path = first
                 if mix != "f32":
-                    path = pathlib.Path(work) / f"{mix}.gguf"
-                    subprocess.run(
-                        [os.environ["LLAMA_QUANTIZE"], str(first), str(path), mix.upper()], check=True,
-                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    path = quantized(first, pathlib.Path(work) / f"{mix}.gguf", mix)
                 lines += ["\t".join([name, mix, *row]) for row in gguf_rows(path)]
         print(f"{name}: converted")
     table.write_text(header + "".join(line + "\n" for line in sorted(lines, key=lambda line: line.split("\t")[:1])))
