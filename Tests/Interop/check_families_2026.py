@@ -19,7 +19,7 @@ TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
 SIZES = dict(vocab_size=256, hidden_size=256, num_hidden_layers=3, num_attention_heads=8, max_position_embeddings=128)
 # Larger experts; the rest as in the small models.
 WIDE = {
-    "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
+    "moe_intermediate_size": 256, "intermediate_size": 256, "sliding_window": 24, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
 # Name, case of make_families, what is otherwise.
 VARIANTS = [
     ("glm4_moe-plain", "glm4_moe", dict(use_qk_norm=False, attention_bias=False, n_group=1, topk_group=1, norm_topk_prob=False)),
@@ -43,10 +43,20 @@ VARIANTS = [
         first_k_dense_replace=1, n_shared_experts=1, routed_scaling_factor=2.827, hidden_size=64,
         rope_parameters={"rope_type": "yarn", "rope_theta": 50000.0, "factor": 4.0, "beta_fast": 1.0, "beta_slow": 1.0,
                          "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32})),
+    ("arcee-biases", "arcee", dict(attention_bias=True, mlp_bias=True, tie_word_embeddings=True)),
+    ("cohere-qk-norm", "cohere", dict(use_qk_norm=True, logit_scale=0.3)),
+    ("cohere-biases", "cohere", dict(attention_bias=True, tie_word_embeddings=False)),
+    ("cohere2-full", "cohere2", dict(layer_types=["full_attention", "sliding_attention", "sliding_attention"], logit_scale=1.0)),
+    ("gpt_oss-full", "gpt_oss", dict(
+        layer_types=["full_attention"] * 3, rope_parameters=small.ROPE, swiglu_limit=0.5, num_experts_per_tok=3)),
+    ("gpt_oss-window", "gpt_oss", dict(
+        sliding_window=20, rope_parameters={
+            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": True,
+            "original_max_position_embeddings": 4096})),
 ] + [(f"{name}-wide", name, {}) for name in small.CASES]
 # What llama.cpp has no key or no place for.
-NO_GGUF = {"ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias"}
-INEXACT = {"phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window"}
+NO_GGUF = {"ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias", "arcee-biases", "cohere-qk-norm", "cohere-biases"}
+INEXACT = {"phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window", "gpt_oss-full", "gpt_oss-wide"}
 # llama.cpp's program computes something else, or does not load the file.
 NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries"}
 
@@ -91,6 +101,17 @@ def model_and_folder(name, case, unusual, seed):
     return model, folder
 
 
+def rows(path):
+    """What is in a file; rotary factors by their first digits, as torch's powers differ in the last with the processor."""
+    for row in small.gguf_rows(path):
+        if row[0] == "rope_freqs.weight":
+            from gguf import GGUFReader
+
+            values = next(tensor.data for tensor in GGUFReader(path).tensors if tensor.name == row[0])
+            row = (*row[:3], " ".join(f"{value:.5g}" for value in values))
+        yield row
+
+
 def gguf_check(name, folder, gguf):
     """The same tensors as llama.cpp's converter and quantizer write."""
     if not os.environ.get("RECAST_LLAMA_CPP"):
@@ -103,7 +124,7 @@ def gguf_check(name, folder, gguf):
     if not link.exists():
         link.symlink_to(folder)
     small.convert(link, theirs)
-    ours, other = dict((row[0], row[1:]) for row in small.gguf_rows(gguf)), dict((row[0], row[1:]) for row in small.gguf_rows(theirs))
+    ours, other = dict((row[0], row[1:]) for row in rows(gguf)), dict((row[0], row[1:]) for row in rows(theirs))
     # ERNIE's correction bias has a second dimension of one there.
     other = {key: (row[0], row[1].removesuffix("x1"), row[2]) for key, row in other.items()}
     wrong = sorted(key for key in ours.keys() | other.keys() if ours.get(key) != other.get(key))
@@ -111,7 +132,7 @@ def gguf_check(name, folder, gguf):
     for mix in ("q8_0", "q4_k_m"):
         path = quantized(theirs, WORK / f"{name}-theirs-{mix}.gguf", mix)
         found = quantize(folder, f"{name}-{mix}.gguf", mix, *(["--allow-inexact"] if name in INEXACT else []))
-        report(f"{name}-gguf-{mix}", list(small.gguf_rows(found)) == list(small.gguf_rows(path)))
+        report(f"{name}-gguf-{mix}", list(rows(found)) == list(rows(path)))
 
 
 def program_check(name, model, gguf):
@@ -156,36 +177,83 @@ def further_layers_check(case):
     report(f"further-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
 
 
+def mxfp4(weights):
+    """Codes and exponents of matrices `[experts, in, out]`, and what they stand for: the nearest code under the largest exponent that
+    keeps the largest number."""
+    values = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
+    groups = weights.float().transpose(1, 2).reshape(weights.shape[0], weights.shape[2], -1, 32)
+    exponents = torch.floor(torch.log2(groups.abs().amax(-1).clamp(min=1e-30))) - 2
+    codes = (groups[..., None] / torch.exp2(exponents)[..., None, None] - values).abs().argmin(-1).to(torch.uint8)
+    decoded = (values[codes.long()] * torch.exp2(exponents)[..., None]).reshape(groups.shape[:2] + (-1,)).transpose(1, 2)
+    return codes[..., ::2] | codes[..., 1::2] << 4, (exponents + 127).to(torch.uint8), decoded
+
+
+def packed_experts_check():
+    """gpt-oss as it is published: experts in MXFP4."""
+    name, case = "gpt_oss-mxfp4", "gpt_oss"
+    model, folder = model_and_folder(name, case, {}, 77)
+    stored = load_file(folder / "model.safetensors")
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if key.endswith(("experts.gate_up_proj", "experts.down_proj")):
+                del stored[key]
+                stored[key + "_blocks"], stored[key + "_scales"], decoded = mxfp4(parameter)
+                parameter.copy_(decoded)
+    save_file(
+        {key: (value if value.dtype == torch.uint8 else value.to(torch.bfloat16)).contiguous() for key, value in stored.items()},
+        folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    expected = likelihood(model, list(TEXT))
+    compare(f"{name}", measured(folder, "--tokenizer", tokenizer), expected)
+    own = convert(folder, f"{name}-own", "--family", "same")
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(own, dtype=torch.float32, attn_implementation="eager")
+    compare(f"{name}-own", likelihood(loaded, list(TEXT)), expected)
+    gguf = convert(folder, f"{name}.gguf", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2", "--allow-inexact")
+    compare(f"{name}-gguf", measured(gguf), expected)
+    if os.environ.get("RECAST_LLAMA_CPP"):
+        theirs = WORK / f"{name}-theirs.gguf"
+        small.convert(folder, theirs, outtype="bf16")
+        wrong = set(small.gguf_rows(gguf)) ^ set(small.gguf_rows(theirs))
+        report(f"{name}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:3]))
+
+
 (WORK / "text.txt").write_bytes(TEXT)
 for case in ("glm4_moe", "glm4_moe_lite", "hy_v3", "bailing_moe_v2"):
     with check(f"further-{case}"):
         further_layers_check(case)
 tokenizer = bytes_tokenizer()
 only = os.environ.get("RECAST_ONLY", "")
+if not only or only in "gpt_oss-mxfp4":
+    with check("gpt_oss-mxfp4"):
+        packed_experts_check()
 for number, (name, case, unusual) in enumerate(VARIANTS):
     if only and only not in name:
         continue
-    with check(f"router-{name}"):
+    with check(f"variant-{name}"):
         model, folder = model_and_folder(name, case, unusual, 100 + number)
         expected = likelihood(model, list(TEXT))
-        compare(f"router-{name}", measured(folder, "--tokenizer", tokenizer), expected)
+        compare(f"variant-{name}", measured(folder, "--tokenizer", tokenizer), expected)
         own = convert(folder, f"{name}-own", "--family", "same")
         wrong = different(tensors(own), tensors(folder))
-        report(f"router-{name}-own-bits", not wrong, ", ".join(wrong[:3]))
+        report(f"variant-{name}-own-bits", not wrong, ", ".join(wrong[:3]))
         has_class = case != "bailing_moe_v2"
         if has_class:
             loaded = transformers.AutoModelForCausalLM.from_pretrained(own, dtype=torch.float32, attn_implementation="eager")
-            compare(f"router-{name}-own", likelihood(loaded, list(TEXT)), expected)
+            compare(f"variant-{name}-own", likelihood(loaded, list(TEXT)), expected)
         if name in NO_GGUF:
             continue
         inexact = ["--allow-inexact"] if name in INEXACT else []
         gguf = convert(folder, f"{name}.gguf", "--dtype", "f32", "--tokenizer", tokenizer, "--pre-tokenizer", "gpt-2", *inexact)
-        compare(f"router-{name}-gguf", measured(gguf), expected)
+        compare(f"variant-{name}-gguf", measured(gguf), expected)
         back = convert(gguf, f"{name}-back", "--family", "same")
         if has_class:
             loaded = transformers.AutoModelForCausalLM.from_pretrained(back, dtype=torch.float32, attn_implementation="eager")
-            compare(f"router-{name}-back", likelihood(loaded, list(TEXT)), expected)
+            compare(f"variant-{name}-back", likelihood(loaded, list(TEXT)), expected)
         if name not in NO_PROGRAM:
-            program_check(f"router-{name}", model, gguf)
+            program_check(f"variant-{name}", model, gguf)
         if name.endswith("-wide") and case not in ("phimoe",):
-            gguf_check(name, folder, convert(folder, f"{name}-ours.gguf", "--dtype", "f32"))
+            gguf_check(name, folder, convert(folder, f"{name}-ours.gguf", "--dtype", "f32", *inexact))

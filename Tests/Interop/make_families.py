@@ -32,6 +32,9 @@ GLM = dict(head_dim=16, moe_intermediate_size=16, n_routed_experts=8, num_expert
 LONGROPE = {
     "rope_type": "longrope", "type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
     "long_factor": [1.0, 2.0, 4.0, 8.0], "short_mscale": 1.25, "long_mscale": 1.25, "original_max_position_embeddings": 32}
+LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 10000.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16}
 # By name: the class of the configuration, what is unusual, and what published configurations say besides.
 CASES = {
     "glm4_moe": ("Glm4MoeConfig", GLM | dict(n_group=4, topk_group=2, attention_bias=True), {}),
@@ -66,6 +69,18 @@ CASES = {
         intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True,
         router_jitter_noise=0.1, rope_parameters=LONGROPE),
         {"architectures": ["PhiMoEForCausalLM"], "original_max_position_embeddings": 32}),
+    "arcee": ("ArceeConfig", dict(intermediate_size=64, mlp_bias=False, rope_parameters=LLAMA3), {}),
+    "cohere": ("CohereConfig", dict(
+        logit_scale=0.25, tie_word_embeddings=True, layer_norm_eps=1e-5, rope_parameters=ROPE), {}),
+    # llama.cpp's converter needs the last key.
+    "cohere2": ("Cohere2Config", dict(
+        num_hidden_layers=4, logit_scale=0.25, tie_word_embeddings=True, layer_norm_eps=1e-5, sliding_window=5,
+        rope_parameters=ROPE), {"rotary_pct": 1.0}),
+    "gpt_oss": ("GptOssConfig", dict(
+        head_dim=16, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=5, swiglu_limit=7.0,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
+            "original_max_position_embeddings": 4096}), {}),
 }
 # What published checkpoints keep in float32.
 SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
@@ -186,14 +201,14 @@ program.main()
 """
 
 
-def convert(folder, path, without=None):
+def convert(folder, path, without=None, outtype="f32"):
     """llama.cpp's converter, told that there is no vocabulary."""
     source = os.environ["RECAST_LLAMA_CPP"]
     # Of layers that guess further tokens transformers counts one where the configuration says nothing.
     if without is None:
         without = ["--no-mtp"] if folder.name in ("glm4_moe", "glm4_moe_lite", "hy_v3") else []
     subprocess.run(
-        [sys.executable, "-c", CONVERT, source, str(folder), "--outtype", "f32", "--outfile", str(path), *without],
+        [sys.executable, "-c", CONVERT, source, str(folder), "--outtype", outtype, "--outfile", str(path), *without],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -39,7 +39,10 @@ package enum Fixtures {
 
     /// Families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale than the
     /// usual, rotary in other layers, another way to weigh experts.
-    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe"]
+    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe", "gpt_oss"]
+
+    /// Families of ``smallFamilies`` that the llama layout can say.
+    package static let isLlama: Set<String> = ["arcee"]
 
     /// The values of a file with one in each line.
     package static func lines(_ path: String) throws -> [JSON] {

@@ -7,6 +7,8 @@ package enum Layout: Sendable, Hashable {
     case oneRow
     /// The rows of the roles one after the other (Baichuan's `W_pack`, a fused gate and up).
     case concatenatedRows
+    /// A row of each role in turn (gpt-oss's gate and up).
+    case interleavedRows
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
     /// `linear_qkv`).
     case interleavedGroups
@@ -23,6 +25,9 @@ package enum Layout: Sendable, Hashable {
                 defer { first += shape[0] }
                 return stored.rows(first..<first + shape[0])
             }
+        case .interleavedRows:
+            let order = Self.order(of: stored, roles: shapes.count)
+            return Layout.concatenatedRows.split(stored.gathered(order), shapes: shapes, configuration)
         case .interleavedGroups:
             let groups = Self.groups(configuration)
             return zip(groups.firsts, groups.heights).map { first, height in
@@ -41,6 +46,9 @@ package enum Layout: Sendable, Hashable {
         case .direct: parts[0]
         case .oneRow: parts[0].reshaped([1] + parts[0].shape)
         case .concatenatedRows: .concatenatedRows(parts)
+        case .interleavedRows:
+            LazyTensor.concatenatedRows(parts).gathered(
+                Self.order(of: .concatenatedRows(parts), roles: parts.count).inverse)
         case .interleavedGroups:
             .concatenatedRows(
                 (0..<Self.groups(configuration).count).flatMap { group in
@@ -54,6 +62,11 @@ package enum Layout: Sendable, Hashable {
     /// The shape of a stored tensor with roles of these shapes.
     func storedShape(_ shapes: [[Int]]) -> [Int] {
         self == .oneRow ? [1] + shapes[0] : [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
+    }
+
+    /// From rows of each role in turn to all rows of one, then of the next.
+    private static func order(of stored: LazyTensor, roles: Int) -> RowOrder {
+        RowOrder(outer: 1, first: roles, second: stored.rowCount / roles)
     }
 
     /// The groups of attention: how many there are, the rows of one, and those of its queries, key and value.

@@ -4,8 +4,8 @@ extension ModelConfiguration {
     func has(_ row: Row, inLayer layer: Int?) -> Bool {
         guard let layer, row.isPerLayer else { return !row.isPerLayer && row.roles.allSatisfy(has) }
         guard layers.indices.contains(layer) else { return false }
-        let (own, normWeights) = (layers[layer], norms.hasWeights)
-        guard row.roles.allSatisfy({ own.has($0, normWeights: normWeights) }) else { return false }
+        let own = layers[layer]
+        guard row.roles.allSatisfy({ own.has($0, in: self) }) else { return false }
         guard row.roles.contains(where: \.isFeedForward) else { return true }
         return (own.experts != nil) == (row.isPerExpert || row.roles.contains(where: \.isOfExperts))
     }

@@ -64,7 +64,7 @@ package struct Row: Sendable, Hashable {
     /// checked against the stored tensor.
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
         zip(roles, layout.split(stored, shapes: shapes, configuration)).map { role, part in
-            role.isRotary ? rotary.canonical(part, configuration) : part
+            role.isRotary ? Self.headRows(part, role) { rotary.canonical($0, configuration) } : part
         }
     }
 
@@ -75,8 +75,18 @@ package struct Row: Sendable, Hashable {
         if parts.count > 1, !parts.allSatisfy({ $0.dtype == dtype }) || dtype.blockElements > 1 {
             parts = parts.map { $0.converted(to: .f32) }
         }
-        let stored = zip(roles, parts).map { role, part in role.isRotary ? rotary.stored(part, configuration) : part }
+        let stored = zip(roles, parts).map { role, part in
+            role.isRotary ? Self.headRows(part, role) { rotary.stored($0, configuration) } : part
+        }
         return layout.fuse(stored, configuration)
+    }
+
+    /// A norm with weights for each head, as one row for each of its elements.
+    private static func headRows(
+        _ tensor: LazyTensor, _ role: Role, _ change: (LazyTensor) -> LazyTensor
+    ) -> LazyTensor {
+        guard role.isNorm, tensor.shape.count == 2 else { return change(tensor) }
+        return change(tensor.reshaped([tensor.elementCount])).reshaped(tensor.shape)
     }
 }
 

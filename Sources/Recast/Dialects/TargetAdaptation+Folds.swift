@@ -192,4 +192,32 @@ extension TargetAdaptation {
         graph.configuration.keyValueHeadCount = own.headCount
         notes.append("key and value heads are written \(times) times, as \(target) has one for each query head")
     }
+
+    /// A gate where there is none: it is what up was, and up is one (families.md §1.12).
+    mutating func addGate() {
+        // Where the configuration goes along, a gate would not be looked for.
+        guard !own.gatesFeedForward, stated.gatesFeedForward, own.experts == nil, !carriesSource else { return }
+        for layer in 0..<own.layerCount {
+            guard let up = graph[.up, layer: layer] else { continue }
+            let dtype = up.isQuantized ? DType.f32 : up.dtype
+            graph[Slot(.gate, layer: layer)] = up
+            graph[Slot(.gate, layer: layer, .bias)] = graph[.up, layer: layer, part: .bias]
+            let (weight, bias) = (Slot(.up, layer: layer), Slot(.up, layer: layer, .bias))
+            graph[weight] = .zeros(dtype, up.shape)
+            graph[bias] = .ones(dtype, up.rowCount)
+        }
+        graph.configuration.gatesFeedForward = true
+        notes.append("gates are what up projections were, which are zero with biases of one: \(target) has gates")
+    }
+}
+
+extension LazyTensor {
+    /// A vector of ones, in float32 where they are of no scalar type.
+    fileprivate static func ones(_ dtype: DType, _ count: Int) -> LazyTensor {
+        switch dtype {
+        case .bf16: .literal(.bf16, [count], Array(repeatElement([0x80, 0x3F], count: count).joined()))
+        case .f16: .literal(.f16, [count], Array(repeatElement([0x00, 0x3C], count: count).joined()))
+        default: .vector([Float](repeating: 1, count: count))
+        }
+    }
 }

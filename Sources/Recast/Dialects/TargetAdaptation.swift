@@ -45,6 +45,7 @@ struct TargetAdaptation {
         foldHead()
         foldRotaryFactor()
         repeatHeads()
+        addGate()
         try resolveDifferences(allowsInexact: allowsInexact, contextLength: contextLength)
     }
 

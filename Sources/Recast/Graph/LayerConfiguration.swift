@@ -36,10 +36,14 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
             case perRotatedHead
             /// All heads of a token as one vector.
             case acrossHeads
+            /// Each head by LayerNorm, with weights of its own (Command R+).
+            case ofEachHead
         }
 
         /// Before attention and feed-forward.
         public var hasPreNorms = true
+        /// Whether the one before attention is that of feed-forward as well, where both branches are parallel.
+        public var sharesPreNorm = false
         /// Of what they give, before it is added to the hidden state.
         public var hasPostNorms = false
         public var qk = QKNorm.none
@@ -53,6 +57,10 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var position = Position.rotary
     public var feedForward = FeedForward.dense
     public var norms = LayerNorms()
+    /// Whether feed-forward sees what comes into the layer, not what attention has made of it (parallel residual).
+    public var hasParallelResidual = false
+    /// Whether each head has a score for no token at all, which takes its share of the softmax (attention sinks).
+    public var hasSinks = false
 
     public init() {}
 }
@@ -78,11 +86,12 @@ extension LayerConfiguration {
         }
     }
 
-    /// Whether the layer has tensors of a role, in a model whose norms have weights or not.
-    func has(_ role: Role, normWeights: Bool) -> Bool {
+    /// Whether the layer has tensors of a role, in such a model.
+    func has(_ role: Role, in model: ModelConfiguration) -> Bool {
         switch role {
-        case .attentionNorm, .feedForwardNorm: normWeights && norms.hasPreNorms
-        case .attentionPostNorm, .feedForwardPostNorm: normWeights && norms.hasPostNorms
+        case .attentionNorm: model.norms.hasWeights && norms.hasPreNorms
+        case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm
+        case .attentionPostNorm, .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms
         case .queryNorm, .keyNorm: norms.qk != .none
         case .query: latentAttention == nil || latentAttention?.queryRank == nil
         case .key, .value: latentAttention == nil
@@ -91,8 +100,11 @@ extension LayerConfiguration {
         case .router: experts != nil
         case .routerBias: experts?.routing.hasBias ?? false
         case .sharedRouter: experts?.shared?.isGated ?? false
-        case .sharedGate, .sharedUp, .sharedDown: experts?.shared != nil
-        case .attentionOutput, .gate, .up, .down: true
+        case .sharedGate: experts?.shared != nil && model.gatesFeedForward
+        case .sharedUp, .sharedDown: experts?.shared != nil
+        case .gate: model.gatesFeedForward
+        case .sinks: hasSinks
+        case .attentionOutput, .up, .down: true
         case .tokenEmbedding, .outputNorm, .outputHead: false
         }
     }

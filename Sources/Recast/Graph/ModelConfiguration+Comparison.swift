@@ -60,7 +60,9 @@ extension Rope.Scaling {
         case .linear(let factor): "linear, factor \(factor.plain)"
         case .llama3(let factor, let low, let high, let original):
             "llama3, factor \(factor.plain), low \(low.plain), high \(high.plain), original context \(original)"
-        case .yarn(let yarn): "yarn, factor \(yarn.factor.plain), original context \(yarn.originalContext)"
+        case .yarn(let yarn):
+            "yarn, factor \(yarn.factor.plain), original context \(yarn.originalContext)"
+                + (yarn.truncates ? "" : ", not truncated")
         case .dynamic(let factor, let context): "dynamic, factor \(factor.plain) beyond \(context) tokens"
         case .longrope(let longrope):
             "longrope, original context \(longrope.originalContext), attention factor \(longrope.attentionFactor.plain)"

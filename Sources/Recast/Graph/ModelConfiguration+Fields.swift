@@ -20,6 +20,11 @@ extension ModelConfiguration {
     private static let computation: [ConfigurationField] = [
         .number("norm epsilon",                                   \.normEpsilon),
         .init("activation",                       .computation,   \.activation),
+        .flag("feed-forward gate",                                \.gatesFeedForward),
+        .optionalNumber("SwiGLU limit",                           \.gateLimit?.limit),
+        .init("SwiGLU alpha",                     .computation,   \.gateLimit?.alpha, text: alphaText, isSame: hasSameAlpha),
+        .layerFlag("parallel residual",                           \.hasParallelResidual),
+        .layerFlag("attention sinks",                             \.hasSinks),
         .flag("normalized output head",                           \.normalizesOutputHead),
         .optionalNumber("QKV clip",                               \.projectionLimit),
         .optionalNumber("attention soft-cap",                     \.softCaps.attention),
@@ -42,6 +47,7 @@ extension ModelConfiguration {
         .flag("norm weights",                                     \.norms.hasWeights),
         .number("norm weight offset",                             \.norms.offset),
         .layerFlag("pre-norms",                                   \.norms.hasPreNorms),
+        .layerFlag("shared pre-norm",                             \.norms.sharesPreNorm),
         .layerFlag("post-norms",                                  \.norms.hasPostNorms),
         .layer("QK norm",                         .computation,   \.norms.qk, text: \.text),
     ]
@@ -99,6 +105,13 @@ extension ModelConfiguration {
         Float(a.attentionScale) == Float(b.attentionScale)
     }
 
+    @Sendable private static func hasSameAlpha(_ a: Self, _ b: Self) -> Bool {
+        guard let own = a.gateLimit, let other = b.gateLimit else { return true }
+        return Float(own.alpha) == Float(other.alpha)
+    }
+
+    @Sendable private static func alphaText(_ alpha: Double?) -> String { alpha?.plain ?? "none" }
+
     @Sendable private static func scaleText(_ scale: Double?) -> String { scale?.plain ?? "1/√(head dimension)" }
 
     // Rotary positions are the same if they rotate alike, however that is described.
@@ -143,6 +156,7 @@ extension LayerConfiguration.LayerNorms.QKNorm {
         case .perHead: "per head"
         case .perRotatedHead: "per rotated head"
         case .acrossHeads: "over all heads"
+        case .ofEachHead: "of each head"
         }
     }
 }

@@ -74,14 +74,14 @@ extension ModelConfiguration {
         switch role {
         case .outputNorm: norms.hasWeights
         case .tokenEmbedding, .outputHead: true
-        default: layers.contains { $0.has(role, normWeights: norms.hasWeights) }
+        default: layers.contains { $0.has(role, in: self) }
         }
     }
 
     /// Whether a layer has tensors of a role; nil for what is in no layer.
     public func has(_ role: Role, inLayer layer: Int?) -> Bool {
         guard let layer else { return !role.isPerLayer && has(role) }
-        return layers.indices.contains(layer) && layers[layer].has(role, normWeights: norms.hasWeights)
+        return layers.indices.contains(layer) && layers[layer].has(role, in: self)
     }
 
     /// The shape of a tensor; a bias has the first dimension of its weight. One that the model does not have has no rows.
@@ -96,12 +96,12 @@ extension ModelConfiguration {
         let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
         let sharedSize = layer.experts?.shared?.feedForwardSize ?? 0
         let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : feedForwardSize
-        let isAcrossHeads = layer.norms.qk == .acrossHeads
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
         case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
-        case .queryNorm: [isAcrossHeads ? queryRows : headDimension]
-        case .keyNorm: [isAcrossHeads ? keyValueRows : headDimension]
+        case .queryNorm: qkNorm(layer.norms.qk, heads: headCount)
+        case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount)
+        case .sinks: [headCount]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
         case .queryDown: [queryRank, hiddenSize]
@@ -119,6 +119,14 @@ extension ModelConfiguration {
         case .sharedRouter: [1, hiddenSize]
         case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
         case .sharedDown: [hiddenSize, sharedSize]
+        }
+    }
+
+    private func qkNorm(_ norm: LayerConfiguration.LayerNorms.QKNorm, heads: Int) -> [Int] {
+        switch norm {
+        case .acrossHeads: [heads * headDimension]
+        case .ofEachHead: [heads, headDimension]
+        case .none, .perHead, .perRotatedHead: [headDimension]
         }
     }
 }

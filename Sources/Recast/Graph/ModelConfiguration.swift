@@ -19,8 +19,12 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var contextLength: Int
     /// Added to the mean square, or the variance, under the root of a norm.
     public var normEpsilon: Double
-    /// The gate's activation, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
+    /// The activation of the gate, or of up where there is none, by its name in transformers: `silu`, `gelu_pytorch_tanh`, …
     public var activation: String
+    /// Whether feed-forward is `down(f(gate · x) · (up · x))`; else it is `down(f(up · x))`.
+    public var gatesFeedForward = true
+    /// How gate and up are limited before they are multiplied; nil where they are not.
+    public var gateLimit: GateLimit?
     /// The rotary embedding of layers that have none of their own.
     public var rope: Rope
     public var norms = Norms()
@@ -53,6 +57,21 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
         self.normEpsilon = normEpsilon
         self.activation = activation
         self.rope = rope
+    }
+}
+
+/// Gate and up within limits, and up plus one: `min(g, limit) · sigmoid(alpha · min(g, limit)) · (clamp(u, ±limit) + 1)` (gpt-oss).
+///
+/// Source: transformers 5.23, `modeling_gpt_oss.py`.
+public struct GateLimit: Sendable, Hashable, Codable {
+    /// `swiglu_limit`
+    public var limit: Double
+    /// `swiglu_alpha`
+    public var alpha: Double
+
+    public init(limit: Double, alpha: Double) {
+        self.limit = limit
+        self.alpha = alpha
     }
 }
 

@@ -19,6 +19,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case keyValueDownNorm
     /// Latent attention: the non-rotary key and the value, of each head in turn.
     case keyValueUp
+    /// Of each head, a score for no token, which takes part in the softmax.
+    case sinks
     case attentionOutput
     /// Of what attention gives, before it is added to the hidden state.
     case attentionPostNorm
@@ -56,7 +58,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .sharedGate, .sharedUp, .sharedDown:
             true
         case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
-            .attentionPostNorm, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
+            .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm,
             .outputHead:
             false

@@ -43,8 +43,9 @@ extension Rope {
         func pair(rotating times: Double) -> Double {
             Double(dimensions) * log(Double(yarn.originalContext) / (times * 2 * .pi)) / (2 * log(theta))
         }
-        let low = max(pair(rotating: yarn.betaFast).rounded(.down), 0)
-        var high = min(pair(rotating: yarn.betaSlow).rounded(.up), Double(dimensions - 1))
+        var (low, high) = (pair(rotating: yarn.betaFast), pair(rotating: yarn.betaSlow))
+        if yarn.truncates { (low, high) = (low.rounded(.down), high.rounded(.up)) }
+        (low, high) = (max(low, 0), min(high, Double(dimensions - 1)))
         if low == high { high += 0.001 }
         return (0..<pairCount).map { min(max((Double($0) - low) / (high - low), 0), 1) }
     }

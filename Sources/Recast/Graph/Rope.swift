@@ -32,6 +32,8 @@ public struct Rope: Sendable, Hashable, Codable {
         public var mscaleAllDimensions: Double
         /// What cosines and sines are multiplied by, where a configuration says so itself (`attention_factor`).
         public var statedAttentionFactor: Double?
+        /// Whether the pairs between which interpolation goes over are whole numbers (not so in gpt-oss).
+        public var truncates = true
 
         public static let usualBetaFast = 32.0
         public static let usualBetaSlow = 1.0
@@ -115,6 +117,6 @@ extension Rope.Yarn: CustomStringConvertible {
 
     public var description: String {
         "factor \(factor), original context \(originalContext), beta \(betaFast) and \(betaSlow), mscale \(mscale) and "
-            + "\(mscaleAllDimensions)"
+            + "\(mscaleAllDimensions)" + (truncates ? "" : ", not truncated")
     }
 }

@@ -24,7 +24,7 @@ final class EncodedWeights: LinearBackend {
         if graph.configuration.normalizesOutputHead { graph[Slot(.outputHead)] = graph.computedHead }
         for (index, entry) in graph.entries.enumerated() {
             let (tensor, name) = (entry.tensor, entry.slot.description)
-            if tensor.shape.count == 1 {
+            if tensor.shape.count == 1 || entry.slot.role.isNorm {
                 let buffer = FloatBuffer(count: tensor.elementCount)
                 let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: name)
                 try TensorLoad.run(loads, by: workers, resources)
@@ -92,9 +92,7 @@ final class EncodedWeights: LinearBackend {
         }
     }
 
-    private func bias(of site: Slot) -> FloatBuffer? {
-        site.expert == nil ? vectors[Slot(site.role, layer: site.layer, .bias)] : nil
-    }
+    private func bias(of site: Slot) -> FloatBuffer? { vectors[site.bias] }
 
     /// Numbers of a weight that a worker takes at once.
     private static let productsAtOnce = 1 << 19

@@ -14,6 +14,8 @@ enum Activation: Sendable {
     case gelu
     case geluTanh
     case relu
+    /// The square of `relu`.
+    case relu2
 
     /// - Throws: `unsupported` for a function of another name.
     init(named name: String) throws(RecastError) {
@@ -22,6 +24,7 @@ enum Activation: Sendable {
         case "gelu": self = .gelu
         case "gelu_pytorch_tanh", "gelu_new": self = .geluTanh
         case "relu": self = .relu
+        case "relu2": self = .relu2
         default: throw .unsupported("cannot compute the activation \(name)")
         }
     }
@@ -33,6 +36,18 @@ enum Activation: Sendable {
         case .gelu: Self.gelu(gate, up, count)
         case .geluTanh: Self.geluTanh(gate, up, count)
         case .relu: Self.relu(gate, up, count)
+        case .relu2: Self.relu2(gate, up, count)
+        }
+    }
+
+    /// Gate and up within limits, with the activation of such gates.
+    static func apply(
+        _ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int, within bounds: GateLimit
+    ) {
+        let (limit, alpha) = (Float(bounds.limit), Float(bounds.alpha))
+        for i in 0..<count {
+            let (g, u) = (min(gate[i], limit), min(max(up[i], -limit), limit))
+            gate[i] = (u + 1) * (g / (1 + exponential(-alpha * g)))
         }
     }
 
@@ -49,6 +64,13 @@ enum Activation: Sendable {
 
     private static func geluTanh(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
         ck_kernels_best().pointee.gate_by_gelu_tanh(gate, up, count)
+    }
+
+    private static func relu2(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        for i in 0..<count {
+            let x = max(gate[i], 0)
+            gate[i] = x * x * up[i]
+        }
     }
 
     private static func relu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {

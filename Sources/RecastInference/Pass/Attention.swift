@@ -75,6 +75,8 @@ struct Attention: Sendable {
         var past: Int
         /// Tokens a query may look back on, itself included; nil for all.
         var window: Int?
+        /// A score of each head that has its share of the softmax, and no token; nil for none.
+        var sinks: UnsafePointer<Float>?
         /// Where probabilities are to be kept: `[heads, count, past + count]`; nil for nowhere.
         var map: UnsafeMutablePointer<Float>?
 
@@ -112,7 +114,8 @@ struct Attention: Sendable {
                     into: scores)
                 for row in 0..<rows {
                     normalize(
-                        scores + row * keys.count, head: head, operands.visible(first + row), of: keys)
+                        scores + row * keys.count, head: head, operands.visible(first + row), of: keys,
+                        beside: operands.sinks)
                     operands.keep(scores + row * keys.count, head: head, first + row, keys)
                 }
                 combine(
@@ -133,7 +136,8 @@ struct Attention: Sendable {
                 queryStride: headDimension,
                 keys: operands.keys + keys.lowerBound * keyColumns + keyValueHead * headDimension, into: scores)
             for row in 0..<group {
-                normalize(scores + row * keys.count, head: keyValueHead * group + row, keys, of: keys)
+                normalize(
+                    scores + row * keys.count, head: keyValueHead * group + row, keys, of: keys, beside: operands.sinks)
                 operands.keep(scores + row * keys.count, head: keyValueHead * group + row, 0, keys)
             }
             combine(
@@ -145,7 +149,8 @@ struct Attention: Sendable {
 
     /// Probabilities from the scores of one query with some keys.
     private func normalize(
-        _ scores: UnsafeMutablePointer<Float>, head: Int, _ visible: Range<Int>, of keys: Range<Int>
+        _ scores: UnsafeMutablePointer<Float>, head: Int, _ visible: Range<Int>, of keys: Range<Int>,
+        beside sinks: UnsafePointer<Float>?
     ) {
         let range = visible.lowerBound - keys.lowerBound..<visible.upperBound - keys.lowerBound
         if let softCap { for i in range { scores[i] = softCap * tanhf(scores[i] / softCap) } }
@@ -153,7 +158,11 @@ struct Attention: Sendable {
             let slope = slopes[head]
             for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
         }
-        Softmax.normalize(scores, range, width: keys.count)
+        if let sinks {
+            Softmax.normalize(scores, range, width: keys.count, beside: sinks[head])
+        } else {
+            Softmax.normalize(scores, range, width: keys.count)
+        }
     }
 
     /// `scores[rows, width] = scale · queries · keysᵀ`

@@ -31,9 +31,19 @@ extension DecoderLayer {
         let qkNorm = configuration.layers[block.layer].norms.qk
         guard qkNorm != .none, (qkNorm == .perRotatedHead) == isRotated else { return }
         let dimension = qkNorm == .acrossHeads ? columns : configuration.headDimension
-        norm.apply(
-            target, backend.norm(role == .query ? .queryNorm : .keyNorm, layer: block.layer),
-            rows: rows * columns / dimension, columns: dimension, into: target)
+        let parameters = backend.norm(role == .query ? .queryNorm : .keyNorm, layer: block.layer)
+        guard qkNorm == .ofEachHead else {
+            norm.apply(
+                target, parameters, rows: rows * columns / dimension, columns: dimension, into: target)
+            return
+        }
+        for head in 0..<rows * columns / dimension {
+            let own = (head % (columns / dimension)) * dimension
+            norm.apply(
+                target + head * dimension,
+                Norm.Parameters(weight: parameters.weight.map { $0 + own }, bias: parameters.bias.map { $0 + own }),
+                rows: 1, columns: dimension, into: target + head * dimension)
+        }
     }
 
     /// What attention gives, before its projection: `[rows, heads · valueDimension]`.
@@ -77,7 +87,8 @@ extension DecoderLayer {
         attention.attend(
             Attention.Operands(
                 queries: queries, count: count, keys: ownKeys - past * configuration.keyValueRows,
-                values: values - past * configuration.valueRows, past: past, window: window, map: block.attentionMap),
+                values: values - past * configuration.valueRows, past: past, window: window,
+                sinks: backend.vector(Slot(.sinks, layer: block.layer)), map: block.attentionMap),
             into: block.buffers[.attended] + first * configuration.columns(of: .attended), scores: block.buffers.scores)
     }
 

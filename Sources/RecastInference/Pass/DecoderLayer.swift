@@ -90,14 +90,17 @@ struct DecoderLayer: Sendable {
     }
 
     private func normalize(_ block: LayerBlock, for branch: Stage.Branch, _ backend: some LinearBackend) {
-        if branch == .feedForward { clearBranch(of: block) }
+        let isParallel = configuration.hasParallelResidual
+        // What attention gave is in the branch, and not in the hidden states yet.
+        if branch == .feedForward, !isParallel { clearBranch(of: block) }
         let (columns, target) = (configuration.hiddenSize, block.buffers[.normed])
         guard configuration.layers[block.layer].norms.hasPreNorms else {
             // A copy, as what is added to may be read.
             target.update(from: block.hidden, count: block.rows * columns)
             return
         }
-        let role: Role = branch == .attention ? .attentionNorm : .feedForwardNorm
+        let isShared = configuration.layers[block.layer].norms.sharesPreNorm
+        let role: Role = branch == .attention || isShared ? .attentionNorm : .feedForwardNorm
         norm.apply(
             block.hidden, backend.norm(role, layer: block.layer), rows: block.rows, columns: columns, into: target)
     }

@@ -17,6 +17,9 @@ struct FeedForward: Sendable {
         func up(_ layer: Int) -> Slot { slot(self == .shared ? .sharedUp : .up, layer) }
         func down(_ layer: Int) -> Slot { slot(self == .shared ? .sharedDown : .down, layer) }
 
+        /// What is multiplied with what comes in, in the order in which it is.
+        func gateAndUp(_ layer: Int, isGated: Bool) -> [Slot] { (isGated ? [gate(layer)] : []) + [up(layer)] }
+
         private func slot(_ role: Role, _ layer: Int) -> Slot { Slot(role, layer: layer, expert: expert) }
     }
 
@@ -54,11 +57,19 @@ struct FeedForward: Sendable {
         let (input, rows) = gatheredInput(of: site, block)
         guard rows > 0 else { return }
         let (gate, up) = (block.buffers[.gate], block.buffers[.up])
-        for (slot, target) in [(site.gate(block.layer), gate), (site.up(block.layer), up)] {
+        let count = rows * configuration.feedForwardSize(of: site)
+        let isGated = configuration.gatesFeedForward
+        if !isGated { up.update(repeating: 1, count: count) }
+        for slot in site.gateAndUp(block.layer, isGated: isGated) {
+            let target = slot.role.isUp && isGated ? up : gate
             try backend.multiply(
                 slot, input, rows: rows, into: target, accumulating: false, worker: block.buffers.worker)
         }
-        activation.apply(gate, times: up, rows * configuration.feedForwardSize(of: site))
+        if let limit = configuration.gateLimit {
+            Activation.apply(gate, times: up, count, within: limit)
+        } else {
+            activation.apply(gate, times: up, count)
+        }
     }
 
     /// Adds what a site gives to `output` `[rows, hiddenSize]`.
@@ -101,6 +112,10 @@ struct FeedForward: Sendable {
             i = i &+ 1
         }
     }
+}
+
+extension Role {
+    fileprivate var isUp: Bool { self == .up || self == .sharedUp }
 }
 
 extension ModelConfiguration {

@@ -10,6 +10,9 @@ extension Graph {
         guard Set(layers.map(\.mixer)).count <= 1, Set(layers.compactMap(\.experts)).count <= 1 else {
             throw .unsupported("cannot compute layers that mix tokens differently, or have different experts")
         }
+        guard Set(layers.map(\.hasParallelResidual)).count <= 1,
+            !layers.contains(where: { $0.hasParallelResidual && $0.norms.hasPostNorms })
+        else { throw .unsupported("cannot compute parallel residuals in some layers only, or with post-norms") }
         for role in Role.allCases where role != .outputHead {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(role, inLayer: layer) {
@@ -33,7 +36,7 @@ extension Graph {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
         let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
-        if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding || slot.expert != nil {
+        if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }
         let expected = configuration.shape(of: slot)

@@ -53,5 +53,10 @@ extension ModelConfiguration {
     }
 
     /// Whether what a branch gives is added to the hidden state as it is.
-    var addsBranchesAtOnce: Bool { !layers.contains(where: \.norms.hasPostNorms) && multipliers.residual == 1 }
+    var addsBranchesAtOnce: Bool {
+        !layers.contains { $0.norms.hasPostNorms || $0.hasParallelResidual } && multipliers.residual == 1
+    }
+
+    /// Whether layers are parallel: all are, or none (``Graph/checkComputable()``).
+    var hasParallelResidual: Bool { layers.first?.hasParallelResidual ?? false }
 }

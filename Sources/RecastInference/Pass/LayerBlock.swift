@@ -39,6 +39,8 @@ struct LayerBlock {
         part.sequences = []
         part.rows = range.count
         part.hidden += range.lowerBound * columns
+        // Where attention has left something in it, for those rows.
+        part.buffers[.branch] += range.lowerBound * columns
         return part
     }
 

@@ -115,7 +115,12 @@ struct ObservedLayers {
         var block = block
         let loaded = first?.operands(configuration, layer: block.layer) ?? []
         let stored = next?.operands(configuration, layer: block.layer) ?? []
+        let branch = block.buffers[.branch]
         for operand in loaded + stored { put(operand, at: row, into: &block) }
+        // What attention has just left in it goes along.
+        if configuration.hasParallelResidual, !loaded.contains(.branch), block.buffers[.branch] != branch {
+            block.buffers[.branch].update(from: branch, count: block.rows * configuration.columns(of: .branch))
+        }
         if let first { for operand in loaded { try load(operand, of: first, at: row, block) } }
         for stage in stages { try run.layer.run(stage, block, weights) }
         guard let next else { return }

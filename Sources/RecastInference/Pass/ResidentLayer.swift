@@ -17,8 +17,9 @@ final class ResidentLayer: LinearBackend {
         var rows: Int
         var columns: Int
 
-        init(_ weight: Weight, _ tensor: LazyTensor) {
+        init(_ weight: Weight, _ tensor: LazyTensor, bias: UnsafeMutablePointer<Float>? = nil) {
             self.weight = weight
+            self.bias = bias
             rows = tensor.rowCount
             columns = tensor.columnCount
         }
@@ -45,7 +46,8 @@ final class ResidentLayer: LinearBackend {
         var largestExpert = 0
         for entry in graph.entries {
             guard let layer = entry.slot.layer else { continue }
-            if entry.slot.expert == nil {
+            // Biases of experts are few numbers.
+            if entry.slot.expert == nil || entry.slot.part == .bias {
                 slots[layer].append(entry.slot)
             } else {
                 largestExpert = max(largestExpert, precision.floatCount(of: entry.slot, entry.tensor))
@@ -73,7 +75,7 @@ final class ResidentLayer: LinearBackend {
                 linears[slot] = Linear(.panels(matrix), tensor)
                 panelLoads += PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: slot.description)
             } else {
-                if tensor.shape.count == 1 {
+                if tensor.shape.count == 1 || slot.role.isNorm {
                     vectors[slot] = place
                 } else {
                     linears[slot] = Linear(.decoded(place), tensor)
@@ -81,7 +83,7 @@ final class ResidentLayer: LinearBackend {
                 loads += TensorLoad.loads(of: tensor, rows: rows, into: place, name: slot.description)
             }
         }
-        for slot in Array(linears.keys) { linears[slot]!.bias = vectors[Slot(slot.role, layer: layer, .bias)] }
+        for slot in Array(linears.keys) { linears[slot]!.bias = vectors[slot.bias] }
         try TensorLoad.run(loads, by: workers, resources)
         try PanelLoad.run(panelLoads, by: workers, resources)
     }
@@ -124,12 +126,12 @@ final class ResidentLayer: LinearBackend {
             for load in PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: site.description) {
                 try load.run(using: resources[worker])
             }
-            return Linear(.panels(matrix), tensor)
+            return Linear(.panels(matrix), tensor, bias: vectors[site.bias])
         }
         for load in TensorLoad.loads(of: tensor, rows: rows, into: weight, name: site.description) {
             try load.run(using: &resources[worker].reader)
         }
-        return Linear(.decoded(weight), tensor)
+        return Linear(.decoded(weight), tensor, bias: vectors[site.bias])
     }
 
     /// Lends a weight `[rows, columns]` to be replaced, while nothing is multiplied. An expert's counts until it is dropped. Precision
@@ -151,7 +153,7 @@ final class ResidentLayer: LinearBackend {
         let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: weight.base, name: site.description)
         try TensorLoad.run(loads, by: workers, resources)
         keptExperts.append((site, weight))
-        linears[site] = Linear(.decoded(weight.base), tensor)
+        linears[site] = Linear(.decoded(weight.base), tensor, bias: vectors[site.bias])
     }
 
     /// Experts are again what the model says.

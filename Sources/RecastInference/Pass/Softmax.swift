@@ -28,6 +28,17 @@ enum Softmax {
         }
     }
 
+    /// The same beside a score that has its share, and no place.
+    static func normalize(
+        _ row: UnsafeMutablePointer<Float>, _ range: Range<Int>, width: Int, beside sink: Float
+    ) {
+        let first = row + range.lowerBound
+        let maximum = max(Reduction.maximum(first, range.count), sink)
+        let sum = exponentials(first, range.count, minus: maximum) + Double(exponential(sink - maximum))
+        let scale = Float(1 / sum)
+        for i in 0..<width { row[i] = range.contains(i) ? row[i] * scale : 0 }
+    }
+
     /// Replaces each number by `exp(x - offset)`, and returns their sum.
     static func exponentials(_ row: UnsafeMutablePointer<Float>, _ count: Int, minus offset: Float) -> Double {
         ck_kernels_best().pointee.exponentials(row, count, offset)

@@ -48,7 +48,9 @@ extension ModelConfiguration {
     /// The stages of the attention branch, in order.
     var attentionStages: [Stage] {
         let projections: [Stage] = latentAttention == nil ? [.queryKeyValue] : [.latentDown, .latentUp]
-        return [.norm(.attention)] + projections + [.mix, .attentionOutput, .residual(.attention)]
+        // A parallel layer adds what both branches give in the end.
+        return [.norm(.attention)] + projections + [.mix, .attentionOutput]
+            + (hasParallelResidual ? [] : [.residual(.attention)])
     }
 
     /// The stages of the feed-forward branch, in order: each expert is done before the next.
@@ -93,7 +95,7 @@ extension Stage {
         case .gateUp(let site):
             return [
                 Input(
-                    sites: [site.gate(layer), site.up(layer)],
+                    sites: site.gateAndUp(layer, isGated: configuration.gatesFeedForward),
                     values: site.expert == nil ? .normed : .expertInput, columns: configuration.hiddenSize)
             ]
         case .down(let site):
@@ -105,6 +107,7 @@ extension Stage {
 
     /// What must be there of a block before this stage, besides the hidden states and the routing.
     func operands(_ configuration: ModelConfiguration, layer: Int) -> [Intermediate] {
+        if configuration.hasParallelResidual, self == .norm(.feedForward) { return [.branch] }
         var operands: [Intermediate] =
             switch self {
             case .norm, .mix, .residual: []

@@ -22,6 +22,9 @@ extension LazyTensor {
     /// One matrix of a batch.
     package func matrix(_ index: Int) -> LazyTensor {
         precondition(shape.count > 2 && index >= 0 && index < batchCount)
+        if case .arranged(.concatenated(.matrices), let children) = recipe, children.count == batchCount {
+            return children[index]
+        }
         return LazyTensor(
             dtype: dtype, shape: Array(shape.suffix(2)),
             recipe: .arranged(.window(batch: index, row: 0, column: 0), [self]))

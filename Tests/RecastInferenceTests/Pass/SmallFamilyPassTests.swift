@@ -36,6 +36,19 @@ import Testing
         #expect(abs(score.total.nll - expected) < 1e-3 * Double(text.count))
     }
 
+    @Test(arguments: Fixtures.isLlama.sorted()) func logitsOfLlama(name: String) throws {
+        let directory = TemporaryDirectory()
+        let file = directory.file("llama")
+        let plan = try Planning(
+            Checkpoint(path: Fixtures.smallFamily(name)), ConversionOptions(target: .huggingFace(family: "llama"))
+        ).plan(destination: file)
+        _ = try Conversion(plan, to: file).run()
+        let reference = try ReferenceLogits(Fixtures.smallFamily(name))
+        let checkpoint = try ReferenceCheckpoint(file)
+        let logits = try ForwardPass(checkpoint.graph, files: checkpoint.files).logits(of: reference.tokens)
+        #expect(distance(logits, reference.logits) < 5e-5)
+    }
+
     /// What GGUF says, in float32, is the same model.
     @Test(arguments: Fixtures.smallFamilies) func logitsOfGGUF(name: String) throws {
         let directory = TemporaryDirectory()

@@ -125,9 +125,9 @@ struct ByNameTests {
         #expect(found.tensors["transformer.h.0.attention.query_key_value.weight"]?.tensor.dtype == .u8)
     }
 
-    /// The experts of gpt-oss: codes and exponents in, numbers transposed out, or all of it as it is.
+    /// Experts as gpt-oss has them, in an unknown model: codes and exponents in, numbers transposed out, or all of it as it is.
     @Test func stackedMXFP4() throws {
-        var model = Self.model("GptOssForCausalLM")
+        var model = Self.model("OtherOssForCausalLM")
         let name = "model.layers.0.mlp.experts.gate_up_proj"
         var random = SeededGenerator(seed: 8)
         let codes = (0..<2 * 3 * 2 * 16).map { _ in UInt8.random(in: 0...255, using: &random) }

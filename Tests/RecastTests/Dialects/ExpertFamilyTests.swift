@@ -263,7 +263,11 @@ struct ExpertFamilyTests {
         var stated = Rope.Yarn(factor: 40, originalContext: 64, mscale: 0.707, mscaleAllDimensions: 0.707)
         stated.statedAttentionFactor = 1.5
         #expect(try scaling { $0["attention_factor"] = 1.5 } == .yarn(stated))
-        #expect(try scaling { $0["truncate"] = false } == .other("yarn"))
+        var whole = Rope.Yarn(factor: 40, originalContext: 64, mscale: 0.707, mscaleAllDimensions: 0.707)
+        #expect(try scaling { $0["truncate"] = true } == .yarn(whole))
+        whole.truncates = false
+        #expect(try scaling { $0["truncate"] = false } == .yarn(whole))
+        #expect(throws: RecastError.self) { try scaling { $0["truncate"] = "no" } }
         #expect(throws: RecastError.self) { try scaling { $0["factor"] = 0 } }
 
         let directory = TemporaryDirectory()

@@ -11,6 +11,7 @@ struct ConfigurationFieldTests {
             keyValueHeadCount: 2, headDimension: 16, contextLength: 128, normEpsilon: 1e-6, activation: "silu",
             rope: Rope(theta: 10_000, dimensions: 16))
         all.projectionLimit = 1
+        all.gateLimit = GateLimit(limit: 7, alpha: 1.702)
         all.softCaps.attention = 50
         all.softCaps.logits = 30
         all.multipliers.attention = 0.5
@@ -154,6 +155,12 @@ struct ConfigurationFieldTests {
         "norm epsilon":              { $0.normEpsilon *= 3 },
         "activation":                { $0.activation = $0.activation == "silu" ? "relu" : "silu" },
         "normalized output head":    { $0.normalizesOutputHead.toggle() },
+        "feed-forward gate":         { $0.gatesFeedForward.toggle() },
+        "SwiGLU limit":              { $0.gateLimit = GateLimit(limit: ($0.gateLimit?.limit ?? 7) + 1, alpha: 1.702) },
+        "SwiGLU alpha":              { $0.gateLimit?.alpha += 1 },
+        "parallel residual":         { $0.eachLayer { $0.hasParallelResidual.toggle() } },
+        "attention sinks":           { $0.layers[1].hasSinks.toggle() },
+        "shared pre-norm":           { $0.eachLayer { $0.norms.sharesPreNorm.toggle() } },
         "QKV clip":                  { $0.projectionLimit = ($0.projectionLimit ?? 4) + 1 },
         "attention soft-cap":        { $0.softCaps.attention = ($0.softCaps.attention ?? 20) + 1 },
         "logit soft-cap":            { $0.softCaps.logits = ($0.softCaps.logits ?? 20) + 1 },

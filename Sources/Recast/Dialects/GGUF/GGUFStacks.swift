@@ -19,6 +19,14 @@ enum GGUFStacks {
         for tensor in tensors where tensor.name.contains("." + values + ".") { places[tensor.name] = tensor.tensor }
         for tensor in tensors {
             let parts = tensor.name.split(separator: ".").map(String.init)
+            if parts.count == 4, parts[3] == "bias", marks.contains(parts[2]), expertCount != 0 {
+                try check(tensor, count: expertCount, "experts", dimensions: 2, file: file)
+                for expert in 0..<tensor.tensor.rowCount {
+                    let bias = tensor.tensor.rows(expert..<expert + 1).reshaped([tensor.tensor.columnCount])
+                    result.append(NamedTensor("blk.\(parts[1]).\(parts[2]).\(expert).bias", bias))
+                }
+                continue
+            }
             guard parts.count == 4, parts[3] == "weight" else {
                 result.append(tensor)
                 continue
@@ -59,12 +67,12 @@ enum GGUFStacks {
     }
 
     private static func check(
-        _ tensor: NamedTensor, count: Int?, _ what: String, file: String
+        _ tensor: NamedTensor, count: Int?, _ what: String, dimensions: Int = 3, file: String
     ) throws(RecastError) {
-        guard tensor.tensor.shape.count == 3 else {
-            throw .malformed(file, "\(tensor.name) has the shape \(tensor.tensor.shape), not three dimensions")
+        guard tensor.tensor.shape.count == dimensions else {
+            throw .malformed(file, "\(tensor.name) has the shape \(tensor.tensor.shape), not \(dimensions) dimensions")
         }
-        guard tensor.tensor.batchCount == count ?? tensor.tensor.batchCount else {
+        guard tensor.tensor.shape[0] == count ?? tensor.tensor.shape[0] else {
             throw .malformed(
                 file, "\(tensor.name) has the shape \(tensor.tensor.shape), though there are \(count ?? 0) \(what)")
         }
@@ -85,8 +93,10 @@ enum GGUFStacks {
                 // By number: names may come in another order, `10` before `2`.
                 if let parts = stacks.removeValue(forKey: name) {
                     let slots = tensor.slots.map { Slot($0.role, layer: $0.layer, $0.part) }
+                    let own = parts.sorted { $0.key < $1.key }.map(\.value)
                     result.append(
-                        NamedTensor(name, stackedMatrices(parts.sorted { $0.key < $1.key }.map(\.value)), slots: slots))
+                        NamedTensor(
+                            name, own[0].shape.count == 1 ? stackedVectors(own) : stackedMatrices(own), slots: slots))
                 }
             } else if let latent, tensor.name.contains("." + both + ".") {
                 let (resting, value) = (latent.nopeHeadDimension, latent.valueDimension)
@@ -114,6 +124,12 @@ enum GGUFStacks {
         return .stackedMatrices(parts.allSatisfy { $0.dtype == dtype } ? parts : parts.map { $0.converted(to: .f32) })
     }
 
+    private static func stackedVectors(_ parts: [LazyTensor]) -> LazyTensor {
+        let dtype = parts[0].dtype
+        let plain = parts.allSatisfy { $0.dtype == dtype } ? parts : parts.map { $0.converted(to: .f32) }
+        return .concatenatedRows(plain.map { $0.reshaped([1, $0.elementCount]) })
+    }
+
     /// The name of the stored tensor, or of one of two, that holds a weight of this name.
     static func storedName(of name: String) -> String {
         stack(of: name)?.name ?? name.replacing("." + both + ".", with: "." + keys + ".")
@@ -123,6 +139,6 @@ enum GGUFStacks {
     private static func stack(of name: String) -> (name: String, expert: Int)? {
         let parts = name.split(separator: ".").map(String.init)
         guard parts.count == 5, marks.contains(parts[2]), let expert = Int(parts[3]) else { return nil }
-        return ("blk.\(parts[1]).\(parts[2]).weight", expert)
+        return ("blk.\(parts[1]).\(parts[2]).\(parts[4])", expert)
     }
 }

@@ -9,7 +9,8 @@ extension HuggingFaceConfiguration {
     func rope(_ family: Family, headDimension: Int, contextLength: Int) throws(RecastError) -> Rope {
         let parameters = try members("rope_parameters")
         // transformers 5: a non-null `rope_scaling` wins over `rope_parameters`.
-        let scaling = try members("rope_scaling") ?? parameters ?? JSON.Object()
+        let said = try members("rope_scaling") ?? parameters
+        let scaling = said ?? JSON.Object()
         var theta = family.defaults.theta
         for place in [parameters, object, scaling] {
             if let value = try number("rope_theta", in: place ?? JSON.Object()) { theta = value }
@@ -25,7 +26,8 @@ extension HuggingFaceConfiguration {
             }
             dimensions = Int(Double(headDimension) * share)
         }
-        let rope = try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        var rope = try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        if said == nil { rope.scaling = family.defaults.ropeScaling }
         for key in ["rope_scaling", "rope_parameters"] {
             guard let said = object[key]?.object, let stated = RotarySections.Stated(in: said, path: [key]) else {
                 continue
@@ -93,7 +95,7 @@ extension HuggingFaceConfiguration {
     /// With other keys it is another yarn, which can only be carried along.
     private static let yarnKeys: Set<String> = [
         "type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
-        "mscale", "mscale_all_dim", "attention_factor",
+        "mscale", "mscale_all_dim", "attention_factor", "truncate",
     ]
 
     /// Nil for one that DeepSeek's two numbers do not say.
@@ -119,6 +121,12 @@ extension HuggingFaceConfiguration {
             (yarn.mscale, yarn.mscaleAllDimensions) = (one, all)
         }
         if let factor = try number("attention_factor", in: scaling) { yarn.statedAttentionFactor = factor }
+        if let value = scaling["truncate"], !value.isNull {
+            guard let truncates = value.bool else {
+                throw failure("\"truncate\" is \(value.text()), not true or false")
+            }
+            yarn.truncates = truncates
+        }
         return yarn
     }
 

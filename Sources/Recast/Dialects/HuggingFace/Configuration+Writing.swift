@@ -191,6 +191,7 @@ extension HuggingFaceConfiguration {
             scaling["beta_slow"] = .double(yarn.betaSlow)
             scaling["factor"] = .double(yarn.factor)
             if let factor = yarn.statedAttentionFactor { scaling["attention_factor"] = .double(factor) }
+            if !yarn.truncates { scaling["truncate"] = false }
             if yarn.mscaleAllDimensions != 0 {
                 scaling["mscale"] = .double(yarn.mscale)
                 scaling["mscale_all_dim"] = .double(yarn.mscaleAllDimensions)

@@ -81,13 +81,20 @@ extension Family {
         public var statements: [Statement] = []
     }
 
-    /// A stored tensor with matrices of all experts of a layer: `[experts, rows of all roles, columns]`.
+    /// A stored tensor with matrices, or biases, of all experts of a layer: `[experts, rows of all roles, columns]`.
     public struct ExpertStack: Sendable, Hashable {
         /// With `{layer}` in the place of a number.
         public var name: String
         public var roles: [Role]
-        /// What transformers 5 calls it in memory.
-        public var alias: String
+        /// What transformers 5 calls it in memory; nil for the same.
+        public var alias: String?
+        public var part = Slot.Part.weight
+        /// Whether rows and columns are exchanged.
+        public var isTransposed = false
+        /// Whether a row of each role comes in turn.
+        public var interleavesRoles = false
+
+        var layout: Layout { interleavesRoles ? .interleavedRows : .concatenatedRows }
     }
 }
 

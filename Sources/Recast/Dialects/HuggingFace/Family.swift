@@ -59,11 +59,13 @@ public struct Family: Sendable {
         public var normEpsilon: Double
         public var activation: String
         public var theta: Double
+        /// What is meant where neither `rope_scaling` nor `rope_parameters` says anything.
+        public var ropeScaling: Rope.Scaling
 
         public init(
             contextLength: Int = 2048, keyValueHeadCount: Int? = nil, headDimension: Int? = nil,
             firstSlidingLayer: Int = 0, slidingWindow: Int? = nil, normEpsilon: Double = 1e-6,
-            activation: String = "silu", theta: Double = 10_000
+            activation: String = "silu", theta: Double = 10_000, ropeScaling: Rope.Scaling = .none
         ) {
             self.contextLength = contextLength
             self.keyValueHeadCount = keyValueHeadCount
@@ -73,6 +75,7 @@ public struct Family: Sendable {
             self.normEpsilon = normEpsilon
             self.activation = activation
             self.theta = theta
+            self.ropeScaling = ropeScaling
         }
     }
 
@@ -140,6 +143,7 @@ extension Family {
         .phiMoE,
         .baichuan2, .baichuan, .internLM1, .internLM2, .internLM3, .chatGLM, .glm, .glm4, .phi3, .gemma, .gemma2,
         .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS, .ernie45, .helium,
+        .arcee, .cohere, .cohere2, .gptOSS,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {

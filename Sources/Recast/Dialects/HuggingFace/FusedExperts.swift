@@ -27,7 +27,9 @@ struct FusedExperts {
 
     /// - Returns: nil where no tensor holds the experts of a layer.
     init?(_ tensors: [NamedTensor], _ family: Family, _ configuration: ModelConfiguration) {
-        guard let experts = configuration.experts else { return nil }
+        // A family whose own layout has all experts in one tensor says itself how they lie there.
+        guard let experts = configuration.experts, family.experts?.stacks.contains(where: { $0.alias == nil }) != true
+        else { return nil }
         var stored: [Place: NamedTensor] = [:]
         var routers: [Int: String] = [:]
         for tensor in tensors {

@@ -43,7 +43,8 @@ struct HuggingFaceLowering {
         outcome.configuration = graph.configuration
         outcome.isTied = graph.isTied
         outcome.tensors = family.stacked(
-            try Lowering(table: family.table, target: family.architectures[0]).lower(graph, order: .ofTable))
+            try Lowering(table: family.table, target: family.architectures[0]).lower(graph, order: .ofTable),
+            graph.configuration)
         for tensor in outcome.tensors where tensor.slots.contains(where: { outcome.types[$0] != nil }) {
             let types = Set(tensor.slots.map { outcome.types[$0] ?? graph[$0]!.dtype })
             if types.count == 1 { outcome.types[tensor.slots[0]] = types.first }

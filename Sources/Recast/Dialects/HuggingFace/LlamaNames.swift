@@ -15,8 +15,8 @@ extension Row {
             Row(.key,             "model.layers.{layer}.self_attn.k_proj.{weight,bias}", rotary: rotary),
             Row(.value,           "model.layers.{layer}.self_attn.v_proj.{weight,bias}"),
         ] + (hasQKNorm ? [
-            Row(.queryNorm,       "model.layers.{layer}.self_attn.q_norm.weight"),
-            Row(.keyNorm,         "model.layers.{layer}.self_attn.k_norm.weight"),
+            Row(.queryNorm,       "model.layers.{layer}.self_attn.q_norm.weight", rotary: rotary),
+            Row(.keyNorm,         "model.layers.{layer}.self_attn.k_norm.weight", rotary: rotary),
         ] : []) + [
             Row(.attentionOutput, "model.layers.{layer}.self_attn.o_proj.{weight,bias}"),
             Row(.feedForwardNorm, "model.layers.{layer}.post_attention_layernorm.weight"),

@@ -252,8 +252,11 @@ extension QuantizedModules {
         let parts = zip(encoding.layouts(rows: rows, columns: columns), [blocks, scales]).map { layout, part in
             part.reshaped(layout.shape)
         }
-        let matrices = LazyTensor.decoded(encoding, [rows, columns], parts).reshaped([shape[0], shape[1], columns])
-        return (matrices.transposed(), [parameter + "_blocks", parameter + "_scales"])
+        let all = LazyTensor.decoded(encoding, [rows, columns], parts)
+        let matrices = (0..<shape[0]).map { all.rows($0 * shape[1]..<($0 + 1) * shape[1]) }
+        return (
+            LazyTensor.stackedMatrices(matrices).transposed(), [parameter + "_blocks", parameter + "_scales"]
+        )
     }
 
     /// A tensor of one number.

@@ -17,8 +17,14 @@ struct ChannelOrder {
     init?(before site: Slot, in graph: Graph) {
         guard let layer = site.layer, let tensor = graph[site] else { return nil }
         switch site.role {
-        case .down: producers = [.gate, .up].map { Slot($0, layer: layer, expert: site.expert) }
-        case .sharedDown: producers = [.sharedGate, .sharedUp].map { Slot($0, layer: layer) }
+        case .down:
+            producers = (graph.configuration.gatesFeedForward ? [.gate, .up] : [.up]).map {
+                Slot($0, layer: layer, expert: site.expert)
+            }
+        case .sharedDown:
+            producers = (graph.configuration.gatesFeedForward ? [.sharedGate, .sharedUp] : [.sharedUp]).map {
+                Slot($0, layer: layer)
+            }
         case .attentionOutput where graph.configuration.latentAttention == nil:
             producers = [Slot(.value, layer: layer)]
         default: return nil

@@ -19,7 +19,8 @@ enum ScaleFold: Hashable {
         switch site.role {
         case .query, .key, .value, .queryDown, .keyValueDown:
             let slot = Slot(.attentionNorm, layer: layer)
-            guard norms.hasPreNorms, graph[slot] != nil else { return nil }
+            // Where feed-forward has the same norm, what it is multiplied with would be scaled, too.
+            guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil else { return nil }
             self = .norm(slot)
         case .gate, .up:
             let slot = Slot(.feedForwardNorm, layer: layer)
@@ -31,8 +32,11 @@ enum ScaleFold: Hashable {
             self = .rows(
                 of: Slot(.value, layer: layer),
                 sharedBy: configuration.headCount / configuration.keyValueHeadCount)
-        case .down: self = .rows(of: Slot(.up, layer: layer, expert: site.expert), sharedBy: 1)
-        case .sharedDown: self = .rows(of: Slot(.sharedUp, layer: layer), sharedBy: 1)
+        // An activation between, or a limit, does not let scales through.
+        case .down, .sharedDown:
+            guard configuration.gatesFeedForward, configuration.gateLimit == nil else { return nil }
+            self = .rows(
+                of: Slot(site.role == .down ? .up : .sharedUp, layer: layer, expert: site.expert), sharedBy: 1)
         default: return nil
         }
     }

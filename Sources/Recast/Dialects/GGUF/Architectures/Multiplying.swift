@@ -130,7 +130,7 @@ extension GGUFArchitecture {
     }
 
     /// Which layers have a window, of each layer or as a number.
-    @Sendable private static func readPattern(
+    @Sendable static func readPattern(
         _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         let key = "attention.sliding_window_pattern"
@@ -146,7 +146,7 @@ extension GGUFArchitecture {
         }
     }
 
-    @Sendable private static func readWindow(
+    @Sendable static func readWindow(
         _ reader: GGUFConfiguration, fullEach count: Int, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         guard let size = reader.number("attention.sliding_window"), size > 0 else { return }
