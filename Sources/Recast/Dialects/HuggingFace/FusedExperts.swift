@@ -27,7 +27,8 @@ struct FusedExperts {
 
     /// - Returns: nil where no tensor holds the experts of a layer.
     init?(_ tensors: [NamedTensor], _ family: Family, _ configuration: ModelConfiguration) {
-        guard let experts = configuration.experts else { return nil }
+        // Those that a family itself has in one tensor are its own affair.
+        guard let experts = configuration.experts, family.experts?.stacks.isEmpty ?? true else { return nil }
         var stored: [Place: NamedTensor] = [:]
         var routers: [Int: String] = [:]
         for tensor in tensors {

@@ -130,7 +130,7 @@ extension GGUFArchitecture {
     }
 
     /// Which layers have a window, of each layer or as a number.
-    @Sendable private static func readPattern(
+    @Sendable static func readPattern(
         _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         let key = "attention.sliding_window_pattern"
@@ -146,7 +146,7 @@ extension GGUFArchitecture {
         }
     }
 
-    @Sendable private static func readWindow(
+    @Sendable static func readWindow(
         _ reader: GGUFConfiguration, fullEach count: Int, _ configuration: inout ModelConfiguration
     ) throws(RecastError) {
         guard let size = reader.number("attention.sliding_window"), size > 0 else { return }
@@ -167,6 +167,12 @@ extension GGUFKeys {
         set("embedding_scale", multipliers.embedding)
         set("residual_scale", multipliers.residual)
         set("logit_scale", multipliers.logitDivisor)
+    }
+
+    /// Which layers have a window, each by itself.
+    mutating func writeWindows(_ configuration: ModelConfiguration) throws(RecastError) {
+        try set("attention.sliding_window", configuration.slidingWindow ?? 0)
+        self["attention.sliding_window_pattern"] = .array(.bool(configuration.layers.map { $0.slidingWindow != nil }))
     }
 
     mutating func writeHeadDimension(_ configuration: ModelConfiguration) throws(RecastError) {
