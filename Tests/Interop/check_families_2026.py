@@ -1,4 +1,4 @@
-"""Families with routers: larger random models than those of Fixtures/families, in variants. Recast's pass computes what transformers'
+"""Families of 2024 to 2026: larger random models than those of Fixtures/families, in variants. Recast's pass computes what transformers'
 classes compute, of the own layout and of GGUF; transformers loads what Recast writes; llama.cpp's program computes the same from the
 file, and its converter and quantizer write the same tensors (RECAST_LLAMA_CPP)."""
 
@@ -6,8 +6,8 @@ import json
 import os
 import warnings
 
+import numpy
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
 
 import make_families as small
@@ -43,6 +43,24 @@ VARIANTS = [
         first_k_dense_replace=1, n_shared_experts=1, routed_scaling_factor=2.827, hidden_size=64,
         rope_parameters={"rope_type": "yarn", "rope_theta": 50000.0, "factor": 4.0, "beta_fast": 1.0, "beta_slow": 1.0,
                          "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32})),
+    ("hunyuan_v1_dense-alpha", "hunyuan_v1_dense", dict(
+        num_attention_heads=2, head_dim=128, max_position_embeddings=32768,
+        rope_parameters={"rope_type": "dynamic", "type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0})),
+    ("hunyuan_v1_dense-biases", "hunyuan_v1_dense", dict(attention_bias=True, tie_word_embeddings=False)),
+    ("olmo3-flat", "olmo3", dict(
+        num_hidden_layers=5, sliding_window=20, layer_types=None, rope_parameters={
+            "full_attention": small.YARN | {"rope_theta": 5e5}, "sliding_attention": small.ROPE | {"rope_theta": 5e5}})),
+    ("olmo3-plain", "olmo3", dict(sliding_window=20, rope_parameters={
+        "full_attention": small.ROPE, "sliding_attention": small.ROPE})),
+    # llama.cpp looks for windows in a model of 64 layers alone.
+    ("exaone4-64", "exaone4-windows", dict(
+        num_hidden_layers=64, hidden_size=64, intermediate_size=64, num_key_value_heads=4, sliding_window=20,
+        layer_types=["full_attention" if layer % 4 == 3 else "sliding_attention" for layer in range(64)])),
+    ("ministral3-window", "ministral3", dict(sliding_window=20)),
+    ("ministral3-default", "ministral3", dict(rope_parameters={
+        "rope_type": "default", "rope_theta": 10000.0, "original_max_position_embeddings": 30, "llama_4_scaling_beta": 0.3})),
+    ("mistral4-queries", "mistral4", dict(q_lora_rank=None, first_k_dense_replace=0, routed_scaling_factor=1.5)),
+    ("mistral4-groups", "mistral4", dict(n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=3, norm_topk_prob=False)),
     ("arcee-biases", "arcee", dict(attention_bias=True, mlp_bias=True, tie_word_embeddings=True)),
     ("cohere-qk-norm", "cohere", dict(use_qk_norm=True, logit_scale=0.3)),
     ("cohere-biases", "cohere", dict(attention_bias=True, tie_word_embeddings=False)),
@@ -55,10 +73,13 @@ VARIANTS = [
             "original_max_position_embeddings": 4096})),
 ] + [(f"{name}-wide", name, {}) for name in small.CASES]
 # What llama.cpp has no key or no place for.
-NO_GGUF = {"ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias", "arcee-biases", "cohere-qk-norm", "cohere-biases"}
-INEXACT = {"phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window", "gpt_oss-full", "gpt_oss-wide"}
+NO_GGUF = {
+    "ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias", "hunyuan_v1_dense-biases", "arcee-biases", "cohere-qk-norm",
+    "cohere-biases"}
+INEXACT = {
+    "phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window", "exaone4-windows-wide", "gpt_oss-full", "gpt_oss-wide"}
 # llama.cpp's program computes something else, or does not load the file.
-NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries"}
+NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries", "mistral4-queries", "ministral3-window"}
 
 
 def model_and_folder(name, case, unusual, seed):
@@ -71,6 +92,8 @@ def model_and_folder(name, case, unusual, seed):
     if case in ("dots1", "olmoe"):  # llama.cpp's loader knows no fewer key heads
         sizes = {"num_key_value_heads": 8} | sizes
     layers = sizes["num_hidden_layers"]
+    if "layer_types" in own and "layer_types" not in sizes:
+        sizes["layer_types"] = [own["layer_types"][layer % 2] for layer in range(layers)]
     if case in ("olmoe", "granitemoe", "phimoe") and "head_dim" in sizes:
         del sizes["head_dim"]
     if case == "phimoe" and "rope_parameters" not in sizes:
@@ -97,19 +120,32 @@ def model_and_folder(name, case, unusual, seed):
         config["rotary_dim"] = int(16 * config["rope_parameters"].get("partial_rotary_factor", 1))
     if "num_nextn_predict_layers" in config:
         config["num_nextn_predict_layers"] = 0
+    if name.endswith("-flat"):  # as published models say it
+        config["rope_scaling"] = dict(config.pop("rope_parameters")["full_attention"])
+        config["rope_theta"] = config["rope_scaling"].pop("rope_theta")
+        del config["layer_types"]
     path.write_text(json.dumps(config, indent=1))
     return model, folder
 
 
-def rows(path):
-    """What is in a file; rotary factors by their first digits, as torch's powers differ in the last with the processor."""
-    for row in small.gguf_rows(path):
-        if row[0] == "rope_freqs.weight":
-            from gguf import GGUFReader
+def rotary_factors(path):
+    from gguf import GGUFReader
 
-            values = next(tensor.data for tensor in GGUFReader(path).tensors if tensor.name == row[0])
-            row = (*row[:3], " ".join(f"{value:.5g}" for value in values))
-        yield row
+    return numpy.concatenate([numpy.zeros(0)] + [tensor.data for tensor in GGUFReader(path).tensors if tensor.name == "rope_freqs.weight"])
+
+
+def rows(path):
+    # torch's powers are one unit in the last place off where there are as many as a processor has lanes.
+    return (row for row in small.gguf_rows(path) if row[0] != "rope_freqs.weight")
+
+
+def all_keys(path):
+    from gguf import GGUFReader
+
+    yield from small.gguf_keys(path)
+    for name, field in GGUFReader(path).fields.items():
+        if "sliding_window_pattern" in name:
+            yield f"{name} = {field.contents()}"
 
 
 def gguf_check(name, folder, gguf):
@@ -124,11 +160,17 @@ def gguf_check(name, folder, gguf):
     if not link.exists():
         link.symlink_to(folder)
     small.convert(link, theirs)
+    factors = [rotary_factors(path) for path in (gguf, theirs)]
+    report(f"{name}-gguf-factors", len(factors[0]) == len(factors[1]) and numpy.allclose(*factors, rtol=1e-6, atol=0))
     ours, other = dict((row[0], row[1:]) for row in rows(gguf)), dict((row[0], row[1:]) for row in rows(theirs))
     # ERNIE's correction bias has a second dimension of one there.
     other = {key: (row[0], row[1].removesuffix("x1"), row[2]) for key, row in other.items()}
     wrong = sorted(key for key in ours.keys() | other.keys() if ours.get(key) != other.get(key))
     report(f"{name}-gguf-tensors", not wrong, ", ".join(wrong[:4]))
+    if not (folder / "tokenizer.json").exists():
+        missing = sorted(set(all_keys(theirs)) - set(all_keys(gguf)))
+        allowed = ("ernie4_5_moe", "phimoe", "exaone4-windows-wide")
+        report(f"{name}-gguf-keys", not missing or name.startswith(allowed), "; ".join(missing[:4]))
     for mix in ("q8_0", "q4_k_m"):
         path = quantized(theirs, WORK / f"{name}-theirs-{mix}.gguf", mix)
         found = quantize(folder, f"{name}-{mix}.gguf", mix, *(["--allow-inexact"] if name in INEXACT else []))
@@ -241,8 +283,9 @@ for number, (name, case, unusual) in enumerate(VARIANTS):
         wrong = different(tensors(own), tensors(folder))
         report(f"variant-{name}-own-bits", not wrong, ", ".join(wrong[:3]))
         has_class = case != "bailing_moe_v2"
+        kind = small.model_class(small.CASES[case][0] if case else "DeepseekV3Config")
         if has_class:
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(own, dtype=torch.float32, attn_implementation="eager")
+            loaded = kind.from_pretrained(own, dtype=torch.float32, attn_implementation="eager")
             compare(f"variant-{name}-own", likelihood(loaded, list(TEXT)), expected)
         if name in NO_GGUF:
             continue
@@ -251,9 +294,9 @@ for number, (name, case, unusual) in enumerate(VARIANTS):
         compare(f"variant-{name}-gguf", measured(gguf), expected)
         back = convert(gguf, f"{name}-back", "--family", "same")
         if has_class:
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(back, dtype=torch.float32, attn_implementation="eager")
+            loaded = kind.from_pretrained(back, dtype=torch.float32, attn_implementation="eager")
             compare(f"variant-{name}-back", likelihood(loaded, list(TEXT)), expected)
         if name not in NO_PROGRAM:
             program_check(f"variant-{name}", model, gguf)
-        if name.endswith("-wide") and case not in ("phimoe",):
+        if (name.endswith("-wide") or name == "exaone4-64") and case not in ("phimoe",):
             gguf_check(name, folder, convert(folder, f"{name}-ours.gguf", "--dtype", "f32", *inexact))

@@ -31,6 +31,9 @@ OMNI = dict(d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn
 PLACES = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
 HEADS = dict(head_dim=16)
 EXPERTS = HEADS | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=48)
+STEPS = {
+    "rope_type": "yarn", "rope_theta": 1e4, "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 32.0, "beta_slow": 1.0,
+    "original_max_position_embeddings": 8, "llama_4_scaling_beta": 0.5}
 QUERIES = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, encoder_hidden_size=32)
 RESAMPLER = dict(resampler_n_latents=4, resampler_depth=1, resampler_n_heads=2, resampler_head_dim=8, num_key_value_heads=1)
 SAM = dict(
@@ -53,6 +56,7 @@ CASES = [
     ("gemma3", "Gemma3", ("Gemma3TextConfig", HEADS | dict(query_pre_attn_scalar=16, sliding_window=16)), dict(vision_config=("SiglipVisionConfig", TOWER), mm_tokens_per_image=4)),
     ("paligemma2", "PaliGemma", ("Gemma2Config", HEADS | dict(query_pre_attn_scalar=16)), dict(vision_config=("SiglipVisionConfig", TOWER), projection_dim=64)),
     ("mistral3", "Mistral3", ("MistralConfig", HEADS), dict(vision_config=("PixtralVisionConfig", PIXTRAL))),
+    ("ministral3", "Mistral3", ("Ministral3Config", HEADS | dict(rope_parameters=STEPS)), dict(vision_config=("PixtralVisionConfig", PIXTRAL))),
     ("lighton_ocr", "LightOnOcr", ("Qwen3Config", HEADS), dict(vision_config=("PixtralVisionConfig", PIXTRAL))),
     ("qwen2_vl", "Qwen2VL", dict(rope_parameters=PLACES), dict(vision_config=dict(depth=1, embed_dim=32, hidden_size=64, num_heads=2, patch_size=4, mlp_ratio=2))),
     ("qwen3_vl", "Qwen3VL", HEADS | dict(rope_parameters=PLACES), dict(vision_config=VISION | dict(deepstack_visual_indexes=[0]))),

@@ -1,4 +1,4 @@
-"""Small random models of families with experts, their logits by transformers, and what llama.cpp's converter and quantizer make
+"""Small random models of families, their logits by transformers, and what llama.cpp's converter and quantizer make
 of them: Fixtures/families.
 
     make_families.py [NAME ...]
@@ -29,12 +29,18 @@ ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 HALF = ROPE | {"partial_rotary_factor": 0.5}
 GLM = dict(head_dim=16, moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
            routed_scaling_factor=2.5, norm_topk_prob=True, first_k_dense_replace=1, use_qk_norm=True, rope_parameters=HALF)
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 16}
 LONGROPE = {
     "rope_type": "longrope", "type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
     "long_factor": [1.0, 2.0, 4.0, 8.0], "short_mscale": 1.25, "long_mscale": 1.25, "original_max_position_embeddings": 32}
-LLAMA3 = {
-    "rope_type": "llama3", "rope_theta": 10000.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 16}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": 16, "attention_factor": 1.1386294361119891}
+# The original context is that of the temperature, too: 12 tokens have three steps.
+STEPS = {"rope_type": "yarn", "type": "yarn", "rope_theta": 10000.0, "factor": 16.0, "beta_fast": 32.0, "beta_slow": 1.0,
+         "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 4, "max_position_embeddings": 64,
+         "llama_4_scaling_beta": 0.5}
+WINDOWS = dict(sliding_window=5, layer_types=["sliding_attention", "full_attention"])
 # By name: the class of the configuration, what is unusual, and what published configurations say besides.
 CASES = {
     "glm4_moe": ("Glm4MoeConfig", GLM | dict(n_group=4, topk_group=2, attention_bias=True), {}),
@@ -69,6 +75,17 @@ CASES = {
         intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True,
         router_jitter_noise=0.1, rope_parameters=LONGROPE),
         {"architectures": ["PhiMoEForCausalLM"], "original_max_position_embeddings": 32}),
+    "hunyuan_v1_dense": ("HunYuanDenseV1Config", dict(head_dim=16, tie_word_embeddings=True, rope_parameters=ROPE), {}),
+    "olmo3": ("Olmo3Config", WINDOWS | dict(rope_parameters={"full_attention": YARN, "sliding_attention": ROPE}), {}),
+    # As the small model is, and as the large one.
+    "exaone4": ("Exaone4Config", dict(
+        sliding_window=None, layer_types=["full_attention"] * 2, tie_word_embeddings=True, rope_parameters=LLAMA3), {}),
+    "exaone4-windows": ("Exaone4Config", WINDOWS | dict(rope_parameters=LLAMA3), {"sliding_window_pattern": "LG"}),
+    "ministral3": ("Ministral3Config", dict(head_dim=16, rope_parameters=STEPS), {}),
+    "mistral4": ("Mistral4Config", dict(
+        num_key_value_heads=4, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=4, v_head_dim=16,
+        moe_intermediate_size=16, n_routed_experts=4, num_experts_per_tok=2, n_shared_experts=1, first_k_dense_replace=1,
+        rope_parameters=STEPS), {}),
     "arcee": ("ArceeConfig", dict(intermediate_size=64, mlp_bias=False, rope_parameters=LLAMA3), {}),
     "cohere": ("CohereConfig", dict(
         logit_scale=0.25, tie_word_embeddings=True, layer_norm_eps=1e-5, rope_parameters=ROPE), {}),
@@ -87,10 +104,15 @@ SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
 TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
 
 
+def model_class(kind):
+    """By name, as the automatic one does not know all."""
+    return getattr(transformers, kind.replace("Config", "ForCausalLM"))
+
+
 def model_of(kind, unusual, seed):
     torch.manual_seed(seed)
     config = getattr(transformers, kind)(**(USUAL | unusual))
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    model = model_class(kind)._from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for name, values in list(model.named_parameters()) + list(model.named_buffers()):
             if "inv_freq" in name:
@@ -156,7 +178,7 @@ def make(name, seed):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     if extra is not None:
-        again = logits(transformers.AutoModelForCausalLM.from_pretrained(
+        again = logits(model_class(kind).from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager").eval())
         assert (again - expected).abs().max() < 2e-6, (name, (again - expected).abs().max())
     save_file({"input_ids": torch.tensor(TOKENS), "logits": expected}, folder / "reference.safetensors")
@@ -194,7 +216,9 @@ from conversion.base import TextModel
 own = program.get_model_class
 def without_vocabulary(*arguments, **options):
     found = own(*arguments, **options)
-    found.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("no_vocab")
+    # That of Mistral's newer models is one of two inside another.
+    for own_class in [found] + [value for value in vars(found).values() if isinstance(value, type)]:
+        own_class.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("no_vocab")
     return found
 program.get_model_class = without_vocabulary
 program.main()
@@ -204,11 +228,25 @@ program.main()
 def convert(folder, path, without=None, outtype="f32"):
     """llama.cpp's converter, told that there is no vocabulary."""
     source = os.environ["RECAST_LLAMA_CPP"]
+    config = json.loads((folder / "config.json").read_text())
+    if config["model_type"] == "mistral4":
+        # It knows the type of this model alone, under the name of the smaller ones.
+        with tempfile.TemporaryDirectory() as work:
+            for name in ("model.safetensors", "config.json"):
+                shutil.copy(folder / name, work)
+            config |= {"architectures": ["Ministral3ForCausalLM"]}
+            (pathlib.Path(work) / "config.json").write_text(json.dumps(config))
+            run_converter(source, work, path, without or [], outtype)
+        return
     # Of layers that guess further tokens transformers counts one where the configuration says nothing.
     if without is None:
         without = ["--no-mtp"] if folder.name in ("glm4_moe", "glm4_moe_lite", "hy_v3") else []
+    run_converter(source, folder, path, without, outtype)
+
+
+def run_converter(source, folder, path, options, outtype):
     subprocess.run(
-        [sys.executable, "-c", CONVERT, source, str(folder), "--outtype", outtype, "--outfile", str(path), *without],
+        [sys.executable, "-c", CONVERT, source, str(folder), "--outtype", outtype, "--outfile", str(path), *options],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -19,6 +19,9 @@ package enum Fixtures {
     /// Small random models of families, with logits of transformers and tensors of llama.cpp (`Tests/Interop/make_families.py`).
     package static func smallFamily(_ name: String) -> String { root + "/Fixtures/families/" + name }
 
+    /// The family of one, which may be there in several kinds: `exaone4-windows`.
+    package static func family(ofSmall name: String) -> String { String(name.prefix { $0 != "-" }) }
+
     package static let smallFamilies: [String] = {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: root + "/Fixtures/families")) ?? []
         return names.filter { FileManager.default.fileExists(atPath: smallFamily($0) + "/config.json") }.sorted()
@@ -39,7 +42,7 @@ package enum Fixtures {
 
     /// Families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale than the
     /// usual, rotary in other layers, another way to weigh experts.
-    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe", "gpt_oss"]
+    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe", "exaone4-windows", "gpt_oss"]
 
     /// Families of ``smallFamilies`` that the llama layout can say.
     package static let isLlama: Set<String> = ["arcee"]

@@ -63,6 +63,12 @@ struct TargetAdaptation {
                 "beyond \(longContext.context) tokens \(own.family) switches to dynamic NTK and log-n attention, which \(target) "
                     + "lacks: up to there the results are the same")
         }
+        if let temperature = own.temperature, stated.temperature == nil {
+            graph.configuration.temperature = nil
+            warnings.append(
+                "beyond \(temperature.unchangedLength) tokens \(own.family) makes attention sharper by position (attention "
+                    + "temperature), which \(target) lacks: up to there the results are the same")
+        }
         let windows = (own: own.layers.map(\.slidingWindow), stated: stated.layers.map(\.slidingWindow))
         if let window = own.slidingWindow, windows.own != windows.stated, windows.own.count == windows.stated.count,
             own.localRope == nil

@@ -39,6 +39,7 @@ extension ModelConfiguration {
         .layer("position encoding",               .computation,   \.position, text: \.text, isSame: hasSamePositions),
         .optionalOfLayer("sliding window",        .computation,   \.slidingWindow),
         .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
+        .init("attention temperature",            .computation,   \.temperature, text: \.text, isSame: hasSameTemperature),
     ]
 
     // swift-format-ignore
@@ -135,6 +136,12 @@ extension ModelConfiguration {
                 guard own.hasRotary, other.hasRotary else { return false }
                 return (own.localRope ?? a.rope).isEquivalent(to: other.localRope ?? b.rope, upTo: a.contextLength)
             }
+    }
+
+    @Sendable private static func hasSameTemperature(_ a: Self, _ b: Self) -> Bool {
+        guard var own = a.temperature, let other = b.temperature else { return a.temperature == b.temperature }
+        if Float(own.slope) == Float(other.slope) { own.slope = other.slope }
+        return own == other
     }
 
     private func hasSameRotary(as other: Self) -> Bool {

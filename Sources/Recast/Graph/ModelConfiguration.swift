@@ -36,6 +36,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var projectionLimit: Double?
     /// What changes in texts longer than this many tokens, in a way that only the family itself computes (Qwen 1).
     public var longContext: QwenLongContext?
+    /// How queries grow with their position (Ministral 3, Llama 4).
+    public var temperature: AttentionTemperature?
     public var bosTokens: [Int] = []
     public var eosTokens: [Int] = []
     public var paddingToken: Int?

@@ -64,6 +64,13 @@ extension Rope.Yarn {
         statedAttentionFactor ?? sharpening(by: mscale) / sharpening(by: mscaleAllDimensions)
     }
 
+    /// Whether the stated factor, if there is one, is what it would be without being stated.
+    var statesUsualAttentionFactor: Bool {
+        guard let stated = statedAttentionFactor else { return true }
+        let usual = sharpening(by: mscale) / sharpening(by: mscaleAllDimensions)
+        return abs(stated - usual) <= 2e-7 * abs(usual)
+    }
+
     /// How much sharper attention is made: a number that latent attention takes the square of.
     public func sharpening(by mscale: Double) -> Double { factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1 }
 }

@@ -56,6 +56,7 @@ extension PreTokenizer {
         Known("bailingmoe",       .bailing),
         Known("falcon",           .falcon),
         Known("mpt",              .gpt2,          normalizer: .nfc),
+        Known("exaone4",          .gpt2),
         Known("default",          .unnamed),
     ]
 

@@ -71,9 +71,9 @@ extension DecoderLayer {
         ] {
             normalize(target, role, rows: count, columns, block, isRotated: true, backend)
         }
-        if positions.scalesQueries(length: sequence.length) {
+        if positions.scalesQueries(inLayer: block.layer, length: sequence.length) {
             for row in 0..<count {
-                let factor = positions.queryFactor(at: past + row, length: sequence.length)
+                let factor = positions.queryFactor(at: past + row, inLayer: block.layer)
                 for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
             }
         }

@@ -55,16 +55,19 @@ struct Positions: Sendable {
     }
 
     /// What the query at a position is multiplied by.
-    func queryFactor(at position: Int, length: Int) -> Float {
-        guard let longContext = configuration.longContext, longContext.logNAttention, position + 1 > longContext.context
-        else {
-            return 1
+    func queryFactor(at position: Int, inLayer layer: Int) -> Float {
+        var factor = configuration.temperature(inLayer: layer)?.factor(at: position) ?? 1
+        if let longContext = configuration.longContext, longContext.logNAttention, position + 1 > longContext.context {
+            factor *= log(Double(position + 1)) / log(Double(longContext.context))
         }
-        return Float(log(Double(position + 1)) / log(Double(longContext.context)))
+        return Float(factor)
     }
 
     /// Whether any query of a text is multiplied by anything but one.
-    func scalesQueries(length: Int) -> Bool {
-        configuration.longContext.map { $0.logNAttention && length > $0.context } ?? false
+    func scalesQueries(inLayer layer: Int, length: Int) -> Bool {
+        if let temperature = configuration.temperature(inLayer: layer), length > temperature.unchangedLength {
+            return true
+        }
+        return configuration.longContext.map { $0.logNAttention && length > $0.context } ?? false
     }
 }

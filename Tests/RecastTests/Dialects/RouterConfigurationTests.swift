@@ -235,7 +235,7 @@ struct RouterConfigurationTests {
     @Test(arguments: Fixtures.smallFamilies) func namesInMemory(name: String) throws {
         let path = Fixtures.smallFamily(name)
         let checkpoint = try Checkpoint(path: path)
-        let family = try Family.named(name)
+        let family = try Family.named(Fixtures.family(ofSmall: name))
         let graph = try Model(checkpoint).graph
         var tensors: [NamedTensor] = []
         for tensor in checkpoint.tensors {

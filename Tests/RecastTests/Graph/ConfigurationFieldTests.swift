@@ -15,6 +15,7 @@ struct ConfigurationFieldTests {
         all.softCaps.attention = 50
         all.softCaps.logits = 30
         all.multipliers.attention = 0.5
+        all.temperature = AttentionTemperature(slope: 0.1, context: 64)
         all.longContext = QwenLongContext(context: 64, dynamicNTK: true, logNAttention: true)
         let latent = LatentAttention(
             queryRank: 8, keyValueRank: 8, nopeHeadDimension: 8, ropeHeadDimension: 8, valueDimension: 8)
@@ -85,6 +86,8 @@ struct ConfigurationFieldTests {
             ("norm epsilon",         { $0.normEpsilon = 1e-5 }),
             ("rotary base",          { $0.rope.theta = 20_000 }),
             ("rotary dimension",     { $0.rope.dimensions = 8 }),
+            ("attention temperature", { $0.temperature?.slope = 0.2 }),
+            ("attention temperature", { $0.temperature = nil }),
             ("rotary scaling",       { $0.rope.scaling = .linear(factor: 2) }),
             ("position encoding",    { $0.layers[2].position = .rotary }),
             ("attention scale",      { $0.multipliers.attention = nil }),
@@ -110,6 +113,7 @@ struct ConfigurationFieldTests {
         other.normEpsilon = Double(Float(1e-6))
         other.multipliers.logitDivisor = 1 + 1e-12
         other.rope.theta = 10_000 + 1e-6
+        other.temperature?.slope = Double(Float(0.1))
         #expect(Self.everything.differences(from: other).isEmpty)
         // One that is as usual is not stated twice.
         var usual = Self.everything
@@ -169,6 +173,7 @@ struct ConfigurationFieldTests {
         "rotary scaling":            { $0.rope.scaling = .linear(factor: 3) },
         "position encoding":         { $0.layers[1].position = $0.layers[1].position == .none ? .rotary : .none },
         "dynamic NTK and log-n attention": { $0.longContext = QwenLongContext(context: 77, dynamicNTK: true, logNAttention: true) },
+        "attention temperature":     { $0.temperature = AttentionTemperature(slope: 0.7, context: 77) },
         "norm":                      { $0.norms.kind = $0.norms.kind == .rms ? .layer : .rms },
         "norm weights":              { $0.norms.hasWeights.toggle() },
         "norm weight offset":        { $0.norms.offset += 1 },

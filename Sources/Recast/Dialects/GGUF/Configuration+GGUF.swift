@@ -362,17 +362,26 @@ extension GGUFKeys {
             self["rope.scaling.type"] = .string("linear")
             set("rope.scaling.factor", factor)
         case .yarn(let yarn):
-            guard yarn.statedAttentionFactor == nil, yarn.mscale == 1 || yarn.mscale == yarn.mscaleAllDimensions else {
+            guard yarn.statesUsualAttentionFactor, yarn.mscale == 1 || yarn.mscale == yarn.mscaleAllDimensions else {
                 throw .unsupported("llama.cpp cannot be told by what this model's yarn scaling multiplies attention")
             }
             self["rope.scaling.type"] = .string("yarn")
             set("rope.scaling.factor", yarn.factor)
             try set("rope.scaling.original_context_length", yarn.originalContext)
+            // No program looks at it.
+            if let factor = yarn.statedAttentionFactor { set("rope.scaling.yarn_attn_factor", factor) }
             if yarn.betaFast != Rope.Yarn.usualBetaFast { set("rope.scaling.yarn_beta_fast", yarn.betaFast) }
             if yarn.betaSlow != Rope.Yarn.usualBetaSlow { set("rope.scaling.yarn_beta_slow", yarn.betaSlow) }
         case .dynamic, .other:
             throw .unsupported("rotary scaling of the type \(scaling.name) cannot be written to GGUF")
         }
+    }
+
+    /// What is said elsewhere only where it is unusual.
+    mutating func writeBetas(of scaling: Rope.Scaling) {
+        guard case .yarn(let yarn) = scaling else { return }
+        set("rope.scaling.yarn_beta_fast", yarn.betaFast)
+        set("rope.scaling.yarn_beta_slow", yarn.betaSlow)
     }
 
     /// The keys that all architectures with experts have.

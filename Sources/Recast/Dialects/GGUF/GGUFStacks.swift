@@ -1,7 +1,7 @@
 /// Weights that GGUF stores otherwise than as one matrix each: the experts of a layer in one tensor, and the up
 /// projection of latent attention in two, of which one is transposed. Source: Specs/gguf.md §d.3.
 enum GGUFStacks {
-    private static let marks = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"]
+    private static let marks = ["ffn_gate_exps", "ffn_up_exps", "ffn_gate_up_exps", "ffn_down_exps"]
     private static let (keys, values, both) = ("attn_k_b", "attn_v_b", "attn_kv_b")
 
     // MARK: Reading

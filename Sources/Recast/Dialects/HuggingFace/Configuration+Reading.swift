@@ -179,11 +179,15 @@ struct HuggingFaceConfiguration {
             let size = try optionalSize("sliding_window") ?? usual
             configuration.eachLayer { $0.slidingWindow = size }
         case .patterned(let fullEach):
-            guard let size = try optionalSize("sliding_window") ?? usual else { return }
-            let pattern = try optionalSize("sliding_window_pattern") ?? fullEach
-            let sliding =
-                try slidingLayers(layerCount: layers.count) ?? layers.filter { !($0 + 1).isMultiple(of: pattern) }
-            for layer in sliding { configuration.layers[layer].slidingWindow = size }
+            let listed = try slidingLayers(layerCount: layers.count)
+            guard let size = try optionalSize("sliding_window") ?? usual else {
+                guard listed?.isEmpty ?? true else {
+                    throw failure("\"layer_types\" names layers with a window, but \"sliding_window\" is null")
+                }
+                return
+            }
+            let patterned = try patternedLayers(layerCount: layers.count, fullEach: fullEach)
+            for layer in listed ?? patterned { configuration.layers[layer].slidingWindow = size }
         case .fromLayer:
             guard let size = try optionalSize("sliding_window") ?? usual else { return }
             let first = max(0, object["max_window_layers"]?.int ?? family.defaults.firstSlidingLayer)
@@ -195,6 +199,20 @@ struct HuggingFaceConfiguration {
             let sliding = try slidingLayers(layerCount: layers.count) ?? Array(layers.dropFirst(first))
             for layer in sliding { configuration.layers[layer].slidingWindow = size }
         }
+    }
+
+    /// All layers but each so many-th, or as letters say that are repeated: those of `LLLG` but the fourth. There the last layer
+    /// sees all, whatever its letter.
+    private func patternedLayers(layerCount: Int, fullEach usual: Int) throws(RecastError) -> [Int] {
+        guard let text = object["sliding_window_pattern"]?.string else {
+            let pattern = try optionalSize("sliding_window_pattern") ?? usual
+            return (0..<layerCount).filter { !($0 + 1).isMultiple(of: pattern) }
+        }
+        let letters = Array(text.utf8)
+        guard !letters.isEmpty, Set(letters).isSubset(of: Set("LG".utf8)) else {
+            throw failure("\"sliding_window_pattern\" is \"\(text)\", neither a number nor a sequence of L and G")
+        }
+        return (0..<max(layerCount - 1, 0)).filter { letters[$0 % letters.count] == UInt8(ascii: "L") }
     }
 
     /// The layers that `layer_types` says have a window; nil where it is absent.

@@ -209,9 +209,11 @@ extension HuggingFaceConfiguration {
             scaling["attention_factor"] = .double(longrope.attentionFactor)
             scaling["original_max_position_embeddings"] = .int(longrope.originalContext)
         case .yarn, .other:
-            scaling = draft.ropeScaling ?? JSON.Object()
+            // What layers without a window have, where others have one of their own.
+            scaling = draft.ropeScaling?["full_attention"]?.object ?? draft.ropeScaling ?? JSON.Object()
             scaling["rope_theta"] = nil
             scaling["type"] = nil
+            if case .yarn = rope.scaling { scaling.drop(HuggingFaceConfiguration.keysBesideYarn) }
             scaling["rope_type"] = .string(rope.scaling.name)
         }
         var parameters = scaling

@@ -142,8 +142,9 @@ extension Family {
         .glm4MoE, .glm4MoELite, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
         .phiMoE,
         .baichuan2, .baichuan, .internLM1, .internLM2, .internLM3, .chatGLM, .glm, .glm4, .phi3, .gemma, .gemma2,
-        .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS, .ernie45, .helium,
-        .arcee, .cohere, .cohere2, .gptOSS,
+        .gemma3, .olmo, .olmo2, .olmo3, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .exaone4, .seedOSS, .ernie45,
+        .helium,
+        .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {

@@ -27,9 +27,8 @@ struct FusedExperts {
 
     /// - Returns: nil where no tensor holds the experts of a layer.
     init?(_ tensors: [NamedTensor], _ family: Family, _ configuration: ModelConfiguration) {
-        // A family whose own layout has all experts in one tensor says itself how they lie there.
-        guard let experts = configuration.experts, family.experts?.stacks.contains(where: { $0.alias == nil }) != true
-        else { return nil }
+        // Those that a family itself has in one tensor are its own affair.
+        guard let experts = configuration.experts, family.experts?.stacks.isEmpty ?? true else { return nil }
         var stored: [Place: NamedTensor] = [:]
         var routers: [Int: String] = [:]
         for tensor in tensors {

@@ -16,7 +16,6 @@ struct UnsupportedArchitecture: Sendable {
         .init(["GPT2LMHeadModel", "BloomForCausalLM", "MptForCausalLM", "OPTForCausalLM"], difference: "its positions are learned or biases, and its feed-forward has no gate"),
         .init(["Gemma3ForConditionalGeneration", "Mistral3ForConditionalGeneration", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"], difference: "it has a vision tower"),
         .init(["MiniCPM3ForCausalLM"], difference: "it has a latent attention of its own kind"),
-        .init(["Exaone4ForCausalLM"], difference: "it has QK norm and post-norms"),
         .init(["BlueLMForCausalLM"], difference: "it normalises its embedding"),
         .init(["TelechatForCausalLM"], difference: "its keys and values are fused"),
         .init(["OrionForCausalLM"], difference: "it has LayerNorm with biases"),
@@ -25,6 +24,5 @@ struct UnsupportedArchitecture: Sendable {
         .init(["GraniteMoeHybridForCausalLM", "BailingHybridForCausalLM"], difference: "it has state-space layers or linear attention"),
         .init(["GraniteMoeSharedForCausalLM", "GraniteMoeSWAForCausalLM"], difference: "it has shared experts or sliding windows besides those of Granite"),
         .init(["MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration"], difference: "it attends to blocks that an indexer picks"),
-        .init(["Olmo3ForCausalLM"], difference: "it has sliding windows with a rotary of their own"),
     ]
 }

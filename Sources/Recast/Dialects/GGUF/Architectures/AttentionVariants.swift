@@ -1,99 +1,107 @@
-// Architectures whose attention or layers are not llama's, of 2024 to 2026. Source: llama.cpp's converter and loader,
-// Specs/families.md §3.15.
+// Architectures of 2025 and 2026 whose attention is another one. Source: llama.cpp's converter and loader, Specs/families.md §3.15.
 extension GGUFArchitecture {
-    static let arcee = GGUFArchitecture(
-        "arcee", families: ["arcee"], activation: "relu2", writesRopeDimensions: true, rotaryFactors: .one,
-        reads: { (_, configuration) throws(RecastError) in configuration.gatesFeedForward = false }
+    /// Hunyuan, dense, which normalises heads after it has rotated them.
+    static let hunYuanDense = GGUFArchitecture(
+        "hunyuan-dense", families: ["hunyuan_v1_dense"],
+        reads: { (_, configuration) throws(RecastError) in configuration.eachLayer { $0.norms.qk = .perRotatedHead } }
     ) {
-        Row.ggufNames(rotary: .interleaved, biases: .projections).filter { $0.roles != [.gate] }
+        Row.ggufNames(biases: .projections)
+        Row.ggufHeadNorms
     }
 
-    /// llama.cpp looks for QK norms in models of 64 layers and more.
-    static let cohere = GGUFArchitecture(
-        "command-r", families: ["cohere"],
+    /// EXAONE 4. llama.cpp takes a model of 64 layers for the one with windows, whatever the keys say of others.
+    static let exaone4 = GGUFArchitecture(
+        "exaone4", families: ["exaone4"], rotaryFactors: .one,
         reads: { (reader, configuration) throws(RecastError) in
-            try readParallel(reader, &configuration)
-            let hasNorm = configuration.layerCount >= 64
-            configuration.eachLayer { $0.norms.qk = hasNorm ? .ofEachHead : .none }
-        },
-        writes: { (configuration, keys) throws(RecastError) in writeParallel(configuration, &keys) }
-    ) {
-        Row.ggufNames(rotary: .interleaved, biases: .projections).filter { $0.roles != [.feedForwardNorm] }
-        Row(.queryNorm, "blk.{layer}.attn_q_norm.weight", rotary: .interleaved)
-        Row(.keyNorm, "blk.{layer}.attn_k_norm.weight", rotary: .interleaved)
-    }
-
-    static let cohere2 = GGUFArchitecture(
-        "cohere2", families: ["cohere2"],
-        reads: { (reader, configuration) throws(RecastError) in
-            try readParallel(reader, &configuration)
-            try readWindow(reader, fullEach: 4, &configuration)
+            configuration.eachLayer { $0.norms = .after(qk: .perHead) }
+            guard configuration.layerCount == 64 else { return }
+            let size = try reader.optionalSize("attention.sliding_window") ?? 4096
+            configuration.eachLayer { if !($0 + 1).isMultiple(of: 4) { $1.slidingWindow = size } }
             try readPattern(reader, &configuration)
             configuration.eachLayer { if $0.slidingWindow == nil { $0.position = .none } }
         },
         writes: { (configuration, keys) throws(RecastError) in
-            writeParallel(configuration, &keys)
             try keys.set("vocab_size", configuration.vocabularySize)
-            try keys.set("rope.dimension_count", configuration.rope.dimensions)
-            try keys.writeWindow(configuration, fullEach: 4)
+            if configuration.slidingWindow != nil { try keys.writeWindows(configuration) }
         }
     ) {
-        Row.ggufNames(rotary: .interleaved, biases: .projections).filter { $0.roles != [.feedForwardNorm] }
+        Row.ggufNames()
+        Row.ggufHeadNorms
+        Row.ggufPostNorms
     }
 
-    static let gptOSS = GGUFArchitecture(
-        "gpt-oss", families: ["gpt_oss"],
+    /// Ministral 3; without a temperature it is a Mistral.
+    static let mistral3 = GGUFArchitecture(
+        "mistral3", families: ["ministral3"], writesRopeDimensions: true, rotaryFactors: .one,
         reads: { (reader, configuration) throws(RecastError) in
-            try GGUFRouter(keys: [.size]).read(reader, into: &configuration)
-            configuration.gateLimit = GateLimit(limit: 7, alpha: 1.702)
-            configuration.eachLayer { $0.hasSinks = true }
-            try readWindow(reader, fullEach: 2, &configuration)
-            try readPattern(reader, &configuration)
+            if case .yarn(var yarn) = configuration.rope.scaling {
+                yarn.mscaleAllDimensions = try reader.multiplier("rope.scaling.yarn_log_multiplier")
+                configuration.rope.scaling = .yarn(yarn)
+            }
+            let slope = try reader.multiplier("attention.temperature_scale")
+            guard slope != 0 else {
+                configuration.family = "mistral"
+                return
+            }
+            let context = try reader.optionalSize("rope.scaling.original_context_length")
+            configuration.temperature = AttentionTemperature(
+                slope: slope, context: context ?? configuration.contextLength)
         },
         writes: { (configuration, keys) throws(RecastError) in
-            try GGUFRouter(keys: [.size]).write(configuration, into: &keys)
-            try keys.writeWindow(configuration, fullEach: 2)
-            guard case .yarn(let yarn) = configuration.rope.scaling else { return }
-            keys.set("rope.scaling.yarn_beta_fast", yarn.betaFast)
-            keys.set("rope.scaling.yarn_beta_slow", yarn.betaSlow)
+            keys.writeBetas(of: configuration.rope.scaling)
+            if case .yarn(let yarn) = configuration.rope.scaling {
+                keys.set("rope.scaling.yarn_log_multiplier", yarn.mscaleAllDimensions)
+            } else if let temperature = configuration.temperature {
+                try keys.set("rope.scaling.original_context_length", temperature.context)
+            }
+            keys.set("attention.temperature_scale", configuration.temperature?.slope ?? 0)
         }
     ) {
-        Row.ggufNames(biases: .attention).filter {
-            Set($0.roles).isDisjoint(with: [.feedForwardNorm, .gate, .up, .down])
-        }
-        Row(.sinks, "blk.{layer}.attn_sinks.weight")
-        Row(.feedForwardNorm, "blk.{layer}.post_attention_norm.weight")
-        Row(.router, "blk.{layer}.ffn_gate_inp.{weight,bias}")
-        Row(.gate, "blk.{layer}.ffn_gate_exps.{expert}.{weight,bias}")
-        Row(.up, "blk.{layer}.ffn_up_exps.{expert}.{weight,bias}")
-        Row(.down, "blk.{layer}.ffn_down_exps.{expert}.{weight,bias}")
+        Row.ggufNames(rotary: .interleaved, biases: .linear)
     }
 
-    private static func readParallel(
-        _ reader: GGUFConfiguration, _ configuration: inout ModelConfiguration
-    ) throws(RecastError) {
-        configuration.norms.kind = .layer
-        configuration.eachLayer {
-            $0.hasParallelResidual = true
-            $0.norms.sharesPreNorm = true
-        }
-        if let scale = try reader.positive("logit_scale") { configuration.multipliers.logitDivisor = 1 / scale }
+    /// Mistral Small 4, whose gate and up projections are one stack of experts.
+    static let mistral4 = mistral4(distinguishingTensor: "ffn_gate_up_exps") {
+        Row.ggufLatentNames.filter { !$0.isPerExpert || $0.roles == [.down] }
+        Row([.gate, .up], "blk.{layer}.ffn_gate_up_exps.{expert}.weight", layout: .concatenatedRows)
     }
 
-    private static func writeParallel(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) {
-        keys.set("logit_scale", 1 / configuration.multipliers.logitDivisor)
-        if configuration.rope.scaling == .none { keys["rope.scaling.type"] = .string("none") }
+    /// The same with a stack for each, as files may have them, too.
+    static let mistral4Apart = mistral4(distinguishingTensor: nil) { Row.ggufLatentNames }
+
+    /// llama.cpp's converter does not say the temperature that its loader asks for.
+    private static func mistral4(
+        distinguishingTensor: String?, @RowBuilder rows: () -> [Row]
+    ) -> GGUFArchitecture {
+        GGUFArchitecture(
+            "mistral4", families: ["mistral4"], distinguishingTensor: distinguishingTensor,
+            reads: { (reader, configuration) throws(RecastError) in
+                try readLatent(reader, &configuration)
+                configuration.family = "mistral4"
+                // In llama.cpp of all routers.
+                configuration.eachLayer { $0.experts?.routing.groups?.scoreCount = 2 }
+                if case .yarn(var yarn) = configuration.rope.scaling {
+                    yarn.mscale = 1
+                    configuration.rope.scaling = .yarn(yarn)
+                }
+                let slope = try reader.multiplier("attention.temperature_scale")
+                guard slope != 0 else { return }
+                configuration.temperature = AttentionTemperature(
+                    slope: slope, context: try reader.size("attention.temperature_length"))
+            },
+            writes: { (configuration, keys) throws(RecastError) in
+                try writeLatent(configuration, &keys)
+                keys.writeBetas(of: configuration.rope.scaling)
+                guard let temperature = configuration.temperature else { return }
+                keys.set("attention.temperature_scale", temperature.slope)
+                try keys.set("attention.temperature_length", temperature.context)
+            }, rows: rows)
     }
 }
 
-extension GGUFKeys {
-    /// The sliding window, and which layers have it where that is not llama.cpp's own pattern.
-    mutating func writeWindow(_ configuration: ModelConfiguration, fullEach count: Int) throws(RecastError) {
-        guard let size = configuration.slidingWindow else { return }
-        try set("attention.sliding_window", size)
-        let windows = configuration.layers.map { $0.slidingWindow != nil }
-        if windows != windows.indices.map({ !($0 + 1).isMultiple(of: count) }) {
-            self["attention.sliding_window_pattern"] = .array(.bool(windows))
-        }
+extension GGUFConfiguration {
+    /// A number that is absent, zero or positive; absent is zero.
+    fileprivate func multiplier(_ name: String) throws(RecastError) -> Double {
+        value(name)?.double == 0 ? 0 : try positive(name) ?? 0
     }
 }

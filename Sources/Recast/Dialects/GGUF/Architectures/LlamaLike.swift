@@ -170,11 +170,23 @@ extension GGUFArchitecture {
     }
 
     static let olmo2 = GGUFArchitecture(
-        "olmo2", families: ["olmo2"],
-        reads: { (_, configuration) throws(RecastError) in
-            configuration.eachLayer { $0.norms.hasPreNorms = false }
-            configuration.eachLayer { $0.norms.hasPostNorms = true }
-            configuration.eachLayer { $0.norms.qk = .acrossHeads }
+        "olmo2", families: ["olmo2", "olmo3"],
+        reads: { (reader, configuration) throws(RecastError) in
+            configuration.eachLayer { $0.norms = .after(qk: .acrossHeads) }
+            try readWindow(reader, fullEach: 4, &configuration)
+            try readPattern(reader, &configuration)
+            guard configuration.slidingWindow != nil else { return }
+            configuration.family = "olmo3"
+            // Scaling is for the layers that see all; llama.cpp does not look at the other key for a base.
+            let local = Rope(theta: configuration.rope.theta, dimensions: configuration.rope.dimensions)
+            guard local != configuration.rope else { return }
+            configuration.eachLayer { if $0.slidingWindow != nil { $0.position = .localRotary(local) } }
+        },
+        writes: { (configuration, keys) throws(RecastError) in
+            keys.writeBetas(of: configuration.rope.scaling)
+            guard configuration.slidingWindow != nil else { return }
+            try keys.writeWindows(configuration)
+            keys.set("rope.freq_base_swa", (configuration.localRope ?? configuration.rope).theta)
         }
     ) {
         Row.ggufNames()

@@ -169,6 +169,12 @@ extension GGUFKeys {
         set("logit_scale", multipliers.logitDivisor)
     }
 
+    /// Which layers have a window, each by itself.
+    mutating func writeWindows(_ configuration: ModelConfiguration) throws(RecastError) {
+        try set("attention.sliding_window", configuration.slidingWindow ?? 0)
+        self["attention.sliding_window_pattern"] = .array(.bool(configuration.layers.map { $0.slidingWindow != nil }))
+    }
+
     mutating func writeHeadDimension(_ configuration: ModelConfiguration) throws(RecastError) {
         try set("attention.key_length", configuration.headDimension)
         try set("attention.value_length", configuration.headDimension)

@@ -2,7 +2,7 @@
 // Specs/families.md §3.10 and §3.14; transformers 5.23, `configuration_deepseek_v2.py`, `configuration_deepseek_v3.py` and
 // `configuration_glm4_moe_lite.py`.
 extension Family {
-    static let deepSeekV2 = deepSeek(
+    static let deepSeekV2 = deepSeekLike(
         "deepseek_v2", architecture: "DeepseekV2ForCausalLM", defaults: Defaults(contextLength: 2048),
         experts: ExpertKeys(
             count: ["n_routed_experts"], feedForwardSize: "moe_intermediate_size",
@@ -11,10 +11,10 @@ extension Family {
             router: Router(
                 groups: Router.Groups(defaultCount: 1, defaultUsedCount: 1, scoreCount: 1, areSwitched: true),
                 factor: Router.Factor(default: 1), statements: [.text("scoring_func", ["softmax"])]),
-            defaultCount: 64)
-    ) { _ in }
+            defaultCount: 64),
+        writes: { _, _ in })
 
-    static let deepSeekV3 = deepSeek(
+    static let deepSeekV3 = deepSeekLike(
         "deepseek_v3", architecture: "DeepseekV3ForCausalLM", defaults: Defaults(contextLength: 4096),
         experts: ExpertKeys(
             count: ["n_routed_experts"], feedForwardSize: "moe_intermediate_size",
@@ -23,13 +23,11 @@ extension Family {
             router: .sigmoid(
                 groups: (8, 4), factor: Router.Factor(default: 2.5), .text("scoring_func", ["sigmoid"]),
                 .text("topk_method", ["noaux_tc"])),
-            defaultCount: 256, defaultUsedCount: 8)
-    ) { object in
+            defaultCount: 256, defaultUsedCount: 8),
         // Layers that guess further tokens, which transformers believes to be there otherwise.
-        object["num_nextn_predict_layers"] = 0
-    }
+        writes: { _, object in object["num_nextn_predict_layers"] = 0 })
 
-    static let glm4MoELite = deepSeek(
+    static let glm4MoELite = deepSeekLike(
         "glm4_moe_lite", architecture: "Glm4MoeLiteForCausalLM",
         defaults: Defaults(contextLength: 202_752, normEpsilon: 1e-5),
         latent: LatentAttention(
@@ -41,30 +39,18 @@ extension Family {
             router: .sigmoid(
                 factor: Router.Factor(default: 1.8), .text("scoring_func", ["sigmoid"]),
                 .text("topk_method", ["noaux_tc"])),
-            defaultCount: 64, defaultUsedCount: 4)
-    ) { object in
-        object["num_nextn_predict_layers"] = 0
-    }
+            defaultCount: 64, defaultUsedCount: 4),
+        writes: { _, object in object["num_nextn_predict_layers"] = 0 })
 
+    /// A family with DeepSeek's names.
     // swift-format-ignore
-    private static func deepSeek(
+    static func deepSeekLike(
         _ name: String, architecture: String, defaults: Defaults, latent: LatentAttention = .deepSeek,
-        experts: ExpertKeys, adds: @escaping @Sendable (inout JSON.Object) -> Void
+        experts: ExpertKeys, reads: @escaping Reading = refusePartialRotary, writes: @escaping Writing
     ) -> Family {
         Family(
             name, architectures: [architecture], modelType: name, biases: [], defaults: defaults, latent: latent,
-            experts: experts,
-            reads: { (reader, configuration) throws(RecastError) in
-                let parameters = try reader.members("rope_parameters")
-                for place in [parameters, reader.object] {
-                    let share = try reader.number("partial_rotary_factor", in: place ?? JSON.Object()) ?? 1
-                    guard share == 1 else {
-                        throw .unsupported(
-                            "\(reader.file): latent attention with a \"partial_rotary_factor\" of \(share) is not supported")
-                    }
-                }
-            },
-            writes: { _, object in adds(&object) }
+            experts: experts, reads: reads, writes: writes
         ) {
             Row(.tokenEmbedding,   "model.embed_tokens.weight")
             Row(.attentionNorm,    "model.layers.{layer}.input_layernorm.weight")
@@ -90,6 +76,19 @@ extension Family {
             Row(.down,             "model.layers.{layer}.mlp.down_proj.weight")
             Row(.outputNorm,       "model.norm.weight")
             Row(.outputHead,       "lm_head.weight")
+        }
+    }
+
+    @Sendable static func refusePartialRotary(
+        _ reader: HuggingFaceConfiguration, _ configuration: inout ModelConfiguration
+    ) throws(RecastError) {
+        let parameters = try reader.members("rope_parameters")
+        for place in [parameters, reader.object] {
+            let share = try reader.number("partial_rotary_factor", in: place ?? JSON.Object()) ?? 1
+            guard share == 1 else {
+                throw .unsupported(
+                    "\(reader.file): latent attention with a \"partial_rotary_factor\" of \(share) is not supported")
+            }
         }
     }
 }

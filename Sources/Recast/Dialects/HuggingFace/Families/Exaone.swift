@@ -1,4 +1,4 @@
-// EXAONE 3 and 3.5. Source: Specs/families.md §3.13.
+// EXAONE 3, 3.5 and 4. Source: Specs/families.md §3.13 and §3.15; transformers 5.23, `modeling_exaone4.py`.
 extension Family {
     // swift-format-ignore
     static let exaone = Family(
@@ -26,5 +26,24 @@ extension Family {
         Row(.down,            "transformer.h.{layer}.mlp.c_proj.weight")
         Row(.outputNorm,      "transformer.ln_f.weight")
         Row(.outputHead,      "lm_head.weight")
+    }
+
+    static let exaone4 = Family(
+        "exaone4", architectures: ["Exaone4ForCausalLM"], modelType: "exaone4",
+        slidingWindow: .patterned(fullEach: 4),
+        defaults: Defaults(keyValueHeadCount: 32, slidingWindow: 4096, normEpsilon: 1e-5),
+        reads: { (reader, configuration) throws(RecastError) in
+            configuration.eachLayer { $0.norms = .after(qk: .perHead) }
+            // Layers that see all turn nothing where there is a window, be it of no layer.
+            guard reader.object["sliding_window"]?.isNull != true else { return }
+            configuration.eachLayer { if $0.slidingWindow == nil { $0.position = .none } }
+        },
+        writes: { configuration, object in
+            guard configuration.slidingWindow == nil, configuration.layers.contains(where: { $0.position == .none })
+            else { return }
+            object["sliding_window"] = .int(configuration.contextLength)
+        }
+    ) {
+        Row.postNormNames
     }
 }

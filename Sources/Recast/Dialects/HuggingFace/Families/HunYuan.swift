@@ -4,9 +4,27 @@
     import Darwin
 #endif
 
-// Hunyuan-A13B and Hunyuan 3. Source: Specs/families.md §3.14; transformers 5.23, `modeling_hunyuan_v1_moe.py` and
-// `configuration_hy_v3.py`.
+// Hunyuan, dense, Hunyuan-A13B and Hunyuan 3. Source: Specs/families.md §3.14 and §3.15; transformers 5.23,
+// `modeling_hunyuan_v1_dense.py`, `modeling_hunyuan_v1_moe.py` and `configuration_hy_v3.py`.
 extension Family {
+    static let hunYuanDense = Family(
+        "hunyuan_v1_dense", architectures: ["HunYuanDenseV1ForCausalLM"], modelType: "hunyuan_v1_dense",
+        biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
+        defaults: Defaults(normEpsilon: 1e-5),
+        reads: { (reader, configuration) throws(RecastError) in
+            configuration.eachLayer { $0.norms.qk = .perRotatedHead }
+            // transformers looks at neither, Tencent's program at both.
+            for (key, usual) in [("use_qk_norm", true), ("use_cla", false)] where try reader.flag(key) == !usual {
+                throw .unsupported("\(reader.file): a \"\(key)\" of \(!usual) is not supported; \(usual) is")
+            }
+            try reader.readFixedNTK(into: &configuration.rope)
+        }
+    ) {
+        Row.llamaNames()
+        Row(.queryNorm, "model.layers.{layer}.self_attn.query_layernorm.weight")
+        Row(.keyNorm, "model.layers.{layer}.self_attn.key_layernorm.weight")
+    }
+
     static let hunYuanMoE = Family(
         "hunyuan_v1_moe", architectures: ["HunYuanMoEV1ForCausalLM"], modelType: "hunyuan_v1_moe",
         biases: [BiasGroup(roles: [.query, .key, .value, .attentionOutput], presence: .configured("attention_bias"))],
