@@ -16,7 +16,9 @@ enum GGUFTensorClass: Sendable, Hashable {
 
     /// By its role, or by its name where the architecture is not known.
     init(_ tensor: NamedTensor) {
-        if tensor.slots.isEmpty { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
+        // Experts' gate and up in one stack are a gate, by that name; others in one matrix are called an up projection.
+        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up")
+        if isNamed { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
     }
 
     /// A fused weight is what the most sensitive of its parts is.
