@@ -8,6 +8,7 @@ import warnings
 
 import numpy
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import make_families as small
@@ -19,7 +20,7 @@ TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
 SIZES = dict(vocab_size=256, hidden_size=256, num_hidden_layers=3, num_attention_heads=8, max_position_embeddings=128)
 # Larger experts; the rest as in the small models.
 WIDE = {
-    "moe_intermediate_size": 256, "intermediate_size": 256, "sliding_window": 24, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
+    "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
 # Name, case of make_families, what is otherwise.
 VARIANTS = [
     ("glm4_moe-plain", "glm4_moe", dict(use_qk_norm=False, attention_bias=False, n_group=1, topk_group=1, norm_topk_prob=False)),
