@@ -26,7 +26,7 @@ package enum Layout: Sendable, Hashable {
                 return stored.rows(first..<first + shape[0])
             }
         case .interleavedRows:
-            let order = Self.order(of: stored, roles: shapes.count)
+            let order = Self.order(rows: shapes[0][0], roles: shapes.count)
             return Layout.concatenatedRows.split(stored.gathered(order), shapes: shapes, configuration)
         case .interleavedGroups:
             let groups = Self.groups(configuration)
@@ -47,8 +47,7 @@ package enum Layout: Sendable, Hashable {
         case .oneRow: parts[0].reshaped([1] + parts[0].shape)
         case .concatenatedRows: .concatenatedRows(parts)
         case .interleavedRows:
-            LazyTensor.concatenatedRows(parts).gathered(
-                Self.order(of: .concatenatedRows(parts), roles: parts.count).inverse)
+            LazyTensor.concatenatedRows(parts).gathered(Self.order(rows: parts[0].rowCount, roles: parts.count).inverse)
         case .interleavedGroups:
             .concatenatedRows(
                 (0..<Self.groups(configuration).count).flatMap { group in
@@ -65,8 +64,8 @@ package enum Layout: Sendable, Hashable {
     }
 
     /// From rows of each role in turn to all rows of one, then of the next.
-    private static func order(of stored: LazyTensor, roles: Int) -> RowOrder {
-        RowOrder(outer: 1, first: roles, second: stored.rowCount / roles)
+    private static func order(rows: Int, roles: Int) -> RowOrder {
+        RowOrder(outer: 1, first: roles, second: rows)
     }
 
     /// The groups of attention: how many there are, the rows of one, and those of its queries, key and value.

@@ -158,11 +158,7 @@ struct Attention: Sendable {
             let slope = slopes[head]
             for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
         }
-        if let sinks {
-            Softmax.normalize(scores, range, width: keys.count, beside: sinks[head])
-        } else {
-            Softmax.normalize(scores, range, width: keys.count)
-        }
+        Softmax.normalize(scores, range, width: keys.count, beside: sinks.map { $0[head] })
     }
 
     /// `scores[rows, width] = scale · queries · keysᵀ`

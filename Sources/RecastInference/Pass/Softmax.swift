@@ -9,9 +9,16 @@ internal import CKernels
 /// Turns scores into probabilities.
 enum Softmax {
     /// Normalises some of the numbers of a row in place, and zeroes the rest of its `width`.
-    static func normalize(_ row: UnsafeMutablePointer<Float>, _ range: Range<Int>, width: Int) {
+    ///
+    /// - Parameter sink: a score that has its share, and no place; nil for none.
+    static func normalize(
+        _ row: UnsafeMutablePointer<Float>, _ range: Range<Int>, width: Int, beside sink: Float? = nil
+    ) {
         let first = row + range.lowerBound
-        let sum = exponentials(first, range.count, minus: Reduction.maximum(first, range.count))
+        var maximum = Reduction.maximum(first, range.count)
+        if let sink { maximum = max(maximum, sink) }
+        var sum = exponentials(first, range.count, minus: maximum)
+        if let sink { sum += Double(exponential(sink - maximum)) }
         let scale = Float(1 / sum)
         var i = 0
         while i < range.lowerBound {
@@ -26,17 +33,6 @@ enum Softmax {
             row[i] = 0
             i = i &+ 1
         }
-    }
-
-    /// The same beside a score that has its share, and no place.
-    static func normalize(
-        _ row: UnsafeMutablePointer<Float>, _ range: Range<Int>, width: Int, beside sink: Float
-    ) {
-        let first = row + range.lowerBound
-        let maximum = max(Reduction.maximum(first, range.count), sink)
-        let sum = exponentials(first, range.count, minus: maximum) + Double(exponential(sink - maximum))
-        let scale = Float(1 / sum)
-        for i in 0..<width { row[i] = range.contains(i) ? row[i] * scale : 0 }
     }
 
     /// Replaces each number by `exp(x - offset)`, and returns their sum.

@@ -35,7 +35,7 @@ extension GGUFArchitecture {
             writeParallel(configuration, &keys)
             try keys.set("vocab_size", configuration.vocabularySize)
             try keys.set("rope.dimension_count", configuration.rope.dimensions)
-            try keys.writeWindow(configuration, fullEach: 4)
+            try keys.writeWindows(configuration, unlessFullEach: 4)
         }
     ) {
         Row.ggufNames(rotary: .interleaved, biases: .projections).filter { $0.roles != [.feedForwardNorm] }
@@ -52,7 +52,7 @@ extension GGUFArchitecture {
         },
         writes: { (configuration, keys) throws(RecastError) in
             try GGUFRouter(keys: [.size]).write(configuration, into: &keys)
-            try keys.writeWindow(configuration, fullEach: 2)
+            try keys.writeWindows(configuration, unlessFullEach: 2)
             keys.writeBetas(of: configuration.rope.scaling)
         }
     ) {
@@ -81,17 +81,5 @@ extension GGUFArchitecture {
     private static func writeParallel(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) {
         keys.set("logit_scale", 1 / configuration.multipliers.logitDivisor)
         if configuration.rope.scaling == .none { keys["rope.scaling.type"] = .string("none") }
-    }
-}
-
-extension GGUFKeys {
-    /// The sliding window, and which layers have it where that is not llama.cpp's own pattern.
-    mutating func writeWindow(_ configuration: ModelConfiguration, fullEach count: Int) throws(RecastError) {
-        guard let size = configuration.slidingWindow else { return }
-        try set("attention.sliding_window", size)
-        let windows = configuration.layers.map { $0.slidingWindow != nil }
-        if windows != windows.indices.map({ !($0 + 1).isMultiple(of: count) }) {
-            self["attention.sliding_window_pattern"] = .array(.bool(windows))
-        }
     }
 }

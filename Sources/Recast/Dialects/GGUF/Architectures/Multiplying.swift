@@ -169,10 +169,16 @@ extension GGUFKeys {
         set("logit_scale", multipliers.logitDivisor)
     }
 
-    /// Which layers have a window, each by itself.
-    mutating func writeWindows(_ configuration: ModelConfiguration) throws(RecastError) {
+    /// The window, and which layers have it.
+    ///
+    /// - Parameter usual: each so many-th layer sees all where nothing else is said; where that is so, nothing is.
+    mutating func writeWindows(
+        _ configuration: ModelConfiguration, unlessFullEach usual: Int? = nil
+    ) throws(RecastError) {
         try set("attention.sliding_window", configuration.slidingWindow ?? 0)
-        self["attention.sliding_window_pattern"] = .array(.bool(configuration.layers.map { $0.slidingWindow != nil }))
+        let windows = configuration.layers.map { $0.slidingWindow != nil }
+        if let usual, windows == windows.indices.map({ !($0 + 1).isMultiple(of: usual) }) { return }
+        self["attention.sliding_window_pattern"] = .array(.bool(windows))
     }
 
     mutating func writeHeadDimension(_ configuration: ModelConfiguration) throws(RecastError) {
