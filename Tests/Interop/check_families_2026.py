@@ -12,6 +12,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import make_families as small
+from family_cases import INEXACT, NO_GGUF, NO_PROGRAM, VARIANTS, routers_and_attention
 from likelihoods import compare, likelihood, measured
 from referee import WORK, bytes_tokenizer, check, convert, different, quantize, report, tensors
 
@@ -21,66 +22,6 @@ SIZES = dict(vocab_size=256, hidden_size=256, num_hidden_layers=3, num_attention
 # Larger experts; the rest as in the small models.
 WIDE = {
     "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
-# Name, case of make_families, what is otherwise.
-VARIANTS = [
-    ("glm4_moe-plain", "glm4_moe", dict(use_qk_norm=False, attention_bias=False, n_group=1, topk_group=1, norm_topk_prob=False)),
-    ("glm4_moe-two-dense", "glm4_moe", dict(first_k_dense_replace=2, n_shared_experts=2)),
-    ("glm4_moe_lite-queries", "glm4_moe_lite", dict(q_lora_rank=None, num_key_value_heads=8)),
-    ("minimax_m2-whole", "minimax_m2", dict(rope_parameters=small.ROPE)),
-    ("ernie4_5_moe-interval", "ernie4_5_moe", dict(moe_layer_interval=2, moe_num_shared_experts=0, moe_layer_start_index=0)),
-    ("ernie4_5_moe-biases", "ernie4_5_moe", dict(use_bias=True, tie_word_embeddings=False)),
-    ("hunyuan_v1_moe-alpha", "hunyuan_v1_moe", dict(
-        num_attention_heads=2, head_dim=128,
-        rope_parameters={"rope_type": "dynamic", "type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0})),
-    ("hy_v3-biases", "hy_v3", dict(attention_bias=True, mlp_bias=True, mlp_layer_types=["dense", "sparse", "dense"])),
-    ("dots1-window", "dots1", dict(sliding_window=20, max_window_layers=1, num_key_value_heads=8)),
-    ("olmoe-clip", "olmoe", dict(clip_qkv=0.4, norm_topk_prob=True)),
-    ("granitemoe-untied", "granitemoe", dict(tie_word_embeddings=False, attention_bias=True)),
-    ("phimoe-plain", "phimoe", dict(
-        attention_bias=False, lm_head_bias=False, rope_parameters=small.ROPE, sliding_window=24, router_jitter_noise=0.3)),
-    ("kimi_k2", None, dict(
-        num_key_value_heads=8, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10,
-        intermediate_size=96, moe_intermediate_size=8, n_routed_experts=384, num_experts_per_tok=8, n_group=1, topk_group=1,
-        first_k_dense_replace=1, n_shared_experts=1, routed_scaling_factor=2.827, hidden_size=64,
-        rope_parameters={"rope_type": "yarn", "rope_theta": 50000.0, "factor": 4.0, "beta_fast": 1.0, "beta_slow": 1.0,
-                         "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32})),
-    ("hunyuan_v1_dense-alpha", "hunyuan_v1_dense", dict(
-        num_attention_heads=2, head_dim=128, max_position_embeddings=32768,
-        rope_parameters={"rope_type": "dynamic", "type": "dynamic", "rope_theta": 10000.0, "alpha": 1000.0, "factor": 1.0})),
-    ("hunyuan_v1_dense-biases", "hunyuan_v1_dense", dict(attention_bias=True, tie_word_embeddings=False)),
-    ("olmo3-flat", "olmo3", dict(
-        num_hidden_layers=5, sliding_window=20, layer_types=None, rope_parameters={
-            "full_attention": small.YARN | {"rope_theta": 5e5}, "sliding_attention": small.ROPE | {"rope_theta": 5e5}})),
-    ("olmo3-plain", "olmo3", dict(sliding_window=20, rope_parameters={
-        "full_attention": small.ROPE, "sliding_attention": small.ROPE})),
-    # llama.cpp looks for windows in a model of 64 layers alone.
-    ("exaone4-64", "exaone4-windows", dict(
-        num_hidden_layers=64, hidden_size=64, intermediate_size=64, num_key_value_heads=4, sliding_window=20,
-        layer_types=["full_attention" if layer % 4 == 3 else "sliding_attention" for layer in range(64)])),
-    ("ministral3-window", "ministral3", dict(sliding_window=20)),
-    ("ministral3-default", "ministral3", dict(rope_parameters={
-        "rope_type": "default", "rope_theta": 10000.0, "original_max_position_embeddings": 30, "llama_4_scaling_beta": 0.3})),
-    ("mistral4-queries", "mistral4", dict(q_lora_rank=None, first_k_dense_replace=0, routed_scaling_factor=1.5)),
-    ("mistral4-groups", "mistral4", dict(n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=3, norm_topk_prob=False)),
-    ("arcee-biases", "arcee", dict(attention_bias=True, mlp_bias=True, tie_word_embeddings=True)),
-    ("cohere-qk-norm", "cohere", dict(use_qk_norm=True, logit_scale=0.3)),
-    ("cohere-biases", "cohere", dict(attention_bias=True, tie_word_embeddings=False)),
-    ("cohere2-full", "cohere2", dict(layer_types=["full_attention", "sliding_attention", "sliding_attention"], logit_scale=1.0)),
-    ("gpt_oss-full", "gpt_oss", dict(
-        layer_types=["full_attention"] * 3, rope_parameters=small.ROPE, swiglu_limit=0.5, num_experts_per_tok=3)),
-    ("gpt_oss-window", "gpt_oss", dict(
-        sliding_window=20, rope_parameters={
-            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": True,
-            "original_max_position_embeddings": 4096})),
-] + [(f"{name}-wide", name, {}) for name in small.CASES]
-# What llama.cpp has no key or no place for.
-NO_GGUF = {
-    "ernie4_5_moe-biases", "hy_v3-biases", "granitemoe-untied-bias", "hunyuan_v1_dense-biases", "arcee-biases", "cohere-qk-norm",
-    "cohere-biases"}
-INEXACT = {
-    "phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window", "exaone4-windows-wide", "gpt_oss-full", "gpt_oss-wide"}
-# llama.cpp's program computes something else, or does not load the file.
-NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries", "mistral4-queries", "ministral3-window"}
 
 
 def model_and_folder(name, case, unusual, seed):
@@ -99,7 +40,7 @@ def model_and_folder(name, case, unusual, seed):
         del sizes["head_dim"]
     if case == "phimoe" and "rope_parameters" not in sizes:
         count = sizes["hidden_size"] // sizes["num_attention_heads"] // 2
-        sizes["rope_parameters"] = small.LONGROPE | {
+        sizes["rope_parameters"] = routers_and_attention.LONGROPE | {
             "short_factor": [1 + i / count for i in range(count)], "long_factor": [1 + i / count for i in range(count)],
             "original_max_position_embeddings": 100}
         extra = extra | {"original_max_position_embeddings": 100}

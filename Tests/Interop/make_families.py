@@ -20,85 +20,11 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from family_cases import CASES, seed
+from family_cases.common import USUAL
+
 OUT = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families"
 MIXES = ["bf16", "q8_0", "q4_k_m"]
-USUAL = dict(
-    vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-    max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=None, tie_word_embeddings=False)
-ROPE = {"rope_type": "default", "rope_theta": 10000.0}
-HALF = ROPE | {"partial_rotary_factor": 0.5}
-GLM = dict(head_dim=16, moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
-           routed_scaling_factor=2.5, norm_topk_prob=True, first_k_dense_replace=1, use_qk_norm=True, rope_parameters=HALF)
-LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-          "original_max_position_embeddings": 16}
-LONGROPE = {
-    "rope_type": "longrope", "type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
-    "long_factor": [1.0, 2.0, 4.0, 8.0], "short_mscale": 1.25, "long_mscale": 1.25, "original_max_position_embeddings": 32}
-YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0,
-        "original_max_position_embeddings": 16, "attention_factor": 1.1386294361119891}
-# The original context is that of the temperature, too: 12 tokens have three steps.
-STEPS = {"rope_type": "yarn", "type": "yarn", "rope_theta": 10000.0, "factor": 16.0, "beta_fast": 32.0, "beta_slow": 1.0,
-         "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 4, "max_position_embeddings": 64,
-         "llama_4_scaling_beta": 0.5}
-WINDOWS = dict(sliding_window=5, layer_types=["sliding_attention", "full_attention"])
-# By name: the class of the configuration, what is unusual, and what published configurations say besides.
-CASES = {
-    "glm4_moe": ("Glm4MoeConfig", GLM | dict(n_group=4, topk_group=2, attention_bias=True), {}),
-    "glm4_moe_lite": ("Glm4MoeLiteConfig", dict(
-        num_key_value_heads=4, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=16,
-        moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, rope_parameters=ROPE),
-        {"first_k_dense_replace": 1, "topk_method": "noaux_tc"}),
-    "minimax_m2": ("MiniMaxM2Config", dict(
-        head_dim=16, intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, rope_parameters=HALF),
-        {"rotary_dim": 8, "scoring_func": "sigmoid", "use_routing_bias": True, "use_qk_norm": True}),
-    "ernie4_5_moe": ("Ernie4_5_MoeConfig", dict(
-        moe_intermediate_size=12, moe_num_experts=8, moe_k=3, moe_num_shared_experts=2, tie_word_embeddings=True,
-        rope_parameters=ROPE), {}),
-    "hunyuan_v1_moe": ("HunYuanMoEV1Config", dict(
-        head_dim=8, intermediate_size=16, num_experts=4, moe_topk=2, rope_parameters=ROPE),
-        {"moe_topk": [2, 2], "moe_intermediate_size": [16, 16], "num_shared_expert": [1, 1]}),
-    "hy_v3": ("HYV3Config", dict(
-        head_dim=16, moe_intermediate_size=16, num_experts=8, num_experts_per_tok=3, num_shared_experts=2, rope_parameters=ROPE),
-        {}),
-    # transformers has no class for it; GLM-4.5's computes the same with other names.
-    "bailing_moe_v2": ("Glm4MoeConfig", GLM | dict(head_dim=8, n_group=4, topk_group=2), None),
-    "dots1": ("Dots1Config", dict(
-        head_dim=8, num_key_value_heads=4, moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3,
-        n_shared_experts=2, first_k_dense_replace=1, norm_topk_prob=True, routed_scaling_factor=2.5, rope_parameters=ROPE),
-        {"scoring_func": "sigmoid"}),
-    "olmoe": ("OlmoeConfig", dict(
-        intermediate_size=16, num_experts=4, num_experts_per_tok=2, rms_norm_eps=1e-5, rope_parameters=ROPE), {}),
-    "granitemoe": ("GraniteMoeConfig", dict(
-        intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, embedding_multiplier=6.0, logits_scaling=4.0,
-        residual_multiplier=0.25, attention_multiplier=0.25, tie_word_embeddings=True, rope_parameters=ROPE), {}),
-    "phimoe": ("PhimoeConfig", dict(
-        intermediate_size=16, num_local_experts=4, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True,
-        router_jitter_noise=0.1, rope_parameters=LONGROPE),
-        {"architectures": ["PhiMoEForCausalLM"], "original_max_position_embeddings": 32}),
-    "hunyuan_v1_dense": ("HunYuanDenseV1Config", dict(head_dim=16, tie_word_embeddings=True, rope_parameters=ROPE), {}),
-    "olmo3": ("Olmo3Config", WINDOWS | dict(rope_parameters={"full_attention": YARN, "sliding_attention": ROPE}), {}),
-    # As the small model is, and as the large one.
-    "exaone4": ("Exaone4Config", dict(
-        sliding_window=None, layer_types=["full_attention"] * 2, tie_word_embeddings=True, rope_parameters=LLAMA3), {}),
-    "exaone4-windows": ("Exaone4Config", WINDOWS | dict(rope_parameters=LLAMA3), {"sliding_window_pattern": "LG"}),
-    "ministral3": ("Ministral3Config", dict(head_dim=16, rope_parameters=STEPS), {}),
-    "mistral4": ("Mistral4Config", dict(
-        num_key_value_heads=4, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=4, v_head_dim=16,
-        moe_intermediate_size=16, n_routed_experts=4, num_experts_per_tok=2, n_shared_experts=1, first_k_dense_replace=1,
-        rope_parameters=STEPS), {}),
-    "arcee": ("ArceeConfig", dict(intermediate_size=64, mlp_bias=False, rope_parameters=LLAMA3), {}),
-    "cohere": ("CohereConfig", dict(
-        logit_scale=0.25, tie_word_embeddings=True, layer_norm_eps=1e-5, rope_parameters=ROPE), {}),
-    # llama.cpp's converter needs the last key.
-    "cohere2": ("Cohere2Config", dict(
-        num_hidden_layers=4, logit_scale=0.25, tie_word_embeddings=True, layer_norm_eps=1e-5, sliding_window=5,
-        rope_parameters=ROPE), {"rotary_pct": 1.0}),
-    "gpt_oss": ("GptOssConfig", dict(
-        head_dim=16, intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=5, swiglu_limit=7.0,
-        rope_parameters={
-            "rope_type": "yarn", "rope_theta": 150000.0, "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
-            "original_max_position_embeddings": 4096}), {}),
-}
 # What published checkpoints keep in float32.
 SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
 TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
@@ -279,6 +205,6 @@ def referee(names):
 if __name__ == "__main__":
     names = sys.argv[1:] or list(CASES)
     for name in names:
-        make(name, 1 + list(CASES).index(name))
+        make(name, seed(name))
     if os.environ.get("RECAST_LLAMA_CPP"):
         referee(names)
