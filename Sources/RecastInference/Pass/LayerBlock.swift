@@ -14,7 +14,7 @@ struct LayerBlock {
     private(set) var rows: Int
     private(set) var sequences: [Sequence]
     /// Where tokens are remembered, the block is of one text.
-    let state: any LayerState
+    let state: LayerState
     /// `[rows, hiddenSize]`
     private(set) var hidden: UnsafeMutablePointer<Float>
     var buffers: LayerBuffers
@@ -22,7 +22,7 @@ struct LayerBlock {
     var attentionMap: UnsafeMutablePointer<Float>?
 
     init(
-        layer: Int, sequences: [Sequence], state: any LayerState, hidden: UnsafeMutablePointer<Float>,
+        layer: Int, sequences: [Sequence], state: LayerState, hidden: UnsafeMutablePointer<Float>,
         buffers: LayerBuffers
     ) {
         self.layer = layer
