@@ -67,9 +67,57 @@ CASES = {
         ssm_in_multiplier=1.2, ssm_out_multiplier=0.9, rope_parameters=ROPE), {}),
 }
 # Larger ones: name, case, what is otherwise.
-VARIANTS = []
+THREE = dict(layer_types=["linear_attention", "full_attention", "linear_attention"])
+BIG_DELTA = THREE | dict(
+    head_dim=64, num_key_value_heads=2, linear_num_key_heads=2, linear_num_value_heads=6, linear_key_head_dim=32,
+    linear_value_head_dim=32)
+BIG_MAMBA2 = dict(mamba_n_heads=16, mamba_d_head=32, mamba_n_groups=4, mamba_d_state=64)
+PAIRS_OF_8 = QUARTER | {"mrope_section": [3, 3, 2], "mrope_interleaved": True}
+VARIANTS = [
+    ("qwen3_next-wide", "qwen3_next", BIG_DELTA),
+    ("qwen3_next-dense-layer", "qwen3_next", BIG_DELTA | dict(mlp_only_layers=[1], norm_topk_prob=False, attention_bias=True)),
+    ("qwen3_5-wide", "qwen3_5", BIG_DELTA | dict(rope_parameters=PAIRS_OF_8)),
+    ("qwen3_5-equal-heads", "qwen3_5", BIG_DELTA | dict(
+        linear_num_value_heads=2, linear_conv_kernel_dim=3, rope_parameters=PAIRS_OF_8, tie_word_embeddings=True)),
+    ("qwen3_5_moe-wide", "qwen3_5_moe", BIG_DELTA | dict(rope_parameters=PAIRS_OF_8)),
+    ("lfm2-wide", "lfm2", dict(layer_types=["conv", "full_attention", "conv"], num_key_value_heads=4)),
+    ("lfm2-plain", "lfm2", dict(
+        layer_types=["full_attention", "conv", "conv"], num_key_value_heads=8, block_auto_adjust_ff_dim=False, conv_L_cache=4,
+        tie_word_embeddings=False)),
+    ("lfm2-biases", "lfm2", dict(layer_types=["conv", "full_attention", "conv"], num_key_value_heads=4, conv_bias=True)),
+    ("lfm2_moe-wide", "lfm2_moe", dict(num_key_value_heads=4)),
+    ("mamba-wide", "mamba", dict(intermediate_size=512, state_size=16, time_step_rank=16)),
+    ("mamba-biases", "mamba", dict(intermediate_size=320, state_size=16, time_step_rank=16, use_bias=True, use_conv_bias=False)),
+    ("falcon_mamba-wide", "falcon_mamba", dict(intermediate_size=512, state_size=16, time_step_rank=16)),
+    ("falcon_mamba-same", "falcon_mamba", dict(intermediate_size=512, state_size=16, time_step_rank=16, mixer_rms_eps=1e-5)),
+    ("jamba-wide", "jamba", dict(
+        num_hidden_layers=4, num_key_value_heads=4, intermediate_size=256, mamba_d_state=16, mamba_dt_rank=16)),
+    ("jamba-dense", "jamba", dict(
+        num_hidden_layers=4, num_key_value_heads=4, intermediate_size=256, mamba_d_state=16, mamba_dt_rank=16, num_experts=1,
+        num_experts_per_tok=1)),
+    ("mamba2-wide", "mamba2", dict(num_heads=16, head_dim=32, n_groups=4, state_size=64)),
+    ("mamba2-one-group", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=32, conv_kernel=2, use_bias=True)),
+    ("bamba-wide", "bamba", BIG_MAMBA2 | dict(num_key_value_heads=4)),
+    ("granitemoehybrid-wide", "granitemoehybrid", BIG_MAMBA2 | dict(
+        layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256)),
+    ("granitemoehybrid-dense-wide", "granitemoehybrid-dense", BIG_MAMBA2 | dict(
+        layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256)),
+    ("nemotron_h-wide", "nemotron_h", dict(
+        num_hidden_layers=4, num_key_value_heads=4, mamba_num_heads=16, mamba_head_dim=32, n_groups=4, ssm_state_size=64)),
+    ("nemotron_h-moe-wide", "nemotron_h-moe", dict(
+        num_hidden_layers=4, num_key_value_heads=4, mamba_num_heads=16, mamba_head_dim=32, n_groups=4, ssm_state_size=64,
+        moe_shared_expert_intermediate_size=512, n_group=2, topk_group=1)),
+    ("falcon_h1-wide", "falcon_h1", dict(
+        head_dim=32, num_key_value_heads=4, mamba_d_ssm=512, mamba_n_heads=16, mamba_d_head=32, mamba_n_groups=4, mamba_d_state=64)),
+    ("falcon_h1-norm", "falcon_h1", dict(
+        head_dim=32, num_key_value_heads=4, mamba_d_ssm=256, mamba_n_heads=8, mamba_d_head=32, mamba_n_groups=2, mamba_d_state=64,
+        mamba_rms_norm=True, mamba_norm_before_gate=False)),
+    ("falcon_h1-norm-first", "falcon_h1", dict(
+        head_dim=32, num_key_value_heads=4, mamba_d_ssm=256, mamba_n_heads=8, mamba_d_head=32, mamba_n_groups=2, mamba_d_state=64,
+        mamba_rms_norm=True, mamba_norm_before_gate=True)),
+]
 # What llama.cpp has no key or no place for.
-NO_GGUF = set()
-INEXACT = set()
+NO_GGUF = {"lfm2-biases", "mamba-biases", "mamba2-one-group", "falcon_h1-norm-first", "qwen3_next-dense-layer"}
+INEXACT = {"falcon_mamba-wide"}
 # llama.cpp's program computes something else, or does not load the file.
-NO_PROGRAM = set()
+NO_PROGRAM = {"falcon_mamba-wide"}

@@ -83,7 +83,7 @@ struct RecurrentLayerTests {
         let nemotron = try Self.configuration(.nemotronH, ["hybrid_override_pattern": "M*-E"])
         #expect(nemotron.layerCount == 4 && !nemotron.gatesFeedForward && nemotron.activation == "relu2")
         #expect(nemotron.layers.map(\.hasAttention) == [false, true, false, false] && Self.recurrent(nemotron) == [0])
-        #expect(nemotron.layers.map(\.feedForward == .none) == [true, true, false, false])
+        #expect(nemotron.layers.map { $0.feedForward == .none } == [true, true, false, false])
         #expect(nemotron.layers[3].experts != nil && nemotron.recurrence?.mamba2?.minimumTimeStep == 0.001)
 
         let h1 = try Self.configuration(.falconH1)
@@ -105,7 +105,7 @@ struct RecurrentLayerTests {
             (.qwen35,           "hidden_act", "gelu"),                    (.qwen35MoE,       "linear_key_head_dim", -1),
             (.lfm2,             "full_attn_idxs", "all"),                 (.lfm2,            "conv_L_cache", 0),
             (.lfm2,             "block_ffn_dim_multiplier", 1e30),        (.lfm2MoE,         "use_expert_bias", false),
-            (.lfm2MoE,          "layer_types", .null),                    (.mamba,           "state_size", 1 << 30),
+            (.lfm2MoE,          "layer_types", .null),                    (.mamba, "state_size", 1_073_741_824),
             (.mamba,            "time_step_rank", "some"),                (.falconMamba,     "expand", 1e12),
             (.jamba,            "attn_layer_offset", 9),                  (.jamba,           "expert_layer_offset", 2),
             (.mamba2,           "num_heads", 3),                          (.mamba2,          "n_groups", 7),

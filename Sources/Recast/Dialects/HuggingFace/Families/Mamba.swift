@@ -191,7 +191,7 @@ extension JSON.Object {
     /// What a model without attention has no keys for.
     mutating func completeStateSpace() {
         complete([("num_attention_heads", 1), ("num_key_value_heads", 1)])
-        if self["intermediate_size"] == nil { self["intermediate_size"] = self["hidden_size"] }
+        if isAbsent("intermediate_size") { self["intermediate_size"] = self["hidden_size"] }
     }
 
     /// Keys that such a model does not have.

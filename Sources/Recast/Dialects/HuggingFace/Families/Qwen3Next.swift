@@ -45,7 +45,7 @@ extension Family {
         completes: { object in
             object.complete([("moe_intermediate_size", 512), ("shared_expert_intermediate_size", 512)])
             // There is no layer without experts, and no key for its size.
-            if object["intermediate_size"] == nil { object["intermediate_size"] = object["moe_intermediate_size"] }
+            if object.isAbsent("intermediate_size") { object["intermediate_size"] = object["moe_intermediate_size"] }
         },
         reads: { (reader, configuration) throws(RecastError) in try reader.readDeltaNet(into: &configuration) },
         writes: { configuration, object in
@@ -125,8 +125,10 @@ extension HuggingFaceConfiguration {
 extension JSON.Object {
     /// What keys mean that are not there.
     mutating func complete(_ keys: [(String, Int)]) {
-        for (key, value) in keys where self[key] == nil { self[key] = .int(value) }
+        for (key, value) in keys where isAbsent(key) { self[key] = .int(value) }
     }
+
+    func isAbsent(_ key: String) -> Bool { self[key]?.isNull ?? true }
 
     fileprivate mutating func writeDeltaNet(_ configuration: ModelConfiguration) {
         self["layer_types"] = configuration.layerKinds()
