@@ -9,6 +9,10 @@ package enum Layout: Sendable, Hashable {
     case concatenatedRows
     /// A row of each role in turn (gpt-oss's gate and up).
     case interleavedRows
+    /// The same with rows and columns exchanged (GPT-2's `Conv1D`); biases one after the other.
+    case transposedRows
+    /// So many parts one after the other, each with the rows of the roles in it one after the other (CodeGen's `qkv_proj`).
+    case partitionedRows(Int)
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
     /// `linear_qkv`).
     case interleavedGroups
@@ -24,6 +28,19 @@ package enum Layout: Sendable, Hashable {
             return shapes.map { shape in
                 defer { first += shape[0] }
                 return stored.rows(first..<first + shape[0])
+            }
+        case .transposedRows:
+            let rows = stored.shape.count > 1 ? stored.transposed() : stored
+            return Layout.concatenatedRows.split(rows, shapes: shapes, configuration)
+        case .partitionedRows(let count):
+            let heights = shapes.map { $0[0] / count }
+            let height = heights.reduce(0, +)
+            return shapes.indices.map { role in
+                let first = heights[..<role].reduce(0, +)
+                return .concatenatedRows(
+                    (0..<count).map { part in
+                        stored.rows(part * height + first..<part * height + first + heights[role])
+                    })
             }
         case .interleavedRows:
             let order = Self.order(rows: shapes[0][0], roles: shapes.count)
@@ -46,6 +63,16 @@ package enum Layout: Sendable, Hashable {
         case .direct: parts[0]
         case .oneRow: parts[0].reshaped([1] + parts[0].shape)
         case .concatenatedRows: .concatenatedRows(parts)
+        case .transposedRows:
+            parts[0].shape.count > 1 ? LazyTensor.concatenatedRows(parts).transposed() : .concatenatedRows(parts)
+        case .partitionedRows(let count):
+            .concatenatedRows(
+                (0..<count).flatMap { part in
+                    parts.map { rows in
+                        let height = rows.rowCount / count
+                        return rows.rows(part * height..<(part + 1) * height)
+                    }
+                })
         case .interleavedRows:
             LazyTensor.concatenatedRows(parts).gathered(Self.order(rows: parts[0].rowCount, roles: parts.count).inverse)
         case .interleavedGroups:
@@ -60,7 +87,12 @@ package enum Layout: Sendable, Hashable {
 
     /// The shape of a stored tensor with roles of these shapes.
     func storedShape(_ shapes: [[Int]]) -> [Int] {
-        self == .oneRow ? [1] + shapes[0] : [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
+        let rows = shapes.reduce(0) { $0 + $1[0] }
+        return switch self {
+        case .oneRow: [1] + shapes[0]
+        case .transposedRows: shapes[0].dropFirst() + [rows]
+        default: [rows] + shapes[0].dropFirst()
+        }
     }
 
     /// From rows of each role in turn to all rows of one, then of the next.

@@ -105,7 +105,7 @@ extension LayerConfiguration {
         case .gate: model.gatesFeedForward
         case .sinks: hasSinks
         case .attentionOutput, .up, .down: true
-        case .tokenEmbedding, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
         }
     }
 }

@@ -1,6 +1,10 @@
 /// What a tensor does in the model, whatever a family calls it.
 public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case tokenEmbedding
+    /// Learned positions: what is added to the embedding of a token at each place.
+    case positionEmbedding
+    /// Of embeddings, before the first layer.
+    case embeddingNorm
     case attentionNorm
     case query
     case key
@@ -45,7 +49,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether there is one for each layer.
     public var isPerLayer: Bool {
         switch self {
-        case .tokenEmbedding, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
         default: true
         }
     }
@@ -57,7 +61,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .down,
             .sharedGate, .sharedUp, .sharedDown:
             true
-        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm,
+            .keyValueDownNorm,
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm,
             .outputHead:
@@ -68,8 +73,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool {
         switch self {
-        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .attentionPostNorm,
-            .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
+        case .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
+            .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
             true
         default: false
         }

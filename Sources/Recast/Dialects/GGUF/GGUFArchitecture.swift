@@ -56,6 +56,7 @@ package struct GGUFArchitecture: Sendable {
             .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
+            .nemotron, .starCoder2, .phi2, .gptNeoX, .gpt2, .starCoder, .falcon40B, .falcon, .bloom, .mpt,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors
