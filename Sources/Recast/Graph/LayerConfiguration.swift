@@ -16,6 +16,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         case localRotary(Rope)
         /// A bias on attention scores, by head and distance.
         case alibi
+        /// What the model has learned of each position, which is part of the hidden states (``LearnedPositions``).
+        case learned
         /// Nothing (NoPE).
         case none
     }
@@ -82,7 +84,7 @@ extension LayerConfiguration {
     public var hasRotary: Bool {
         switch position {
         case .rotary, .localRotary: true
-        case .alibi, .none: false
+        case .alibi, .learned, .none: false
         }
     }
 

@@ -183,6 +183,7 @@ extension LayerConfiguration.Position {
         case .localRotary(let rope):
             "local rotary of base \(rope.theta.plain), dimension \(rope.dimensions), \(rope.scaling.text)"
         case .alibi: "ALiBi"
+        case .learned: "learned"
         case .none: "none (NoPE)"
         }
     }

@@ -101,6 +101,18 @@ struct ClassicFamilyTests {
         #expect(neox.rope == Rope(theta: 500, dimensions: 32))
     }
 
+    /// Where nothing is rotated, heads may have any number of elements.
+    @Test func oddHeads() throws {
+        for (family, architecture) in [(Family.gpt2, GGUFArchitecture.gpt2), (.bloom, .bloom)] {
+            let odd = try Self.configuration(family, ["hidden_size": 36])
+            #expect(odd.headDimension == 9)
+            #expect(try GGUFAdaptation.stated(of: odd, by: architecture).isEquivalent(to: odd))
+        }
+        expectRejection("heads of 9 elements cannot be rotated", file: "config.json") {
+            _ = try Self.configuration(.starCoder2, ["hidden_size": 36])
+        }
+    }
+
     /// Keys of Falcon count or not by its architecture, of which there are two kinds with names of their own.
     @Test func falcons() throws {
         func family(_ members: KeyValuePairs<String, JSON>) throws -> String {
@@ -152,6 +164,7 @@ struct ClassicFamilyTests {
             (.mpt,       ["attn_config": ["prefix_lm": true]],            "\"prefix_lm\" of true is not supported"),
             (.mpt,       ["attn_config": ["qk_ln": true, "clip_qkv": 6]], "\"clip_qkv\" before the norms"),
             (.mpt,       ["logit_scale": "inv_sqrt_d_model"],             "\"logit_scale\" of \"inv_sqrt_d_model\" is not supported"),
+            (.mpt,       ["norm_type": "rmsnorm"],                        "\"norm_type\" of rmsnorm is not supported"),
             (.gptJ,      ["rotary_dim": .null],                           "\"rotary_dim\" of null is not supported"),
         ]
         for (family, members, message) in unsupported {

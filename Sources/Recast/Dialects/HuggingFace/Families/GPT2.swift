@@ -2,7 +2,7 @@
 // `modeling_gpt2.py`.
 extension Family {
     static let gpt2 = Family(
-        "gpt2", architectures: ["GPT2LMHeadModel"], modelType: "gpt2",
+        "gpt2", architectures: ["GPT2LMHeadModel", "GPT2Model"], modelType: "gpt2",
         biases: [BiasGroup(roles: .linears + .norms, presence: .always)],
         tiesByDefault: true,
         defaults: Defaults(contextLength: 1024, normEpsilon: 1e-5, feedForwardTimes: 4, activation: "gelu_new"),

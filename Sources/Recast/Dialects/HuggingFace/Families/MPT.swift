@@ -61,6 +61,10 @@ extension HuggingFaceConfiguration {
             throw .unsupported(
                 "\(file): a \"logit_scale\" of \(object["logit_scale"]!.text()) is not supported; null is")
         }
+        let norm = try text("norm_type") ?? "low_precision_layernorm"
+        guard norm.hasSuffix("layernorm") else {
+            throw .unsupported("\(file): a \"norm_type\" of \(norm) is not supported; low_precision_layernorm is")
+        }
         configuration.keyValueHeadCount = configuration.headCount
         configuration.eachLayer { $0.position = .alibi }
         configuration.alibi.maximum = try attention.number("alibi_bias_max") ?? 8

@@ -48,7 +48,7 @@ extension ModelConfiguration {
     /// One learned vector for each position, in place of rotary embeddings.
     mutating func setLearnedPositions(offset: Int = 0) {
         learnedPositions = LearnedPositions(count: contextLength, offset: offset)
-        eachLayer { $0.position = .none }
+        eachLayer { $0.position = .learned }
     }
 
     /// Both branches see what comes into the layer, through the same norm where it is shared.
