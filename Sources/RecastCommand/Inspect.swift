@@ -173,7 +173,9 @@ struct Summary {
                 }
                 rows.append(["routing", experts.routing.text])
             }
-            rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)"])
+            if c.layers.contains(where: \.hasRotary) {
+                rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)"])
+            }
             rows += c.unusualComputation.map { [$0.name, $0.value] }
             rows.append(["parallel", parallel])
             for text in model.unverified { rows.append(["unverified", text]) }

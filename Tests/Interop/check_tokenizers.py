@@ -93,7 +93,7 @@ def check_pre_tokenizers():
     results = {}
     for name in (
         "qwen2", "llama-bpe", "gpt-2", "smaug-bpe", "smollm", "deepseek-llm", "deepseek-coder", "deepseek-v3",
-        "seed-coder", "tekken", "gpt-4o", "bailingmoe2",
+        "seed-coder", "tekken", "gpt-4o", "bailingmoe2", "bloom",
     ):  # fmt: skip
         with check(f"pre-{name}"):
             made = convert(TINY, f"pre-{name}.gguf", "--pre-tokenizer", name)

@@ -46,6 +46,16 @@ package enum Fixtures {
         "gemma2", "smollm3", "phimoe", "exaone4-windows", "gpt_oss", "falcon_mamba",
     ]
 
+    /// Those of ``smallFamilies`` that llama.cpp has no architecture for, with part of the reason.
+    package static let withoutGGUF = [
+        "opt": "llama.cpp has no architecture for opt", "gptj": "llama.cpp has no architecture for gptj",
+        "codegen": "llama.cpp has no architecture for codegen",
+        "falcon-alibi": "position encoding: ALiBi in this falcon, rotary in llama.cpp's falcon",
+    ]
+
+    /// Those of ``smallFamilies`` that go to GGUF.
+    package static let inGGUF = smallFamilies.filter { withoutGGUF[$0] == nil }
+
     /// Families of ``smallFamilies`` that the llama layout can say.
     package static let isLlama: Set<String> = ["arcee"]
 

@@ -15,6 +15,10 @@ package enum Layout: Sendable, Hashable {
     case concatenatedRows
     /// A row of each role in turn (gpt-oss's gate and up).
     case interleavedRows
+    /// The same with rows and columns exchanged (GPT-2's `Conv1D`); biases one after the other.
+    case transposedRows
+    /// So many parts one after the other, each with the rows of the roles in it one after the other (CodeGen's `qkv_proj`).
+    case partitionedRows(Int)
     /// Query, key and value rows by group of attention: the group's query heads, its key head, its value head (Megatron's
     /// `linear_qkv`).
     case interleavedGroups
@@ -38,6 +42,19 @@ package enum Layout: Sendable, Hashable {
                 defer { first += shape[0] }
                 return stored.rows(first..<first + shape[0])
             }
+        case .transposedRows:
+            let rows = stored.shape.count > 1 ? stored.transposed() : stored
+            return Layout.concatenatedRows.split(rows, shapes: shapes, configuration)
+        case .partitionedRows(let count):
+            let heights = shapes.map { $0[0] / count }
+            let height = heights.reduce(0, +)
+            return shapes.indices.map { role in
+                let first = heights[..<role].reduce(0, +)
+                return .concatenatedRows(
+                    (0..<count).map { part in
+                        stored.rows(part * height + first..<part * height + first + heights[role])
+                    })
+            }
         case .interleavedRows:
             let order = Self.order(rows: shapes[0][0], roles: shapes.count)
             return Layout.concatenatedRows.split(stored.gathered(order), shapes: shapes, configuration)
@@ -56,6 +73,16 @@ package enum Layout: Sendable, Hashable {
         case .oneRow, .oneColumn, .kernels, .normGroups:
             parts[0].reshaped(storedShape(parts.map(\.shape), configuration))
         case .concatenatedRows: .concatenatedRows(parts)
+        case .transposedRows:
+            parts[0].shape.count > 1 ? LazyTensor.concatenatedRows(parts).transposed() : .concatenatedRows(parts)
+        case .partitionedRows(let count):
+            .concatenatedRows(
+                (0..<count).flatMap { part in
+                    parts.map { rows in
+                        let height = rows.rowCount / count
+                        return rows.rows(part * height..<(part + 1) * height)
+                    }
+                })
         case .interleavedRows:
             LazyTensor.concatenatedRows(parts).gathered(Self.order(rows: parts[0].rowCount, roles: parts.count).inverse)
         case .interleavedGroups, .interleavedHeads, .interleavedKeyHeadRows: groups(configuration).fuse(parts)
@@ -70,14 +97,16 @@ package enum Layout: Sendable, Hashable {
 
     /// The shape of a stored tensor with roles of these shapes.
     func storedShape(_ shapes: [[Int]], _ configuration: ModelConfiguration) -> [Int] {
-        switch self {
+        let rows = shapes.reduce(0) { $0 + $1[0] }
+        return switch self {
         case .oneRow: [1] + shapes[0]
         case .oneColumn: shapes[0] + [1]
         // A bias is a vector here, too.
         case .kernels: shapes[0].count == 2 ? [shapes[0][0], 1, shapes[0][1]] : shapes[0]
         case .normGroups:
             [configuration.normGroupCount, shapes[0][0] / configuration.normGroupCount]
-        default: [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
+        case .transposedRows: shapes[0].dropFirst() + [rows]
+        default: [rows] + shapes[0].dropFirst()
         }
     }
 

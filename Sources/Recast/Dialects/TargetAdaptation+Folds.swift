@@ -20,7 +20,7 @@ extension TargetAdaptation {
                 explain("norm", "routers see what norms add, and have no place for it")
                 return
             }
-            guard mine.kind == .layer, theirs == Norms(),
+            guard mine.kind == .layer, mine.offset == 0, !mine.normalizesEmbedding, theirs == Norms(),
                 (own.layers + stated.layers).allSatisfy({ $0.norms == .init() })
             else { return }
             guard !mine.hasWeights || !lastNormHasBias else {

@@ -40,6 +40,7 @@ struct TargetAdaptation {
         self.graph = graph
         let contextLength = own.contextLength
         leaveOutWhatLongTextsNeed()
+        leaveOutErrorFunction()
         foldNorms()
         foldStateDecay()
         foldMultipliers()
@@ -105,6 +106,18 @@ struct TargetAdaptation {
         warnings.append(
             "time step minimum: transformers computes \(own.family) with time steps of \(minimum.plain) at least, \(target) and the "
                 + "publisher's program with none")
+    }
+
+    /// llama.cpp has one function for both kinds of GELU, and takes it from a table of float16: what it computes of the one is
+    /// as far off as what it computes of the other.
+    private mutating func leaveOutErrorFunction() {
+        guard carriesSource, own.canonicalActivation == "gelu", stated.canonicalActivation == "gelu_pytorch_tanh" else {
+            return
+        }
+        graph.configuration.activation = stated.activation
+        warnings.append(
+            "activation: \(target) computes gelu by its approximation with tanh, as far as a table of float16 goes: each result "
+                + "is off by up to 5e-4")
     }
 
     /// - Throws: `unsupported` with every field that the target would state otherwise, but for those that are allowed.

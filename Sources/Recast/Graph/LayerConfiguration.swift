@@ -21,6 +21,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         case localRotary(Rope)
         /// A bias on attention scores, by head and distance.
         case alibi
+        /// What the model has learned of each position, which is part of the hidden states (``LearnedPositions``).
+        case learned
         /// Nothing (NoPE).
         case none
     }
@@ -110,7 +112,7 @@ extension LayerConfiguration {
         guard hasAttention else { return false }
         return switch position {
         case .rotary, .localRotary: true
-        case .alibi, .none: false
+        case .alibi, .learned, .none: false
         }
     }
 
@@ -146,7 +148,7 @@ extension LayerConfiguration {
         case .stateDecay: recurrence.map { $0.stateCount > 0 } ?? false
         case .stateSkip: recurrence?.mamba != nil || recurrence?.mamba2 != nil
         case .recurrentNorm: recurrence?.delta != nil || recurrence?.mamba2.map { $0.gate != .plain } ?? false
-        case .tokenEmbedding, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
         }
     }
 }

@@ -4,6 +4,20 @@ extension ModelConfiguration {
 }
 
 extension ModelConfiguration {
+    /// The activation by the one name of all that transformers has for the same function.
+    ///
+    /// Source: transformers 5.23, `activations.py`.
+    public var canonicalActivation: String {
+        switch activation {
+        case "swish": "silu"
+        case "gelu_new", "gelu_fast", "gelu_accurate": "gelu_pytorch_tanh"
+        case "gelu_python": "gelu"
+        default: activation
+        }
+    }
+}
+
+extension ModelConfiguration {
     /// What it computes otherwise than a llama of the same sizes, experts and latent attention: by the fields' names.
     package var unusualComputation: [(name: String, value: String)] {
         var plain = ModelConfiguration(

@@ -19,7 +19,7 @@ extension ModelConfiguration {
     // swift-format-ignore
     private static let computation: [ConfigurationField] = [
         .number("norm epsilon",                                   \.normEpsilon),
-        .init("activation",                       .computation,   \.activation),
+        .init("activation",                       .computation,   \.activation, isSame: hasSameActivation),
         .flag("feed-forward gate",                                \.gatesFeedForward),
         .optionalNumber("SwiGLU limit",                           \.gateLimit?.limit),
         .init("SwiGLU alpha",                     .computation,   \.gateLimit?.alpha, text: alphaText, isSame: hasSameAlpha),
@@ -45,6 +45,9 @@ extension ModelConfiguration {
         .init("rotary base",                      .computation,   \.rope.theta, text: \.plain, isSame: hasSameRotaryBase),
         .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
         .layer("position encoding",               .computation,   \.position, text: \.text, isSame: hasSamePositions),
+        .optional("learned positions",            .computation,   \.learnedPositions, text: \.text),
+        .number("ALiBi maximum",                                  \.alibi.maximum),
+        .flag("scaled ALiBi",                                     \.alibi.isScaled),
         .optionalOfLayer("sliding window",        .computation,   \.slidingWindow),
         .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
         .init("attention temperature",            .computation,   \.temperature, text: \.text, isSame: hasSameTemperature),
@@ -55,6 +58,7 @@ extension ModelConfiguration {
         .init("norm",                             .computation,   \.norms.kind, text: \.text),
         .flag("norm weights",                                     \.norms.hasWeights),
         .number("norm weight offset",                             \.norms.offset),
+        .flag("embedding norm",                                   \.norms.normalizesEmbedding),
         .layerFlag("pre-norms",                                   \.norms.hasPreNorms),
         .layerFlag("shared pre-norm",                             \.norms.sharesPreNorm),
         .layerFlag("post-norms",                                  \.norms.hasPostNorms),
@@ -109,6 +113,10 @@ extension ModelConfiguration {
     /// A model whose layers all have experts has no feed-forward part of that size.
     @Sendable private static func hasSameFeedForward(_ a: Self, _ b: Self) -> Bool {
         a.feedForwardSize == b.feedForwardSize || !a.hasDenseLayers && !b.hasDenseLayers
+    }
+
+    @Sendable private static func hasSameActivation(_ a: Self, _ b: Self) -> Bool {
+        a.canonicalActivation == b.canonicalActivation
     }
 
     @Sendable private static func hasSameScale(_ a: Self, _ b: Self) -> Bool {
@@ -214,6 +222,7 @@ extension LayerConfiguration.Position {
         case .localRotary(let rope):
             "local rotary of base \(rope.theta.plain), dimension \(rope.dimensions), \(rope.scaling.text)"
         case .alibi: "ALiBi"
+        case .learned: "learned"
         case .none: "none (NoPE)"
         }
     }

@@ -82,6 +82,8 @@ extension ModelConfiguration {
     public func has(_ role: Role) -> Bool {
         switch role {
         case .outputNorm: norms.hasWeights
+        case .embeddingNorm: norms.hasWeights && norms.normalizesEmbedding
+        case .positionEmbedding: learnedPositions != nil
         case .tokenEmbedding, .outputHead: true
         default: layers.contains { $0.has(role, in: self) }
         }
@@ -107,7 +109,9 @@ extension ModelConfiguration {
         let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : feedForwardSize
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
-        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
+        case .positionEmbedding: [learnedPositions?.rowCount ?? 0, hiddenSize]
+        case .embeddingNorm, .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
+            [hiddenSize]
         case .queryNorm: qkNorm(layer.norms.qk, heads: headCount)
         case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount)
         case .sinks: [headCount]

@@ -36,6 +36,10 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var projectionLimit: Double?
     /// What changes in texts longer than this many tokens, in a way that only the family itself computes (Qwen 1).
     public var longContext: QwenLongContext?
+    /// Positions that are learned, each a vector that is added to the embedding of its token.
+    public var learnedPositions: LearnedPositions?
+    /// What scores are biased by in layers with ALiBi.
+    public var alibi = ALiBi()
     /// How queries grow with their position (Ministral 3, Llama 4).
     public var temperature: AttentionTemperature?
     /// How recurrent layers store at which rates their states decay.

@@ -12,6 +12,8 @@ public struct Norms: Sendable, Hashable, Codable {
     public var hasWeights = true
     /// Added to weights before they multiply (Gemma's 1).
     public var offset = 0.0
+    /// Whether embeddings are normalised before the first layer (BLOOM).
+    public var normalizesEmbedding = false
 
     public init() {}
 }

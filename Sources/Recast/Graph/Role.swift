@@ -1,6 +1,10 @@
 /// What a tensor does in the model, whatever a family calls it.
 public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case tokenEmbedding
+    /// Learned positions: what is added to the embedding of a token at each place.
+    case positionEmbedding
+    /// Of embeddings, before the first layer.
+    case embeddingNorm
     case attentionNorm
     case query
     case key
@@ -73,7 +77,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether there is one for each layer.
     public var isPerLayer: Bool {
         switch self {
-        case .tokenEmbedding, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
         default: true
         }
     }
@@ -85,7 +89,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .down, .sharedGate, .sharedUp, .sharedDown, .attentionGate, .recurrentInput, .recurrentGate,
             .stateProjection, .timeStep, .recurrentOutput:
             true
-        case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm,
+            .keyValueDownNorm,
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm, .outputHead, .recurrentBeta, .recurrentAlpha, .convolution, .timeStepNorm, .stateInputNorm,
             .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm:
@@ -96,9 +101,9 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool {
         switch self {
-        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .attentionPostNorm,
-            .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .timeStepNorm, .stateInputNorm, .stateOutputNorm,
-            .recurrentNorm:
+        case .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
+            .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .timeStepNorm, .stateInputNorm,
+            .stateOutputNorm, .recurrentNorm:
             true
         default: false
         }

@@ -18,7 +18,7 @@ extension Model {
         try wrapped?.readSections(of: configuration.rope, file: path)
         var further = try furtherLayers(reader, behind: configuration.layerCount)
         let quantized = try files.quantizedModules(of: core, checkpoint)
-        var stored = Self.withPrefix(quantized?.tensors ?? core.tensors)
+        var stored = Self.withPrefix(quantized?.tensors ?? core.tensors, of: family)
         // Those beside the layers are attention layers, whatever the last one is.
         let besideCount = further.isEmpty ? FurtherLayers.count(beside: stored) : 0
         let takesBeside = options.takesFurtherLayers && besideCount > 0 && configuration.recurrence?.delta != nil
@@ -59,7 +59,9 @@ extension Model {
                 var reader = Reader(files: checkpoint.sources)
                 return try tensor.isZeroEverywhere(&reader)
             },
-            ignored: { $0.hasSuffix("rotary_emb.inv_freq") || $0.hasSuffix("rotary_pos_emb.inv_freq") }
+            ignored: { name in
+                (["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq"] + family.buffers).contains(where: name.hasSuffix)
+            }
         ).lift(tensors, allowsUnknown: options.allowsUnknown, file: checkpoint.path)
         var original = object
         // Readers look for the tensors of as many layers.
@@ -144,11 +146,19 @@ extension Model {
         return warnings
     }
 
-    /// transformers 5 writes and reads names without `model.` too.
-    private static func withPrefix(_ tensors: [NamedTensor]) -> [NamedTensor] {
-        guard !tensors.contains(where: { $0.name.hasPrefix("model.") }),
-            tensors.contains(where: { $0.name == "embed_tokens.weight" })
+    /// transformers writes and reads names without the first module's, `model.` or `transformer.`, too.
+    private static func withPrefix(_ tensors: [NamedTensor], of family: Family) -> [NamedTensor] {
+        guard let embedding = family.table.row(of: Slot(.tokenEmbedding))?.name(layer: nil, .weight),
+            let end = embedding.firstIndex(of: ".")
         else { return tensors }
-        return tensors.map { $0.name == "lm_head.weight" ? $0 : NamedTensor("model." + $0.name, $0.tensor) }
+        let prefix = embedding[...end]
+        let bare = embedding[embedding.index(after: end)...]
+        guard !tensors.contains(where: { $0.name.hasPrefix(prefix) }), tensors.contains(where: { $0.name == bare })
+        else {
+            return tensors
+        }
+        let head = family.table.row(of: Slot(.outputHead))
+        let heads = head.map { [$0.name(layer: nil, .weight), $0.name(layer: nil, .bias), $0.alias ?? ""] } ?? []
+        return tensors.map { heads.contains($0.name) ? $0 : NamedTensor(prefix + $0.name, $0.tensor) }
     }
 }

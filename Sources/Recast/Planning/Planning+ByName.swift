@@ -57,7 +57,11 @@ extension Planning {
             throw .usage("--pre-tokenizer says how a tokenizer of GGUF keys cuts text: here it would change nothing")
         }
         guard options.packing != nil, Self.transposing.contains(where: architecture.hasPrefix) else { return }
-        throw .unsupported(
+        throw Self.refusalOfTransposed(architecture)
+    }
+
+    static func refusalOfTransposed(_ architecture: String) -> RecastError {
+        .unsupported(
             "\(architecture) stores the weights of its layers transposed (Conv1D), which programs do not load quantized"
         )
     }

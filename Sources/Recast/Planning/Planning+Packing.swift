@@ -28,6 +28,9 @@ extension Planning {
         var linted: [ConsumerLint.Weight] = []
         try checkImportance()
         let packing = options.packing
+        if packing != nil, let family = try? Family.named(lowered.configuration.family), family.transposesWeights {
+            throw Self.refusalOfTransposed(family.architectures[0])
+        }
         var policy: PackingPolicy?
         if let packing { policy = try PackingPolicy(packing, options.quantization) }
         var modules: [QuantizationConfiguration.Draft.Module] = []

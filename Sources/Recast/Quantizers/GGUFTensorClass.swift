@@ -73,7 +73,10 @@ extension NamedTensor {
         guard tensor.shape.drop(while: { $0 == 1 }).count >= 2, [.float, .quantized].contains(tensor.dtype.kind) else {
             return false
         }
-        if let slot = slots.first { return slot.part == .weight && !slot.role.isElementwise && slot.role != .router }
+        if let slot = slots.first {
+            return slot.part == .weight && !slot.role.isElementwise
+                && ![.router, .positionEmbedding].contains(slot.role)
+        }
         guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),
             !Self.keptNames.contains(name), !Self.keptParts.contains(where: name.holds)
         else { return false }

@@ -57,6 +57,10 @@ extension PreTokenizer {
         Known("falcon",           .falcon),
         Known("mpt",              .gpt2,          normalizer: .nfc),
         Known("exaone4",          .gpt2),
+        Known("phi-2",            .gpt2),
+        Known("codeshell",        .digitsGPT2),
+        Known("bloom",            .bloom),
+        Known("gpt3-finnish",     .bloom),
         Known("default",          .unnamed),
     ]
 

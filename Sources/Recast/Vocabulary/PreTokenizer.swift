@@ -60,6 +60,9 @@ extension PreTokenizer {
     package static let seedCoderPattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
+    /// BLOOM's: words with the space before them, between punctuation of several scripts.
+    package static let bloomPattern = #" ?[^(\s|[.,!?…。，、।۔،])]+"#
+
     /// Ling's: nothing is given back of what was matched, and line breaks end spaces one by one.
     package static let bailingPattern =
         #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#
@@ -87,6 +90,7 @@ extension PreTokenizer {
     package static let qwen35 = PreTokenizer(pattern: qwen35Pattern)
     package static let kimi = PreTokenizer(pattern: kimiPattern)
     package static let bailing = PreTokenizer(pattern: bailingPattern)
+    package static let bloom = PreTokenizer(pattern: bloomPattern)
     /// llama.cpp's, which leaves numbers together with the space before them.
     package static let falcon = PreTokenizer(
         patterns: [

@@ -65,6 +65,19 @@ final class EncodedWeights: LinearBackend {
         }
     }
 
+    /// Learned vectors of positions: `[positions, hiddenSize]`; nil where there are none.
+    func positionRows(_ positions: [Int], _ configuration: ModelConfiguration) throws(RecastError) -> FloatBuffer? {
+        guard let matrix = matrices[Slot(.positionEmbedding)], let learned = configuration.learnedPositions else {
+            return nil
+        }
+        let rows = FloatBuffer(count: positions.count * matrix.columns)
+        for (index, position) in positions.enumerated() {
+            let row = learned.offset + position
+            try matrix.decode(row..<row + 1, into: rows.base + index * matrix.columns, using: &resources[0].reader)
+        }
+        return rows
+    }
+
     func multiply(
         _ site: Slot, _ input: UnsafePointer<Float>, rows: Int, into output: UnsafeMutablePointer<Float>,
         accumulating: Bool, worker _: Int

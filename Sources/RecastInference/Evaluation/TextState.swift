@@ -76,7 +76,7 @@ final class TextReader {
         while !tokens.isEmpty {
             let piece = tokens.prefix(rows)
             tokens = tokens.dropFirst(rows)
-            try embed(piece)
+            try embed(piece, at: Array(text.count..<text.count + piece.count))
             for (index, state) in text.layers.enumerated() {
                 try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], state)
             }
@@ -91,7 +91,7 @@ final class TextReader {
     func append(_ tokens: [Int32], to texts: [TextState]) throws(RecastError) {
         precondition(tokens.count == texts.count && texts.count <= rows)
         if texts.count == 1 { return try append(tokens[...], to: texts[0]) }
-        try embed(tokens[...])
+        try embed(tokens[...], at: texts.map(\.count))
         let sequences = texts.enumerated().map {
             LayerBlock.Sequence(rows: $0..<$0 + 1, length: $1.capacity)
         }
@@ -107,10 +107,14 @@ final class TextReader {
         }
     }
 
-    private func embed(_ tokens: ArraySlice<Int32>) throws(RecastError) {
+    /// - Parameter positions: of each token in its text.
+    private func embed(_ tokens: ArraySlice<Int32>, at positions: [Int]) throws(RecastError) {
         try weights.embed(tokens, into: hidden.base)
-        let factor = Float(configuration.multipliers.embedding)
-        if factor != 1 { for i in 0..<tokens.count * configuration.hiddenSize { hidden.base[i] *= factor } }
+        let (rows, columns) = (try weights.positionRows(positions, configuration), configuration.hiddenSize)
+        defer { withExtendedLifetime(rows) {} }
+        EmbeddingSteps(configuration).apply(
+            to: hidden.base, rows: tokens.count,
+            positions: { row in rows.map { UnsafePointer($0.base + row * columns) } }, weights.norm(.embeddingNorm))
     }
 
     private func run(

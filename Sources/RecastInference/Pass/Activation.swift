@@ -16,13 +16,16 @@ enum Activation: Sendable {
     case relu
     /// The square of `relu`.
     case relu2
+    /// `x · sigmoid(1.702 x)`
+    case quickGelu
 
     /// - Throws: `unsupported` for a function of another name.
     init(named name: String) throws(RecastError) {
         switch name {
         case "silu", "swish": self = .silu
-        case "gelu": self = .gelu
-        case "gelu_pytorch_tanh", "gelu_new": self = .geluTanh
+        case "gelu", "gelu_python": self = .gelu
+        case "gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate": self = .geluTanh
+        case "quick_gelu": self = .quickGelu
         case "relu": self = .relu
         case "relu2": self = .relu2
         default: throw .unsupported("cannot compute the activation \(name)")
@@ -37,6 +40,7 @@ enum Activation: Sendable {
         case .geluTanh: Self.geluTanh(gate, up, count)
         case .relu: Self.relu(gate, up, count)
         case .relu2: Self.relu2(gate, up, count)
+        case .quickGelu: Self.quickGelu(gate, up, count)
         }
     }
 
@@ -71,6 +75,10 @@ enum Activation: Sendable {
             let x = max(gate[i], 0)
             gate[i] = x * x * up[i]
         }
+    }
+
+    private static func quickGelu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+        for i in 0..<count { gate[i] = gate[i] / (1 + exponential(-1.702 * gate[i])) * up[i] }
     }
 
     private static func relu(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {

@@ -20,6 +20,8 @@ struct Attention: Sendable {
     let softCap: Float?
     /// What is added for each token of distance, negative, by head; empty for none.
     let slopes: [Float]
+    /// Whether biases are those of Falcon: of positions, in bfloat16, and scaled with the products.
+    let scalesBiases: Bool
 
     /// Queries that are multiplied with the keys at once. The keys after a block's last query are never touched, so that
     /// small blocks skip most of the upper triangle, and large ones multiply faster.
@@ -32,7 +34,9 @@ struct Attention: Sendable {
         valueDimension = configuration.latentAttention?.valueDimension ?? configuration.headDimension
         scale = Float(configuration.attentionScale * Self.sharpening(of: configuration))
         softCap = configuration.softCaps.attention.map { Float($0) }
-        slopes = configuration.hasALiBi ? Self.slopes(of: configuration.headCount) : []
+        scalesBiases = configuration.alibi.isScaled
+        let slopes = configuration.hasALiBi ? Self.slopes(of: configuration) : []
+        self.slopes = scalesBiases ? slopes.map(\.roundedToBFloat16) : slopes
     }
 
     /// Latent attention takes yarn's second number squared. Source: transformers 5.23, `yarn_apply_mscale`.
@@ -45,8 +49,9 @@ struct Attention: Sendable {
     }
 
     /// ALiBi's powers of two; where heads are no power of two, those of twice as many fill up, every second one.
-    private static func slopes(of heads: Int) -> [Float] {
-        func powers(_ count: Int) -> [Double] { (1...count).map { pow(2, -8 * Double($0) / Double(count)) } }
+    private static func slopes(of configuration: ModelConfiguration) -> [Float] {
+        let (heads, maximum) = (configuration.headCount, configuration.alibi.maximum)
+        func powers(_ count: Int) -> [Double] { (1...count).map { pow(2, -maximum * Double($0) / Double(count)) } }
         var whole = 1
         while 2 * whole <= heads { whole *= 2 }
         let others = powers(2 * whole).enumerated().filter { $0.offset.isMultiple(of: 2) }.map(\.element)
@@ -156,7 +161,11 @@ struct Attention: Sendable {
         if let softCap { for i in range { scores[i] = softCap * tanhf(scores[i] / softCap) } }
         if !slopes.isEmpty {
             let slope = slopes[head]
-            for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
+            if scalesBiases {
+                for i in range { scores[i] += scale * (slope * Float(keys.lowerBound + i)).roundedToBFloat16 }
+            } else {
+                for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
+            }
         }
         Softmax.normalize(scores, range, width: keys.count, beside: sinks.map { $0[head] })
     }
@@ -179,5 +188,13 @@ struct Attention: Sendable {
         MatrixLibrary.current.sgemm(
             MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(valueDimension),
             CInt(width), 1, probabilities, CInt(width), values, CInt(valueColumns), 0, output, CInt(outputStride))
+    }
+}
+
+extension Float {
+    /// The nearest number of bfloat16, the even one of two.
+    fileprivate var roundedToBFloat16: Float {
+        let bits = bitPattern
+        return Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
     }
 }

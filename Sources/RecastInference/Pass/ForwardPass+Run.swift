@@ -53,6 +53,7 @@ extension ForwardPass {
         private func checkTexts() throws(RecastError) {
             let vocabulary = configuration.vocabularySize
             for text in texts {
+                try configuration.checkPositions(of: text.tokens.count)
                 for token in text.tokens where token < 0 || Int(token) >= vocabulary {
                     throw RecastError(.usage, "token \(token) is not among the \(vocabulary) of the model's vocabulary")
                 }

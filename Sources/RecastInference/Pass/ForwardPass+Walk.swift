@@ -32,22 +32,44 @@ extension ForwardPass {
         private func embed() throws(RecastError) {
             let embedding = run.graph[.tokenEmbedding]!.converted(to: .f32)
             let columns = configuration.hiddenSize
-            let factor = Float(configuration.multipliers.embedding)
+            let steps = EmbeddingSteps(configuration)
+            let (positions, weight, bias) = (
+                try positionRows(), try run.vector(Slot(.embeddingNorm)), try run.vector(Slot(.embeddingNorm, .bias))
+            )
+            let parameters = Norm.Parameters(
+                weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
+            defer { withExtendedLifetime((positions, weight, bias)) {} }
             try run.forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
                 try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
                     var target = rows
                     for text in run.texts[block.texts] {
+                        let first = target
                         for token in text.tokens {
                             try embedding.read(
                                 Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
                                 into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
                                 using: &resources.reader)
-                            if factor != 1 { for i in 0..<columns { target[i] *= factor } }
                             target += columns
                         }
+                        steps.apply(
+                            to: first, rows: text.tokens.count,
+                            positions: { row in positions.map { UnsafePointer($0.base + row * columns) } }, parameters)
                     }
                 }
             }
+        }
+
+        /// Learned positions, as many as the longest text needs: `[positions, hiddenSize]`.
+        private func positionRows() throws(RecastError) -> FloatBuffer? {
+            guard let tensor = run.graph[.positionEmbedding], let learned = configuration.learnedPositions else {
+                return nil
+            }
+            let count = min(learned.count, run.texts.map(\.tokens.count).max() ?? 0)
+            let buffer = FloatBuffer(count: count * configuration.hiddenSize)
+            let loads = TensorLoad.loads(
+                of: tensor, rows: learned.offset..<learned.offset + count, into: buffer.base, name: "positionEmbedding")
+            try TensorLoad.run(loads, by: run.workers, run.resources)
+            return buffer
         }
 
         // MARK: Layers

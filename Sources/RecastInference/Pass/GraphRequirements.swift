@@ -20,6 +20,9 @@ extension Graph {
         guard Set(layers.map(\.hasParallelResidual)).count <= 1,
             !layers.contains(where: { $0.hasParallelResidual && $0.norms.hasPostNorms })
         else { throw .unsupported("cannot compute parallel residuals in some layers only, or with post-norms") }
+        guard configuration.contextLength <= configuration.learnedPositions?.count ?? .max else {
+            throw RecastError(.malformedInput, "the model has fewer learned positions than its context is long")
+        }
         for role in Role.allCases where role != .outputHead {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(role, inLayer: layer) {
@@ -44,7 +47,7 @@ extension Graph {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
         let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
-        if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding {
+        if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding || slot.role == .positionEmbedding {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }
         let expected = configuration.shape(of: slot)

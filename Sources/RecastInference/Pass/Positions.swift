@@ -45,7 +45,7 @@ struct Positions: Sendable {
         return switch configuration.layers[layer].position {
         case .rotary: configuration.rope
         case .localRotary(let rope): rope
-        case .alibi, .none: nil
+        case .alibi, .learned, .none: nil
         }
     }
 

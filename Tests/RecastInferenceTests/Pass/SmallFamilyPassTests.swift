@@ -50,7 +50,7 @@ import Testing
     }
 
     /// What GGUF says, in float32, is the same model.
-    @Test(arguments: Fixtures.smallFamilies) func logitsOfGGUF(name: String) throws {
+    @Test(arguments: Fixtures.inGGUF) func logitsOfGGUF(name: String) throws {
         let directory = TemporaryDirectory()
         let file = directory.file("model.gguf")
         var options = ConversionOptions(target: .gguf)

@@ -176,7 +176,7 @@ struct ByNameTests {
         let source = TemporaryDirectory()
         var options = ConversionOptions(target: .huggingFace(family: nil))
         options.packing = try Packing.named("nf4")
-        let planning = try Planning(Checkpoint(path: Self.model("GPT2LMHeadModel").write(to: source)), options)
+        let planning = try Planning(Checkpoint(path: Self.model("OpenAIGPTLMHeadModel").write(to: source)), options)
         let error = #expect(throws: RecastError.self) { _ = try planning.plan(destination: "out") }
         #expect(error?.description.contains("Conv1D") == true)
     }

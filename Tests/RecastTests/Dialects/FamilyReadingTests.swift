@@ -205,7 +205,7 @@ struct FamilyReadingTests {
     }
 
     static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
-        ("FalconForCausalLM", [], .unsupported, "it adds attention and feed-forward in parallel"),
+        ("Phi3SmallForCausalLM", [], .unsupported, "it attends in blocks"),
         ("MiniCPM3ForCausalLM", [], .unsupported, "a latent attention of its own kind"),
         ("LlamoForCausalLM", [], .unsupported, "unknown architecture LlamoForCausalLM"),
         ("StableLmForCausalLM", [("use_parallel_residual", true)], .unsupported, "use_parallel_residual"),

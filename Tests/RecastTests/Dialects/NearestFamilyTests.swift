@@ -61,7 +61,7 @@ struct NearestFamilyTests {
     }
 
     /// The same in GGUF.
-    @Test(arguments: ["orion", "qwen9", "phi2"]) func architectureOfGGUF(_ name: String) {
+    @Test(arguments: ["orion", "qwen9", "phi9"]) func architectureOfGGUF(_ name: String) {
         var builder = GGUFBuilder()
         builder.pair("general.architecture", GGUFBuilder.string(name))
         builder.zeros("token_embd.weight", [32, 8])

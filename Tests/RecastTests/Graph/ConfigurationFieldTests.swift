@@ -30,6 +30,7 @@ struct ConfigurationFieldTests {
             all.layers[layer].slidingWindow = 32
             all.layers[layer].position = .localRotary(Rope(theta: 1_000, dimensions: 16))
         }
+        all.learnedPositions = LearnedPositions(count: 128)
         all.bosTokens = [1]
         all.eosTokens = [2]
         all.paddingToken = 3
@@ -250,6 +251,10 @@ struct ConfigurationFieldTests {
         "norm":                      { $0.norms.kind = $0.norms.kind == .rms ? .layer : .rms },
         "norm weights":              { $0.norms.hasWeights.toggle() },
         "norm weight offset":        { $0.norms.offset += 1 },
+        "embedding norm":            { $0.norms.normalizesEmbedding.toggle() },
+        "learned positions":         { $0.learnedPositions = $0.learnedPositions == nil ? LearnedPositions(count: 128) : nil },
+        "ALiBi maximum":             { $0.alibi.maximum *= 2 },
+        "scaled ALiBi":              { $0.alibi.isScaled.toggle() },
         "pre-norms":                 { $0.layers[1].norms.hasPreNorms.toggle() },
         "post-norms":                { $0.eachLayer { $0.norms.hasPostNorms.toggle() } },
         "QK norm":                   { $0.eachLayer { $0.norms.qk = $0.norms.qk == .none ? .perHead : .none } },

@@ -57,11 +57,10 @@ struct GGUFConfiguration {
         }
         guard let vocabularySize = embedding?.first else { throw failure("there is no token_embd.weight") }
         let keyValueHeadCount = isLatent ? headCount : try optionalSize("attention.head_count_kv") ?? headCount
-        guard headCount.isMultiple(of: keyValueHeadCount), headDimension > 0,
-            isLatent || headDimension.isMultiple(of: 2)
-        else {
-            throw failure("\(headCount) heads of \(headDimension) elements with \(keyValueHeadCount) key/value heads")
+        func headFailure() -> RecastError {
+            failure("\(headCount) heads of \(headDimension) elements with \(keyValueHeadCount) key/value heads")
         }
+        guard headCount.isMultiple(of: keyValueHeadCount), headDimension > 0 else { throw headFailure() }
         var configuration = ModelConfiguration(
             family: architecture.families[0],
             vocabularySize: vocabularySize,
@@ -82,6 +81,8 @@ struct GGUFConfiguration {
         if let id = metadata["tokenizer.ggml.eos_token_id"]?.int { configuration.eosTokens = [id] }
         configuration.paddingToken = metadata["tokenizer.ggml.padding_token_id"]?.int
         try architecture.reads(self, &configuration)
+        let isRotary = configuration.layers.contains(where: \.hasRotary)
+        guard isLatent || !isRotary || headDimension.isMultiple(of: 2) else { throw headFailure() }
         if configuration.experts == nil, try optionalSize("expert_count") != nil {
             throw .unsupported("\(file): a mixture of experts in the architecture \(architecture.name)")
         }
@@ -192,7 +193,8 @@ struct GGUFConfiguration {
     private func rope(headDimension: Int, factors: RotaryFactors) throws(RecastError) -> Rope {
         let theta = try positive("rope.freq_base") ?? 10_000
         let dimensions = try optionalSize("rope.dimension_count") ?? headDimension
-        guard dimensions <= headDimension, dimensions.isMultiple(of: 2) else {
+        // Heads that are not rotated may have any size.
+        guard dimensions <= headDimension, dimensions.isMultiple(of: 2) || dimensions == headDimension else {
             throw failure("the rotary dimension is \(dimensions), of heads of \(headDimension)")
         }
         var rope = Rope(theta: theta, dimensions: dimensions)

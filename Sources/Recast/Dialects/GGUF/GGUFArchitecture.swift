@@ -66,6 +66,7 @@ package struct GGUFArchitecture: Sendable {
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
             .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .mamba2, .jamba, .graniteHybrid, .nemotronH,
             .nemotronHMoE, .falconH1,
+            .nemotron, .starCoder2, .phi2, .gptNeoX, .gpt2, .starCoder, .falcon40B, .falcon, .bloom, .mpt,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors

@@ -35,7 +35,7 @@ struct HuggingFaceConfiguration {
             family: family.name,
             vocabularySize: try size("vocab_size"),
             hiddenSize: hiddenSize,
-            feedForwardSize: try size("intermediate_size"),
+            feedForwardSize: try feedForwardSize(family, hiddenSize: hiddenSize),
             layerCount: try size("num_hidden_layers", limit: Self.maximumLayerCount),
             headCount: headCount,
             keyValueHeadCount: latent == nil ? try keyValueHeadCount(family) ?? headCount : headCount,
@@ -75,6 +75,7 @@ struct HuggingFaceConfiguration {
             switch group.presence {
             case .always: roles.formUnion(group.roles)
             case .configured(let key, let usual): if try flag(key) ?? usual { roles.formUnion(group.roles) }
+            case .switchedOff(let key, let usual): if try !(flag(key) ?? usual) { roles.formUnion(group.roles) }
             }
         }
         return roles
@@ -95,14 +96,18 @@ struct HuggingFaceConfiguration {
                     + "\(configuration.headCount), and there is no head_dim")
         }
         let turning = configuration.rope.dimensions
-        guard !configuration.hasAttention || turning > 0, turning.isMultiple(of: 2),
-            turning <= configuration.headDimension
-        else {
+        let isRotary = configuration.layers.contains(where: \.hasRotary)
+        guard !isRotary || turning > 0 && turning.isMultiple(of: 2) && turning <= configuration.headDimension else {
             throw failure("heads of \(turning) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {
             throw failure("rms_norm_eps \(configuration.normEpsilon) is not a small positive number")
         }
+    }
+
+    private func feedForwardSize(_ family: Family, hiddenSize: Int) throws(RecastError) -> Int {
+        guard let times = family.defaults.feedForwardTimes else { return try size("intermediate_size") }
+        return try optionalSize("intermediate_size") ?? times * hiddenSize
     }
 
     // MARK: Keys

@@ -73,7 +73,10 @@ extension HuggingFaceConfiguration {
             let agrees =
                 read?.rope == draft.configuration.rope && read?.localRope == draft.configuration.localRope
             let fresh = fresh(draft)
-            for key in ["rope_theta", "rope_scaling", "rope_local_base_freq", "partial_rotary_factor"] {
+            for key in [
+                "rope_theta", "rope_scaling", "rope_local_base_freq", "partial_rotary_factor", "rotary_pct",
+                "rotary_emb_base",
+            ] {
                 guard let value = fresh[key] else { continue }
                 if !agrees || object[key] == nil || key == "rope_theta" && object[key]!.isNull { object[key] = value }
             }
@@ -114,8 +117,12 @@ extension HuggingFaceConfiguration {
             epsilon?.double == configuration.normEpsilon ? epsilon : .double(configuration.normEpsilon)
         object["use_cache"] = true
         for group in draft.family.biasGroups {
-            guard case .configured(let key, _) = group.presence else { continue }
-            object[key] = .bool(!draft.biases.isDisjoint(with: group.roles))
+            let isThere = !draft.biases.isDisjoint(with: group.roles)
+            switch group.presence {
+            case .always: break
+            case .configured(let key, _): object[key] = .bool(isThere)
+            case .switchedOff(let key, _): object[key] = .bool(!isThere)
+            }
         }
         addLatentAttention(of: configuration, to: &object)
         if let keys = draft.family.experts {
@@ -228,6 +235,15 @@ extension JSON.Object {
     /// Only some of the members.
     mutating func keep(only keys: [String]) {
         self = JSON.Object(uniqueMembers: members.filter { keys.contains($0.key) })
+    }
+
+    /// Members under a family's own names for them, in the place of the usual ones.
+    mutating func spell(_ spellings: [(theirs: String, usual: String)]) {
+        for (theirs, usual) in spellings {
+            guard let value = self[usual] else { continue }
+            self[usual] = nil
+            self[theirs] = value
+        }
     }
 
     mutating func drop(_ keys: [String]) {

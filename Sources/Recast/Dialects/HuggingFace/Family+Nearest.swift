@@ -44,6 +44,7 @@ extension Family {
                 switch group.presence {
                 case .always: true
                 case .configured(let key, let usual): configuration[key]?.bool ?? usual
+                case .switchedOff(let key, let usual): !(configuration[key]?.bool ?? usual)
                 }
             }
             let likeness = family.table.likeness(of: spelled, biased: Set(groups.flatMap(\.roles)))

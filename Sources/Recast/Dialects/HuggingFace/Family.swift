@@ -21,6 +21,8 @@ public struct Family: Sendable {
     public let partialRotary: Double?
     /// Sets keys that the family's configurations do not have, and that all others must.
     let completes: Completing
+    /// How names of stored tensors end that carry nothing, such as masks.
+    let buffers: [String]
     let recognizes: Recognizing
     let reads: Reading
     let writes: Writing
@@ -60,6 +62,8 @@ public struct Family: Sendable {
         /// nil: no window where `sliding_window` is absent.
         public var slidingWindow: Int?
         public var normEpsilon: Double
+        /// How many times the hidden size the feed-forward size is where it is not said; nil: it must be said.
+        public var feedForwardTimes: Int?
         public var activation: String
         public var theta: Double
         /// What is meant where neither `rope_scaling` nor `rope_parameters` says anything.
@@ -68,7 +72,8 @@ public struct Family: Sendable {
         public init(
             contextLength: Int = 2048, keyValueHeadCount: Int? = nil, headDimension: Int? = nil,
             firstSlidingLayer: Int = 0, slidingWindow: Int? = nil, normEpsilon: Double = 1e-6,
-            activation: String = "silu", theta: Double = 10_000, ropeScaling: Rope.Scaling = .none
+            feedForwardTimes: Int? = nil, activation: String = "silu", theta: Double = 10_000,
+            ropeScaling: Rope.Scaling = .none
         ) {
             self.contextLength = contextLength
             self.keyValueHeadCount = keyValueHeadCount
@@ -76,6 +81,7 @@ public struct Family: Sendable {
             self.firstSlidingLayer = firstSlidingLayer
             self.slidingWindow = slidingWindow
             self.normEpsilon = normEpsilon
+            self.feedForwardTimes = feedForwardTimes
             self.activation = activation
             self.theta = theta
             self.ropeScaling = ropeScaling
@@ -88,6 +94,8 @@ public struct Family: Sendable {
             case always
             /// Where this key of the configuration is true.
             case configured(String, default: Bool = false)
+            /// Where this key is false.
+            case switchedOff(String, default: Bool = true)
         }
 
         public var roles: [Role]
@@ -98,7 +106,7 @@ public struct Family: Sendable {
         _ name: String, architectures: [String], modelType: String, biases: [BiasGroup] = [],
         tiesByDefault: Bool = false, slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(),
         latent: LatentAttention = .deepSeek, experts: ExpertKeys? = nil,
-        spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil,
+        spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil, buffers: [String] = [],
         completes: @escaping Completing = { _ in }, recognizes: @escaping Recognizing = { _ in true },
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
@@ -115,6 +123,7 @@ public struct Family: Sendable {
         self.spellings = spellings
         self.partialRotary = partialRotary
         self.completes = completes
+        self.buffers = buffers
         self.recognizes = recognizes
         self.reads = reads
         self.writes = writes
@@ -128,6 +137,9 @@ public struct Family: Sendable {
 extension Family {
     /// Whether there is a QK norm.
     public var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
+
+    /// Whether weights of layers are stored with rows and columns exchanged.
+    var transposesWeights: Bool { table.rows.contains { $0.layout == .transposedRows } }
 
     /// Whether keys and values are made of few numbers a token.
     public var hasLatentAttention: Bool { table.row(of: Slot(.keyValueDown)) != nil }
@@ -152,6 +164,8 @@ extension Family {
         .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
         .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .falconMamba, .jamba, .mamba2, .bamba,
         .graniteHybridMoE, .graniteHybrid, .nemotronH, .falconH1,
+        .nemotron, .starCoder2, .phi, .gptNeoX, .gpt2, .gptBigCode, .opt, .falcon, .falcon40B, .bloom, .mpt, .gptJ,
+        .codeGen,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {

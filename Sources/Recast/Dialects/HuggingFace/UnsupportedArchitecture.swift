@@ -11,9 +11,7 @@ struct UnsupportedArchitecture: Sendable {
     // swift-format-ignore
     static let all: [UnsupportedArchitecture] = [
         .init(["ChatGLMModel", "ChatGLMForConditionalGeneration", "GLMForConditionalGeneration"], difference: "its positions have two dimensions and its mask has a prefix"),
-        .init(["PhiForCausalLM", "Phi3SmallForCausalLM"], difference: "it adds attention and feed-forward in parallel, or attends in blocks"),
-        .init(["FalconForCausalLM", "GPTNeoXForCausalLM"], difference: "it adds attention and feed-forward in parallel"),
-        .init(["GPT2LMHeadModel", "BloomForCausalLM", "MptForCausalLM", "OPTForCausalLM"], difference: "its positions are learned or biases, and its feed-forward has no gate"),
+        .init(["Phi3SmallForCausalLM"], difference: "it attends in blocks"),
         .init(["Gemma3ForConditionalGeneration", "Mistral3ForConditionalGeneration", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"], difference: "it has a vision tower"),
         .init(["MiniCPM3ForCausalLM"], difference: "it has a latent attention of its own kind"),
         .init(["BlueLMForCausalLM"], difference: "it normalises its embedding"),
