@@ -26,7 +26,9 @@ from family_cases.common import USUAL
 OUT = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families"
 MIXES = ["bf16", "q8_0", "q4_k_m"]
 # What published checkpoints keep in float32.
-SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
+SINGLE = (
+    "e_score_correction_bias", "expert_bias", "gate.wg.weight", "indexer.k_norm.weight", "indexer.k_norm.bias",
+    "indexer.weights_proj.weight")
 TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
 
 

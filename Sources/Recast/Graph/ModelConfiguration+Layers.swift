@@ -20,6 +20,9 @@ extension ModelConfiguration {
     /// The latent attention of the first layer that has one.
     public var latentAttention: LatentAttention? { layers.lazy.compactMap(\.latentAttention).first }
 
+    /// Whether any layer sees the tokens that another one has picked.
+    public var sharesIndexers: Bool { layers.contains(where: \.sharesIndexer) }
+
     /// The experts of the first layer that has any.
     public var experts: ExpertConfiguration? { layers.lazy.compactMap(\.experts).first }
 
@@ -111,6 +114,10 @@ extension ModelConfiguration {
         case .keyValueDownNorm: [keyValueRank]
         case .keyValueUp:
             [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+        case .indexerQuery: [(latent?.indexer?.headCount ?? 0) * (latent?.indexer?.headDimension ?? 0), queryRank]
+        case .indexerKey: [latent?.indexer?.headDimension ?? 0, hiddenSize]
+        case .indexerKeyNorm: [latent?.indexer?.headDimension ?? 0]
+        case .indexerWeights: [latent?.indexer?.headCount ?? 0, hiddenSize]
         case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
         case .gate, .up: [size, hiddenSize]
         case .down: [hiddenSize, size]

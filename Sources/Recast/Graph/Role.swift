@@ -19,6 +19,14 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case keyValueDownNorm
     /// Latent attention: the non-rotary key and the value, of each head in turn.
     case keyValueUp
+    /// What picks the tokens that latent attention sees: queries of its heads, from what queries are made of.
+    case indexerQuery
+    /// From the hidden state to the one key of all its heads.
+    case indexerKey
+    /// A LayerNorm, whatever the model's norms are.
+    case indexerKeyNorm
+    /// How much the scores of each of its heads count, from the hidden state.
+    case indexerWeights
     /// Of each head, a score for no token, which takes part in the softmax.
     case sinks
     case attentionOutput
@@ -53,12 +61,13 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a linear layer of a block: what the packed encodings quantize.
     public var isLinear: Bool {
         switch self {
-        case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
-            .down,
+        case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .indexerQuery, .indexerKey,
+            .attentionOutput, .gate, .up, .down,
             .sharedGate, .sharedUp, .sharedDown:
             true
         case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
-            .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
+            .indexerKeyNorm, .indexerWeights, .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias,
+            .sharedRouter, .feedForwardPostNorm,
             .outputNorm,
             .outputHead:
             false
@@ -68,8 +77,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool {
         switch self {
-        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .attentionPostNorm,
-            .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
+        case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .indexerKeyNorm,
+            .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
             true
         default: false
         }

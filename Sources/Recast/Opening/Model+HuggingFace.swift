@@ -27,6 +27,13 @@ extension Model {
                 }
                 longer[key] = .array(list + Array(repeating: last, count: further.count))
             }
+            if configuration.latentAttention?.indexer != nil {
+                let own = further.map { layer in
+                    core.tensors.contains { $0.name.contains("layers.\(layer).self_attn.indexer.") }
+                }
+                longer["indexer_types"] = .array(
+                    (configuration.layers.map { !$0.sharesIndexer } + own).map { $0 ? "full" : "shared" })
+            }
             reader = HuggingFaceConfiguration(object: longer, file: path)
             configuration = try reader.configuration(of: family)
         }

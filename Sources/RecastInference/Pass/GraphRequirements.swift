@@ -13,6 +13,9 @@ extension Graph {
         guard Set(layers.map(\.hasParallelResidual)).count <= 1,
             !layers.contains(where: { $0.hasParallelResidual && $0.norms.hasPostNorms })
         else { throw .unsupported("cannot compute parallel residuals in some layers only, or with post-norms") }
+        guard layers.first?.sharesIndexer != true else {
+            throw RecastError(.malformedInput, "the first layer shares an indexer, and none is before it")
+        }
         for role in Role.allCases where role != .outputHead {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(role, inLayer: layer) {
@@ -35,7 +38,7 @@ extension Graph {
         else {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
-        let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
+        let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms && slot.role != .indexerKeyNorm
         if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }

@@ -81,12 +81,16 @@ extension Stage {
                 sites: roles.map { Slot($0, layer: layer) }, values: values, columns: configuration.columns(of: values))
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
+        let hasIndexer = configuration.layers[layer].ownIndexer != nil
         switch self {
         case .norm, .mix, .residual: return []
         case .queryKeyValue: return [input([.query, .key, .value], .normed)]
-        case .latentDown: return [input([hasQueryRank ? .queryDown : .query, .keyValueDown], .normed)]
+        case .latentDown:
+            let indexer: [Role] = hasIndexer ? [.indexerKey, .indexerWeights] : []
+            return [input([hasQueryRank ? .queryDown : .query, .keyValueDown] + indexer, .normed)]
         case .latentUp:
-            return (hasQueryRank ? [input([.queryUp], .latentQueries)] : []) + [input([.keyValueUp], .latentValues)]
+            let queries: [Role] = hasQueryRank ? [.queryUp] + (hasIndexer ? [.indexerQuery] : []) : []
+            return (queries.isEmpty ? [] : [input(queries, .latentQueries)]) + [input([.keyValueUp], .latentValues)]
         case .attentionOutput: return [input([.attentionOutput], .attended)]
         case .route:
             return [
@@ -116,7 +120,7 @@ extension Stage {
                 [
                     configuration.latentAttention?.queryRank == nil ? .queries : .latentQueries, .latentKeys,
                     .latentValues,
-                ]
+                ] + (configuration.layers[layer].ownIndexer == nil ? [] : [.indexerKeys, .indexerWeights])
             case .attentionOutput: [.attended]
             case .route, .gateUp: [.normed]
             case .down: [.gate]

@@ -46,8 +46,9 @@ import Testing
         #expect(LayerBuffers.parts(of: blocks[2].rows.count).count == 2)
     }
 
-    /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate.
-    private static let families = ReferenceTests.families + ["cohere2", "gpt_oss", "arcee"]
+    /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate, an
+    /// indexer of their own or of the layer before.
+    private static let families = ReferenceTests.families + ["cohere2", "gpt_oss", "arcee", "glm_moe_dsa-shared"]
 
     private static func path(of family: String) -> String {
         Fixtures.smallFamilies.contains(family) ? Fixtures.smallFamily(family) : Fixtures.golden("families/" + family)

@@ -168,6 +168,7 @@ struct SmallFamilyTests {
             "cohere":         "parallel residual",
             "cohere2":        "parallel residual",
             "gpt_oss":        "attention sinks",
+            "deepseek_v32": "indexer heads: 8", "glm_moe_dsa": "indexer heads: 8", "glm_moe_dsa-shared": "indexer heads: 8",
         ]
         if let reason = reasons[name] {
             let error = #expect(throws: RecastError.self) {

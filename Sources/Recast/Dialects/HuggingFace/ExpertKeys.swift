@@ -19,6 +19,8 @@ extension Family {
             case first(default: Int)
             /// Those that `mlp_layer_types` calls dense; the first where there is no list.
             case listed
+            /// The same; the first `first_k_dense_replace` where there is no list.
+            case listedOrFirst(default: Int)
             /// All but each `moe_layer_interval`-th from `moe_layer_start_index` to `moe_layer_end_index`.
             case outsideOfInterval
         }
