@@ -49,7 +49,7 @@ struct Lifting {
             let shapes = match.row.roles.map {
                 configuration.shape(of: Slot($0, layer: match.layer, expert: match.expert, match.part))
             }
-            let shape = match.row.layout.storedShape(shapes)
+            let shape = match.row.layout.storedShape(shapes, configuration)
             guard tensor.tensor.shape == shape else {
                 problems.append("\(tensor.name) has the shape \(tensor.tensor.shape), the configuration says \(shape)")
                 continue

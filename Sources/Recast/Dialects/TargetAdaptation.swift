@@ -41,6 +41,7 @@ struct TargetAdaptation {
         let contextLength = own.contextLength
         leaveOutWhatLongTextsNeed()
         foldNorms()
+        foldStateDecay()
         foldMultipliers()
         foldHead()
         foldRotaryFactor()
@@ -69,6 +70,7 @@ struct TargetAdaptation {
                 "beyond \(temperature.unchangedLength) tokens \(own.family) makes attention sharper by position (attention "
                     + "temperature), which \(target) lacks: up to there the results are the same")
         }
+        leaveOutTimeStepMinimum()
         let windows = (own: own.layers.map(\.slidingWindow), stated: stated.layers.map(\.slidingWindow))
         if let window = own.slidingWindow, windows.own != windows.stated, windows.own.count == windows.stated.count,
             own.localRope == nil
@@ -88,6 +90,21 @@ struct TargetAdaptation {
                 "\(target) has no dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens the results are "
                     + "the same")
         }
+    }
+
+    /// Only transformers keeps the time steps of Nemotron-H from falling below a number that was meant for training.
+    private mutating func leaveOutTimeStepMinimum() {
+        guard let minimum = own.recurrence?.mamba2?.minimumTimeStep, let theirs = stated.recurrence?.mamba2,
+            theirs.minimumTimeStep == nil
+        else { return }
+        graph.configuration.eachLayer {
+            guard case .recurrent(.mamba2(var mamba)) = $0.mixer else { return }
+            mamba.minimumTimeStep = nil
+            $0.mixer = .recurrent(.mamba2(mamba))
+        }
+        warnings.append(
+            "time step minimum: transformers computes \(own.family) with time steps of \(minimum.plain) at least, \(target) and the "
+                + "publisher's program with none")
     }
 
     /// - Throws: `unsupported` with every field that the target would state otherwise, but for those that are allowed.

@@ -10,9 +10,9 @@ extension ModelConfiguration {
         .init("hidden size",                      .size,          \.hiddenSize),
         .init("layers",                           .size,          \.layers.count),
         .init("feed-forward size",                .size,          \.feedForwardSize, isSame: hasSameFeedForward),
-        .init("attention heads",                  .size,          \.headCount),
-        .init("key/value heads",                  .size,          \.keyValueHeadCount),
-        .init("head dimension",                   .size,          \.headDimension),
+        .init("attention heads",                  .size,          \.headCount, isSame: hasSameHeads),
+        .init("key/value heads",                  .size,          \.keyValueHeadCount, isSame: hasSameKeyValueHeads),
+        .init("head dimension",                   .size,          \.headDimension, isSame: hasSameHeadDimension),
         .init("context length",                   .contextLength, \.contextLength),
     ]
 
@@ -25,6 +25,14 @@ extension ModelConfiguration {
         .init("SwiGLU alpha",                     .computation,   \.gateLimit?.alpha, text: alphaText, isSame: hasSameAlpha),
         .layerFlag("parallel residual",                           \.hasParallelResidual),
         .layerFlag("attention sinks",                             \.hasSinks),
+        .layerFlag("attention gate",                              \.gatesAttention),
+        .layerFlag("attention",                                   \.hasAttention),
+        .layerFlag("feed-forward part",                           \.hasFeedForward),
+        .optionalOfLayer("recurrent layer",       .size,          \.recurrence?.sizes, text: \.text),
+        .optionalNumberOfLayer("state norm epsilon",              \.recurrence?.mamba?.stateNormEpsilon),
+        .optionalNumberOfLayer("time step minimum",               \.recurrence?.mamba2?.minimumTimeStep),
+        .optionalNumberOfLayer("time step maximum",               \.recurrence?.mamba2?.maximumTimeStep),
+        .init("state decay",                      .computation,   \.stateDecayForm, text: \.text, isSame: hasSameDecay),
         .flag("normalized output head",                           \.normalizesOutputHead),
         .optionalNumber("QKV clip",                               \.projectionLimit),
         .optionalNumber("attention soft-cap",                     \.softCaps.attention),
@@ -59,6 +67,7 @@ extension ModelConfiguration {
         .number("residual multiplier",                            \.multipliers.residual),
         .init("attention scale",                  .computation,   \.multipliers.attention, text: scaleText, isSame: hasSameScale),
         .number("logit divisor",                                  \.multipliers.logitDivisor),
+        .optional("branch multipliers",           .computation,   \.multipliers.branches, text: \.text),
     ]
 
     // swift-format-ignore
@@ -108,12 +117,30 @@ extension ModelConfiguration {
     }
 
     @Sendable private static func hasSameScale(_ a: Self, _ b: Self) -> Bool {
-        Float(a.attentionScale) == Float(b.attentionScale)
+        Float(a.attentionScale) == Float(b.attentionScale) || !a.hasAttention && !b.hasAttention
     }
 
     @Sendable private static func hasSameAlpha(_ a: Self, _ b: Self) -> Bool {
         guard let own = a.gateLimit, let other = b.gateLimit else { return true }
         return Float(own.alpha) == Float(other.alpha)
+    }
+
+    // What only attention has.
+
+    @Sendable private static func hasSameHeads(_ a: Self, _ b: Self) -> Bool {
+        a.headCount == b.headCount || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameKeyValueHeads(_ a: Self, _ b: Self) -> Bool {
+        a.keyValueHeadCount == b.keyValueHeadCount || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameHeadDimension(_ a: Self, _ b: Self) -> Bool {
+        a.headDimension == b.headDimension || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameDecay(_ a: Self, _ b: Self) -> Bool {
+        a.stateDecayForm == b.stateDecayForm || a.recurrence == nil && b.recurrence == nil
     }
 
     @Sendable private static func alphaText(_ alpha: Double?) -> String { alpha?.plain ?? "none" }
@@ -159,6 +186,18 @@ extension ModelConfiguration {
 
 extension Norms.Kind {
     fileprivate var text: String { self == .rms ? "RMSNorm" : "LayerNorm" }
+}
+
+extension BranchFactors {
+    fileprivate var text: String {
+        let parts = recurrentParts.map(\.plain).joined(separator: ", ")
+        return "attention \(attentionInput.plain), keys \(key.plain), its output \(attentionOutput.plain); recurrence "
+            + "\(recurrentInput.plain), its parts \(parts), its output \(recurrentOutput.plain); gate \(gate.plain), down \(down.plain)"
+    }
+}
+
+extension StateDecayForm {
+    fileprivate var text: String { self == .logarithm ? "ln(−A)" : "A" }
 }
 
 extension LayerConfiguration.LayerNorms.QKNorm {

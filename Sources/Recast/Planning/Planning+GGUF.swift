@@ -5,8 +5,8 @@ extension Planning {
     ///   - name: what the model is called.
     ///   - files: what lies beside it; nil where that is of no use to others.
     func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
-        var architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
-        let sections = model.wrapped?.rotarySections.map { $0.counts + [0] } ?? []
+        var architecture = try GGUFArchitecture.of(model.graph.configuration)
+        let sections = model.rotarySections(in: architecture)
         if !sections.isEmpty { architecture = architecture.ofSections ?? architecture }
         var model = model
         var plan = basis(model, form: .file)
@@ -151,7 +151,7 @@ extension Planning {
     /// The tensors of a file with their places in the graph, and what a calibration has made of them.
     private func calibrated(_ tensors: [NamedTensor]) throws(RecastError) -> [NamedTensor] {
         let graph = try model().graph
-        let architecture = try GGUFArchitecture.of(family: graph.configuration.family)
+        let architecture = try GGUFArchitecture.of(graph.configuration)
         let lowered = GGUFStacks.packed(
             try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
                 .lower(options.calibrated?.replacing(graph) ?? graph, order: .ofGraph),

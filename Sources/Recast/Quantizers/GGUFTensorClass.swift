@@ -72,7 +72,7 @@ extension NamedTensor {
         guard tensor.shape.drop(while: { $0 == 1 }).count >= 2, [.float, .quantized].contains(tensor.dtype.kind) else {
             return false
         }
-        if let slot = slots.first { return slot.part == .weight && !slot.role.isNorm && slot.role != .router }
+        if let slot = slots.first { return slot.part == .weight && !slot.role.isElementwise && slot.role != .router }
         guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),
             !Self.keptNames.contains(name), !Self.keptParts.contains(where: name.holds)
         else { return false }

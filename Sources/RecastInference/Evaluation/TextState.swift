@@ -7,7 +7,7 @@ final class TextState {
     /// The most tokens of the text.
     let capacity: Int
 
-    fileprivate let caches: [KeyValueCache]
+    fileprivate let layers: [LayerState]
     /// Of the last token.
     fileprivate let last: FloatBuffer
     private let configuration: ModelConfiguration
@@ -15,7 +15,7 @@ final class TextState {
     init(_ configuration: ModelConfiguration, capacity: Int) {
         self.configuration = configuration
         self.capacity = capacity
-        caches = (0..<configuration.layerCount).map { _ in KeyValueCache(configuration, capacity: capacity) }
+        layers = configuration.layers.map { LayerState(configuration, layers: [$0], capacity: capacity) }
         last = FloatBuffer(count: configuration.hiddenSize)
     }
 
@@ -30,13 +30,13 @@ final class TextState {
 
     /// Makes this the text that another is, which must not be longer than this may be.
     func assign(_ other: TextState) {
-        for (own, its) in zip(caches, other.caches) { own.assign(its) }
+        for (own, its) in zip(layers, other.layers) { own.assign(its) }
         last.base.update(from: other.last.base, count: last.count)
         count = other.count
     }
 
     fileprivate func didAppend(_ tokens: Int) {
-        for cache in caches { cache.append(tokens) }
+        for layer in layers { layer.append(tokens) }
         count += tokens
     }
 }
@@ -50,8 +50,8 @@ final class TextReader {
     private let hidden: FloatBuffer
     private let buffers: LayerBuffers
     private let logits: FloatBuffer
-    /// Keys and values of the rows of a batch, before each goes to its own text.
-    private let joint: KeyValueCache
+    /// Of the rows of a batch, before each goes to its own text.
+    private let joint: LayerState
 
     /// - Parameters:
     ///   - capacities: of the texts.
@@ -67,7 +67,7 @@ final class TextReader {
         hidden = FloatBuffer(count: rows * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: rows, keys: capacities.max() ?? 1)
         logits = FloatBuffer(count: texts * configuration.vocabularySize)
-        joint = KeyValueCache(configuration, capacity: texts)
+        joint = LayerState(configuration, layers: configuration.layers, capacity: texts)
     }
 
     /// Appends tokens to a text.
@@ -77,8 +77,8 @@ final class TextReader {
             let piece = tokens.prefix(rows)
             tokens = tokens.dropFirst(rows)
             try embed(piece)
-            for (index, cache) in text.caches.enumerated() {
-                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], cache)
+            for (index, state) in text.layers.enumerated() {
+                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], state)
             }
             // Only the last token is asked what comes next.
             let columns = configuration.hiddenSize
@@ -96,10 +96,10 @@ final class TextReader {
             LayerBlock.Sequence(rows: $0..<$0 + 1, length: $1.capacity)
         }
         for index in 0..<configuration.layerCount {
-            joint.members = texts.map { $0.caches[index] }
+            joint.join(texts.map { $0.layers[index] })
             try run(index, sequences, joint)
         }
-        joint.members = []
+        joint.join([])
         let columns = configuration.hiddenSize
         for (row, text) in texts.enumerated() {
             text.last.base.update(from: hidden.base + row * columns, count: columns)
@@ -114,10 +114,10 @@ final class TextReader {
     }
 
     private func run(
-        _ index: Int, _ sequences: [LayerBlock.Sequence], _ cache: KeyValueCache
+        _ index: Int, _ sequences: [LayerBlock.Sequence], _ state: LayerState
     ) throws(RecastError) {
         try layer.apply(
-            to: LayerBlock(layer: index, sequences: sequences, state: cache, hidden: hidden.base, buffers: buffers),
+            to: LayerBlock(layer: index, sequences: sequences, state: state, hidden: hidden.base, buffers: buffers),
             weights)
     }
 

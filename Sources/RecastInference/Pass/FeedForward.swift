@@ -65,11 +65,14 @@ struct FeedForward: Sendable {
             try backend.multiply(
                 slot, input, rows: rows, into: target, accumulating: false, worker: block.buffers.worker)
         }
+        let branches = configuration.multipliers.branches
+        if let branches { RecurrentMixer.scale(gate, count, by: branches.gate) }
         if let limit = configuration.gateLimit {
             Activation.apply(gate, times: up, count, within: limit)
         } else {
             activation.apply(gate, times: up, count)
         }
+        if let branches { RecurrentMixer.scale(gate, count, by: branches.down) }
     }
 
     /// Adds what a site gives to `output` `[rows, hiddenSize]`.

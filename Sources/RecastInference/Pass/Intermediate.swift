@@ -16,6 +16,22 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case indexerWeights
     /// What attention gives; it takes the place of the queries where these are as wide.
     case attended
+    /// What it is multiplied by the sigmoid of.
+    case attentionGate
+    /// What the projection into a recurrent layer gives.
+    case recurrentInput
+    /// What its convolution gives, with the activation.
+    case convolved
+    /// Gated delta net: the gate, and of each head the logits of how much is written and how much is forgotten.
+    case recurrentGate
+    case recurrentBeta
+    case recurrentAlpha
+    /// Mamba: what time steps are made of, the input and the output of the state, and time steps.
+    case stateParameters
+    case timeStepInput
+    case timeStep
+    /// What a recurrent layer gives, before its projection.
+    case recurrentOutput
     case routerLogits
     case sharedLogits
     /// The gate, then its product with the up projection. Of an expert only the tokens that go through it, side by side.
@@ -36,13 +52,14 @@ enum Intermediate: Int, CaseIterable, Sendable {
 extension ModelConfiguration {
     /// Numbers of a token.
     func columns(of intermediate: Intermediate) -> Int {
-        let (latent, shared) = (latentAttention, experts?.shared)
+        let (latent, shared, recurrence) = (latentAttention, experts?.shared, recurrence)
+        let (delta, mamba) = (recurrence?.delta, recurrence?.mamba)
         let widest = max(feedForwardSize, experts?.feedForwardSize ?? 0, shared?.feedForwardSize ?? 0)
         // swift-format-ignore
         return switch intermediate {
         case .normed:        hiddenSize
         case .branch:        addsBranchesAtOnce ? 0 : hiddenSize
-        case .queries:       queryRows
+        case .queries:       hasAttention ? queryRows : 0
         case .latentQueries: latent?.queryRank ?? 0
         case .latentKeys:    latent.map { $0.keyValueRank + $0.ropeHeadDimension } ?? 0
         case .latentValues:  latent?.keyValueRank ?? 0
@@ -50,7 +67,16 @@ extension ModelConfiguration {
         case .indexerQueries: latent?.indexer.map { $0.headCount * $0.headDimension } ?? 0
         case .indexerKeys:   latent?.indexer?.headDimension ?? 0
         case .indexerWeights: latent?.indexer?.headCount ?? 0
-        case .attended:      latent.map { headCount * $0.valueDimension } ?? queryRows
+        case .attended:      latent.map { headCount * $0.valueDimension } ?? (hasAttention ? queryRows : 0)
+        case .attentionGate: layers.contains(where: \.gatesAttention) ? queryRows : 0
+        case .recurrentInput:  recurrence?.inputRows ?? 0
+        case .convolved:       recurrence?.channelCount ?? 0
+        case .recurrentGate:   delta?.valueRows ?? 0
+        case .recurrentBeta, .recurrentAlpha: delta?.valueHeadCount ?? 0
+        case .stateParameters: mamba.map { $0.timeStepRank + 2 * $0.stateSize } ?? 0
+        case .timeStepInput:   mamba?.timeStepRank ?? 0
+        case .timeStep:        mamba?.innerSize ?? 0
+        case .recurrentOutput: recurrence?.outputColumns ?? 0
         case .routerLogits:  experts?.count ?? 0
         case .sharedLogits:  shared?.isGated ?? false ? 1 : 0
         case .gate, .up:     widest

@@ -14,7 +14,7 @@ struct LayerBlock {
     private(set) var rows: Int
     private(set) var sequences: [Sequence]
     /// Where tokens are remembered, the block is of one text.
-    let state: any LayerState
+    let state: LayerState
     /// `[rows, hiddenSize]`
     private(set) var hidden: UnsafeMutablePointer<Float>
     var buffers: LayerBuffers
@@ -25,7 +25,7 @@ struct LayerBlock {
 
     /// - Parameter picked: what outlives the block, for layers that share it; nil for what its buffers have.
     init(
-        layer: Int, sequences: [Sequence], state: any LayerState, hidden: UnsafeMutablePointer<Float>,
+        layer: Int, sequences: [Sequence], state: LayerState, hidden: UnsafeMutablePointer<Float>,
         buffers: LayerBuffers, picked: PickedTokens.Rows? = nil
     ) {
         self.layer = layer

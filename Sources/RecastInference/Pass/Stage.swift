@@ -18,6 +18,16 @@ enum Stage: Hashable, Sendable {
     /// Attention: the only stage in which tokens see each other.
     case mix
     case attentionOutput
+    /// A recurrent layer: from the hidden state to all that it needs.
+    case recurrentInput
+    /// A recurrent layer: the convolution, in which tokens see those before them.
+    case convolve
+    /// Mamba: time steps, and the input and the output of the state.
+    case stateProjection
+    case timeStep
+    /// A recurrent layer: the state, from token to token, and what is read of it.
+    case scan
+    case recurrentOutput
     /// Adds what a branch gave to the hidden states, where that was not done at once.
     case residual(Branch)
     case route
@@ -29,7 +39,9 @@ enum Stage: Hashable, Sendable {
     var isFeedForward: Bool {
         switch self {
         case .norm(let branch), .residual(let branch): branch == .feedForward
-        case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput: false
+        case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput, .recurrentInput, .convolve,
+            .stateProjection, .timeStep, .scan, .recurrentOutput:
+            false
         case .route, .gateUp, .down: true
         }
     }
@@ -38,28 +50,42 @@ enum Stage: Hashable, Sendable {
     var access: HiddenStates.Access {
         switch self {
         case .norm: .read
-        case .attentionOutput, .residual, .down: .update
-        case .queryKeyValue, .latentDown, .latentUp, .mix, .route, .gateUp: .none
+        case .attentionOutput, .recurrentOutput, .residual, .down: .update
+        case .queryKeyValue, .latentDown, .latentUp, .mix, .recurrentInput, .convolve, .stateProjection, .timeStep,
+            .scan, .route, .gateUp:
+            .none
         }
     }
 }
 
 extension ModelConfiguration {
-    /// The stages of the attention branch, in order.
-    var attentionStages: [Stage] {
-        let projections: [Stage] = latentAttention == nil ? [.queryKeyValue] : [.latentDown, .latentUp]
+    /// The stages of the branch that mixes tokens, in order.
+    func mixerStages(inLayer layer: Int) -> [Stage] {
+        let own = layers[layer]
+        guard own.mixer != .none else { return [] }
+        var stages: [Stage] = [.norm(.attention)]
+        if own.hasAttention {
+            stages += own.latentAttention == nil ? [.queryKeyValue] : [.latentDown, .latentUp]
+            stages += [.mix, .attentionOutput]
+        }
+        if let recurrence = own.recurrence {
+            let projections: [Stage] = recurrence.mamba == nil ? [] : [.stateProjection, .timeStep]
+            stages += [.recurrentInput, .convolve] + projections + [.scan, .recurrentOutput]
+        }
         // A parallel layer adds what both branches give in the end.
-        return [.norm(.attention)] + projections + [.mix, .attentionOutput]
-            + (hasParallelResidual ? [] : [.residual(.attention)])
+        return stages + (hasParallelResidual ? [] : [.residual(.attention)])
     }
 
     /// The stages of the feed-forward branch, in order: each expert is done before the next.
-    func feedForwardStages(withExperts: Bool) -> [Stage] {
-        var sites = [FeedForward.Site.dense]
-        if withExperts, let experts {
+    func feedForwardStages(inLayer layer: Int) -> [Stage] {
+        var sites: [FeedForward.Site]
+        switch layers[layer].feedForward {
+        case .none: return []
+        case .dense: sites = [.dense]
+        case .experts(let experts):
             sites = (0..<experts.count).map { .expert($0) } + (experts.shared == nil ? [] : [.shared])
         }
-        return [.norm(.feedForward)] + (withExperts ? [.route] : [])
+        return [.norm(.feedForward)] + (hasExperts(inLayer: layer) ? [.route] : [])
             + sites.flatMap { [.gateUp($0), .down($0)] } + [.residual(.feedForward)]
     }
 }
@@ -81,10 +107,20 @@ extension Stage {
                 sites: roles.map { Slot($0, layer: layer) }, values: values, columns: configuration.columns(of: values))
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
-        let hasIndexer = configuration.layers[layer].ownIndexer != nil
+        let own = configuration.layers[layer]
+        let hasIndexer = own.ownIndexer != nil
         switch self {
-        case .norm, .mix, .residual: return []
-        case .queryKeyValue: return [input([.query, .key, .value], .normed)]
+        case .norm, .mix, .convolve, .scan, .residual: return []
+        case .queryKeyValue:
+            return [input([.query, .key, .value] + (own.gatesAttention ? [.attentionGate] : []), .normed)]
+        case .recurrentInput:
+            let isDelta = own.recurrence?.delta != nil
+            return [
+                input([.recurrentInput] + (isDelta ? [.recurrentGate, .recurrentBeta, .recurrentAlpha] : []), .normed)
+            ]
+        case .stateProjection: return [input([.stateProjection], .convolved)]
+        case .timeStep: return [input([.timeStep], .timeStepInput)]
+        case .recurrentOutput: return [input([.recurrentOutput], .recurrentOutput)]
         case .latentDown:
             let indexer: [Role] = hasIndexer ? [.indexerKey, .indexerWeights] : []
             return [input([hasQueryRank ? .queryDown : .query, .keyValueDown] + indexer, .normed)]
@@ -114,8 +150,12 @@ extension Stage {
         if configuration.hasParallelResidual, self == .norm(.feedForward) { return [.branch] }
         var operands: [Intermediate] =
             switch self {
-            case .norm, .mix, .residual: []
-            case .queryKeyValue, .latentDown: [.normed]
+            case .norm, .mix, .convolve, .scan, .residual: []
+            case .queryKeyValue, .latentDown, .recurrentInput: [.normed]
+            // The gate stands beside what was convolved.
+            case .stateProjection: [.convolved, .recurrentInput]
+            case .timeStep: [.timeStepInput, .stateParameters, .convolved, .recurrentInput]
+            case .recurrentOutput: [.recurrentOutput]
             case .latentUp:
                 [
                     configuration.latentAttention?.queryRank == nil ? .queries : .latentQueries, .latentKeys,
@@ -125,7 +165,10 @@ extension Stage {
             case .route, .gateUp: [.normed]
             case .down: [.gate]
             }
-        guard isFeedForward, !operands.isEmpty else { return operands }
+        let own = configuration.layers[layer]
+        // A recurrence beside attention sees the same.
+        if self == .attentionOutput, own.recurrence != nil { operands.append(.normed) }
+        guard isFeedForward, !operands.isEmpty else { return operands.filter { configuration.columns(of: $0) > 0 } }
         operands.append(.branch)
         if configuration.hasExperts(inLayer: layer), self != .route {
             operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : [])

@@ -54,7 +54,7 @@ struct NearestFamilyTests {
             close.contains("the nearest family is qwen2 (Qwen2ForCausalLM), which lacks 1 of its tensors"), "\(close)")
         let far = refusal {
             $0.configuration["architectures"] = ["Qwen2ForCausalLN"]
-            $0.configuration["model_type"] = "mamba"
+            $0.configuration["model_type"] = "rwkv"
             for index in $0.tensors.indices { $0.tensors[index].name = "backbone.\(index).mixer.A_log" }
         }
         #expect(!far.contains("family") && !far.contains("nearest"), "\(far)")

@@ -25,7 +25,7 @@ struct EncodingSummaryTests {
             ("nf4-nested", 4 + 8 / 64.0 + 32 / 256 / 64.0), ("mlx-int4", 4 + 32 / 64.0), ("ct-mxfp4", 4.25),
         ]
         for (name, value) in expected {
-            #expect(abs(try #require(bits[name]) - value) < 0.001, "\(name): \(bits[name] ?? 0)")
+            #expect(abs(try #require(bits[name]) - value) < 0.002, "\(name): \(bits[name] ?? 0)")
         }
     }
 

@@ -22,6 +22,7 @@ extension HuggingFaceConfiguration {
         let normalizes: Bool
         switch keys.normalization {
         case .always: normalizes = true
+        case .never: normalizes = false
         case .configured(let key, let usual): normalizes = try flag(key) ?? usual
         case .refused(let key):
             // transformers does not look at it, and DeepSeek's own program leaves the factor out where it is true.
@@ -58,7 +59,7 @@ extension HuggingFaceConfiguration {
         _ keys: Family.ExpertKeys.DenseLayers, layerCount: Int
     ) throws(RecastError) -> [Int] {
         switch keys {
-        case .none: return []
+        case .none, .readByFamily: return []
         case .named:
             let step = try optionalSize("decoder_sparse_step") ?? 1
             let named = object["mlp_only_layers"]?.array ?? []
@@ -77,6 +78,13 @@ extension HuggingFaceConfiguration {
         case .listedOrFirst(let usual):
             let count = try optionalCount("first_k_dense_replace") ?? usual
             return try listedDenseLayers(layerCount, default: count)
+        case .outsideOfPeriod(let usualPeriod, let usualOffset):
+            let period = try optionalSize("expert_layer_period") ?? usualPeriod
+            let offset = try optionalCount("expert_layer_offset") ?? usualOffset
+            guard offset < period else {
+                throw failure("\"expert_layer_offset\" is \(offset), not below an \"expert_layer_period\" of \(period)")
+            }
+            return (0..<layerCount).filter { $0 % period != offset }
         case .outsideOfInterval:
             let first = try optionalCount("moe_layer_start_index") ?? 1
             let interval = try optionalSize("moe_layer_interval") ?? 1

@@ -8,6 +8,7 @@ extension Family {
             case configured(String, default: Bool = false)
             /// Nowhere; where this key is true, programs compute different things.
             case refused(String)
+            case never
         }
 
         /// Which layers have one ordinary feed-forward part instead.
@@ -21,6 +22,12 @@ extension Family {
             case listed
             /// The same; the first `first_k_dense_replace` where there is no list.
             case listedOrFirst(default: Int)
+            /// Those that the family reads from a list of its own.
+            case readByFamily
+            /// All but those whose number by `expert_layer_period` leaves `expert_layer_offset`.
+            ///
+            /// - Parameters: what absent keys mean.
+            case outsideOfPeriod(period: Int, offset: Int)
             /// All but each `moe_layer_interval`-th from `moe_layer_start_index` to `moe_layer_end_index`.
             case outsideOfInterval
         }
@@ -150,10 +157,19 @@ extension Family.ExpertKeys {
         guard router.states(experts.routing) else {
             return "picks and weighs experts otherwise than this model (\(experts.routing.text))"
         }
-        if case .refused = normalization, experts.normalizesWeights {
+        if normalization.isNever, experts.normalizesWeights {
             return "does not make the weights of experts add up to one, which this model does"
         }
         return nil
+    }
+}
+
+extension Family.ExpertKeys.Normalization {
+    fileprivate var isNever: Bool {
+        switch self {
+        case .refused, .never: true
+        case .always, .configured: false
+        }
     }
 }
 

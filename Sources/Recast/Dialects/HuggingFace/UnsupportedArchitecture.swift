@@ -20,8 +20,8 @@ struct UnsupportedArchitecture: Sendable {
         .init(["TelechatForCausalLM"], difference: "its keys and values are fused"),
         .init(["OrionForCausalLM"], difference: "it has LayerNorm with biases"),
         .init(["Llama4ForCausalLM", "Llama4ForConditionalGeneration"], difference: "it attends in chunks and scales queries by position"),
-        .init(["Qwen3NextForCausalLM", "MambaForCausalLM", "Mamba2ForCausalLM", "JambaForCausalLM", "RwkvForCausalLM", "Rwkv6ForCausalLM"], difference: "it has linear attention or state-space layers"),
-        .init(["GraniteMoeHybridForCausalLM", "BailingHybridForCausalLM"], difference: "it has state-space layers or linear attention"),
+        .init(["RwkvForCausalLM", "Rwkv6ForCausalLM"], difference: "it has linear attention (RWKV)"),
+        .init(["BailingHybridForCausalLM"], difference: "it has linear attention"),
         .init(["GraniteMoeSharedForCausalLM", "GraniteMoeSWAForCausalLM"], difference: "it has shared experts or sliding windows besides those of Granite"),
         .init(["MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration", "MiniMaxM3VLForCausalLM", "MiniMaxM3VLForConditionalGeneration"], difference: "it attends to blocks that an indexer picks"),
         // Of 2026.

@@ -183,8 +183,9 @@ extension ModelConfiguration {
             rope: rope)
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
-            (stated.mixer, stated.feedForward) = (layer.mixer, layer.feedForward)
+            stated.latentAttention = layer.latentAttention
             stated.latentAttention?.indexer = nil
+            stated.experts = layer.experts
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated

@@ -15,6 +15,7 @@ struct BudgetUnit: Sendable {
         case gateUp, down
         case expertGateUp, expertDown
         case sharedGateUp, sharedDown
+        case recurrentInput, stateProjection, timeStep, recurrentOutput
 
         init(_ slot: Slot, _ fusion: TypeChoices.Fusion) {
             let ofExpert = slot.expert != nil
@@ -26,7 +27,7 @@ struct BudgetUnit: Sendable {
                     .down where fusion == .layers && ofExpert:
                     .experts
                 case .tokenEmbedding: .embedding
-                case .query, .key: .queryKey
+                case .query, .key, .attentionGate: .queryKey
                 case .value: .value
                 case .attentionOutput: .output
                 case .queryDown, .keyValueDown: .latentDown
@@ -37,6 +38,10 @@ struct BudgetUnit: Sendable {
                 case .down: ofExpert ? .expertDown : .down
                 case .sharedGate, .sharedUp: .sharedGateUp
                 case .sharedDown: .sharedDown
+                case .recurrentInput, .recurrentGate: .recurrentInput
+                case .stateProjection: .stateProjection
+                case .timeStep: .timeStep
+                case .recurrentOutput: .recurrentOutput
                 default: .head
                 }
         }

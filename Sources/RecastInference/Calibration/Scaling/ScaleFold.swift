@@ -22,7 +22,9 @@ enum ScaleFold: Hashable {
             // What weighs the heads of an indexer has the same input.
             guard configuration.layers[layer].ownIndexer == nil else { return nil }
             // Where feed-forward has the same norm, what it is multiplied with would be scaled, too.
-            guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil else { return nil }
+            guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil,
+                configuration.layers[layer].recurrence == nil
+            else { return nil }
             self = .norm(slot)
         case .gate, .up:
             let slot = Slot(.feedForwardNorm, layer: layer)

@@ -1,5 +1,5 @@
 // DeepSeek-V3.2 and GLM-5: DeepSeek-V3's layers, whose attention sees the tokens that an indexer picks. Source: Specs/families.md
-// §3.16; transformers 5.23, `configuration_deepseek_v32.py` and `configuration_glm_moe_dsa.py`.
+// §3.17; transformers 5.23, `configuration_deepseek_v32.py` and `configuration_glm_moe_dsa.py`.
 extension Family {
     static let deepSeekV32 = deepSeekLike(
         "deepseek_v32", architecture: "DeepseekV32ForCausalLM", defaults: Defaults(contextLength: 163_840),
