@@ -117,6 +117,7 @@ struct Lifting {
     private func reasonToKeep(_ name: String) -> String? { table.reasonToKeep(name, configuration) }
 
     private func isOfFurtherLayer(_ name: String) -> Bool {
+        if name.hasPrefix(FurtherLayers.prefix) { return true }
         guard !furtherLayers.isEmpty else { return false }
         let parts = name.split(separator: ".")
         // ERNIE has them beside its layers.

@@ -85,9 +85,18 @@ extension Planning {
     /// What layers for predicting further tokens have besides those of the model. Source: llama.cpp's `nextn` tensors.
     private func furtherLayers(of model: Model, plan: inout Plan) throws(RecastError) -> [NamedTensor] {
         guard model.furtherLayers.areInGraph else {
-            if options.furtherLayers == .keep { plan.warnings.append(Carried.nothingToKeep) }
+            if options.furtherLayers == .keep {
+                guard model.furtherLayers.count == 0 else {
+                    throw .usage(
+                        "--mtp keep: llama.cpp's place for the layers of \(model.graph.configuration.family) that predict further tokens is "
+                            + "not known")
+                }
+                plan.warnings.append(Carried.nothingToKeep)
+            }
             return []
         }
+        // Norms are what those of the model are.
+        let offset = offset(ofNorms: model)
         return try model.furtherLayers.tensors.map { (tensor) throws(RecastError) in
             let parts = tensor.name.split(separator: ".").map(String.init)
             guard let place = parts.firstIndex(of: "layers"), parts.count > place + 2,
@@ -96,8 +105,20 @@ extension Planning {
             else {
                 throw .unsupported("GGUF has no place for \(tensor.name), of a layer that predicts further tokens")
             }
-            return NamedTensor("blk.\(parts[place + 1]).\(name)", tensor.tensor)
+            let isNorm = name.hasSuffix("norm.weight")
+            return NamedTensor(
+                "blk.\(parts[place + 1]).\(name)",
+                isNorm && offset != 0 ? tensor.tensor.converted(to: .f32, [.adding(Float(offset))]) : tensor.tensor)
         }
+    }
+
+    /// What the source adds to the weights of norms, and GGUF has in them.
+    private func offset(ofNorms model: Model) -> Double {
+        guard let original = model.original, let family = try? Family.of(original, file: "config.json") else {
+            return 0
+        }
+        let source = try? HuggingFaceConfiguration(object: original, file: "config.json").configuration(of: family)
+        return (source?.norms.offset ?? 0) - model.graph.configuration.norms.offset
     }
 
     /// The norm behind such a layer has a place of its own in each architecture.

@@ -17,7 +17,8 @@ enum GGUFTensorClass: Sendable, Hashable {
     /// By its role, or by its name where the architecture is not known.
     init(_ tensor: NamedTensor) {
         // Experts' gate and up in one stack are a gate, by that name; others in one matrix are called an up projection.
-        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up")
+        // What a delta net sees counts as values, by that of attention's.
+        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up") || tensor.name.holds("attn_qkv")
         if isNamed { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
     }
 

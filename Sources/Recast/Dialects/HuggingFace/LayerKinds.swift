@@ -39,7 +39,12 @@ extension HuggingFaceConfiguration {
 
 extension ModelConfiguration {
     /// The words of ``HuggingFaceConfiguration/readRecurrentLayers(_:into:keys:kinds:usual:)``, for a list of layers.
-    func layerKinds(recurrent: String = "linear_attention", attention: String = "full_attention") -> JSON {
-        .array(layers.map { .string($0.recurrence == nil ? attention : recurrent) })
+    ///
+    /// - Parameter further: layers behind the model's own, which attend.
+    func layerKinds(
+        recurrent: String = "linear_attention", attention: String = "full_attention", adding further: Int = 0
+    ) -> JSON {
+        let own = layers.map { JSON.string($0.recurrence == nil ? attention : recurrent) }
+        return .array(own + Array(repeating: .string(attention), count: further))
     }
 }
