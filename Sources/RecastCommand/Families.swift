@@ -4,16 +4,24 @@ import RecastInference
 
 struct Families: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists the families of models, and where each can go.",
+        abstract: "Lists the families of models, where each can go, and what another one would take.",
         discussion: """
             bit-exact: every number is kept; rounded: some are computed, in float32, and rounded once; -: refused, for the reason
             that --reasons shows. What a particular checkpoint can do, inspect says.
 
+            Of a model that is no family, the nearest one by structure is shown, and what differs: tensors, and keys of config.json. A
+            folder with config.json and model.safetensors.index.json will do.
+
             EXAMPLES:
               recast families
               recast families --reasons
+              recast families DeepseekV4ForCausalLM
+              recast families some-new-model
               recast families --json
             """)
+
+    @Argument(help: "An architecture, a family, a config.json, or a checkpoint; all families where it is left out.")
+    var subject: String?
 
     @Flag(help: "Say why something is refused.")
     var reasons = false
@@ -21,7 +29,22 @@ struct Families: ParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() throws {
-        let all = try FamilySupport.all
+        if let subject { return try run(of: subject) }
+        try list(try FamilySupport.all)
+    }
+
+    private func run(of subject: String) throws {
+        let isFile = try subject.contains("/") || POSIX.exists(subject)
+        let answer = try isFile ? ArchitectureAnswer(path: subject) : ArchitectureAnswer(named: subject)
+        if case .family(let family) = answer.standing { return try list([try FamilySupport(family)]) }
+        if output.json {
+            try Console.document(answer.json)
+        } else {
+            try Console.result(Format.table(answer.rows))
+        }
+    }
+
+    private func list(_ all: [FamilySupport]) throws {
         if output.json {
             try Console.document(["families": .array(all.map(\.json))])
             return

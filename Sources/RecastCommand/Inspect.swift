@@ -157,6 +157,14 @@ struct Summary {
                         + "\(latent.ropeHeadDimension) of a head's \(c.headDimension) rotary, values of "
                         + "\(latent.valueDimension)",
                 ])
+                if let indexer = latent.indexer {
+                    let sharing = c.layers.filter(\.sharesIndexer).count
+                    rows.append([
+                        "indexer",
+                        "\(indexer.headCount) heads of \(indexer.headDimension) pick \(indexer.pickedCount) tokens"
+                            + (sharing == 0 ? "" : ", for themselves and \(sharing) layers behind"),
+                    ])
+                }
             }
             if let experts = c.experts {
                 let denseCount = c.layers.filter { $0.feedForward == .dense }.count
@@ -273,6 +281,14 @@ struct Summary {
                     "kv_lora_rank": .int(latent.keyValueRank), "qk_nope_head_dim": .int(latent.nopeHeadDimension),
                     "qk_rope_head_dim": .int(latent.ropeHeadDimension), "v_head_dim": .int(latent.valueDimension),
                 ]
+                if let indexer = latent.indexer {
+                    object["indexer"] = [
+                        "index_n_heads": .int(indexer.headCount), "index_head_dim": .int(indexer.headDimension),
+                        "index_topk": .int(indexer.pickedCount),
+                        "sharing_layers": .array(
+                            c.layers.indices.filter { c.layers[$0].sharesIndexer }.map(JSON.int)),
+                    ]
+                }
             }
         } else if case .failure(let error) = model {
             object["family"] = .null

@@ -21,8 +21,8 @@ struct RecastCommand: ParsableCommand {
         version: Versions.text,
         subcommands: [
             Inspect.self, Convert.self, Quantize.self, MeasurePerplexity.self, Compare.self, MeasureImportance.self,
-            ProbeText.self, Generate.self, Infer.self, Tokenize.self, Diff.self, Families.self, Pack.self, Unpack.self,
-            InferWorker.self,
+            ProbeText.self, Generate.self, Infer.self, Tokenize.self, Diff.self, Families.self, Encodings.self,
+            Pack.self, Unpack.self, InferWorker.self,
         ])
 
     static func main() {

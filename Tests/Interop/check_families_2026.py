@@ -22,7 +22,8 @@ TEXT = bytes(33 + (7 * i * i + 3 * i) % 90 for i in range(90))
 SIZES = dict(vocab_size=256, hidden_size=256, num_hidden_layers=3, num_attention_heads=8, max_position_embeddings=128)
 # Larger experts; the rest as in the small models.
 WIDE = {
-    "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8}
+    "moe_intermediate_size": 256, "intermediate_size": 256, "q_lora_rank": 48, "kv_lora_rank": 32, "num_attention_heads": 8,
+    "index_head_dim": 64}
 
 
 def model_and_folder(name, case, unusual, seed):
@@ -223,7 +224,7 @@ def packed_experts_check():
 
 
 (WORK / "text.txt").write_bytes(TEXT)
-for case in ("glm4_moe", "glm4_moe_lite", "hy_v3", "bailing_moe_v2"):
+for case in ("glm4_moe", "glm4_moe_lite", "hy_v3", "bailing_moe_v2", "deepseek_v32", "glm_moe_dsa", "glm_moe_dsa-shared"):
     with check(f"further-{case}"):
         further_layers_check(case)
 tokenizer = bytes_tokenizer()

@@ -10,7 +10,9 @@ import importlib.util
 import itertools
 import json
 import os
+import pathlib
 import queue
+import shutil
 import socket
 
 import torch
@@ -26,10 +28,12 @@ LIMIT = 5e-6
 # Whose logits are those of transformers, by another order of additions.
 FAMILY_LIMIT = 5e-5
 FAMILIES = ["qwen2_moe", "deepseek_v3", "deepseek_v2"]
+# Routers of Fixtures/families that Megatron has: two layers, of which the first is dense.
+ROUTERS = ["dots1", "hy_v3", "glm4_moe_lite"]
 
 
 def root(model):
-    return WORK / "families" / model if model in FAMILIES else GOLDEN / "megatron" / "hf" / model
+    return WORK / "families" / model if model in FAMILIES + ROUTERS else GOLDEN / "megatron" / "hf" / model
 
 
 def make_families():
@@ -64,6 +68,25 @@ def make_families():
                 name: torch.cat([tensor, tensor.flip(1)], 1) / 2 if "q_proj" in name else tensor
                 for name, tensor in weights.items()}
         save_file(weights, root(model) / "model.safetensors", {"format": "pt"})
+        loaded = AutoModelForCausalLM.from_pretrained(
+            root(model), dtype=torch.float32, attn_implementation="eager").eval()
+        ids = load_file(source / "reference.safetensors")["input_ids"]
+        with torch.no_grad():
+            logits = loaded(ids).logits.float()
+        save_file(
+            {"input_ids": ids, "logits_fp32": logits.contiguous()}, root(model) / "reference_logits.safetensors")
+
+
+def make_routers():
+    """Those of Fixtures/families, with the one epsilon that transformers has in the norms of latent attention."""
+    from transformers import AutoModelForCausalLM
+
+    for model in ROUTERS:
+        source = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families" / model
+        root(model).mkdir(parents=True, exist_ok=True)
+        configuration = json.loads((source / "config.json").read_text()) | {"rms_norm_eps": 1e-6}
+        (root(model) / "config.json").write_text(json.dumps(configuration))
+        shutil.copy(source / "model.safetensors", root(model))
         loaded = AutoModelForCausalLM.from_pretrained(
             root(model), dtype=torch.float32, attn_implementation="eager").eval()
         ids = load_file(source / "reference.safetensors")["input_ids"]
@@ -140,27 +163,27 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
     c = configuration
     rope = c.get("rope_parameters") or c
     kind = c["model_type"]
-    is_latent = kind.startswith("deepseek")
-    has_head_norms = kind.startswith("qwen3") or is_latent
+    is_latent = "kv_lora_rank" in c
+    has_head_norms = kind.startswith("qwen3") or is_latent or kind in ("dots1", "hy_v3")
     experts = c.get("num_local_experts") or c.get("num_experts") or c.get("n_routed_experts")
     more = {}
     if experts:
-        dense = c.get("first_k_dense_replace", 0)
-        is_sigmoid = kind == "deepseek_v3"
+        dense = (c.get("mlp_layer_types") or []).count("dense") or c.get("first_k_dense_replace", 0)
+        is_sigmoid = kind == "deepseek_v3" or kind in ROUTERS
         groups = c.get("n_group") or 1
         more |= dict(
             num_moe_experts=experts, moe_router_topk=c["num_experts_per_tok"], moe_ffn_hidden_size=c["moe_intermediate_size"],
-            moe_router_pre_softmax=not c["norm_topk_prob"], moe_router_load_balancing_type="none",
+            moe_router_pre_softmax=not c.get("norm_topk_prob", True), moe_router_load_balancing_type="none",
             moe_token_dispatcher_type="allgather", expert_model_parallel_size=1, expert_tensor_parallel_size=tp,
             # A list, even of ones, would have Megatron look for each layer under a name of its own.
             moe_layer_freq=[0] * dense + [1] * (c["num_hidden_layers"] - dense) if dense else 1, moe_grouped_gemm=False,
             moe_shared_expert_intermediate_size=c.get("shared_expert_intermediate_size")
-            or c.get("n_shared_experts", 0) * c["moe_intermediate_size"] or None,
+            or (c.get("n_shared_experts") or c.get("num_shared_experts") or 0) * c["moe_intermediate_size"] or None,
             moe_shared_expert_gate=kind == "qwen2_moe",
             moe_router_score_function="sigmoid" if is_sigmoid else "softmax", moe_router_enable_expert_bias=is_sigmoid,
             moe_router_num_groups=groups if groups > 1 else None,
             moe_router_group_topk=c["topk_group"] if groups > 1 else None,
-            moe_router_topk_scaling_factor=c.get("routed_scaling_factor"))
+            moe_router_topk_scaling_factor=c.get("routed_scaling_factor") or c.get("router_scaling_factor"))
     if is_latent:
         more |= dict(
             q_lora_rank=c["q_lora_rank"], kv_lora_rank=c["kv_lora_rank"], qk_head_dim=c["qk_nope_head_dim"],
@@ -267,11 +290,21 @@ def check_megatron(model, name, directory, tp, pp, vpp):
         except queue.Empty:
             report(name, False, "no logits")
         else:
-            limit = FAMILY_LIMIT if model in FAMILIES else LIMIT
+            limit = FAMILY_LIMIT if model in FAMILIES + ROUTERS else LIMIT
             report(name, distance <= limit, f"{distance:.1e} (at most {limit:.0e})")
 
 
+def check_routers():
+    make_routers()
+    for model in ROUTERS:
+        for tp, pp, vpp in [(1, 1, 1), (2, 1, 1), (1, 2, 1)]:
+            check_layout(model, tp, pp, vpp)
+        check_distributed(model, [(1, 1), (2, 1)])
+
+
 def main():
+    if importlib.util.find_spec("megatron") is not None:
+        check_routers()
     if not golden_or_skip("megatron"):
         return
     check_logits()

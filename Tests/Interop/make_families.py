@@ -28,7 +28,9 @@ MIXES = ["bf16", "q8_0", "q4_k_m"]
 # Of which llama.cpp's converter looks for layers that guess further tokens.
 PREDICTING = ("glm4_moe", "glm4_moe_lite", "hy_v3", "qwen3_next", "qwen3_5", "qwen3_5_moe")
 # What published checkpoints keep in float32.
-SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
+SINGLE = (
+    "e_score_correction_bias", "expert_bias", "gate.wg.weight", "indexer.k_norm.weight", "indexer.k_norm.bias",
+    "indexer.weights_proj.weight")
 TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
 
 

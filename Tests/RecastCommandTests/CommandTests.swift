@@ -50,8 +50,7 @@ struct CommandTests {
 
     static let commands = [
         "inspect", "convert", "quantize", "perplexity", "compare", "importance", "generate", "tokenize", "diff",
-        "families",
-        "pack", "unpack",
+        "families", "encodings", "pack", "unpack",
     ]
     static let texts = ["prose", "code", "poetry"].flatMap { ["--text", "\($0)=\(Fixtures.tinyModel)/text/\($0).txt"] }
 

@@ -34,12 +34,48 @@ extension MappingTable {
         }
         // A head may be tied, and a table of models with experts may be that of others, too.
         let hasExperts = found.contains(where: \.isOfExperts)
-        let missing = rows.filter {
-            !$0.roles.contains(.outputHead) && !found.contains($0) && (hasExperts || !$0.isOfExperts)
-        }
+        let missing = rows.filter { isMissing($0, from: found, hasExperts: hasExperts) }
         let missingBiases = biased.map { $0.subtracting(foundBiases) } ?? []
         return Likeness(
             unknownCount: unknownCount, missingCount: missing.count + missingBiases.count, nameCount: names.count)
+    }
+
+    /// Queries are made of the hidden state, or of fewer numbers; feed-forward parts are of experts, or not.
+    private func isMissing(_ row: Row, from found: Set<Row>, hasExperts: Bool) -> Bool {
+        if row.roles.contains(.outputHead) || found.contains(row) || row.isOfExperts && !hasExperts { return false }
+        // All layers may have experts.
+        if hasExperts, !row.isOfExperts, Set(row.roles).isSubset(of: [.gate, .up, .down]) { return false }
+        let others: [Role] =
+            switch row.roles[0] {
+            case .query: [.queryDown]
+            case .queryDown, .queryDownNorm, .queryUp: [.query]
+            default: []
+            }
+        return !found.contains { !Set($0.roles).isDisjoint(with: others) }
+    }
+
+    /// The names that no row has, and the rows of which no tensor is there: each once, with marks in the place of numbers.
+    ///
+    /// - Parameter isExpected: whether the model should have tensors of a role.
+    func differences(of names: [String], isExpected: (Role) -> Bool) -> (unknown: [String], missing: [String]) {
+        var found = Set<Row>()
+        var unknown: [String] = []
+        var seen = Set<String>()
+        for name in names {
+            if let match = match(name) {
+                found.insert(match.row)
+            } else {
+                let template = Self.template(of: name).template.replacing("#", with: "N")
+                if seen.insert(template).inserted { unknown.append(template) }
+            }
+        }
+        let hasExperts = found.contains(where: \.isOfExperts)
+        let missing = rows.filter {
+            isMissing($0, from: found, hasExperts: hasExperts) && $0.roles.allSatisfy(isExpected)
+        }.map {
+            ($0.stem + $0.suffix(.weight)).replacing("{layer}", with: "N").replacing("{expert}", with: "N")
+        }
+        return (unknown, missing)
     }
 }
 

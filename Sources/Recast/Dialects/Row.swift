@@ -67,7 +67,7 @@ package struct Row: Sendable, Hashable {
     }
 
     /// What the name of a part has behind the stem.
-    fileprivate func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
+    func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
 
     /// The tensors of the roles in a stored one. `shapes` are those the configuration demands, whose rows the caller has
     /// checked against the stored tensor.
@@ -148,7 +148,7 @@ package struct MappingTable: Sendable {
     }
 
     /// A name with marks in the place of its numbers, and these.
-    private static func template(of name: String) -> (template: String, numbers: [Int]) {
+    static func template(of name: String) -> (template: String, numbers: [Int]) {
         var numbers: [Int] = []
         let components = name.split(separator: ".", omittingEmptySubsequences: false).map { component in
             // Only the plain spelling is a number: `007` and `+7` are other names.

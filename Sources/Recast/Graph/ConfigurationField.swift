@@ -133,11 +133,12 @@ package struct ConfigurationField: Sendable {
     }
 
     enum Whole: Sendable {
-        case latentAttention, experts, sharedExpert, expertGroups
+        case latentAttention, indexer, experts, sharedExpert, expertGroups
 
         func isIn(_ layer: LayerConfiguration) -> Bool {
             switch self {
             case .latentAttention: layer.latentAttention != nil
+            case .indexer: layer.latentAttention?.indexer != nil
             case .experts: layer.experts != nil
             case .sharedExpert: layer.experts?.shared != nil
             case .expertGroups: layer.experts?.routing.groups != nil

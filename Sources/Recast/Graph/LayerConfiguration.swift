@@ -45,7 +45,7 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
             case perRotatedHead
             /// All heads of a token as one vector.
             case acrossHeads
-            /// Each head by LayerNorm, with weights of its own (Command R+).
+            /// Each head by itself, by the norm of the model, with weights of its own (Command R+).
             case ofEachHead
         }
 
@@ -71,6 +71,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var hasParallelResidual = false
     /// Whether each head has a score for no token at all, which takes its share of the softmax (attention sinks).
     public var hasSinks = false
+    /// Whether it sees the tokens that the last layer before with an indexer of its own has picked, and has none.
+    public var sharesIndexer = false
     /// Whether what attention gives is multiplied by the sigmoid of a projection of its own, before the output projection.
     public var gatesAttention = false
 
@@ -105,6 +107,9 @@ extension LayerConfiguration {
         set { feedForward = newValue.map(FeedForward.experts) ?? .dense }
     }
 
+    /// The indexer whose tensors the layer has.
+    public var ownIndexer: TokenIndexer? { sharesIndexer ? nil : latentAttention?.indexer }
+
     public var localRope: Rope? { if case .localRotary(let rope) = position { rope } else { nil } }
 
     /// Whether queries and keys are rotated.
@@ -131,6 +136,7 @@ extension LayerConfiguration {
         case .key, .value: hasAttention && latentAttention == nil
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
         case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
+        case .indexerQuery, .indexerKey, .indexerKeyNorm, .indexerWeights: ownIndexer != nil
         case .router: experts != nil
         case .routerBias: experts?.routing.hasBias ?? false
         case .sharedRouter: experts?.shared?.isGated ?? false

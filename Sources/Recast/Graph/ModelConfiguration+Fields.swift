@@ -81,6 +81,11 @@ extension ModelConfiguration {
         .optionalOfLayer("non-rotary head dimension", .size, \.latentAttention?.nopeHeadDimension, of: .latentAttention),
         .optionalOfLayer("rotary head dimension",     .size, \.latentAttention?.ropeHeadDimension, of: .latentAttention),
         .optionalOfLayer("value head dimension",      .size, \.latentAttention?.valueDimension, of: .latentAttention),
+        .optionalOfLayer("indexer heads",             .size, \.latentAttention?.indexer?.headCount, of: .latentAttention),
+        .optionalOfLayer("indexer head dimension",    .size, \.latentAttention?.indexer?.headDimension, of: .indexer),
+        .optionalOfLayer("tokens picked by indexers", .computation, \.latentAttention?.indexer?.pickedCount, of: .indexer),
+        .optionalFlagOfLayer("neighbours turned by indexers",  \.latentAttention?.indexer?.turnsNeighbours, of: .indexer),
+        .layer("shared indexer",                      .size, \.sharesIndexer) { $0 ? "yes" : "no" },
     ]
 
     // swift-format-ignore

@@ -20,6 +20,9 @@ extension ModelConfiguration {
     /// The latent attention of the first layer that has one.
     public var latentAttention: LatentAttention? { layers.lazy.compactMap(\.latentAttention).first }
 
+    /// Whether any layer sees the tokens that another one has picked.
+    public var sharesIndexers: Bool { layers.contains(where: \.sharesIndexer) }
+
     /// The recurrence of the first layer that has one.
     public var recurrence: Recurrence? { layers.lazy.compactMap(\.recurrence).first }
 
@@ -124,6 +127,10 @@ extension ModelConfiguration {
         case .keyValueDownNorm: [keyValueRank]
         case .keyValueUp:
             [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+        case .indexerQuery: [(latent?.indexer?.headCount ?? 0) * (latent?.indexer?.headDimension ?? 0), queryRank]
+        case .indexerKey: [latent?.indexer?.headDimension ?? 0, hiddenSize]
+        case .indexerKeyNorm: [latent?.indexer?.headDimension ?? 0]
+        case .indexerWeights: [latent?.indexer?.headCount ?? 0, hiddenSize]
         case .attentionGate: [queryRows, hiddenSize]
         case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
         case .gate, .up: [size, hiddenSize]

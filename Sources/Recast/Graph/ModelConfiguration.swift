@@ -97,18 +97,44 @@ public struct LatentAttention: Sendable, Hashable, Codable {
     public var ropeHeadDimension: Int
     /// Elements of a value (`v_head_dim`).
     public var valueDimension: Int
+    /// What picks the tokens that each token sees; nil where it sees all before it.
+    public var indexer: TokenIndexer?
 
     /// Elements of a query, and of a key.
     var headDimension: Int { nopeHeadDimension + ropeHeadDimension }
 
     public init(
-        queryRank: Int?, keyValueRank: Int, nopeHeadDimension: Int, ropeHeadDimension: Int, valueDimension: Int
+        queryRank: Int?, keyValueRank: Int, nopeHeadDimension: Int, ropeHeadDimension: Int, valueDimension: Int,
+        indexer: TokenIndexer? = nil
     ) {
         self.queryRank = queryRank
         self.keyValueRank = keyValueRank
         self.nopeHeadDimension = nopeHeadDimension
         self.ropeHeadDimension = ropeHeadDimension
         self.valueDimension = valueDimension
+        self.indexer = indexer
+    }
+}
+
+/// DeepSeek Sparse Attention: heads of their own score the tokens before each token, which then sees the best alone.
+///
+/// Of a token `t` and one before it, `s`: `Σ weight(t, h) · relu(query(t, h) · key(s))` over the heads `h`. In a text of no more
+/// than `pickedCount` tokens all are seen. Source: transformers 5.23, `modeling_deepseek_v32.py`.
+public struct TokenIndexer: Sendable, Hashable, Codable {
+    /// `index_n_heads`
+    public var headCount: Int
+    /// Elements of a query, and of the one key (`index_head_dim`); the rotary ones, as many as a head of attention has, come first.
+    public var headDimension: Int
+    /// How many tokens a token sees, itself among them or not (`index_topk`).
+    public var pickedCount: Int
+    /// Whether its rotary pairs are neighbours; else halves, though those of the attention are neighbours.
+    public var turnsNeighbours: Bool
+
+    public init(headCount: Int, headDimension: Int, pickedCount: Int, turnsNeighbours: Bool) {
+        self.headCount = headCount
+        self.headDimension = headDimension
+        self.pickedCount = pickedCount
+        self.turnsNeighbours = turnsNeighbours
     }
 }
 

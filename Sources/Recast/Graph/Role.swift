@@ -23,6 +23,14 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case keyValueDownNorm
     /// Latent attention: the non-rotary key and the value, of each head in turn.
     case keyValueUp
+    /// What picks the tokens that latent attention sees: queries of its heads, from what queries are made of.
+    case indexerQuery
+    /// From the hidden state to the one key of all its heads.
+    case indexerKey
+    /// A LayerNorm, whatever the model's norms are.
+    case indexerKeyNorm
+    /// How much the scores of each of its heads count, from the hidden state.
+    case indexerWeights
     /// Of each head, a score for no token, which takes part in the softmax.
     case sinks
     /// What attention gives is multiplied by the sigmoid of this, before the output projection.
@@ -87,13 +95,13 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         switch self {
         case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
             .down, .sharedGate, .sharedUp, .sharedDown, .attentionGate, .recurrentInput, .recurrentGate,
-            .stateProjection, .timeStep, .recurrentOutput:
+            .stateProjection, .timeStep, .recurrentOutput, .indexerQuery, .indexerKey:
             true
         case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm,
             .keyValueDownNorm,
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm, .outputHead, .recurrentBeta, .recurrentAlpha, .convolution, .timeStepNorm, .stateInputNorm,
-            .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm:
+            .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm, .indexerKeyNorm, .indexerWeights:
             false
         }
     }
@@ -103,7 +111,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         switch self {
         case .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
             .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .timeStepNorm, .stateInputNorm,
-            .stateOutputNorm, .recurrentNorm:
+            .stateOutputNorm, .recurrentNorm, .indexerKeyNorm:
             true
         default: false
         }

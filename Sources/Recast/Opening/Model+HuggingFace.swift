@@ -43,6 +43,13 @@ extension Model {
             if takesBeside, longer["layer_types"] == nil {
                 longer["layer_types"] = configuration.layerKinds(adding: further.count)
             }
+            if configuration.latentAttention?.indexer != nil {
+                let own = further.map { layer in
+                    core.tensors.contains { $0.name.contains("layers.\(layer).self_attn.indexer.") }
+                }
+                longer["indexer_types"] = .array(
+                    (configuration.layers.map { !$0.sharesIndexer } + own).map { $0 ? "full" : "shared" })
+            }
             reader = HuggingFaceConfiguration(object: longer, file: path)
             configuration = try reader.configuration(of: family)
         }

@@ -39,6 +39,11 @@ extension Planning {
         }
         if model.furtherLayers.areInGraph {
             metadata["\(architecture.name).nextn_predict_layers"] = .u32(UInt32(clamping: model.furtherLayers.count))
+            // Said of the model's own layers alone.
+            let key = "\(architecture.name).\(GGUFArchitecture.sharingKey)"
+            if case .array(.bool(let types)) = metadata[key] {
+                metadata[key] = .array(.bool(types.dropLast(model.furtherLayers.count)))
+            }
         }
         if adaptation.holdsAttentionScale { metadata[GGUFAdaptation.attentionScaleKey] = .bool(true) }
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)

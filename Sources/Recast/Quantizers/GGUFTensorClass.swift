@@ -36,7 +36,7 @@ enum GGUFTensorClass: Sendable, Hashable {
     // swift-format-ignore
     private static let classes: [Role: GGUFTensorClass] = [
         .outputHead: .output, .tokenEmbedding: .embedding,
-        .query: .query, .key: .key, .attentionOutput: .attentionOutput,
+        .query: .query, .key: .key, .indexerKey: .key, .attentionOutput: .attentionOutput,
         .up: .up, .sharedUp: .up, .down: .down, .sharedDown: .down,
         .gate: .gate, .sharedGate: .gate, .router: .gate, .sharedRouter: .gate,
     ]
@@ -85,7 +85,8 @@ extension NamedTensor {
 
     /// Whether the converter stores the tensor as F32 whatever is asked for. Source: Specs/gguf.md §d.1.
     var isAlwaysSingle: Bool {
-        !isQuantizable(in: "") || slots.first?.role == .sharedRouter || name.holds("ffn_gate_inp_shexp.weight")
+        !isQuantizable(in: "") || [.sharedRouter, .indexerWeights].contains(slots.first?.role)
+            || name.holds("ffn_gate_inp_shexp.weight") || name.holds("indexer.proj.weight")
     }
 
     private static let keptNames: Set<String> = ["position_embd.weight", "token_types.weight"]

@@ -205,11 +205,14 @@ public struct Packing: Sendable, Hashable {
 
     /// Scales and zeros included, of a wide weight.
     var bitsPerElement: Double {
-        let (rows, columns) = (1024, 8192)
+        var (rows, columns) = (1024, 8192)
+        let count = rows * columns
+        // Numbers are cut into runs regardless of rows.
+        if format == .bitsandbytes { (rows, columns) = (count / scheme.block.columns, scheme.block.columns) }
         let bytes = template.layouts(rows: rows, columns: columns).reduce(0) {
             $0 + $1.dtype.byteCount(ofBlocks: $1.shape.reduce(1, *))
         }
-        return 8 * Double(bytes) / Double(rows * columns)
+        return 8 * Double(bytes) / Double(count)
     }
 
     /// How a weight is stored.

@@ -74,7 +74,7 @@ public struct FamilySupport: Sendable {
     }
 
     /// What a family's reader makes of usual numbers, and zeros of the shapes these demand.
-    private static func sample(of family: Family) throws(RecastError) -> Graph {
+    static func sample(of family: Family) throws(RecastError) -> Graph {
         let members: [(String, JSON)] = [
             ("architectures", .array([.string(family.architectures[0])])), ("model_type", .string(family.modelType)),
             ("vocab_size", 256), ("hidden_size", 64), ("intermediate_size", 128), ("num_hidden_layers", 4),

@@ -95,7 +95,7 @@ private struct FiniteSearch {
         guard backend.found == nil, case .norm(let branch) = stage,
             !Self.areFinite(block.buffers[.normed], block.rows * walk.hidden.columns)
         else { return }
-        backend.found = Slot(branch == .attention ? .attentionNorm : .feedForwardNorm, layer: block.layer)
+        backend.found = Slot(run.layer.normRole(of: branch, inLayer: block.layer), layer: block.layer)
     }
 
     /// What a tensor has to do with it.

@@ -82,6 +82,8 @@ struct Attention: Sendable {
         var window: Int?
         /// A score of each head that has its share of the softmax, and no token; nil for none.
         var sinks: UnsafePointer<Float>?
+        /// Which of the visible keys each query sees, where an indexer has picked them; nil for all.
+        var picked: PickedTokens.Rows?
         /// Where probabilities are to be kept: `[heads, count, past + count]`; nil for nowhere.
         var map: UnsafeMutablePointer<Float>?
 
@@ -97,6 +99,13 @@ struct Attention: Sendable {
         func visible(_ query: Int) -> Range<Int> {
             let position = past + query
             return (window.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
+        }
+
+        /// Calls `body` for each visible key that a query does not see.
+        func forEachHidden(_ query: Int, _ body: (_ key: Int) -> Void) {
+            let visible = visible(query)
+            guard let picked, visible.count > picked.pickedCount else { return }
+            for key in visible where !picked.contains(key, of: query) { body(key) }
         }
     }
 
@@ -118,9 +127,7 @@ struct Attention: Sendable {
                     queryStride: queryColumns, keys: operands.keys + keys.lowerBound * keyColumns + keyOffset,
                     into: scores)
                 for row in 0..<rows {
-                    normalize(
-                        scores + row * keys.count, head: head, operands.visible(first + row), of: keys,
-                        beside: operands.sinks)
+                    normalize(scores + row * keys.count, head: head, first + row, of: keys, operands)
                     operands.keep(scores + row * keys.count, head: head, first + row, keys)
                 }
                 combine(
@@ -141,8 +148,7 @@ struct Attention: Sendable {
                 queryStride: headDimension,
                 keys: operands.keys + keys.lowerBound * keyColumns + keyValueHead * headDimension, into: scores)
             for row in 0..<group {
-                normalize(
-                    scores + row * keys.count, head: keyValueHead * group + row, keys, of: keys, beside: operands.sinks)
+                normalize(scores + row * keys.count, head: keyValueHead * group + row, 0, of: keys, operands)
                 operands.keep(scores + row * keys.count, head: keyValueHead * group + row, 0, keys)
             }
             combine(
@@ -154,9 +160,9 @@ struct Attention: Sendable {
 
     /// Probabilities from the scores of one query with some keys.
     private func normalize(
-        _ scores: UnsafeMutablePointer<Float>, head: Int, _ visible: Range<Int>, of keys: Range<Int>,
-        beside sinks: UnsafePointer<Float>?
+        _ scores: UnsafeMutablePointer<Float>, head: Int, _ query: Int, of keys: Range<Int>, _ operands: Operands
     ) {
+        let visible = operands.visible(query)
         let range = visible.lowerBound - keys.lowerBound..<visible.upperBound - keys.lowerBound
         if let softCap { for i in range { scores[i] = softCap * tanhf(scores[i] / softCap) } }
         if !slopes.isEmpty {
@@ -167,7 +173,10 @@ struct Attention: Sendable {
                 for i in range { scores[i] -= slope * Float(range.upperBound - 1 - i) }
             }
         }
-        Softmax.normalize(scores, range, width: keys.count, beside: sinks.map { $0[head] })
+        operands.forEachHidden(query) { scores[$0 - keys.lowerBound] = -.infinity }
+        Softmax.normalize(scores, range, width: keys.count, beside: operands.sinks.map { $0[head] })
+        // An exponential is never quite zero.
+        operands.forEachHidden(query) { scores[$0 - keys.lowerBound] = 0 }
     }
 
     /// `scores[rows, width] = scale · queries · keysᵀ`

@@ -90,19 +90,41 @@ extension DecoderLayer {
                 for i in 0..<configuration.queryRows { queries[row * configuration.queryRows + i] *= factor }
             }
         }
+        let picker = picker(inLayer: block.layer)
+        let indexerColumns = configuration.columns(of: .indexerKeys)
+        var indexerKeys = cache.indexerKeys + first * indexerColumns
+        let indexerQueries = block.buffers[.indexerQueries] + first * configuration.columns(of: .indexerQueries)
+        if let picker, let rotary = positions.rotary(inLayer: block.layer, length: sequence.length) {
+            picker.rotate(
+                indexerQueries, rows: count, heads: picker.indexer.headCount, rotary, position: past)
+            picker.rotate(indexerKeys, rows: count, heads: 1, rotary, position: past)
+        }
         var values = cache.values + first * configuration.valueRows
         var ownKeys = keys
         if let member {
-            member.take(keys: keys, values: values)
-            (ownKeys, values) = (member.keys, member.values)
+            member.take(keys: keys, values: values, indexerKeys: indexerKeys)
+            (ownKeys, values, indexerKeys) = (member.keys, member.values, member.indexerKeys)
+        }
+        let picked = block.picked(of: sequence)
+        if let picker, let picked {
+            picker.pick(
+                TokenPicker.Operands(
+                    queries: indexerQueries,
+                    weights: block.buffers[.indexerWeights] + first * picker.indexer.headCount, count: count,
+                    keys: indexerKeys - past * indexerColumns, past: past), into: picked, scores: block.buffers.scores)
         }
         let window = configuration.layers[block.layer].slidingWindow
         attention.attend(
             Attention.Operands(
                 queries: queries, count: count, keys: ownKeys - past * configuration.keyValueRows,
                 values: values - past * configuration.valueRows, past: past, window: window,
-                sinks: backend.vector(Slot(.sinks, layer: block.layer)), map: block.attentionMap),
+                sinks: backend.vector(Slot(.sinks, layer: block.layer)), picked: picked, map: block.attentionMap),
             into: block.buffers[.attended] + first * configuration.columns(of: .attended), scores: block.buffers.scores)
+    }
+
+    /// What picks the tokens that a layer sees, where it does so itself.
+    func picker(inLayer layer: Int) -> TokenPicker? {
+        configuration.layers[layer].ownIndexer == nil ? nil : picker
     }
 
     private func rotate(

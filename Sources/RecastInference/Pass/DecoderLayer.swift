@@ -6,6 +6,7 @@ struct DecoderLayer: Sendable {
     let norm: Norm
     let attention: Attention
     let latent: LatentProjections?
+    let picker: TokenPicker?
     let recurrent: RecurrentMixer?
     let positions: Positions
     let feedForward: FeedForward
@@ -20,6 +21,7 @@ struct DecoderLayer: Sendable {
         norm = Norm(configuration)
         attention = Attention(configuration)
         latent = configuration.latentAttention.map { LatentProjections(latent: $0, heads: configuration.headCount) }
+        picker = configuration.latentAttention?.indexer.map { TokenPicker(indexer: $0) }
         recurrent = configuration.recurrence.map { RecurrentMixer($0, configuration) }
         feedForward = FeedForward(
             configuration: configuration, activation: try Activation(named: configuration.activation))
@@ -47,8 +49,12 @@ struct DecoderLayer: Sendable {
         switch stage {
         case .norm(let branch): normalize(block, for: branch, backend)
         case .queryKeyValue: try project(block, backend)
-        case .latentDown: try latent!.projectDown(block, backend)
-        case .latentUp: try latent!.projectUp(block, into: keyValueCache(of: block), backend)
+        case .latentDown:
+            try latent!.projectDown(block, backend)
+            try picker(inLayer: block.layer)?.projectDown(block, backend)
+        case .latentUp:
+            try latent!.projectUp(block, into: keyValueCache(of: block), backend)
+            try picker(inLayer: block.layer)?.projectUp(block, into: keyValueCache(of: block), backend)
         case .mix: mix(block, backend)
         case .attentionOutput:
             clearBranch(of: block)
@@ -103,10 +109,14 @@ struct DecoderLayer: Sendable {
             target.update(from: block.hidden, count: block.rows * columns)
             return
         }
-        let isShared = configuration.layers[block.layer].norms.sharesPreNorm
-        let role: Role = branch == .attention || isShared ? .attentionNorm : .feedForwardNorm
+        let role = normRole(of: branch, inLayer: block.layer)
         norm.apply(
             block.hidden, backend.norm(role, layer: block.layer), rows: block.rows, columns: columns, into: target)
+    }
+
+    /// The norm before a branch.
+    func normRole(of branch: Stage.Branch, inLayer layer: Int) -> Role {
+        branch == .attention || configuration.layers[layer].norms.sharesPreNorm ? .attentionNorm : .feedForwardNorm
     }
 
     /// Adds what a branch gave to the hidden states, normalised and multiplied where the model does so.

@@ -16,6 +16,8 @@ extension ForwardPass {
         let keeper: (any LayerKeeper)?
         /// What is added to logits (Phi-3.5-MoE).
         let headBias: FloatBuffer?
+        /// Which tokens all tokens see, where layers share an indexer.
+        let picked: PickedTokens?
 
         var configuration: ModelConfiguration { graph.configuration }
 
@@ -33,6 +35,11 @@ extension ForwardPass {
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
             layer = try DecoderLayer(graph.configuration, lengths: texts.map(\.tokens.count))
             work = Work(graph, blocks: blocks, report: options.progress)
+            picked =
+                graph.configuration.sharesIndexers
+                ? PickedTokens(
+                    graph.configuration, rows: blocks.last?.rows.upperBound ?? 0,
+                    length: texts.map(\.tokens.count).max() ?? 0) : nil
             headBias = try Self.headBias(of: graph, by: workers, resources)
             try checkTexts()
         }
@@ -77,7 +84,8 @@ extension ForwardPass {
                 return LayerBlock.Sequence(rows: first..<first + text.tokens.count, length: text.tokens.count)
             }
             return LayerBlock(
-                layer: index, sequences: sequences, state: place.state, hidden: hidden, buffers: place.buffers)
+                layer: index, sequences: sequences, state: place.state, hidden: hidden, buffers: place.buffers,
+                picked: picked?.rows(from: block.rows.lowerBound))
         }
 
         /// What each worker needs for one block of one layer.

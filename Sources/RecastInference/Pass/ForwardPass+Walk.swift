@@ -25,7 +25,11 @@ extension ForwardPass {
             layer = run.keeper?.finishedCount ?? 0
             observed =
                 if let observer = run.observer { try ObservedLayers(run, hidden, weights, observer) } else { nil }
-            if layer == 0 { try embed() } else { try run.keeper?.restore(KeptStates(states: hidden)) }
+            if layer == 0 {
+                try embed()
+            } else {
+                try run.keeper?.restore(KeptStates(states: hidden, picked: run.picked))
+            }
             run.work.skip(layers: layer)
         }
 
@@ -111,7 +115,7 @@ extension ForwardPass {
         }
 
         func didLayer() throws(RecastError) {
-            try run.keeper?.finish(layer, KeptStates(states: hidden))
+            try run.keeper?.finish(layer, KeptStates(states: hidden, picked: run.picked))
             layer += 1
         }
 

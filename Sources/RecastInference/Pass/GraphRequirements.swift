@@ -23,6 +23,9 @@ extension Graph {
         guard configuration.contextLength <= configuration.learnedPositions?.count ?? .max else {
             throw RecastError(.malformedInput, "the model has fewer learned positions than its context is long")
         }
+        guard layers.first?.sharesIndexer != true else {
+            throw RecastError(.malformedInput, "the first layer shares an indexer, and none is before it")
+        }
         for role in Role.allCases where role != .outputHead {
             for layer in role.isPerLayer ? (0..<configuration.layerCount).map(Optional.some) : [nil]
             where configuration.has(role, inLayer: layer) {
@@ -46,7 +49,7 @@ extension Graph {
         else {
             throw .unsupported("cannot compute with \(slot), which such a model does not have")
         }
-        let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms
+        let isBiasOfRMS = slot.role.isNorm && configuration.norms.kind == .rms && slot.role != .indexerKeyNorm
         if slot.part == .bias, isBiasOfRMS || slot.role == .tokenEmbedding || slot.role == .positionEmbedding {
             throw .unsupported("cannot compute with a bias there (\(slot))")
         }

@@ -11,6 +11,9 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case latentKeys
     case latentValues
     case latentUp
+    case indexerQueries
+    case indexerKeys
+    case indexerWeights
     /// What attention gives; it takes the place of the queries where these are as wide.
     case attended
     /// What it is multiplied by the sigmoid of.
@@ -61,6 +64,9 @@ extension ModelConfiguration {
         case .latentKeys:    latent.map { $0.keyValueRank + $0.ropeHeadDimension } ?? 0
         case .latentValues:  latent?.keyValueRank ?? 0
         case .latentUp:      latent.map { headCount * ($0.nopeHeadDimension + $0.valueDimension) } ?? 0
+        case .indexerQueries: latent?.indexer.map { $0.headCount * $0.headDimension } ?? 0
+        case .indexerKeys:   latent?.indexer?.headDimension ?? 0
+        case .indexerWeights: latent?.indexer?.headCount ?? 0
         case .attended:      latent.map { headCount * $0.valueDimension } ?? (hasAttention ? queryRows : 0)
         case .attentionGate: layers.contains(where: \.gatesAttention) ? queryRows : 0
         case .recurrentInput:  recurrence?.inputRows ?? 0

@@ -20,17 +20,27 @@ struct LayerBlock {
     var buffers: LayerBuffers
     /// Where attention's probabilities are to be kept, of a block of one text: `[heads, rows, keys]`; nil for nowhere.
     var attentionMap: UnsafeMutablePointer<Float>?
+    /// Which tokens its rows see, where an indexer picks them.
+    private let picked: PickedTokens.Rows?
 
+    /// - Parameter picked: what outlives the block, for layers that share it; nil for what its buffers have.
     init(
         layer: Int, sequences: [Sequence], state: LayerState, hidden: UnsafeMutablePointer<Float>,
-        buffers: LayerBuffers
+        buffers: LayerBuffers, picked: PickedTokens.Rows? = nil
     ) {
         self.layer = layer
         self.sequences = sequences
         self.state = state
         self.hidden = hidden
         self.buffers = buffers
+        self.picked = picked ?? buffers.picked?.rows(from: 0)
         rows = sequences.last?.rows.upperBound ?? 0
+    }
+
+    /// Which tokens those of a text see; nil where each sees all.
+    func picked(of sequence: Sequence) -> PickedTokens.Rows? {
+        guard let picked, sequence.length > picked.pickedCount else { return nil }
+        return picked.dropFirst(sequence.rows.lowerBound)
     }
 
     /// Some of its rows, for the feed-forward network.

@@ -9,6 +9,8 @@ struct LayerBuffers {
     var routing = Routing()
     private var places: [UnsafeMutablePointer<Float>]
     private let memory: [FloatBuffer]
+    /// Which tokens those of the block see; nil where all.
+    let picked: PickedTokens?
 
     /// The feed-forward network sees each row by itself, and a long text in parts of
     /// nearly the same size, which bounds its large buffers.
@@ -31,7 +33,13 @@ struct LayerBuffers {
         if configuration.latentAttention == nil {
             places[Intermediate.attended.rawValue] = places[Intermediate.queries.rawValue]
         }
-        memory.append(FloatBuffer(count: Attention(configuration).scoreCount(keys: keys)))
+        let picker = configuration.latentAttention?.indexer.map { TokenPicker(indexer: $0) }
+        picked = PickedTokens(configuration, rows: rows, length: keys)
+        memory.append(
+            FloatBuffer(
+                count: max(
+                    Attention(configuration).scoreCount(keys: keys),
+                    picked == nil ? 0 : picker?.scoreCount(keys: keys) ?? 0)))
         scores = memory[memory.count - 1].base
         self.memory = memory
     }

@@ -14,11 +14,13 @@ package protocol LayerKeeper: AnyObject {
     func finish(_ layer: Int, _ hidden: KeptStates) throws(RecastError)
 }
 
-/// The hidden states of all tokens, to be copied.
+/// The hidden states of all tokens, and which tokens they see where layers share an indexer, to be copied.
 package struct KeptStates {
     let states: HiddenStates
+    var picked: PickedTokens?
 
-    package var byteCount: Int { states.rows * states.columns * 4 }
+    private var stateByteCount: Int { states.rows * states.columns * 4 }
+    package var byteCount: Int { stateByteCount + (picked?.bytes.count ?? 0) }
 
     /// Lends `body` all bytes, some rows after the other.
     ///
@@ -36,5 +38,6 @@ package struct KeptStates {
                     first * states.columns * 4)
             }
         }
+        if let picked, !picked.bytes.isEmpty { try body(picked.bytes, stateByteCount) }
     }
 }

@@ -49,6 +49,8 @@ final class KeyValueCache {
     private let valueColumns: Int
     private let keyBuffer: FloatBuffer
     private let valueBuffer: FloatBuffer
+    private let indexerColumns: Int
+    private let indexerBuffer: FloatBuffer
 
     /// - Parameter capacity: tokens, remembered ones and those of a block together.
     init(_ configuration: ModelConfiguration, capacity: Int) {
@@ -56,6 +58,8 @@ final class KeyValueCache {
         valueColumns = configuration.valueRows
         keyBuffer = FloatBuffer(count: capacity * keyColumns)
         valueBuffer = FloatBuffer(count: capacity * valueColumns)
+        indexerColumns = configuration.latentAttention?.indexer?.headDimension ?? 0
+        indexerBuffer = FloatBuffer(count: capacity * indexerColumns)
     }
 
     /// Keys of the tokens after those remembered: `[tokens, keyValueHeads · headDimension]`; those remembered stand before.
@@ -64,19 +68,24 @@ final class KeyValueCache {
     /// Values likewise: `[tokens, keyValueHeads · valueDimension]`.
     var values: UnsafeMutablePointer<Float> { valueBuffer.base + count * valueColumns }
 
+    /// Keys of an indexer likewise: `[tokens, headDimension]`; none where there is none.
+    var indexerKeys: UnsafeMutablePointer<Float> { indexerBuffer.base + count * indexerColumns }
+
     func append(_ tokens: Int) { count += tokens }
 
     /// Remembers what another does.
     func assign(_ other: KeyValueCache) {
         keyBuffer.base.update(from: other.keyBuffer.base, count: other.count * keyColumns)
         valueBuffer.base.update(from: other.valueBuffer.base, count: other.count * valueColumns)
+        indexerBuffer.base.update(from: other.indexerBuffer.base, count: other.count * indexerColumns)
         count = other.count
     }
 
     /// Takes over keys and values of a token that comes next, which are not counted before `append`.
-    func take(keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
+    func take(keys: UnsafePointer<Float>, values: UnsafePointer<Float>, indexerKeys: UnsafePointer<Float>) {
         self.keys.update(from: keys, count: keyColumns)
         self.values.update(from: values, count: valueColumns)
+        self.indexerKeys.update(from: indexerKeys, count: indexerColumns)
     }
 }
 

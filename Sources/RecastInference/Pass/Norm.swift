@@ -16,6 +16,9 @@ struct Norm: Sendable {
     /// The norms within latent attention. Source: transformers 5.23, `modeling_deepseek_v3.py`.
     static let latent = Norm(kind: .rms, epsilon: 1e-6)
 
+    /// That of an indexer's keys. Source: transformers 5.23, `modeling_deepseek_v32.py`.
+    static let indexer = Norm(kind: .layer, epsilon: 1e-6)
+
     init(kind: Norms.Kind = .rms, epsilon: Double) {
         self.kind = kind
         self.epsilon = epsilon

@@ -108,6 +108,7 @@ extension Stage {
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
         let own = configuration.layers[layer]
+        let hasIndexer = own.ownIndexer != nil
         switch self {
         case .norm, .mix, .convolve, .scan, .residual: return []
         case .queryKeyValue:
@@ -120,9 +121,12 @@ extension Stage {
         case .stateProjection: return [input([.stateProjection], .convolved)]
         case .timeStep: return [input([.timeStep], .timeStepInput)]
         case .recurrentOutput: return [input([.recurrentOutput], .recurrentOutput)]
-        case .latentDown: return [input([hasQueryRank ? .queryDown : .query, .keyValueDown], .normed)]
+        case .latentDown:
+            let indexer: [Role] = hasIndexer ? [.indexerKey, .indexerWeights] : []
+            return [input([hasQueryRank ? .queryDown : .query, .keyValueDown] + indexer, .normed)]
         case .latentUp:
-            return (hasQueryRank ? [input([.queryUp], .latentQueries)] : []) + [input([.keyValueUp], .latentValues)]
+            let queries: [Role] = hasQueryRank ? [.queryUp] + (hasIndexer ? [.indexerQuery] : []) : []
+            return (queries.isEmpty ? [] : [input(queries, .latentQueries)]) + [input([.keyValueUp], .latentValues)]
         case .attentionOutput: return [input([.attentionOutput], .attended)]
         case .route:
             return [
@@ -156,7 +160,7 @@ extension Stage {
                 [
                     configuration.latentAttention?.queryRank == nil ? .queries : .latentQueries, .latentKeys,
                     .latentValues,
-                ]
+                ] + (configuration.layers[layer].ownIndexer == nil ? [] : [.indexerKeys, .indexerWeights])
             case .attentionOutput: [.attended]
             case .route, .gateUp: [.normed]
             case .down: [.gate]

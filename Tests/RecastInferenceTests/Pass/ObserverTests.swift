@@ -47,8 +47,10 @@ import Testing
     }
 
     /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate, norms of the
-    /// embedding.
-    private static let families = ReferenceTests.families + ["cohere2", "gpt_oss", "arcee"] + ["gpt_neox", "bloom"]
+    /// embedding, an indexer of their own or of the layer before, recurrent layers of each kind.
+    private static let families =
+        ReferenceTests.families + ["cohere2", "gpt_oss", "arcee", "gpt_neox", "bloom", "glm_moe_dsa-shared"]
+        + ["qwen3_next", "lfm2", "jamba", "nemotron_h", "falcon_h1"]
 
     private static func path(of family: String) -> String {
         Fixtures.smallFamilies.contains(family) ? Fixtures.smallFamily(family) : Fixtures.golden("families/" + family)

@@ -5,19 +5,7 @@ import Testing
 
 /// What the configurations mean of Hunyuan, OLMo 3, EXAONE 4, Ministral 3 and Mistral Small 4, and what they may not say.
 struct AttentionVariantTests {
-    private static let sizes: [(String, JSON)] = [
-        ("vocab_size", 64), ("hidden_size", 512), ("intermediate_size", 48), ("num_hidden_layers", 4),
-        ("num_attention_heads", 32), ("moe_intermediate_size", 16),
-    ]
-
-    private static func configuration(
-        _ family: Family, _ members: KeyValuePairs<String, JSON> = [:]
-    ) throws(RecastError) -> ModelConfiguration {
-        var object = JSON.Object(sizes)
-        object["architectures"] = [.string(family.architectures[0])]
-        for (key, value) in members { object[key] = value }
-        return try HuggingFaceConfiguration(object: object, file: "config.json").configuration(of: family)
-    }
+    private static let configuration = StatedConfiguration()
 
     private static func stated(
         _ configuration: ModelConfiguration, by family: Family

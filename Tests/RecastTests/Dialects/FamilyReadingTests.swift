@@ -207,6 +207,9 @@ struct FamilyReadingTests {
     static let refused: [(String, [(String, JSON)], RecastError.Code, String)] = [
         ("Phi3SmallForCausalLM", [], .unsupported, "it attends in blocks"),
         ("MiniCPM3ForCausalLM", [], .unsupported, "a latent attention of its own kind"),
+        ("DeepseekV4ForCausalLM", [], .unsupported, "it attends to compressed keys"),
+        ("DeepseekV4Model", [], .unsupported, "it attends to compressed keys"),
+        ("KimiLinearForCausalLM", [], .unsupported, "decays each channel by itself"),
         ("LlamoForCausalLM", [], .unsupported, "unknown architecture LlamoForCausalLM"),
         ("StableLmForCausalLM", [("use_parallel_residual", true)], .unsupported, "use_parallel_residual"),
         ("StableLmForCausalLM", [("qk_layernorm", true)], .unsupported, "qk_layernorm"),

@@ -247,6 +247,7 @@ struct SmallFamilyTests {
             "cohere":         "parallel residual",
             "cohere2":        "parallel residual",
             "gpt_oss":        "attention sinks",
+            "deepseek_v32": "indexer heads: 8", "glm_moe_dsa": "indexer heads: 8", "glm_moe_dsa-shared": "indexer heads: 8",
             "qwen3_next":     "recurrent layer", "qwen3_5": "recurrent layer", "qwen3_5_moe": "recurrent layer",
             "lfm2":           "recurrent layer", "lfm2_moe": "recurrent layer", "mamba": "recurrent layer",
             "falcon_mamba":   "recurrent layer", "jamba": "recurrent layer", "mamba2": "recurrent layer",

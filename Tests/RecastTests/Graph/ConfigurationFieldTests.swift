@@ -18,7 +18,8 @@ struct ConfigurationFieldTests {
         all.temperature = AttentionTemperature(slope: 0.1, context: 64)
         all.longContext = QwenLongContext(context: 64, dynamicNTK: true, logNAttention: true)
         let latent = LatentAttention(
-            queryRank: 8, keyValueRank: 8, nopeHeadDimension: 8, ropeHeadDimension: 8, valueDimension: 8)
+            queryRank: 8, keyValueRank: 8, nopeHeadDimension: 8, ropeHeadDimension: 8, valueDimension: 8,
+            indexer: TokenIndexer(headCount: 4, headDimension: 16, pickedCount: 32, turnsNeighbours: true))
         let experts = ExpertConfiguration(
             count: 8, usedCount: 2, feedForwardSize: 32, normalizesWeights: true,
             shared: SharedExpert(feedForwardSize: 32, isGated: true),
@@ -147,6 +148,7 @@ struct ConfigurationFieldTests {
             ("position encoding",    { $0.layers[2].position = .rotary }),
             ("attention scale",      { $0.multipliers.attention = nil }),
             ("latent attention",     { $0.layers[1].mixer = .attention }),
+            ("indexer heads",        { $0.layers[1].latentAttention?.indexer = nil }),
             ("experts",              { $0.layers[1].feedForward = .dense }),
             ("shared expert size",   { $0.eachLayer { $0.experts?.shared = nil } }),
             ("expert groups",        { $0.eachLayer { $0.experts?.routing.groups = nil } }),
@@ -267,6 +269,11 @@ struct ConfigurationFieldTests {
         "non-rotary head dimension": { $0.eachLayer { $0.latentAttention?.nopeHeadDimension += 2 } },
         "rotary head dimension":     { $0.eachLayer { $0.latentAttention?.ropeHeadDimension += 2 } },
         "value head dimension":      { $0.eachLayer { $0.latentAttention?.valueDimension += 2 } },
+        "indexer heads":             { $0.eachLayer { $0.latentAttention?.toggleIndexer() } },
+        "indexer head dimension":    { $0.eachLayer { $0.latentAttention?.indexer?.headDimension *= 2 } },
+        "tokens picked by indexers": { $0.eachLayer { $0.latentAttention?.indexer?.pickedCount *= 2 } },
+        "neighbours turned by indexers": { $0.eachLayer { $0.latentAttention?.indexer?.turnsNeighbours.toggle() } },
+        "shared indexer":            { $0.layers[1].sharesIndexer.toggle() },
         "experts":                   { $0.layers[1].experts = $0.layers[1].experts == nil ? everything.experts : nil },
         "experts per token":         { $0.eachLayer { $0.experts?.usedCount += 1 } },
         "expert feed-forward size":  { $0.eachLayer { $0.experts?.feedForwardSize *= 2 } },
@@ -336,6 +343,14 @@ struct ConfigurationFieldTests {
             }
         }
         #expect(changes > 25)
+    }
+}
+
+extension LatentAttention {
+    fileprivate mutating func toggleIndexer() {
+        indexer =
+            indexer == nil
+            ? TokenIndexer(headCount: 4, headDimension: 16, pickedCount: 32, turnsNeighbours: false) : nil
     }
 }
 

@@ -63,6 +63,7 @@ package struct GGUFArchitecture: Sendable {
             .glm4,
             .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
+            .deepSeek32, .glmDSA,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
             .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .mamba2, .jamba, .graniteHybrid, .nemotronH,
             .nemotronHMoE, .falconH1,

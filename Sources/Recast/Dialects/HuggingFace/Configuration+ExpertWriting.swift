@@ -24,6 +24,10 @@ extension HuggingFaceConfiguration {
         object["qk_head_dim"] = .int(configuration.headDimension)
         object["v_head_dim"] = .int(latent.valueDimension)
         object["attention_bias"] = false
+        guard let indexer = latent.indexer else { return }
+        object["index_n_heads"] = .int(indexer.headCount)
+        object["index_head_dim"] = .int(indexer.headDimension)
+        object["index_topk"] = .int(indexer.pickedCount)
     }
 
     static func add(
@@ -39,7 +43,7 @@ extension HuggingFaceConfiguration {
         case .first:
             object["first_k_dense_replace"] = .int(dense.count)
             object["moe_layer_freq"] = 1
-        case .listed:
+        case .listed, .listedOrFirst:
             object["mlp_layer_types"] = .array(configuration.layers.map { $0.experts == nil ? "dense" : "sparse" })
             // What other programs look at.
             if dense == Array(0..<dense.count) { object["first_k_dense_replace"] = .int(dense.count) }

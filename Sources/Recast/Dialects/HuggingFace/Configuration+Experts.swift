@@ -74,6 +74,10 @@ extension HuggingFaceConfiguration {
             }
             let count = try optionalCount("first_k_dense_replace") ?? usual
             return Array(0..<min(count, layerCount))
+        case .listed: return try listedDenseLayers(layerCount, default: 1)
+        case .listedOrFirst(let usual):
+            let count = try optionalCount("first_k_dense_replace") ?? usual
+            return try listedDenseLayers(layerCount, default: count)
         case .outsideOfPeriod(let usualPeriod, let usualOffset):
             let period = try optionalSize("expert_layer_period") ?? usualPeriod
             let offset = try optionalCount("expert_layer_offset") ?? usualOffset
@@ -81,7 +85,6 @@ extension HuggingFaceConfiguration {
                 throw failure("\"expert_layer_offset\" is \(offset), not below an \"expert_layer_period\" of \(period)")
             }
             return (0..<layerCount).filter { $0 % period != offset }
-        case .listed: return try listedDenseLayers(layerCount)
         case .outsideOfInterval:
             let first = try optionalCount("moe_layer_start_index") ?? 1
             let interval = try optionalSize("moe_layer_interval") ?? 1
@@ -100,8 +103,8 @@ extension HuggingFaceConfiguration {
     }
 
     /// Of the first of two keys that is there. Other programs count layers at the beginning, which must be the same.
-    private func listedDenseLayers(_ layerCount: Int) throws(RecastError) -> [Int] {
-        var dense = layerCount > 0 ? [0] : []
+    private func listedDenseLayers(_ layerCount: Int, default count: Int) throws(RecastError) -> [Int] {
+        var dense = Array(0..<min(count, layerCount))
         if let list = object["mlp_layer_types"], !list.isNull {
             let types = list.array?.map { $0.string ?? "" } ?? []
             guard types.count >= layerCount, types.allSatisfy({ $0 == "dense" || $0 == "sparse" }) else {
@@ -205,7 +208,32 @@ extension HuggingFaceConfiguration {
             keyValueRank: try optionalSize("kv_lora_rank", limit: Self.maximumRank) ?? usual.keyValueRank,
             nopeHeadDimension: try optionalSize("qk_nope_head_dim", limit: limit) ?? usual.nopeHeadDimension,
             ropeHeadDimension: try optionalSize("qk_rope_head_dim", limit: limit) ?? usual.ropeHeadDimension,
-            valueDimension: try optionalSize("v_head_dim", limit: limit) ?? usual.valueDimension)
+            valueDimension: try optionalSize("v_head_dim", limit: limit) ?? usual.valueDimension,
+            indexer: try usual.indexer.map { (usual) throws(RecastError) in try indexer(usual, family) })
+    }
+
+    private func indexer(_ usual: TokenIndexer, _ family: Family) throws(RecastError) -> TokenIndexer {
+        if let rank = object["q_lora_rank"], rank.isNull {
+            throw .unsupported(
+                "\(file): an indexer whose queries have no rank (\"q_lora_rank\" is null) is not supported")
+        }
+        // transformers does not look at it.
+        if let neighbours = try flag("indexer_rope_interleave"), neighbours != usual.turnsNeighbours {
+            throw .unsupported("\(file): an \"indexer_rope_interleave\" of \(neighbours) is not supported")
+        }
+        let indexer = TokenIndexer(
+            headCount: try optionalSize("index_n_heads", limit: Self.maximumRank) ?? usual.headCount,
+            headDimension: try optionalSize("index_head_dim", limit: Self.maximumHeadDimension) ?? usual.headDimension,
+            pickedCount: try optionalSize("index_topk") ?? usual.pickedCount, turnsNeighbours: usual.turnsNeighbours)
+        let turning = try optionalSize("qk_rope_head_dim") ?? family.latent.ropeHeadDimension
+        guard turning <= indexer.headDimension else {
+            throw failure(
+                "\"index_head_dim\" is \(indexer.headDimension), fewer than the \(turning) elements that are rotated")
+        }
+        guard indexer.headCount <= Self.maximumRank / indexer.headDimension else {
+            throw failure("\(indexer.headCount) indexer heads of \(indexer.headDimension) elements are no model")
+        }
+        return indexer
     }
 }
 

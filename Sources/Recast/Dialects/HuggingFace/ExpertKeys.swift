@@ -20,6 +20,8 @@ extension Family {
             case first(default: Int)
             /// Those that `mlp_layer_types` calls dense; the first where there is no list.
             case listed
+            /// The same; the first `first_k_dense_replace` where there is no list.
+            case listedOrFirst(default: Int)
             /// Those that the family reads from a list of its own.
             case readByFamily
             /// All but those whose number by `expert_layer_period` leaves `expert_layer_offset`.

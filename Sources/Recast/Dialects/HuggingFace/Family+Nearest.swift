@@ -32,14 +32,37 @@ extension Family {
     private static func nearest(
         to names: [String], _ configuration: JSON.Object, preferring named: Family?
     ) -> (family: Family, likeness: MappingTable.Likeness)? {
-        // Bases without a head are saved without the first module's name.
-        let isBare = !names.contains { $0.hasPrefix("model.") || $0.hasPrefix("transformer.") }
-        let carried = names.prefix(examinedCount).filter { !$0.hasSuffix("inv_freq") }
-        let spelled = isBare ? carried.map { $0.hasPrefix("lm_head.") ? $0 : "model." + $0 } : Array(carried)
         // Of several that fit alike the one counts that is named, or the first.
-        let families = (named.map { [$0] } ?? []) + all
-        var best: (family: Family, likeness: MappingTable.Likeness)?
-        for family in families {
+        let all = likenesses(to: names, configuration, of: (named.map { [$0] } ?? []) + all)
+        guard let best = all.min(by: { $0.likeness < $1.likeness }), best.likeness.isClose else { return nil }
+        return best
+    }
+
+    /// Names as a table of a whole model by itself may have them.
+    static func comparable(_ names: [String]) -> [String] {
+        let plain = WrappedModel.plainNames(Array(names.prefix(examinedCount)))
+        // Bases without a head are saved without the first module's name.
+        let isBare = !plain.contains { $0.hasPrefix("model.") || $0.hasPrefix("transformer.") }
+        let carried = plain.filter { !$0.hasSuffix("inv_freq") }
+        let whole = isBare ? carried.map { $0.hasPrefix("lm_head.") ? $0 : "model." + $0 } : carried
+        // transformers' memory has the experts of a layer in two tensors.
+        return whole.flatMap { name -> [String] in
+            for (fused, parts) in [("gate_up_proj", ["gate_proj", "up_proj"]), ("down_proj", ["down_proj"])] {
+                for (suffix, part) in [("", "weight"), ("_bias", "bias")]
+                where name.hasSuffix(".experts." + fused + suffix) {
+                    return parts.map { name.dropLast(fused.count + suffix.count) + "0.\($0).\(part)" }
+                }
+            }
+            return [name]
+        }
+    }
+
+    /// How much the tensors of families are called like these.
+    static func likenesses(
+        to names: [String], _ configuration: JSON.Object, of families: [Family]
+    ) -> [(family: Family, likeness: MappingTable.Likeness)] {
+        let spelled = comparable(names)
+        return families.map { family in
             let groups = family.biasGroups.filter { group in
                 switch group.presence {
                 case .always: true
@@ -47,10 +70,7 @@ extension Family {
                 case .switchedOff(let key, let usual): !(configuration[key]?.bool ?? usual)
                 }
             }
-            let likeness = family.table.likeness(of: spelled, biased: Set(groups.flatMap(\.roles)))
-            if best.map({ likeness < $0.likeness }) ?? true { best = (family, likeness) }
+            return (family, family.table.likeness(of: spelled, biased: Set(groups.flatMap(\.roles))))
         }
-        guard let best, best.likeness.isClose else { return nil }
-        return best
     }
 }

@@ -161,6 +161,7 @@ extension Family {
         .baichuan2, .baichuan, .internLM1, .internLM2, .internLM3, .chatGLM, .glm, .glm4, .phi3, .gemma, .gemma2,
         .gemma3, .olmo, .olmo2, .olmo3, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .exaone4, .seedOSS, .ernie45,
         .helium,
+        .deepSeekV32, .glmMoEDSA,
         .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
         .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .falconMamba, .jamba, .mamba2, .bamba,
         .graniteHybridMoE, .graniteHybrid, .nemotronH, .falconH1,
@@ -204,7 +205,7 @@ extension Family {
             if let refusal = foreign(configuration, file: file) { throw refusal }
             throw .malformed(file, "has neither \"architectures\" nor \"model_type\"")
         }
-        if let unsupported = UnsupportedArchitecture.all.first(where: { $0.architectures.contains(given) }) {
+        if let unsupported = UnsupportedArchitecture.named(given) {
             throw RecastError(
                 .unsupported,
                 "\(given) is not supported: \(unsupported.difference)",

@@ -50,6 +50,24 @@ struct WrappedModel: Sendable {
         ("language_model.norm.",          "model.norm."),
     ]
 
+    /// The names of a text model by itself, of those of a wrapper whose text model is of no family; others as they are.
+    static func plainNames(_ names: [String]) -> [String] {
+        let plain = names.compactMap { name in
+            prefixes.first { name.hasPrefix($0.of) }.map { $0.own + name.dropFirst($0.of.count) }
+        }
+        return plain.isEmpty ? names : plain + names.filter { $0.hasPrefix("lm_head.") }
+    }
+
+    /// The configuration of a text model inside of another; nil where there is none.
+    static func innerConfiguration(_ wrapper: JSON.Object) -> JSON.Object? {
+        for path in places {
+            var value: JSON? = .object(wrapper)
+            for key in path { value = value?[key] }
+            if let object = value?.object { return object }
+        }
+        return nil
+    }
+
     /// Components of names that belong to towers, where the text model's names have no prefix.
     static let towerNames: Set<String> = [
         "visual", "vision_tower", "vision_model", "vision_encoder", "vision_embed_tokens", "vision_projector",

@@ -184,6 +184,7 @@ extension ModelConfiguration {
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
             stated.latentAttention = layer.latentAttention
+            stated.latentAttention?.indexer = nil
             stated.experts = layer.experts
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }

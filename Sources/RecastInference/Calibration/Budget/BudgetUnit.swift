@@ -10,7 +10,7 @@ struct BudgetUnit: Sendable {
         /// vLLM has these as one weight, and all experts of a layer as another.
         case queryKeyValue, experts
         case value, output
-        case latentDown, queryUp, keyValueUp
+        case latentDown, queryUp, keyValueUp, indexer
         /// Fused kernels of llama.cpp need gate and up in one type.
         case gateUp, down
         case expertGateUp, expertDown
@@ -33,6 +33,7 @@ struct BudgetUnit: Sendable {
                 case .queryDown, .keyValueDown: .latentDown
                 case .queryUp: .queryUp
                 case .keyValueUp: .keyValueUp
+                case .indexerQuery, .indexerKey: .indexer
                 case .gate, .up: ofExpert ? .expertGateUp : .gateUp
                 case .down: ofExpert ? .expertDown : .down
                 case .sharedGate, .sharedUp: .sharedGateUp

@@ -17,8 +17,10 @@ enum ScaleFold: Hashable {
         let configuration = graph.configuration
         let norms = configuration.layers[layer].norms
         switch site.role {
-        case .query, .key, .value, .queryDown, .keyValueDown:
+        case .query, .key, .value, .queryDown, .keyValueDown, .indexerKey:
             let slot = Slot(.attentionNorm, layer: layer)
+            // What weighs the heads of an indexer has the same input.
+            guard configuration.layers[layer].ownIndexer == nil else { return nil }
             // Where feed-forward has the same norm, what it is multiplied with would be scaled, too.
             guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil,
                 configuration.layers[layer].recurrence == nil

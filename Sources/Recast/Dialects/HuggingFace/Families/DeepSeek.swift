@@ -49,7 +49,8 @@ extension Family {
         experts: ExpertKeys, reads: @escaping Reading = refusePartialRotary, writes: @escaping Writing
     ) -> Family {
         Family(
-            name, architectures: [architecture], modelType: name, biases: [], defaults: defaults, latent: latent,
+            name, architectures: [architecture], modelType: name,
+            biases: latent.indexer == nil ? [] : [.init(roles: [.indexerKeyNorm], presence: .always)], defaults: defaults, latent: latent,
             experts: experts, reads: reads, writes: writes
         ) {
             Row(.tokenEmbedding,   "model.embed_tokens.weight")
@@ -61,6 +62,7 @@ extension Family {
             Row(.keyValueDown,     "model.layers.{layer}.self_attn.kv_a_proj_with_mqa.weight")
             Row(.keyValueDownNorm, "model.layers.{layer}.self_attn.kv_a_layernorm.weight")
             Row(.keyValueUp,       "model.layers.{layer}.self_attn.kv_b_proj.weight")
+            latent.indexer == nil ? [] : Row.indexerNames
             Row(.attentionOutput,  "model.layers.{layer}.self_attn.o_proj.weight")
             Row(.feedForwardNorm,  "model.layers.{layer}.post_attention_layernorm.weight")
             Row(.router,           "model.layers.{layer}.mlp.gate.weight")

@@ -3,9 +3,11 @@
 extension Family {
     static let ministral3 = Family(
         "ministral3", architectures: ["Ministral3ForCausalLM"], modelType: "ministral3", slidingWindow: .everywhere,
-        defaults: Defaults(contextLength: 262_144, keyValueHeadCount: 8, headDimension: 128, normEpsilon: 1e-5),
+        defaults: Defaults(
+            contextLength: 262_144, keyValueHeadCount: 8, headDimension: 128, normEpsilon: 1e-5,
+            ropeScaling: .yarn(Rope.Yarn(factor: 16, originalContext: 16384, mscale: 1, mscaleAllDimensions: 1))),
         reads: { (reader, configuration) throws(RecastError) in
-            try reader.readTemperature(into: &configuration, theta: 1_000_000, factor: 16, context: 16384)
+            try reader.readTemperature(into: &configuration, theta: 1_000_000)
         },
         writes: { configuration, object in object.addTemperature(of: configuration) }
     ) {
@@ -13,7 +15,10 @@ extension Family {
     }
 
     static let mistral4 = deepSeekLike(
-        "mistral4", architecture: "Mistral4ForCausalLM", defaults: Defaults(contextLength: 1_048_576),
+        "mistral4", architecture: "Mistral4ForCausalLM",
+        defaults: Defaults(
+            contextLength: 1_048_576,
+            ropeScaling: .yarn(Rope.Yarn(factor: 128, originalContext: 8192, mscale: 1, mscaleAllDimensions: 1))),
         latent: LatentAttention(
             queryRank: 1024, keyValueRank: 256, nopeHeadDimension: 64, ropeHeadDimension: 64, valueDimension: 128),
         experts: ExpertKeys(
@@ -25,15 +30,11 @@ extension Family {
                 factor: Router.Factor(default: 1)),
             defaultCount: 128, defaultUsedCount: 4,
             stacks: [
-                ExpertStack(
-                    name: "model.layers.{layer}.mlp.experts.gate_up_proj", roles: [.gate, .up],
-                    alias: "model.layers.{layer}.mlp.experts.gate_up_proj"),
-                ExpertStack(
-                    name: "model.layers.{layer}.mlp.experts.down_proj", roles: [.down],
-                    alias: "model.layers.{layer}.mlp.experts.down_proj"),
+                ExpertStack(name: "model.layers.{layer}.mlp.experts.gate_up_proj", roles: [.gate, .up]),
+                ExpertStack(name: "model.layers.{layer}.mlp.experts.down_proj", roles: [.down]),
             ]),
         reads: { (reader, configuration) throws(RecastError) in
-            try reader.readTemperature(into: &configuration, theta: 10_000, factor: 128, context: 8192)
+            try reader.readTemperature(into: &configuration, theta: 10_000)
         },
         writes: { configuration, object in
             object.addTemperature(of: configuration)
@@ -55,17 +56,20 @@ extension HuggingFaceConfiguration {
 
     /// Rotary scaling and temperature, which share their original context.
     ///
-    /// - Parameters:
-    ///   - theta: with `factor` and `context`, of the yarn that is meant where nothing is said.
+    /// - Parameter theta: the base of the yarn that is meant where nothing is said (the family's defaults); elsewhere an absent base is
+    ///   another one.
     fileprivate func readTemperature(
-        into configuration: inout ModelConfiguration, theta: Double, factor: Double, context: Int
+        into configuration: inout ModelConfiguration, theta: Double
     ) throws(RecastError) {
+        let family = try Family.named(configuration.family)
         let dimensions = configuration.latentAttention?.ropeHeadDimension ?? configuration.headDimension
         let parameters = try members("rope_parameters")
         guard let stated = try members("rope_scaling") ?? parameters else {
-            let yarn = Rope.Yarn(factor: factor, originalContext: context, mscale: 1, mscaleAllDimensions: 1)
-            configuration.rope = Rope(theta: theta, dimensions: dimensions, scaling: .yarn(yarn))
-            configuration.temperature = AttentionTemperature(slope: 0.1, context: context)
+            let usual = family.defaults.ropeScaling
+            configuration.rope = Rope(theta: theta, dimensions: dimensions, scaling: usual)
+            if case .yarn(let yarn) = usual {
+                configuration.temperature = AttentionTemperature(slope: 0.1, context: yarn.originalContext)
+            }
             return
         }
         if let share = try number("partial_rotary_factor", in: stated),
@@ -81,7 +85,7 @@ extension HuggingFaceConfiguration {
             plain[key] = .object(rope)
         }
         configuration.rope = try HuggingFaceConfiguration(object: plain, file: file).rope(
-            Family.named(configuration.family), headDimension: dimensions, contextLength: configuration.contextLength)
+            family, headDimension: dimensions, contextLength: configuration.contextLength)
         guard let slope = try number(Self.slopeKey, in: stated) else {
             throw failure("\"\(Self.slopeKey)\" is missing in the rope parameters")
         }
