@@ -196,7 +196,7 @@ struct ClassicFamilyTests {
         for layout in [Layout.partitionedRows(2), .transposedRows] {
             let stored = layout == .transposedRows ? rows.transposed() : rows
             let shapes = [[4, 2], [4, 2], [4, 2]]
-            #expect(layout.storedShape(shapes) == stored.shape)
+            #expect(layout.storedShape(shapes, configuration) == stored.shape)
             let parts = layout.split(stored, shapes: shapes, configuration)
             #expect(parts.map(\.shape) == shapes)
             let first = try parts[1].numbers(rows: 0..<4, as: Float.self, using: &reader)
