@@ -12,7 +12,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import make_families as small
-from family_cases import INEXACT, NO_GGUF, NO_PROGRAM, VARIANTS, routers_and_attention
+from family_cases import INEXACT, NO_GGUF, NO_PROGRAM, VARIANTS, layers as layer_cases, routers_and_attention
 from likelihoods import compare, likelihood, measured
 from referee import WORK, bytes_tokenizer, check, convert, different, quantize, report, tensors
 
@@ -26,7 +26,7 @@ WIDE = {
 
 def model_and_folder(name, case, unusual, seed):
     kind, own, extra = small.CASES[case] if case else ("DeepseekV3Config", {}, {})
-    sizes = SIZES | {key: value for key, value in WIDE.items() if key in own} | unusual
+    sizes = SIZES | {key: value for key, value in WIDE.items() if key in own} | layer_cases.SIZES.get(case, {}) | unusual
     if "qk_nope_head_dim" in own:
         sizes = {"num_key_value_heads": 8} | sizes
     if case == "bailing_moe_v2":  # nor heads that do not make the hidden size
@@ -129,7 +129,9 @@ def program_check(name, model, gguf):
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits[0].float().numpy()
     off = float(abs(Model(gguf).logits(ids) - expected).max())
-    report(f"{name}-llama.cpp", off <= 2e-3, f"{off:.1e} (at most 2e-03), logits up to {abs(expected).max():.1f}")
+    # Its GELU is a table of float16.
+    limit = 2e-2 if "gemma4" in name else 2e-3
+    report(f"{name}-llama.cpp", off <= limit, f"{off:.1e} (at most {limit:.0e}), logits up to {abs(expected).max():.1f}")
 
 
 def further_layers_check(case):

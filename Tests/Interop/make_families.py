@@ -32,7 +32,7 @@ TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text 
 
 def model_class(kind):
     """By name, as the automatic one does not know all."""
-    return getattr(transformers, kind.replace("Config", "ForCausalLM"))
+    return getattr(transformers, kind.replace("TextConfig", "Config").replace("Config", "ForCausalLM"))
 
 
 def model_of(kind, unusual, seed):
@@ -41,9 +41,10 @@ def model_of(kind, unusual, seed):
     model = model_class(kind)._from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for name, values in list(model.named_parameters()) + list(model.named_buffers()):
-            if "inv_freq" in name:
+            if "inv_freq" in name or name.endswith(("embed_scale", "act_fn.beta", "act_fn.eps")):
                 continue
-            norm = values.ndim == 1 and "norm" in name and name.endswith("weight")
+            norm = values.ndim == 1 and "norm" in name and name.endswith("weight") or name.endswith(
+                ("layer_scalar", "router.scale", "per_expert_scale"))
             size = 0.1 if norm or "correction_bias" in name else 0.3 if "gate" in name else 0.2
             values.copy_((torch.randn_like(values) * size + norm).to(torch.bfloat16))
     return model
@@ -162,6 +163,15 @@ def convert(folder, path, without=None, outtype="f32"):
                 shutil.copy(folder / name, work)
             config |= {"architectures": ["Ministral3ForCausalLM"]}
             (pathlib.Path(work) / "config.json").write_text(json.dumps(config))
+            run_converter(source, work, path, without or [], outtype)
+        return
+    if config["model_type"] == "gemma4_text":
+        # It counts tokens, so that rows of the embedding behind the last are left out.
+        with tempfile.TemporaryDirectory() as work:
+            for name in ("model.safetensors", "config.json"):
+                shutil.copy(folder / name, work)
+            vocabulary = {str(token): token for token in range(config["vocab_size"])}
+            (pathlib.Path(work) / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}, "added_tokens": []}))
             run_converter(source, work, path, without or [], outtype)
         return
     # Of layers that guess further tokens transformers counts one where the configuration says nothing.

@@ -10,6 +10,9 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     /// What every token goes through besides the routed experts; nil for none.
     public var shared: SharedExpert?
     public var routing: Routing
+    /// Whether routed experts and the shared one have norms of their own before and behind them, and the router has one without
+    /// weights, its input being multiplied by `routerScale` and `1 / sqrt(hiddenSize)` (Gemma 4).
+    public var hasOwnNorms = false
 
     /// More in all layers together than any model has, and few enough to be listed.
     static let maximumCount = 1 << 18

@@ -47,11 +47,23 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         /// Of what they give, before it is added to the hidden state.
         public var hasPostNorms = false
         public var qk = QKNorm.none
+        /// Whether each value head is normalised, too, without weights (Gemma 4).
+        public var normalizesValues = false
 
         public init() {}
     }
 
     public var mixer = Mixer.attention
+    /// Elements of one query, key or value; nil for as many as the model says.
+    public var headDimension: Int?
+    /// nil for as many as the model says.
+    public var keyValueHeadCount: Int?
+    /// Of a layer without experts; nil for the model's.
+    public var feedForwardSize: Int?
+    /// Whether values are what the key projection gives, before it is normalised or rotated (Gemma 4).
+    public var valuesAreKeys = false
+    /// The earlier layer whose keys and values this one looks at, having none of its own; nil for its own.
+    public var keyValueSource: Int?
     /// Tokens the layer may look back on, itself included; nil where it sees all.
     public var slidingWindow: Int?
     public var position = Position.rotary
@@ -61,6 +73,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var hasParallelResidual = false
     /// Whether each head has a score for no token at all, which takes its share of the softmax (attention sinks).
     public var hasSinks = false
+    /// Whether the hidden state behind the layer is multiplied by a number of the layer (`layerScale`).
+    public var hasScale = false
 
     public init() {}
 }
@@ -92,20 +106,27 @@ extension LayerConfiguration {
         case .attentionNorm: model.norms.hasWeights && norms.hasPreNorms
         case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm
         case .attentionPostNorm, .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms
-        case .queryNorm, .keyNorm: norms.qk != .none
+        case .queryNorm: norms.qk != .none
+        case .keyNorm: norms.qk != .none && keyValueSource == nil
         case .query: latentAttention == nil || latentAttention?.queryRank == nil
-        case .key, .value: latentAttention == nil
+        case .key: latentAttention == nil && keyValueSource == nil
+        case .value: latentAttention == nil && keyValueSource == nil && !valuesAreKeys
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
         case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
         case .router: experts != nil
         case .routerBias: experts?.routing.hasBias ?? false
+        case .routerScale, .expertScale, .expertNorm, .expertPostNorm: experts?.hasOwnNorms ?? false
+        case .sharedPostNorm: experts?.hasOwnNorms ?? false && experts?.shared != nil
         case .sharedRouter: experts?.shared?.isGated ?? false
         case .sharedGate: experts?.shared != nil && model.gatesFeedForward
         case .sharedUp, .sharedDown: experts?.shared != nil
         case .gate: model.gatesFeedForward
         case .sinks: hasSinks
+        case .layerInputGate, .layerInputProjection, .layerInputNorm: model.layerInputSize != nil
+        case .layerScale: hasScale
         case .attentionOutput, .up, .down: true
-        case .tokenEmbedding, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
+            false
         }
     }
 }

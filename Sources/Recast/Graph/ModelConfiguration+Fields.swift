@@ -13,6 +13,10 @@ extension ModelConfiguration {
         .init("attention heads",                  .size,          \.headCount),
         .init("key/value heads",                  .size,          \.keyValueHeadCount),
         .init("head dimension",                   .size,          \.headDimension),
+        .optionalOfLayer("own head dimension",    .size,          \.headDimension),
+        .optionalOfLayer("own key/value heads",   .size,          \.keyValueHeadCount),
+        .optionalOfLayer("own feed-forward size", .size,          \.feedForwardSize),
+        .optional("per-layer embedding",          .size,          \.layerInputSize),
         .init("context length",                   .contextLength, \.contextLength),
     ]
 
@@ -25,6 +29,9 @@ extension ModelConfiguration {
         .init("SwiGLU alpha",                     .computation,   \.gateLimit?.alpha, text: alphaText, isSame: hasSameAlpha),
         .layerFlag("parallel residual",                           \.hasParallelResidual),
         .layerFlag("attention sinks",                             \.hasSinks),
+        .layerFlag("values from keys",                            \.valuesAreKeys),
+        .optionalOfLayer("shared keys and values", .computation,  \.keyValueSource) { "of layer \($0)" },
+        .layerFlag("layer scale",                                 \.hasScale),
         .flag("normalized output head",                           \.normalizesOutputHead),
         .optionalNumber("QKV clip",                               \.projectionLimit),
         .optionalNumber("attention soft-cap",                     \.softCaps.attention),
@@ -51,6 +58,7 @@ extension ModelConfiguration {
         .layerFlag("shared pre-norm",                             \.norms.sharesPreNorm),
         .layerFlag("post-norms",                                  \.norms.hasPostNorms),
         .layer("QK norm",                         .computation,   \.norms.qk, text: \.text),
+        .layerFlag("value norm",                                  \.norms.normalizesValues),
     ]
 
     // swift-format-ignore
@@ -83,6 +91,7 @@ extension ModelConfiguration {
         .optionalOfLayer("expert groups",             .computation, \.experts?.routing.groups?.count, of: .experts),
         .optionalOfLayer("expert groups per token",   .computation, \.experts?.routing.groups?.usedCount, of: .expertGroups),
         .optionalOfLayer("experts that rank a group", .computation, \.experts?.routing.groups?.scoreCount, of: .expertGroups),
+        .optionalFlagOfLayer("norms of experts",                    \.experts?.hasOwnNorms, of: .experts),
         .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
         .optionalNumberOfLayer("router tolerance",                  \.experts?.routing.tolerance, of: .experts),
     ]

@@ -29,6 +29,38 @@ extension ModelConfiguration {
         for layer in dense { layers[layer].feedForward = .dense }
     }
 
+    /// Gives layers sizes of heads: those of the last layer are the model's.
+    mutating func setHeads(dimensions: [Int], keyValueCounts: [Int]) {
+        (headDimension, keyValueHeadCount) = (
+            dimensions.last ?? headDimension, keyValueCounts.last ?? keyValueHeadCount
+        )
+        let (dimension, count) = (headDimension, keyValueHeadCount)
+        eachLayer { layer, own in
+            own.headDimension = dimensions[layer] == dimension ? nil : dimensions[layer]
+            own.keyValueHeadCount = keyValueCounts[layer] == count ? nil : keyValueCounts[layer]
+        }
+    }
+
+    /// Gives layers sizes of their feed-forward parts: that of the first layer is the model's.
+    mutating func setFeedForward(sizes: [Int]) {
+        let size = sizes.first ?? feedForwardSize
+        feedForwardSize = size
+        eachLayer { $1.feedForwardSize = sizes[$0] == size ? nil : sizes[$0] }
+    }
+
+    /// Whether layers differ in the sizes of heads.
+    var hasOwnHeads: Bool { layers.contains { $0.headDimension != nil || $0.keyValueHeadCount != nil } }
+
+    /// The layers that others take their keys and values of.
+    public var keyValueSources: Set<Int> { Set(layers.compactMap(\.keyValueSource)) }
+
+    /// Whether a tensor is one that some checkpoints have, and that no program looks at: keys and values of a layer that looks
+    /// at those of another.
+    package func isUnused(_ role: Role, inLayer layer: Int?) -> Bool {
+        guard let layer, layers.indices.contains(layer), layers[layer].keyValueSource != nil else { return false }
+        return role == .key || role == .value || role == .keyNorm && layers[layer].norms.qk != .none
+    }
+
     /// The window of the first layer that has one.
     public var slidingWindow: Int? { layers.lazy.compactMap(\.slidingWindow).first }
 
@@ -74,6 +106,7 @@ extension ModelConfiguration {
         switch role {
         case .outputNorm: norms.hasWeights
         case .tokenEmbedding, .outputHead: true
+        case .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm: layerInputSize != nil
         default: layers.contains { $0.has(role, in: self) }
         }
     }
@@ -95,12 +128,24 @@ extension ModelConfiguration {
         let latent = layer.latentAttention
         let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
         let sharedSize = layer.experts?.shared?.feedForwardSize ?? 0
-        let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : feedForwardSize
+        let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : layer.feedForwardSize ?? feedForwardSize
+        let headDimension = layer.headDimension ?? headDimension
+        let keyValueHeadCount = layer.keyValueHeadCount ?? keyValueHeadCount
+        let (queryRows, keyValueRows) = (headCount * headDimension, keyValueHeadCount * headDimension)
+        let inputSize = layerInputSize ?? 0
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
-        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm: [hiddenSize]
-        case .queryNorm: qkNorm(layer.norms.qk, heads: headCount)
-        case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount)
+        case .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .layerInputNorm,
+            .expertNorm, .expertPostNorm, .sharedPostNorm, .routerScale:
+            [hiddenSize]
+        case .layerEmbedding: [vocabularySize, layerCount * inputSize]
+        case .layerEmbeddingProjection: [layerCount * inputSize, hiddenSize]
+        case .layerEmbeddingNorm: [inputSize]
+        case .layerInputGate: [inputSize, hiddenSize]
+        case .layerInputProjection: [hiddenSize, inputSize]
+        case .layerScale: [1]
+        case .queryNorm: qkNorm(layer.norms.qk, heads: headCount, of: headDimension)
+        case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount, of: headDimension)
         case .sinks: [headCount]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
@@ -115,14 +160,14 @@ extension ModelConfiguration {
         case .gate, .up: [size, hiddenSize]
         case .down: [hiddenSize, size]
         case .router: [layer.experts?.count ?? 0, hiddenSize]
-        case .routerBias: [layer.experts?.count ?? 0]
+        case .routerBias, .expertScale: [layer.experts?.count ?? 0]
         case .sharedRouter: [1, hiddenSize]
         case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
         case .sharedDown: [hiddenSize, sharedSize]
         }
     }
 
-    private func qkNorm(_ norm: LayerConfiguration.LayerNorms.QKNorm, heads: Int) -> [Int] {
+    private func qkNorm(_ norm: LayerConfiguration.LayerNorms.QKNorm, heads: Int, of headDimension: Int) -> [Int] {
         switch norm {
         case .acrossHeads: [heads * headDimension]
         case .ofEachHead: [heads, headDimension]

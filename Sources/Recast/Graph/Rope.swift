@@ -15,6 +15,8 @@ public struct Rope: Sendable, Hashable, Codable {
         /// A larger base for texts longer than `context`, the larger the longer they are.
         case dynamic(factor: Double, context: Int)
         case longrope(Longrope)
+        /// Of the pairs of the whole rotary dimension only the first turn, divided by a factor (Gemma 4).
+        case proportional(pairs: Int, factor: Double)
         /// What each pair's frequency is divided by, where no rule behind it is known.
         case factors([Double])
         /// A type this library carries along but does not compute.
@@ -102,6 +104,8 @@ extension Rope {
                 let smooth = (Double(original) / wavelength - low) / (high - low)
                 return 1 / ((1 - smooth) / factor + smooth)
             }
+        case .proportional(let pairs, let factor):
+            return (0..<pairCount).map { $0 < pairs ? factor : Self.unrotated }
         case .factors(let factors): return factors
         case .yarn, .dynamic, .longrope, .other: return nil
         }

@@ -34,7 +34,7 @@ enum GGUFTensorClass: Sendable, Hashable {
     // Routers count as gates, as llama.cpp finds `ffn_gate` in their names.
     // swift-format-ignore
     private static let classes: [Role: GGUFTensorClass] = [
-        .outputHead: .output, .tokenEmbedding: .embedding,
+        .outputHead: .output, .tokenEmbedding: .embedding, .layerEmbedding: .embedding,
         .query: .query, .key: .key, .attentionOutput: .attentionOutput,
         .up: .up, .sharedUp: .up, .down: .down, .sharedDown: .down,
         .gate: .gate, .sharedGate: .gate, .router: .gate, .sharedRouter: .gate,
@@ -72,7 +72,10 @@ extension NamedTensor {
         guard tensor.shape.drop(while: { $0 == 1 }).count >= 2, [.float, .quantized].contains(tensor.dtype.kind) else {
             return false
         }
-        if let slot = slots.first { return slot.part == .weight && !slot.role.isNorm && slot.role != .router }
+        if let slot = slots.first {
+            return slot.part == .weight && !slot.role.isNorm
+                && ![.router, .layerEmbeddingProjection].contains(slot.role)
+        }
         guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),
             !Self.keptNames.contains(name), !Self.keptParts.contains(where: name.holds)
         else { return false }

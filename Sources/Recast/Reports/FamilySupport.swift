@@ -85,6 +85,8 @@ public struct FamilySupport: Sendable {
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
             ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
             ("norm_topk_prob", .bool(family.usuallyNormalizesWeights)),
+            ("global_head_dim", 16), ("hidden_size_per_layer_input", 16), ("vocab_size_per_layer_input", 256),
+            ("top_k_experts", 2),
         ]
         // Tencent's program has a size of its own for experts where transformers has that of the layer.
         let own = family.experts?.feedForwardSize == "intermediate_size" ? ["moe_intermediate_size"] : []

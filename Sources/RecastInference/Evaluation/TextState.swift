@@ -8,6 +8,8 @@ final class TextState {
     let capacity: Int
 
     fileprivate let caches: [KeyValueCache]
+    /// Layers with a cache of their own.
+    private let own: [Int]
     /// Of the last token.
     fileprivate let last: FloatBuffer
     private let configuration: ModelConfiguration
@@ -15,7 +17,15 @@ final class TextState {
     init(_ configuration: ModelConfiguration, capacity: Int) {
         self.configuration = configuration
         self.capacity = capacity
-        caches = (0..<configuration.layerCount).map { _ in KeyValueCache(configuration, capacity: capacity) }
+        var caches: [KeyValueCache] = []
+        for layer in 0..<configuration.layerCount {
+            // A layer without keys and values of its own looks at those of another.
+            caches.append(
+                configuration.layers[layer].keyValueSource.map { caches[$0] }
+                    ?? KeyValueCache(configuration, layer: layer, capacity: capacity))
+        }
+        self.caches = caches
+        own = caches.indices.filter { configuration.layers[$0].keyValueSource == nil }
         last = FloatBuffer(count: configuration.hiddenSize)
     }
 
@@ -30,13 +40,13 @@ final class TextState {
 
     /// Makes this the text that another is, which must not be longer than this may be.
     func assign(_ other: TextState) {
-        for (own, its) in zip(caches, other.caches) { own.assign(its) }
+        for layer in own { caches[layer].assign(other.caches[layer]) }
         last.base.update(from: other.last.base, count: last.count)
         count = other.count
     }
 
     fileprivate func didAppend(_ tokens: Int) {
-        for cache in caches { cache.append(tokens) }
+        for layer in own { caches[layer].append(tokens) }
         count += tokens
     }
 }
@@ -67,7 +77,7 @@ final class TextReader {
         hidden = FloatBuffer(count: rows * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: rows, keys: capacities.max() ?? 1)
         logits = FloatBuffer(count: texts * configuration.vocabularySize)
-        joint = KeyValueCache(configuration, capacity: texts)
+        joint = KeyValueCache(configuration, layer: nil, capacity: texts)
     }
 
     /// Appends tokens to a text.
@@ -78,7 +88,7 @@ final class TextReader {
             tokens = tokens.dropFirst(rows)
             try embed(piece)
             for (index, cache) in text.caches.enumerated() {
-                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], cache)
+                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], piece, cache)
             }
             // Only the last token is asked what comes next.
             let columns = configuration.hiddenSize
@@ -97,7 +107,7 @@ final class TextReader {
         }
         for index in 0..<configuration.layerCount {
             joint.members = texts.map { $0.caches[index] }
-            try run(index, sequences, joint)
+            try run(index, sequences, tokens[...], joint)
         }
         joint.members = []
         let columns = configuration.hiddenSize
@@ -114,10 +124,12 @@ final class TextReader {
     }
 
     private func run(
-        _ index: Int, _ sequences: [LayerBlock.Sequence], _ cache: KeyValueCache
+        _ index: Int, _ sequences: [LayerBlock.Sequence], _ tokens: ArraySlice<Int32>, _ cache: KeyValueCache
     ) throws(RecastError) {
         try layer.apply(
-            to: LayerBlock(layer: index, sequences: sequences, state: cache, hidden: hidden.base, buffers: buffers),
+            to: LayerBlock(
+                layer: index, sequences: sequences, tokens: configuration.layerInputSize == nil ? [] : tokens,
+                state: cache, hidden: hidden.base, buffers: buffers),
             weights)
     }
 

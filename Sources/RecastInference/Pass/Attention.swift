@@ -25,12 +25,12 @@ struct Attention: Sendable {
     /// small blocks skip most of the upper triangle, and large ones multiply faster.
     static let queriesAtOnce = 128
 
-    init(_ configuration: ModelConfiguration) {
+    init(_ configuration: ModelConfiguration, inLayer layer: Int) {
         heads = configuration.headCount
-        keyValueHeads = configuration.keyValueHeadCount
-        headDimension = configuration.headDimension
-        valueDimension = configuration.latentAttention?.valueDimension ?? configuration.headDimension
-        scale = Float(configuration.attentionScale * Self.sharpening(of: configuration))
+        keyValueHeads = configuration.keyValueHeadCount(inLayer: layer)
+        headDimension = configuration.headDimension(inLayer: layer)
+        valueDimension = configuration.layers[layer].latentAttention?.valueDimension ?? headDimension
+        scale = Float(configuration.attentionScale(inLayer: layer) * Self.sharpening(of: configuration))
         softCap = configuration.softCaps.attention.map { Float($0) }
         slopes = configuration.hasALiBi ? Self.slopes(of: configuration.headCount) : []
     }

@@ -4,7 +4,8 @@ import Recast
 struct DecoderLayer: Sendable {
     let configuration: ModelConfiguration
     let norm: Norm
-    let attention: Attention
+    /// Of each layer.
+    let attentions: [Attention]
     let latent: LatentProjections?
     let positions: Positions
     let feedForward: FeedForward
@@ -17,7 +18,7 @@ struct DecoderLayer: Sendable {
     init(_ configuration: ModelConfiguration, lengths: [Int]) throws(RecastError) {
         self.configuration = configuration
         norm = Norm(configuration)
-        attention = Attention(configuration)
+        attentions = configuration.layers.indices.map { Attention(configuration, inLayer: $0) }
         latent = configuration.latentAttention.map { LatentProjections(latent: $0, heads: configuration.headCount) }
         feedForward = FeedForward(
             configuration: configuration, activation: try Activation(named: configuration.activation))
@@ -30,7 +31,9 @@ struct DecoderLayer: Sendable {
     /// What a layer keeps of a text.
     ///
     /// - Parameter capacity: the most tokens, remembered ones and those of a block together.
-    func makeState(capacity: Int) -> any LayerState { KeyValueCache(configuration, capacity: capacity) }
+    func makeState(capacity: Int) -> any LayerState {
+        KeyValueCache(configuration, layer: nil, capacity: capacity)
+    }
 
     // MARK: Stages
 
@@ -56,7 +59,7 @@ struct DecoderLayer: Sendable {
         case .queryKeyValue: try project(block, backend)
         case .latentDown: try latent!.projectDown(block, backend)
         case .latentUp: try latent!.projectUp(block, into: keyValueCache(of: block), backend)
-        case .mix: mix(block, backend)
+        case .mix: try mix(block, backend)
         case .attentionOutput:
             clearBranch(of: block)
             try block.multiply(
@@ -66,6 +69,11 @@ struct DecoderLayer: Sendable {
         case .route: try feedForward.route(block, backend)
         case .gateUp(let site): try feedForward.gateUp(site, block, backend)
         case .down(let site): try feedForward.down(site, block, addingTo: sum(of: block), backend)
+        case .expertNorm: normalizeForExperts(block, backend)
+        case .layerInput: try prepareLayerInput(block, backend)
+        case .layerInputGate: try gateLayerInput(block, backend)
+        case .layerInputProjection: try addLayerInput(block, backend)
+        case .layerScale: scale(block, backend)
         }
     }
 
@@ -109,6 +117,7 @@ struct DecoderLayer: Sendable {
     private func addBranch(_ branch: Stage.Branch, of block: LayerBlock, _ backend: some LinearBackend) {
         guard !configuration.addsBranchesAtOnce else { return }
         let (values, hidden, columns) = (block.buffers[.branch], block.hidden, configuration.hiddenSize)
+        if branch == .feedForward, hasOwnNorms(inLayer: block.layer) { addExperts(of: block, backend) }
         if configuration.layers[block.layer].norms.hasPostNorms {
             let role: Role = branch == .attention ? .attentionPostNorm : .feedForwardPostNorm
             norm.apply(

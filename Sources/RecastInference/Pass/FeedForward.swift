@@ -27,10 +27,11 @@ struct FeedForward: Sendable {
     func route(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
         guard let experts = configuration.experts else { return }
         let logits = block.buffers[.routerLogits]
-        try block.multiply(.router, .normed, into: logits, backend)
+        try block.multiply(.router, configuration.routerInput, into: logits, backend)
         block.buffers.routing.route(
             logits, rows: block.rows, Router(experts: experts),
-            bias: backend.vector(Slot(.routerBias, layer: block.layer)))
+            bias: backend.vector(Slot(.routerBias, layer: block.layer)),
+            scale: backend.vector(Slot(.expertScale, layer: block.layer)))
         if experts.shared?.isGated ?? false {
             try block.multiply(.sharedRouter, .normed, into: block.buffers[.sharedLogits], backend)
         }
@@ -57,7 +58,7 @@ struct FeedForward: Sendable {
         let (input, rows) = gatheredInput(of: site, block)
         guard rows > 0 else { return }
         let (gate, up) = (block.buffers[.gate], block.buffers[.up])
-        let count = rows * configuration.feedForwardSize(of: site)
+        let count = rows * configuration.feedForwardSize(of: site, inLayer: block.layer)
         let isGated = configuration.gatesFeedForward
         if !isGated { up.update(repeating: 1, count: count) }
         for slot in site.gateAndUp(block.layer, isGated: isGated) {
@@ -120,9 +121,9 @@ extension Role {
 
 extension ModelConfiguration {
     /// Rows of a site's gate.
-    func feedForwardSize(of site: FeedForward.Site) -> Int {
+    func feedForwardSize(of site: FeedForward.Site, inLayer layer: Int) -> Int {
         switch site {
-        case .dense: feedForwardSize
+        case .dense: feedForwardSize(inLayer: layer)
         case .expert: experts?.feedForwardSize ?? 0
         case .shared: experts?.shared?.feedForwardSize ?? 0
         }

@@ -31,7 +31,10 @@ struct LayerBuffers {
         if configuration.latentAttention == nil {
             places[Intermediate.attended.rawValue] = places[Intermediate.queries.rawValue]
         }
-        memory.append(FloatBuffer(count: Attention(configuration).scoreCount(keys: keys)))
+        let scoreCounts = configuration.layers.indices.map {
+            Attention(configuration, inLayer: $0).scoreCount(keys: keys)
+        }
+        memory.append(FloatBuffer(count: scoreCounts.max() ?? 0))
         scores = memory[memory.count - 1].base
         self.memory = memory
     }

@@ -20,10 +20,13 @@ final class KeyValueCache: LayerState {
     private let keyBuffer: FloatBuffer
     private let valueBuffer: FloatBuffer
 
-    /// - Parameter capacity: tokens, remembered ones and those of a block together.
-    init(_ configuration: ModelConfiguration, capacity: Int) {
-        keyColumns = configuration.keyValueRows
-        valueColumns = configuration.valueRows
+    /// - Parameters:
+    ///   - layer: whose keys and values; nil for those of any, while nothing is remembered.
+    ///   - capacity: tokens, remembered ones and those of a block together.
+    init(_ configuration: ModelConfiguration, layer: Int?, capacity: Int) {
+        let layers = layer.map { $0..<$0 + 1 } ?? configuration.layers.indices
+        keyColumns = layers.map { configuration.keyValueRows(inLayer: $0) }.max() ?? 0
+        valueColumns = layers.map { configuration.valueRows(inLayer: $0) }.max() ?? 0
         keyBuffer = FloatBuffer(count: capacity * keyColumns)
         valueBuffer = FloatBuffer(count: capacity * valueColumns)
     }

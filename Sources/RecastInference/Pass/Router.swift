@@ -89,14 +89,20 @@ final class Routing {
     /// By expert, in the order of the rows.
     private(set) var tokens: [[Token]] = []
 
-    /// - Parameter logits: products with the router: `[rows, experts]`; they are lost.
-    func route(_ logits: UnsafeMutablePointer<Float>, rows: Int, _ router: Router, bias: UnsafePointer<Float>?) {
+    /// - Parameters:
+    ///   - logits: products with the router: `[rows, experts]`; they are lost.
+    ///   - scale: what the weights of the experts are multiplied by in the end; nil for nothing.
+    func route(
+        _ logits: UnsafeMutablePointer<Float>, rows: Int, _ router: Router, bias: UnsafePointer<Float>?,
+        scale: UnsafePointer<Float>?
+    ) {
         let count = router.experts.count
         if tokens.count != count { tokens = [[Token]](repeating: [], count: count) }
         for expert in tokens.indices { tokens[expert].removeAll(keepingCapacity: true) }
         for row in 0..<rows {
             for choice in router.choices(logits + row * count, bias: bias) {
-                tokens[choice.expert].append(Token(row: row, weight: choice.weight))
+                let weight = choice.weight * (scale?[choice.expert] ?? 1)
+                tokens[choice.expert].append(Token(row: row, weight: weight))
             }
         }
     }

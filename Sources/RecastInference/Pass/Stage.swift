@@ -24,22 +24,30 @@ enum Stage: Hashable, Sendable {
     /// With the activation.
     case gateUp(FeedForward.Site)
     case down(FeedForward.Site)
+    /// Between the shared expert and the routed ones, where these have norms of their own: what goes into them and the router.
+    case expertNorm
+    /// What a token adds to this layer, of its own embedding and that of the layer.
+    case layerInput
+    case layerInputGate
+    case layerInputProjection
+    /// Multiplies the hidden states by the layer's number.
+    case layerScale
 
     /// Whether it belongs to the feed-forward branch.
     var isFeedForward: Bool {
         switch self {
         case .norm(let branch), .residual(let branch): branch == .feedForward
         case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput: false
-        case .route, .gateUp, .down: true
+        case .route, .gateUp, .down, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale: true
         }
     }
 
     /// What it does with the hidden states.
     var access: HiddenStates.Access {
         switch self {
-        case .norm: .read
-        case .attentionOutput, .residual, .down: .update
-        case .queryKeyValue, .latentDown, .latentUp, .mix, .route, .gateUp: .none
+        case .norm, .expertNorm, .layerInput: .read
+        case .attentionOutput, .residual, .down, .layerInputProjection, .layerScale: .update
+        case .queryKeyValue, .latentDown, .latentUp, .mix, .route, .gateUp, .layerInputGate: .none
         }
     }
 }
@@ -55,12 +63,16 @@ extension ModelConfiguration {
 
     /// The stages of the feed-forward branch, in order: each expert is done before the next.
     func feedForwardStages(withExperts: Bool) -> [Stage] {
-        var sites = [FeedForward.Site.dense]
+        func stages(of sites: [FeedForward.Site]) -> [Stage] { sites.flatMap { [.gateUp($0), .down($0)] } }
+        var own = stages(of: [.dense])
         if withExperts, let experts {
-            sites = (0..<experts.count).map { .expert($0) } + (experts.shared == nil ? [] : [.shared])
+            let routed = [.route] + stages(of: (0..<experts.count).map { .expert($0) })
+            let shared = experts.shared == nil ? [] : stages(of: [.shared])
+            own = experts.hasOwnNorms ? shared + [.expertNorm] + routed : routed + shared
         }
-        return [.norm(.feedForward)] + (withExperts ? [.route] : [])
-            + sites.flatMap { [.gateUp($0), .down($0)] } + [.residual(.feedForward)]
+        return [.norm(.feedForward)] + own + [.residual(.feedForward)]
+            + (layerInputSize == nil ? [] : [.layerInput, .layerInputGate, .layerInputProjection])
+            + (layers.contains(where: \.hasScale) ? [.layerScale] : [])
     }
 }
 
@@ -78,20 +90,24 @@ extension Stage {
     func inputs(_ configuration: ModelConfiguration, layer: Int) -> [Input] {
         func input(_ roles: [Role], _ values: Intermediate) -> Input {
             Input(
-                sites: roles.map { Slot($0, layer: layer) }, values: values, columns: configuration.columns(of: values))
+                sites: roles.map { Slot($0, layer: layer) }, values: values,
+                columns: configuration.columns(of: values, inLayer: layer))
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
         switch self {
-        case .norm, .mix, .residual: return []
-        case .queryKeyValue: return [input([.query, .key, .value], .normed)]
+        case .norm, .mix, .residual, .expertNorm, .layerInput, .layerScale: return []
+        case .layerInputGate: return [input([.layerInputGate], .normed)]
+        case .layerInputProjection: return [input([.layerInputProjection], .layerGate)]
+        case .queryKeyValue:
+            let roles = [Role.query, .key, .value].filter { configuration.has($0, inLayer: layer) }
+            return [input(roles, .normed)]
         case .latentDown: return [input([hasQueryRank ? .queryDown : .query, .keyValueDown], .normed)]
         case .latentUp:
             return (hasQueryRank ? [input([.queryUp], .latentQueries)] : []) + [input([.keyValueUp], .latentValues)]
         case .attentionOutput: return [input([.attentionOutput], .attended)]
         case .route:
-            return [
-                input(configuration.experts?.shared?.isGated ?? false ? [.router, .sharedRouter] : [.router], .normed)
-            ]
+            let isGated = configuration.experts?.shared?.isGated ?? false
+            return [input(isGated ? [.router, .sharedRouter] : [.router], configuration.routerInput)]
         case .gateUp(let site):
             return [
                 Input(
@@ -100,7 +116,9 @@ extension Stage {
             ]
         case .down(let site):
             return [
-                Input(sites: [site.down(layer)], values: .gate, columns: configuration.feedForwardSize(of: site))
+                Input(
+                    sites: [site.down(layer)], values: .gate,
+                    columns: configuration.feedForwardSize(of: site, inLayer: layer))
             ]
         }
     }
@@ -108,9 +126,13 @@ extension Stage {
     /// What must be there of a block before this stage, besides the hidden states and the routing.
     func operands(_ configuration: ModelConfiguration, layer: Int) -> [Intermediate] {
         if configuration.hasParallelResidual, self == .norm(.feedForward) { return [.branch] }
+        // The branch is done.
+        if self == .layerInputGate { return [.normed, .layerInput] }
+        if self == .layerInputProjection { return [.layerGate] }
         var operands: [Intermediate] =
             switch self {
-            case .norm, .mix, .residual: []
+            case .norm, .mix, .residual, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale:
+                []
             case .queryKeyValue, .latentDown: [.normed]
             case .latentUp:
                 [
@@ -123,8 +145,9 @@ extension Stage {
             }
         guard isFeedForward, !operands.isEmpty else { return operands }
         operands.append(.branch)
-        if configuration.hasExperts(inLayer: layer), self != .route {
-            operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : [])
+        if configuration.hasExperts(inLayer: layer) {
+            if self != .route { operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : []) }
+            operands += [.routerInput, .besideBranch]
         }
         return operands.filter { configuration.columns(of: $0) > 0 }
     }

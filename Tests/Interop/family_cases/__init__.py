@@ -6,9 +6,9 @@
   program computes something else.
 """
 
-from . import routers_and_attention
+from . import layers, routers_and_attention
 
-GROUPS = [routers_and_attention]
+GROUPS = [routers_and_attention, layers]
 CASES = {name: case for group in GROUPS for name, case in group.CASES.items()}
 VARIANTS = [variant for group in GROUPS for variant in group.VARIANTS] + [(f"{name}-wide", name, {}) for name in CASES]
 NO_GGUF, INEXACT, NO_PROGRAM = (

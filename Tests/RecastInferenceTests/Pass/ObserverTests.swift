@@ -46,8 +46,10 @@ import Testing
         #expect(LayerBuffers.parts(of: blocks[2].rows.count).count == 2)
     }
 
-    /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate.
-    private static let families = ReferenceTests.families + ["cohere2", "gpt_oss", "arcee"]
+    /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate, experts
+    /// with norms of their own, keys and values of other layers, embeddings of each layer.
+    private static let families =
+        ReferenceTests.families + ["cohere2", "gpt_oss", "arcee", "gemma4_text", "gemma4_moe", "gemma4_text-small"]
 
     private static func path(of family: String) -> String {
         Fixtures.smallFamilies.contains(family) ? Fixtures.smallFamily(family) : Fixtures.golden("families/" + family)

@@ -168,6 +168,9 @@ struct SmallFamilyTests {
             "cohere":         "parallel residual",
             "cohere2":        "parallel residual",
             "gpt_oss":        "attention sinks",
+            "gemma4_text":    "own head dimension: 8 in layers 0, 2",
+            "gemma4_moe":     "norms of experts: yes",
+            "gemma4_text-small": "per-layer embedding: 8",
         ]
         if let reason = reasons[name] {
             let error = #expect(throws: RecastError.self) {
@@ -195,6 +198,8 @@ struct SmallFamilyTests {
         let reasons = [
             "hunyuan_v1_dense": "QK norm: per rotated head", "olmo3": "post-norms: yes", "exaone4": "post-norms: yes",
             "exaone4-windows": "post-norms: yes", "cohere": "parallel residual: yes", "cohere2": "parallel residual: yes",
+            "gemma4_text": "values from keys: no in layers 0, 2; yes in layers 1, 3", "gemma4_moe": "layer scale: yes",
+            "gemma4_text-small": "shared keys and values: none in layers 0, 1; of layer 0 in layer 2; of layer 1 in layer 3",
         ]
         if Fixtures.isLlama.contains(name) {
             let report = try convert(

@@ -17,11 +17,15 @@ package struct GGUFArchitecture: Sendable {
     let writes: Writing
     /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
     let distinguishingTensor: String?
+    /// Keys of sizes that layers may differ in.
+    let sizesOfLayers: Set<String>
 
     enum RotaryFactors: Sendable, Hashable {
         case none
         /// `rope_freqs.weight`
         case one
+        /// `rope_freqs.weight`, which must be there.
+        case always
         /// `rope_factors_long.weight` and `rope_factors_short.weight`
         case two
     }
@@ -33,7 +37,7 @@ package struct GGUFArchitecture: Sendable {
 
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
-        rotaryFactors: RotaryFactors = .none, distinguishingTensor: String? = nil,
+        rotaryFactors: RotaryFactors = .none, distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [],
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -43,6 +47,7 @@ package struct GGUFArchitecture: Sendable {
         self.writesRopeDimensions = writesRopeDimensions
         self.rotaryFactors = rotaryFactors
         self.distinguishingTensor = distinguishingTensor
+        self.sizesOfLayers = sizesOfLayers
         self.reads = reads
         self.writes = writes
         table = MappingTable(rows())
@@ -56,6 +61,7 @@ package struct GGUFArchitecture: Sendable {
             .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
+            .gemma4MoE, .gemma4MoEApart, .gemma4,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors

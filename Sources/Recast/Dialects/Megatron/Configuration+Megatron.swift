@@ -184,6 +184,7 @@ extension ModelConfiguration {
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
             (stated.mixer, stated.feedForward) = (layer.mixer, layer.feedForward)
+            stated.experts?.hasOwnNorms = false
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated
