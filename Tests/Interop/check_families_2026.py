@@ -86,7 +86,7 @@ def all_keys(path):
 
     yield from small.gguf_keys(path)
     for name, field in GGUFReader(path).fields.items():
-        if "sliding_window_pattern" in name:
+        if name.split(".", 1)[-1] in ("attention.sliding_window_pattern", "attention.head_count_kv", "feed_forward_length") or "xielu" in name:
             yield f"{name} = {field.contents()}"
 
 

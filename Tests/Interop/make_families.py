@@ -165,11 +165,13 @@ def convert(folder, path, without=None, outtype="f32"):
             (pathlib.Path(work) / "config.json").write_text(json.dumps(config))
             run_converter(source, work, path, without or [], outtype)
         return
-    if config["model_type"] == "gemma4_text":
-        # It counts tokens, so that rows of the embedding behind the last are left out.
+    if config["model_type"] in ("gemma4_text", "gemma4_unified_text"):
+        # It counts tokens, so that rows of the embedding behind the last are left out, and knows one of them wrapped alone.
         with tempfile.TemporaryDirectory() as work:
-            for name in ("model.safetensors", "config.json"):
-                shutil.copy(folder / name, work)
+            shutil.copy(folder / "model.safetensors", work)
+            names = [name.replace("UnifiedForCausalLM", "UnifiedForConditionalGeneration") for name in config["architectures"]]
+            (pathlib.Path(work) / "config.json").write_text(json.dumps(config | {
+                "architectures": names, "moe_intermediate_size": config.get("moe_intermediate_size")}))
             vocabulary = {str(token): token for token in range(config["vocab_size"])}
             (pathlib.Path(work) / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}, "added_tokens": []}))
             run_converter(source, work, path, without or [], outtype)

@@ -60,7 +60,8 @@ package enum Layout: Sendable, Hashable {
 
     /// The shape of a stored tensor with roles of these shapes.
     func storedShape(_ shapes: [[Int]]) -> [Int] {
-        self == .oneRow ? [1] + shapes[0] : [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
+        if self == .direct { return shapes[0] }
+        return self == .oneRow ? [1] + shapes[0] : [shapes.reduce(0) { $0 + $1[0] }] + shapes[0].dropFirst()
     }
 
     /// From rows of each role in turn to all rows of one, then of the next.

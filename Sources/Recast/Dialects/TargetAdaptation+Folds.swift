@@ -115,7 +115,7 @@ extension TargetAdaptation {
     private mutating func foldAttentionScale() {
         guard own.headDimension == stated.headDimension, !own.hasOwnHeads, !stated.hasOwnHeads else { return }
         let hasNorm = own.layerNorms.qk != .none
-        guard own.latentAttention == nil, !hasNorm || own.norms.offset == 0 else {
+        guard own.latentAttention == nil, !hasNorm || own.norms.offset == 0 && own.layerNorms.qk.hasWeights else {
             explain("attention scale", "no weight can hold it")
             return
         }

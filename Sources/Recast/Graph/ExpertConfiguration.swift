@@ -74,6 +74,8 @@ public struct Routing: Sendable, Hashable, Codable {
     public var groups: Groups?
     /// What the weights of the experts are multiplied by in the end.
     public var factor: Double
+    /// Whether weights multiply what goes into experts, not what comes out of them (Llama 4).
+    public var scalesInput = false
     /// By which part of itself a product may be below the best one and count in the softmax; nil but for `sparseMixer`.
     public var tolerance: Double?
 

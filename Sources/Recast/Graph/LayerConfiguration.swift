@@ -34,10 +34,17 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
             case perHead
             /// Each head, after it is rotated (HunYuan).
             case perRotatedHead
+            /// The same without weights (Llama 4).
+            case perRotatedHeadUnweighted
             /// All heads of a token as one vector.
             case acrossHeads
             /// Each head by LayerNorm, with weights of its own (Command R+).
             case ofEachHead
+
+            var hasWeights: Bool { self != .none && self != .perRotatedHeadUnweighted }
+
+            /// Whether heads are rotated before.
+            public var isOfRotatedHeads: Bool { self == .perRotatedHead || self == .perRotatedHeadUnweighted }
         }
 
         /// Before attention and feed-forward.
@@ -66,6 +73,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var keyValueSource: Int?
     /// Tokens the layer may look back on, itself included; nil where it sees all.
     public var slidingWindow: Int?
+    /// Tokens of a chunk, of which each sees those before it in its own; nil where it sees more (Llama 4).
+    public var attentionChunk: Int?
     public var position = Position.rotary
     public var feedForward = FeedForward.dense
     public var norms = LayerNorms()
@@ -106,8 +115,8 @@ extension LayerConfiguration {
         case .attentionNorm: model.norms.hasWeights && norms.hasPreNorms
         case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm
         case .attentionPostNorm, .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms
-        case .queryNorm: norms.qk != .none
-        case .keyNorm: norms.qk != .none && keyValueSource == nil
+        case .queryNorm: norms.qk.hasWeights
+        case .keyNorm: norms.qk.hasWeights && keyValueSource == nil
         case .query: latentAttention == nil || latentAttention?.queryRank == nil
         case .key: latentAttention == nil && keyValueSource == nil
         case .value: latentAttention == nil && keyValueSource == nil && !valuesAreKeys
@@ -124,6 +133,7 @@ extension LayerConfiguration {
         case .sinks: hasSinks
         case .layerInputGate, .layerInputProjection, .layerInputNorm: model.layerInputSize != nil
         case .layerScale: hasScale
+        case .xieluAlphaP, .xieluAlphaN, .xieluBeta, .xieluEpsilon: model.activation == "xielu"
         case .attentionOutput, .up, .down: true
         case .tokenEmbedding, .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
             false

@@ -45,6 +45,7 @@ extension ModelConfiguration {
         .init("rotary scaling",                   .computation,   \.rope.scaling, text: \.text, isSame: hasSameRotaryScaling),
         .layer("position encoding",               .computation,   \.position, text: \.text, isSame: hasSamePositions),
         .optionalOfLayer("sliding window",        .computation,   \.slidingWindow),
+        .optionalOfLayer("attention chunk",       .computation,   \.attentionChunk),
         .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
         .init("attention temperature",            .computation,   \.temperature, text: \.text, isSame: hasSameTemperature),
     ]
@@ -92,6 +93,7 @@ extension ModelConfiguration {
         .optionalOfLayer("expert groups per token",   .computation, \.experts?.routing.groups?.usedCount, of: .expertGroups),
         .optionalOfLayer("experts that rank a group", .computation, \.experts?.routing.groups?.scoreCount, of: .expertGroups),
         .optionalFlagOfLayer("norms of experts",                    \.experts?.hasOwnNorms, of: .experts),
+        .optionalFlagOfLayer("weighted expert inputs",              \.experts?.routing.scalesInput, of: .experts),
         .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
         .optionalNumberOfLayer("router tolerance",                  \.experts?.routing.tolerance, of: .experts),
     ]
@@ -171,6 +173,7 @@ extension LayerConfiguration.LayerNorms.QKNorm {
         case .none: "none"
         case .perHead: "per head"
         case .perRotatedHead: "per rotated head"
+        case .perRotatedHeadUnweighted: "per rotated head, without weights"
         case .acrossHeads: "over all heads"
         case .ofEachHead: "of each head"
         }

@@ -58,7 +58,7 @@ extension ModelConfiguration {
     /// at those of another.
     package func isUnused(_ role: Role, inLayer layer: Int?) -> Bool {
         guard let layer, layers.indices.contains(layer), layers[layer].keyValueSource != nil else { return false }
-        return role == .key || role == .value || role == .keyNorm && layers[layer].norms.qk != .none
+        return role == .key || role == .value || role == .keyNorm && layers[layer].norms.qk.hasWeights
     }
 
     /// The window of the first layer that has one.
@@ -121,7 +121,7 @@ extension ModelConfiguration {
     public func shape(of slot: Slot) -> [Int] {
         let layer = slot.layer.flatMap { layers.indices.contains($0) ? layers[$0] : nil } ?? layers.first
         let shape = shape(of: slot.role, in: layer ?? LayerConfiguration(), isOfExpert: slot.expert != nil)
-        return slot.part == .bias ? [shape[0]] : shape
+        return slot.part == .bias ? Array(shape.prefix(1)) : shape
     }
 
     private func shape(of role: Role, in layer: LayerConfiguration, isOfExpert: Bool) -> [Int] {
@@ -143,7 +143,8 @@ extension ModelConfiguration {
         case .layerEmbeddingNorm: [inputSize]
         case .layerInputGate: [inputSize, hiddenSize]
         case .layerInputProjection: [hiddenSize, inputSize]
-        case .layerScale: [1]
+        case .layerScale, .xieluAlphaP, .xieluAlphaN: [1]
+        case .xieluBeta, .xieluEpsilon: []
         case .queryNorm: qkNorm(layer.norms.qk, heads: headCount, of: headDimension)
         case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount, of: headDimension)
         case .sinks: [headCount]
@@ -171,7 +172,7 @@ extension ModelConfiguration {
         switch norm {
         case .acrossHeads: [heads * headDimension]
         case .ofEachHead: [heads, headDimension]
-        case .none, .perHead, .perRotatedHead: [headDimension]
+        case .none, .perHead, .perRotatedHead, .perRotatedHeadUnweighted: [headDimension]
         }
     }
 }

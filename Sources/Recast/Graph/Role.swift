@@ -48,6 +48,12 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case gate
     case up
     case down
+    /// Numbers of the layer's activation, where that is xIELU (Apertus): what its softplus is for positive inputs.
+    case xieluAlphaP
+    /// What its softplus and beta are for others.
+    case xieluAlphaN
+    case xieluBeta
+    case xieluEpsilon
     /// The gate of the shared expert.
     case sharedRouter
     case sharedGate
@@ -86,7 +92,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm,
             .outputHead, .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .routerScale, .expertScale,
-            .expertNorm, .expertPostNorm, .sharedPostNorm, .layerInputNorm, .layerScale:
+            .expertNorm, .expertPostNorm, .sharedPostNorm, .layerInputNorm, .layerScale, .xieluAlphaP, .xieluAlphaN,
+            .xieluBeta, .xieluEpsilon:
             false
         }
     }

@@ -101,6 +101,8 @@ extension Rope {
                 let wavelength = 2 * Double.pi / frequency
                 if wavelength < Double(original) / high { return 1 }
                 if wavelength > Double(original) / low { return factor }
+                // Of a pair in the middle of nothing no more can be said.
+                if low == high { return 1 }
                 let smooth = (Double(original) / wavelength - low) / (high - low)
                 return 1 / ((1 - smooth) / factor + smooth)
             }

@@ -49,13 +49,14 @@ extension Model {
         let rotaryNames = [
             GGUFArchitecture.rotaryFactorsName, GGUFArchitecture.shortFactorsName, GGUFArchitecture.longFactorsName,
         ]
-        let tensors = try GGUFStacks.unpacked(
+        var tensors = try GGUFStacks.unpacked(
             try scaled(
                 set.tensors.filter { !rotaryNames.contains($0.name) }, of: architecture, &warnings, checkpoint.sources,
                 path),
             expertCount: configuration.experts?.count ?? 0,
             headCount: configuration.headCount, file: path
         ).map { architecture.withOneRow($0, configuration) }
+        tensors += try architecture.numbers(in: set.metadata, configuration, file: path)
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
             biases: biases(in: tensors, architecture), optional: [.outputHead],

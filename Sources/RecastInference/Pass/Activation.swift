@@ -16,6 +16,8 @@ enum Activation: Sendable {
     case relu
     /// The square of `relu`.
     case relu2
+    /// With numbers of each layer.
+    case xielu
 
     /// - Throws: `unsupported` for a function of another name.
     init(named name: String) throws(RecastError) {
@@ -25,18 +27,24 @@ enum Activation: Sendable {
         case "gelu_pytorch_tanh", "gelu_new": self = .geluTanh
         case "relu": self = .relu
         case "relu2": self = .relu2
+        case "xielu": self = .xielu
         default: throw .unsupported("cannot compute the activation \(name)")
         }
     }
 
     /// `gate = f(gate) · up`
-    func apply(_ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int) {
+    ///
+    /// - Parameter xielu: the numbers of the function, where it has some.
+    func apply(
+        _ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int, xielu: XIELU? = nil
+    ) {
         switch self {
         case .silu: Self.silu(gate, up, count)
         case .gelu: Self.gelu(gate, up, count)
         case .geluTanh: Self.geluTanh(gate, up, count)
         case .relu: Self.relu(gate, up, count)
         case .relu2: Self.relu2(gate, up, count)
+        case .xielu: (xielu ?? XIELU()).apply(gate, times: up, count)
         }
     }
 

@@ -75,6 +75,8 @@ struct Attention: Sendable {
         var past: Int
         /// Tokens a query may look back on, itself included; nil for all.
         var window: Int?
+        /// Tokens of a chunk, of which each sees those of its own; nil for the whole text.
+        var chunk: Int?
         /// A score of each head that has its share of the softmax, and no token; nil for none.
         var sinks: UnsafePointer<Float>?
         /// Where probabilities are to be kept: `[heads, count, past + count]`; nil for nowhere.
@@ -91,7 +93,8 @@ struct Attention: Sendable {
         /// The keys that a query sees.
         func visible(_ query: Int) -> Range<Int> {
             let position = past + query
-            return (window.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
+            let first = window.map { max(0, position - $0 + 1) } ?? 0
+            return max(first, chunk.map { position / $0 * $0 } ?? 0)..<position + 1
         }
     }
 

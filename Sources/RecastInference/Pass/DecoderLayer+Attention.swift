@@ -39,7 +39,7 @@ extension DecoderLayer {
         _ backend: some LinearBackend
     ) {
         let qkNorm = configuration.layers[block.layer].norms.qk
-        guard qkNorm != .none, (qkNorm == .perRotatedHead) == isRotated else { return }
+        guard qkNorm != .none, qkNorm.isOfRotatedHeads == isRotated else { return }
         let dimension = qkNorm == .acrossHeads ? columns : configuration.headDimension(inLayer: block.layer)
         let parameters = backend.norm(role == .query ? .queryNorm : .keyNorm, layer: block.layer)
         guard qkNorm == .ofEachHead else {
@@ -106,11 +106,12 @@ extension DecoderLayer {
             if hasKeys { member.take(keys: keys, values: values) }
             (ownKeys, values) = (member.keys, member.values)
         }
-        let window = configuration.layers[block.layer].slidingWindow
+        let layer = configuration.layers[block.layer]
         attentions[block.layer].attend(
             Attention.Operands(
                 queries: queries, count: count, keys: ownKeys - past * keyRows,
-                values: values - past * valueRows, past: past, window: window,
+                values: values - past * valueRows, past: past, window: layer.slidingWindow,
+                chunk: layer.attentionChunk,
                 sinks: backend.vector(Slot(.sinks, layer: block.layer)), map: block.attentionMap),
             into: block.buffers[.attended] + first * configuration.columns(of: .attended, inLayer: block.layer),
             scores: block.buffers.scores)

@@ -45,9 +45,14 @@ struct FeedForward: Sendable {
         let tokens = block.buffers.routing.tokens[expert]
         for (index, token) in tokens.enumerated() {
             (part + index * columns).update(from: normed + token.row * columns, count: columns)
+            guard scalesInput else { continue }
+            for i in index * columns..<(index + 1) * columns { part[i] *= token.weight }
         }
         return (UnsafePointer(part), tokens.count)
     }
+
+    /// Whether the weights of experts multiply what goes into them.
+    private var scalesInput: Bool { configuration.experts?.routing.scalesInput ?? false }
 
     /// How many rows go through a site.
     func rowCount(of site: Site, _ block: LayerBlock) -> Int {
@@ -69,8 +74,18 @@ struct FeedForward: Sendable {
         if let limit = configuration.gateLimit {
             Activation.apply(gate, times: up, count, within: limit)
         } else {
-            activation.apply(gate, times: up, count)
+            activation.apply(gate, times: up, count, xielu: xielu(inLayer: block.layer, backend))
         }
+    }
+
+    /// The numbers of the layer's activation; nil where it has none.
+    private func xielu(inLayer layer: Int, _ backend: some LinearBackend) -> XIELU? {
+        guard case .xielu = activation else { return nil }
+        func number(_ role: Role) -> Float? { backend.vector(Slot(role, layer: layer))?.pointee }
+        guard let alphaP = number(.xieluAlphaP), let alphaN = number(.xieluAlphaN), let beta = number(.xieluBeta),
+            let epsilon = number(.xieluEpsilon)
+        else { return nil }
+        return XIELU(alphaP: alphaP, alphaN: alphaN, beta: beta, epsilon: epsilon)
     }
 
     /// Adds what a site gives to `output` `[rows, hiddenSize]`.
@@ -92,7 +107,8 @@ struct FeedForward: Sendable {
         try multiply(into: result)
         if let expert = site.expert {
             for (index, token) in block.buffers.routing.tokens[expert].enumerated() {
-                Self.add(result + index * columns, times: token.weight, columns, to: output + token.row * columns)
+                let weight = scalesInput ? 1 : token.weight
+                Self.add(result + index * columns, times: weight, columns, to: output + token.row * columns)
             }
         } else {
             let logits = block.buffers[.sharedLogits]

@@ -21,12 +21,15 @@ struct Router: Sendable {
     func choices(_ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) -> [Choice] {
         let count = experts.count
         if experts.routing.score == .sparseMixer { return nearest(logits) }
+        // Where large products have the same score, these themselves decide.
+        let products = experts.routing.scalesInput ? (0..<count).map { logits[$0] } : nil
         switch experts.routing.score {
         case .sparseMixer: break
         case .softmax: Softmax.normalize(logits, 0..<count, width: count)
         case .sigmoid: for i in 0..<count { logits[i] = 1 / (1 + expf(-logits[i])) }
         }
-        let ranked = bias.map { bias in (0..<count).map { logits[$0] + bias[$0] } } ?? (0..<count).map { logits[$0] }
+        let ranked =
+            products ?? bias.map { bias in (0..<count).map { logits[$0] + bias[$0] } } ?? (0..<count).map { logits[$0] }
         var picked = Self.best(experts.usedCount, of: candidates(ranked), by: ranked)
             .map { Choice(expert: $0, weight: logits[$0]) }
         if experts.normalizesWeights {

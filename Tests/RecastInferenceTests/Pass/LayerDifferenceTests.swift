@@ -7,7 +7,9 @@ import Testing
 
 /// Models whose layers differ: what is remembered of a text, and where a pass may begin.
 @Suite struct LayerDifferenceTests {
-    static let names = Fixtures.smallFamilies.filter { $0.hasPrefix("gemma4") || $0.hasPrefix("llama4") }
+    static let names = Fixtures.smallFamilies.filter {
+        $0.hasPrefix("gemma4") || $0.hasPrefix("llama4") || $0 == "apertus"
+    }
 
     private static func tokens(_ count: Int, _ step: Int, _ first: Int) -> [Int32] {
         (0..<count).map { Int32(($0 * step + first) % 60 + 3) }

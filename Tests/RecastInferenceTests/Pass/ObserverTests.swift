@@ -49,7 +49,9 @@ import Testing
     /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate, experts
     /// with norms of their own, keys and values of other layers, embeddings of each layer.
     private static let families =
-        ReferenceTests.families + ["cohere2", "gpt_oss", "arcee", "gemma4_text", "gemma4_moe", "gemma4_text-small"]
+        ReferenceTests.families + [
+            "cohere2", "gpt_oss", "arcee", "gemma4_text", "gemma4_moe", "gemma4_text-small", "llama4_text", "apertus",
+        ]
 
     private static func path(of family: String) -> String {
         Fixtures.smallFamilies.contains(family) ? Fixtures.smallFamily(family) : Fixtures.golden("families/" + family)

@@ -43,6 +43,9 @@ struct LayerVariantTests {
         #expect(!found.layers.contains { $0.valuesAreKeys || $0.keyValueSource != nil || $0.feedForwardSize != nil })
         #expect(found.layers.allSatisfy { $0.hasScale && $0.norms.normalizesValues && $0.norms.hasPostNorms })
         #expect(try Self.stated(found, by: .gemma4).isEquivalent(to: found))
+        let unified = try Self.configuration(.gemma4Unified)
+        #expect(unified.contextLength == 262_144 && unified.slidingWindow == 1024 && unified.layerInputSize == nil)
+        #expect(try Self.stated(unified, by: .gemma4Unified) == unified)
         let experts = try #require(
             try Self.configuration(
                 .gemma4MoE,
@@ -102,6 +105,23 @@ struct LayerVariantTests {
         #expect(!found.has(.key, inLayer: 3) && found.isUnused(.key, inLayer: 3) && !found.isUnused(.key, inLayer: 1))
         #expect(found.shape(of: Slot(.layerEmbedding)) == [64, 7 * 256])
         #expect(try Self.stated(found, by: .gemma4) == found)
+    }
+
+    /// llama.cpp takes the last two layers with keys and values for one with a window and one without.
+    @Test func sharedKeysAndValuesInGGUF() throws {
+        for (types, isSayable) in [
+            (["sliding_attention", "full_attention", "sliding_attention", "full_attention"], true),
+            (["full_attention", "sliding_attention", "sliding_attention", "full_attention"], false),
+        ] {
+            let found = try Self.configuration(
+                .gemma4,
+                [
+                    "num_hidden_layers": 4, "num_kv_shared_layers": 2, "head_dim": 8, "global_head_dim": 16,
+                    "layer_types": .array(types.map(JSON.string)),
+                ])
+            let stated = try? GGUFAdaptation.stated(of: found, by: .gemma4)
+            #expect((stated?.isEquivalent(to: found) ?? false) == isSayable)
+        }
     }
 
     @Test func refusalsOfGemma4() {
@@ -185,6 +205,135 @@ struct LayerVariantTests {
         directory.write("model/model.safetensors", SafetensorsBuilder.file(tensors))
         expectRejection("model.layers.2.self_attn.k_norm.weight has the shape [4]", file: path) {
             _ = try Model(Checkpoint(path: path))
+        }
+    }
+
+    // MARK: Llama 4
+
+    /// By transformers 5.23, `configuration_llama4.py`.
+    @Test func absentKeysOfLlama4() throws {
+        let found = try Self.configuration(.llama4)
+        #expect(found.contextLength == 131_072 && found.normEpsilon == 1e-5 && found.headDimension == 128)
+        #expect(found.keyValueHeadCount == 8 && found.rope == Rope(theta: 500_000, dimensions: 128))
+        #expect(found.layers.map(\.position) == [.rotary, .rotary, .rotary, .none, .rotary, .rotary, .rotary])
+        #expect(found.layers.map(\.attentionChunk) == [8192, 8192, 8192, nil, 8192, 8192, 8192])
+        #expect(found.layers.map(\.norms.qk).map(\.isOfRotatedHeads) == [true, true, true, false, true, true, true])
+        #expect(!found.has(.queryNorm) && !found.has(.keyNorm))
+        let temperature = try #require(found.temperature)
+        #expect(temperature.slope == 0.1 && temperature.context == 8192 && temperature.offset == 1)
+        #expect(found.temperature(inLayer: 0) == nil && found.temperature(inLayer: 3) == temperature)
+        let experts = try #require(found.experts)
+        #expect(experts.count == 16 && experts.usedCount == 1 && experts.feedForwardSize == 48)
+        #expect(experts.shared == SharedExpert(feedForwardSize: 48, isGated: false))
+        #expect(experts.routing.scalesInput && experts.routing.score == .sigmoid && !experts.normalizesWeights)
+        #expect(found.layers.allSatisfy { $0.experts != nil } && found.feedForwardSize == 96)
+        #expect(try Self.stated(found, by: .llama4) == found)
+    }
+
+    @Test func layersOfLlama4() throws {
+        let found = try Self.configuration(
+            .llama4,
+            [
+                "no_rope_layers": [0, 1, 1, 0, 1, 1, 1, 0], "moe_layers": [1, 4], "attention_chunk_size": 16,
+                "attn_temperature_tuning": 4, "attn_scale": 0.2, "floor_scale": 32,
+                "layer_types": [
+                    "chunked_attention", "full_attention", "full_attention", "full_attention", "chunked_attention",
+                    "full_attention", "full_attention",
+                ],
+            ])
+        #expect(found.layers.map(\.hasRotary) == [false, true, true, false, true, true, true])
+        #expect(found.layers.map(\.attentionChunk) == [16, nil, nil, nil, 16, nil, nil])
+        #expect(found.layers { $0.experts != nil } == [1, 4] && found.temperature?.slope == 0.2)
+        #expect(try Self.stated(found, by: .llama4) == found)
+        let spaced = try Self.configuration(
+            .llama4, ["interleave_moe_layer_step": 3, "attn_temperature_tuning": 0, "use_qk_norm": false])
+        #expect(spaced.layers { $0.experts != nil } == [2, 5] && spaced.temperature == nil)
+        #expect(spaced.layers.allSatisfy { $0.norms.qk == .none })
+        #expect(try Self.stated(spaced, by: .llama4) == spaced)
+        // Without a layer that is not rotated nothing has a temperature.
+        let turned = try Self.configuration(.llama4, ["no_rope_layers": [1, 1, 1, 1, 1, 1, 1]])
+        #expect(turned.temperature == nil && turned.layers.allSatisfy { $0.attentionChunk == 8192 })
+        let dense = try Self.configuration(.llama4, ["moe_layers": []])
+        #expect(dense.experts == nil && dense.shape(of: Slot(.gate, layer: 0)) == [96, 64])
+        #expect(try Self.stated(dense, by: .llama4).isEquivalent(to: dense))
+    }
+
+    @Test func refusalsOfLlama4() {
+        for (members, reason) in [
+            (["attention_chunk_size": .null], "\"attention_chunk_size\" is null"),
+            (["no_rope_layers": [1, 0]], "\"no_rope_layers\" does not say"),
+            (["no_rope_layers": [1, 0, 2, 1, 1, 1, 1]], "\"no_rope_layers\" does not say"),
+            (["layer_types": ["full_attention"]], "\"layer_types\" does not say"),
+            (["moe_layers": ["a"]], "\"moe_layers\" is"),
+            (["interleave_moe_layer_step": 0], "\"interleave_moe_layer_step\" is 0"),
+            (["floor_scale": 0], "\"floor_scale\" is 0"),
+            (["attn_scale": -1], "\"attn_scale\" is -1"),
+            (["num_experts_per_tok": 17], "17 of 16 experts"),
+        ] as [(KeyValuePairs<String, JSON>, String)] {
+            expectRejection(reason, file: "config.json") { _ = try Self.configuration(.llama4, members) }
+        }
+    }
+
+    /// What GGUF has no keys for is said with the length up to which it is the same.
+    @Test func warningsOfLlama4() throws {
+        let directory = TemporaryDirectory()
+        let plan = try Planning(
+            Checkpoint(path: Fixtures.smallFamily("llama4_text")), ConversionOptions(target: .gguf)
+        ).plan(destination: directory.file("model.gguf"))
+        #expect(plan.warnings.contains { $0.hasPrefix("attention temperature:") && $0.contains("up to 3 tokens") })
+        #expect(plan.warnings.contains { $0.hasPrefix("attention chunks:") && $0.contains("up to 5 tokens") })
+    }
+
+    /// Scaling whose two frequency factors are one: a pair is slowed, or it is not.
+    @Test func scalingWithoutAMiddle() throws {
+        let scaling: JSON = [
+            "rope_type": "llama3", "factor": 16.0, "low_freq_factor": 1.0, "high_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_theta": 500_000,
+        ]
+        let rope = try Self.configuration(.llama4, ["rope_scaling": scaling]).rope
+        let factors = try #require(rope.frequencyFactors)
+        let slowed = rope.baseFrequencies.map { 2 * Double.pi / $0 > 8192 }
+        #expect(zip(factors, slowed).allSatisfy { $0 == ($1 ? 16 : 1) } && Set(slowed).count == 2)
+    }
+
+    // MARK: Apertus
+
+    @Test func numbersOfApertus() throws {
+        let found = try Self.configuration(.apertus)
+        #expect(found.contextLength == 65_536 && found.normEpsilon == 1e-5 && found.activation == "xielu")
+        #expect(found.rope.theta == 12_000_000 && !found.gatesFeedForward && found.keyValueHeadCount == 8)
+        #expect(
+            found.rope.scaling
+                == .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192))
+        #expect(
+            found.shape(of: Slot(.xieluBeta, layer: 0)) == [] && found.shape(of: Slot(.xieluAlphaP, layer: 0)) == [1])
+        #expect(try !Self.configuration(.apertus, ["hidden_act": "relu2"]).has(.xieluBeta))
+
+        let directory = TemporaryDirectory()
+        let source = Fixtures.smallFamily("apertus")
+        let path = directory.file("model.gguf")
+        let plan = try Planning(Checkpoint(path: source), ConversionOptions(target: .gguf)).plan(destination: path)
+        #expect(plan.evidence.count { $0.question.hasPrefix("numbers that GGUF has in xielu.") } == 4)
+        _ = try Conversion(plan, to: path).run()
+        let set = try #require(try Checkpoint(path: path).ggufSet)
+        var reader = Reader(files: FilePool(try Checkpoint(path: source).files))
+        for (key, name) in [("alpha_p", "alpha_p"), ("alpha_n", "alpha_n"), ("beta", "beta"), ("eps", "eps")] {
+            let expected = try (0..<2).map { layer in
+                let tensor = try #require(
+                    try Checkpoint(path: source).tensors.first { $0.name == "model.layers.\(layer).mlp.act_fn.\(name)" }
+                )
+                let bytes = try tensor.tensor.converted(to: .f32).bytes(using: &reader)
+                return Float(bitPattern: bytes.withUnsafeBytes { $0.integer(at: 0, as: UInt32.self) })
+            }
+            #expect(set.metadata["xielu." + key]?.floats == expected)
+        }
+        // A file without one of them, or with too few, is none.
+        let architecture = try GGUFArchitecture.of(family: "apertus")
+        var metadata = set.metadata
+        metadata["xielu.beta"] = .array(.f32([0.5]))
+        let configuration = try Model(Checkpoint(path: source)).graph.configuration
+        expectRejection("xielu.beta has 1 numbers for 2 layers", file: "model.gguf") {
+            _ = try architecture.numbers(in: metadata, configuration, file: "model.gguf")
         }
     }
 }

@@ -129,8 +129,10 @@ struct SmallFamilyTests {
             #expect(Set(differences) == ["normalized expert weights", "router score", "router tolerance"])
         // llama.cpp takes whole pairs for the ends of yarn's range.
         case "gpt_oss": #expect(differences == ["rotary scaling"])
-        // Of the same architecture as DeepSeek V3, which comes first.
-        case "glm4_moe_lite": #expect(differences == ["family"])
+        // Of the same architecture as another family, which comes first.
+        case "glm4_moe_lite", "gemma4_unified_text": #expect(differences == ["family"])
+        // llama.cpp knows those of the published models alone.
+        case "llama4_text": #expect(Set(differences) == ["attention chunk", "attention temperature"])
         case "exaone4-windows": #expect(Set(differences) == ["sliding window", "position encoding"])
         default: #expect(differences.isEmpty)
         }
@@ -170,7 +172,10 @@ struct SmallFamilyTests {
             "gpt_oss":        "attention sinks",
             "gemma4_text":    "own head dimension: 8 in layers 0, 2",
             "gemma4_moe":     "norms of experts: yes",
+            "gemma4_unified_text": "own head dimension: 8 in layer 0",
             "gemma4_text-small": "per-layer embedding: 8",
+            "llama4_text":    "position encoding: rotary in layers 0, 1, 2; none (NoPE) in layer 3",
+            "apertus":        "activation: xielu",
         ]
         if let reason = reasons[name] {
             let error = #expect(throws: RecastError.self) {
@@ -198,7 +203,8 @@ struct SmallFamilyTests {
         let reasons = [
             "hunyuan_v1_dense": "QK norm: per rotated head", "olmo3": "post-norms: yes", "exaone4": "post-norms: yes",
             "exaone4-windows": "post-norms: yes", "cohere": "parallel residual: yes", "cohere2": "parallel residual: yes",
-            "gemma4_text": "values from keys: no in layers 0, 2; yes in layers 1, 3", "gemma4_moe": "layer scale: yes",
+            "gemma4_text": "values from keys: no in layers 0, 2; yes in layers 1, 3", "gemma4_moe": "layer scale: yes", "gemma4_unified_text": "layer scale: yes",
+            "apertus": "QK norm: per head",
             "gemma4_text-small": "shared keys and values: none in layers 0, 1; of layer 0 in layer 2; of layer 1 in layer 3",
         ]
         if Fixtures.isLlama.contains(name) {

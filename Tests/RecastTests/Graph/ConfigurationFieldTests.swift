@@ -161,6 +161,8 @@ struct ConfigurationFieldTests {
         "per-layer embedding":       { $0.layerInputSize = ($0.layerInputSize ?? 4) * 2 },
         "values from keys":          { $0.layers[1].valuesAreKeys.toggle() },
         "shared keys and values":    { $0.layers[3].keyValueSource = $0.layers[3].keyValueSource == nil ? 2 : nil },
+        "attention chunk":           { $0.layers[1].attentionChunk = ($0.layers[1].attentionChunk ?? 32) * 2 },
+        "weighted expert inputs":    { $0.eachLayer { $0.experts?.routing.scalesInput.toggle() } },
         "layer scale":               { $0.layers[1].hasScale.toggle() },
         "value norm":                { $0.layers[1].norms.normalizesValues.toggle() },
         "norms of experts":          { $0.eachLayer { $0.experts?.hasOwnNorms.toggle() } },

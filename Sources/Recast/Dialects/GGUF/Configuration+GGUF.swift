@@ -308,6 +308,7 @@ extension Rope {
             let wavelength = Float(2 * Double.pi) / frequency
             if Double(wavelength) < highWavelength { return 1 }
             if Double(wavelength) > lowWavelength { return Float(factor) }
+            if low == high { return 1 }
             let smooth = (Float(original) / wavelength - Float(low)) / Float(high - low)
             return 1 / ((1 - smooth) / Float(factor) + smooth)
         }

@@ -19,6 +19,8 @@ package struct GGUFArchitecture: Sendable {
     let distinguishingTensor: String?
     /// Keys of sizes that layers may differ in.
     let sizesOfLayers: Set<String>
+    /// Tensors of one number that stand in keys, with one for each layer; the table has names for them that no file has.
+    let keysOfNumbers: [Role: String]
 
     enum RotaryFactors: Sendable, Hashable {
         case none
@@ -38,6 +40,7 @@ package struct GGUFArchitecture: Sendable {
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
         rotaryFactors: RotaryFactors = .none, distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [],
+        keysOfNumbers: [Role: String] = [:],
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -48,6 +51,7 @@ package struct GGUFArchitecture: Sendable {
         self.rotaryFactors = rotaryFactors
         self.distinguishingTensor = distinguishingTensor
         self.sizesOfLayers = sizesOfLayers
+        self.keysOfNumbers = keysOfNumbers
         self.reads = reads
         self.writes = writes
         table = MappingTable(rows())
@@ -61,7 +65,7 @@ package struct GGUFArchitecture: Sendable {
             .phi3, .gemma, .gemma2, .gemma3, .olmo, .olmo2, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .seedOSS,
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
-            .gemma4MoE, .gemma4MoEApart, .gemma4,
+            .gemma4MoE, .gemma4MoEApart, .gemma4, .llama4, .apertus,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors

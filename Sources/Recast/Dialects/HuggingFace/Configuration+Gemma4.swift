@@ -1,6 +1,8 @@
 // The keys of Gemma 4. Source: transformers 5.23, `configuration_gemma4.py`.
 extension HuggingFaceConfiguration {
-    func readGemma4(into configuration: inout ModelConfiguration) throws(RecastError) {
+    func readGemma4(
+        into configuration: inout ModelConfiguration, hasLayerInputs: Bool = true
+    ) throws(RecastError) {
         let count = configuration.layerCount
         // Whatever is said of it, the last layer sees all.
         configuration.layers[count - 1].slidingWindow = nil
@@ -21,7 +23,7 @@ extension HuggingFaceConfiguration {
             $0.norms.normalizesValues = true
             $0.hasScale = true
         }
-        try readLayerInputs(into: &configuration)
+        if hasLayerInputs { try readLayerInputs(into: &configuration) }
         let heads = try headSizes(isFull: isFull, configuration)
         configuration.setHeads(dimensions: heads.dimensions, keyValueCounts: heads.counts)
         try readRopes(isFull: isFull, heads.dimensions, into: &configuration)

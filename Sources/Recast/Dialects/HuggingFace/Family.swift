@@ -145,7 +145,7 @@ extension Family {
         .gemma3, .olmo, .olmo2, .olmo3, .smolLM3, .granite, .stableLM, .miniCPM, .exaone, .exaone4, .seedOSS, .ernie45,
         .helium,
         .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
-        .gemma4, .gemma4MoE,
+        .gemma4, .gemma4Unified, .gemma4MoE, .llama4, .apertus,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {

@@ -185,6 +185,7 @@ extension ModelConfiguration {
             var stated = LayerConfiguration()
             (stated.mixer, stated.feedForward) = (layer.mixer, layer.feedForward)
             stated.experts?.hasOwnNorms = false
+            stated.experts?.routing.scalesInput = false
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated

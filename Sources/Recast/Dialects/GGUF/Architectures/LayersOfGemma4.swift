@@ -1,6 +1,6 @@
 // Gemma 4. Source: llama.cpp's converter and loader, Specs/families.md §3.16.
 extension GGUFArchitecture {
-    static let gemma4 = gemma4(family: "gemma4_text", distinguishingTensor: nil) {
+    static let gemma4 = gemma4(family: "gemma4_text", "gemma4_unified_text", distinguishingTensor: nil) {
         Row.gemma4Names(gate: .gate, up: .up, down: .down)
     }
 
@@ -20,10 +20,10 @@ extension GGUFArchitecture {
     }
 
     private static func gemma4(
-        family: String, distinguishingTensor: String?, @RowBuilder rows: () -> [Row]
+        family: String, _ others: String..., distinguishingTensor: String?, @RowBuilder rows: () -> [Row]
     ) -> GGUFArchitecture {
         GGUFArchitecture(
-            "gemma4", families: [family], activation: "gelu_pytorch_tanh", rotaryFactors: .always,
+            "gemma4", families: [family] + others, activation: "gelu_pytorch_tanh", rotaryFactors: .always,
             distinguishingTensor: distinguishingTensor,
             sizesOfLayers: ["attention.head_count_kv", "feed_forward_length"],
             reads: { (reader, configuration) throws(RecastError) in
@@ -134,9 +134,15 @@ extension GGUFConfiguration {
                 continue
             }
             let isFull = configuration.layers[layer].slidingWindow == nil
-            guard let source = (0..<first).last(where: { (configuration.layers[$0].slidingWindow == nil) == isFull }),
+            // llama.cpp takes the last two for one with a window and one without.
+            let source = first - (isFull ? 1 : 2)
+            guard source >= 0, (configuration.layers[source].slidingWindow == nil) == isFull,
                 configuration.keyValueHeadCount(inLayer: source) == configuration.keyValueHeadCount(inLayer: layer)
-            else { throw failure("layer \(layer) has no earlier layer whose keys and values it could look at") }
+            else {
+                throw .unsupported(
+                    "\(file): llama.cpp looks at the keys and values of the last two layers that have some, the first with a "
+                        + "window and the second without, which these are not")
+            }
             configuration.layers[layer].keyValueSource = source
         }
     }

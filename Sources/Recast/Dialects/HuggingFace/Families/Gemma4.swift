@@ -12,6 +12,25 @@ extension Family {
         Row.gemma4Names(gate: .gate, up: .up, down: .down)
     }
 
+    /// The same without per-layer embeddings, beside another encoder of images.
+    static let gemma4Unified = Family(
+        "gemma4_unified_text", architectures: ["Gemma4UnifiedForCausalLM"], modelType: "gemma4_unified_text",
+        biases: gemma4Biases, tiesByDefault: true, slidingWindow: .patterned(fullEach: 6),
+        defaults: Defaults(
+            contextLength: 262_144, keyValueHeadCount: 4, headDimension: 256, slidingWindow: 1024,
+            activation: "gelu_pytorch_tanh"),
+        reads: { (reader, configuration) throws(RecastError) in
+            try reader.readGemma4(into: &configuration, hasLayerInputs: false)
+        },
+        writes: { configuration, object in
+            object.writeGemma4(configuration)
+            // transformers has no such attributes there.
+            object.drop(["enable_moe_block", "hidden_size_per_layer_input", "vocab_size_per_layer_input"])
+        }
+    ) {
+        Row.gemma4Names(gate: .gate, up: .up, down: .down)
+    }
+
     /// The feed-forward part that all tokens go through is the shared expert here.
     static let gemma4MoE = Family(
         "gemma4_moe", architectures: ["Gemma4ForCausalLM"], modelType: "gemma4_text", biases: gemma4Biases,
