@@ -25,6 +25,8 @@ from family_cases.common import USUAL
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families"
 MIXES = ["bf16", "q8_0", "q4_k_m"]
+# Of which llama.cpp's converter looks for layers that guess further tokens.
+PREDICTING = ("glm4_moe", "glm4_moe_lite", "hy_v3", "qwen3_next", "qwen3_5", "qwen3_5_moe")
 # What published checkpoints keep in float32.
 SINGLE = ("e_score_correction_bias", "expert_bias", "gate.wg.weight")
 TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text in range(2)]
@@ -32,7 +34,7 @@ TOKENS = [[(7 * i * i + 3 * i + 5 * text) % 60 + 3 for i in range(12)] for text 
 
 def model_class(kind):
     """By name, as the automatic one does not know all."""
-    return getattr(transformers, kind.replace("TextConfig", "Config").replace("Config", "ForCausalLM"))
+    return getattr(transformers, kind.removesuffix("Config").removesuffix("Text") + "ForCausalLM")
 
 
 def model_of(kind, unusual, seed):
@@ -41,7 +43,7 @@ def model_of(kind, unusual, seed):
     model = model_class(kind)._from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for name, values in list(model.named_parameters()) + list(model.named_buffers()):
-            if "inv_freq" in name or name.endswith(("embed_scale", "act_fn.beta", "act_fn.eps")):
+            if "inv_freq" in name or "mup_vector" in name or name.endswith(("embed_scale", "act_fn.beta", "act_fn.eps")):
                 continue
             norm = values.ndim == 1 and "norm" in name and name.endswith("weight") or name.endswith(
                 ("layer_scalar", "router.scale", "per_expert_scale"))
@@ -99,7 +101,8 @@ def make(name, seed):
     if extra is None:
         tensors, config = bailing(tensors, config)
     else:
-        config |= extra
+        # An ellipsis stands for a key that is not there.
+        config = {key: value for key, value in (config | extra).items() if value is not ...}
     tensors = {
         key: (value if key.endswith(SINGLE) else value.to(torch.bfloat16)).contiguous() for key, value in tensors.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -134,6 +137,7 @@ def gguf_keys(path):
 
 
 CONVERT = """
+import json
 import sys
 sys.path.insert(0, sys.argv[1])
 sys.argv = [sys.argv[0]] + sys.argv[2:]
@@ -148,6 +152,9 @@ def without_vocabulary(*arguments, **options):
         own_class.set_vocab = lambda self: self.gguf_writer.add_tokenizer_model("no_vocab")
     return found
 program.get_model_class = without_vocabulary
+if "nemotron" in sys.argv[1]:
+    # Configurations as they are published: what transformers 5 makes of them has all keys of a model with experts.
+    ModelBase.load_hparams = staticmethod(lambda folder, is_mistral_format: json.loads((folder / "config.json").read_text()))
 program.main()
 """
 
@@ -178,7 +185,7 @@ def convert(folder, path, without=None, outtype="f32"):
         return
     # Of layers that guess further tokens transformers counts one where the configuration says nothing.
     if without is None:
-        without = ["--no-mtp"] if folder.name in ("glm4_moe", "glm4_moe_lite", "hy_v3") else []
+        without = ["--no-mtp"] if folder.name in PREDICTING else []
     run_converter(source, folder, path, without, outtype)
 
 

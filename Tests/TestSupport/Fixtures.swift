@@ -42,7 +42,9 @@ package enum Fixtures {
 
     /// Families that llama.cpp computes otherwise, as GGUF has no key for what is different: another attention scale than the
     /// usual, rotary in other layers, another way to weigh experts.
-    package static let inexactInGGUF: Set<String> = ["gemma2", "smollm3", "phimoe", "exaone4-windows", "gpt_oss"]
+    package static let inexactInGGUF: Set<String> = [
+        "gemma2", "smollm3", "phimoe", "exaone4-windows", "gpt_oss", "falcon_mamba",
+    ]
 
     /// Families of ``smallFamilies`` that the llama layout can say.
     package static let isLlama: Set<String> = ["arcee"]

@@ -51,7 +51,7 @@ struct Lifting {
             let shapes = match.row.roles.map {
                 configuration.shape(of: Slot($0, layer: match.layer, expert: match.expert, match.part))
             }
-            let shape = match.row.layout.storedShape(shapes)
+            let shape = match.row.layout.storedShape(shapes, configuration)
             guard tensor.tensor.shape == shape else {
                 problems.append("\(tensor.name) has the shape \(tensor.tensor.shape), the configuration says \(shape)")
                 continue
@@ -119,6 +119,7 @@ struct Lifting {
     private func reasonToKeep(_ name: String) -> String? { table.reasonToKeep(name, configuration) }
 
     private func isOfFurtherLayer(_ name: String) -> Bool {
+        if name.hasPrefix(FurtherLayers.prefix) { return true }
         guard !furtherLayers.isEmpty else { return false }
         let parts = name.split(separator: ".")
         // ERNIE has them beside its layers.

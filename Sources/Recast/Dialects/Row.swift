@@ -9,6 +9,8 @@ package struct Row: Sendable, Hashable {
     package let layout: Layout
     /// Which rows of queries and keys are rotary pairs.
     package private(set) var rotary: RotaryLayout
+    /// Whether value heads of a gated delta net are stored in turn for each key head, rather than those of one key head together.
+    package private(set) var tilesValueHeads = false
     /// Whether the stem is the whole name, as some tensors are no parts of a module.
     private let isWholeName: Bool
     package let isPerLayer: Bool
@@ -57,6 +59,13 @@ package struct Row: Sendable, Hashable {
         return row
     }
 
+    /// The same row with the value heads of a gated delta net in llama.cpp's order.
+    var withTiledValueHeads: Row {
+        var row = self
+        row.tilesValueHeads = true
+        return row
+    }
+
     /// What the name of a part has behind the stem.
     fileprivate func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
 
@@ -64,7 +73,8 @@ package struct Row: Sendable, Hashable {
     /// checked against the stored tensor.
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {
         zip(roles, layout.split(stored, shapes: shapes, configuration)).map { role, part in
-            role.isRotary ? Self.headRows(part, role) { rotary.canonical($0, configuration) } : part
+            if tilesValueHeads { return ValueHeadOrder(configuration).grouped(part, role) }
+            return role.isRotary ? Self.headRows(part, role) { rotary.canonical($0, configuration) } : part
         }
     }
 
@@ -76,7 +86,8 @@ package struct Row: Sendable, Hashable {
             parts = parts.map { $0.converted(to: .f32) }
         }
         let stored = zip(roles, parts).map { role, part in
-            role.isRotary ? Self.headRows(part, role) { rotary.stored($0, configuration) } : part
+            if tilesValueHeads { return ValueHeadOrder(configuration).tiled(part, role) }
+            return role.isRotary ? Self.headRows(part, role) { rotary.stored($0, configuration) } : part
         }
         return layout.fuse(stored, configuration)
     }

@@ -1,15 +1,15 @@
 // What a target has no place for, folded into weights. Source: Specs/families.md §1.
 extension TargetAdaptation {
     /// Numbers of a weight computed in float32, to be rounded once.
-    private mutating func compute(_ slot: Slot, _ operation: Arithmetic) {
+    private mutating func compute(_ slot: Slot, _ operations: [Arithmetic]) {
         guard let tensor = graph[slot] else { return }
         if types[slot] == nil { types[slot] = tensor.isQuantized ? .f32 : tensor.dtype }
-        graph[slot] = tensor.converted(to: .f32, [operation])
+        graph[slot] = tensor.converted(to: .f32, operations)
     }
 
-    private mutating func computeAll(_ role: Role, parts: [Slot.Part] = [.weight], _ operation: Arithmetic) {
+    private mutating func computeAll(_ role: Role, parts: [Slot.Part] = [.weight], _ operations: Arithmetic...) {
         for entry in graph.entries where entry.slot.role == role && parts.contains(entry.slot.part) {
-            compute(entry.slot, operation)
+            compute(entry.slot, operations)
         }
     }
 
@@ -34,12 +34,22 @@ extension TargetAdaptation {
         }
         guard mine.offset != theirs.offset else { return }
         let difference = mine.offset - theirs.offset
-        for role in Role.allCases where role.isNorm { computeAll(role, .adding(Float(difference))) }
+        for role in Role.allCases where role.hasNormOffset { computeAll(role, .adding(Float(difference))) }
         graph.configuration.norms.offset = theirs.offset
         notes.append(
             "norm weights \(difference < 0 ? "−" : "+") \(abs(difference).plain): \(own.family) multiplies by "
                 + "\(mine.offset == 0 ? "" : "\(mine.offset.plain) + ")w, \(target) by "
                 + "\(theirs.offset == 0 ? "" : "\(theirs.offset.plain) + ")w")
+    }
+
+    mutating func foldStateDecay() {
+        guard own.recurrence != nil, own.stateDecayForm != stated.stateDecayForm else { return }
+        let isLogarithm = own.stateDecayForm == .logarithm
+        computeAll(.stateDecay, isLogarithm ? .negatedExponential : .logarithmOfNegated)
+        graph.configuration.stateDecayForm = stated.stateDecayForm
+        notes.append(
+            "state decay: \(own.family) stores \(isLogarithm ? "ln(−A)" : "A"), \(target) \(isLogarithm ? "A" : "ln(−A)")"
+        )
     }
 
     /// A hidden state whose mean is zero throughout, which norms need not subtract any more (families.md §1.8).
@@ -90,6 +100,7 @@ extension TargetAdaptation {
 
     mutating func foldMultipliers() {
         foldAttentionScale()
+        foldBranches()
         guard !carriesSource else { return }
         let (mine, theirs) = (own.multipliers, stated.multipliers)
         fold("embedding multiplier", mine.embedding / theirs.embedding, "the embedding is") {
@@ -107,6 +118,57 @@ extension TargetAdaptation {
             $0.untie()
             $0.computeAll(.outputHead, $1)
             $0.graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
+        }
+    }
+
+    /// In the order in which llama.cpp's converter multiplies. A file that carries the source's configuration says that its weights hold
+    /// them by not having them itself.
+    private mutating func foldBranches() {
+        guard let branches = own.multipliers.branches, stated.multipliers.branches == nil else { return }
+        if carriesSource { foldEnds() }
+        func scale(_ role: Role, _ factors: Double...) {
+            for entry in graph.entries where entry.slot.role == role {
+                compute(entry.slot, factors.map { .scaling(Float($0)) })
+            }
+        }
+        scale(.query, branches.attentionInput)
+        scale(.key, branches.key, branches.attentionInput)
+        scale(.value, branches.attentionInput)
+        scale(.attentionOutput, branches.attentionOutput)
+        scale(.recurrentOutput, branches.recurrentOutput)
+        scale(.gate, branches.gate)
+        scale(.down, branches.down)
+        scaleRecurrentInput(branches)
+        // What they are multiplied by cannot be taken out again without rounding.
+        for entry in graph.entries where types[entry.slot] != nil { types[entry.slot] = .f32 }
+        graph.configuration.multipliers.branches = nil
+        notes.append("the multipliers of \(own.family)'s branches are folded into weights")
+    }
+
+    /// What comes out of the embedding, and logits.
+    private mutating func foldEnds() {
+        let (mine, theirs) = (own.multipliers, stated.multipliers)
+        guard mine.embedding != theirs.embedding || mine.logitDivisor != theirs.logitDivisor else { return }
+        untie()
+        computeAll(.tokenEmbedding, .scaling(Float(mine.embedding / theirs.embedding)))
+        computeAll(.outputHead, .scaling(Float(theirs.logitDivisor / mine.logitDivisor)))
+        graph.configuration.multipliers.embedding = theirs.embedding
+        graph.configuration.multipliers.logitDivisor = theirs.logitDivisor
+    }
+
+    private mutating func scaleRecurrentInput(_ branches: BranchFactors) {
+        guard let mamba = own.recurrence?.mamba2 else { return }
+        let state = mamba.groupCount * mamba.stateSize
+        let sizes = [mamba.innerSize, mamba.innerSize, state, state, mamba.headCount]
+        for entry in graph.entries where entry.slot.role == .recurrentInput {
+            if types[entry.slot] == nil { types[entry.slot] = entry.tensor.isQuantized ? .f32 : entry.tensor.dtype }
+            var first = 0
+            graph[entry.slot] = .concatenatedRows(
+                zip(sizes, branches.recurrentParts).map { size, factor in
+                    defer { first += size }
+                    return entry.tensor.rows(first..<first + size).converted(
+                        to: .f32, [.scaling(Float(branches.recurrentInput)), .scaling(Float(factor))])
+                })
         }
     }
 
@@ -169,7 +231,7 @@ extension TargetAdaptation {
     mutating func foldHead() {
         guard own.normalizesOutputHead, !stated.normalizesOutputHead else { return }
         untie()
-        compute(Slot(.outputHead), .normalizingRows)
+        compute(Slot(.outputHead), [.normalizingRows])
         graph.configuration.normalizesOutputHead = false
         notes.append("the rows of the output head are normalized to unit length")
     }

@@ -41,6 +41,7 @@ struct TargetAdaptation {
         let contextLength = own.contextLength
         leaveOutWhatLongTextsNeed()
         foldNorms()
+        foldStateDecay()
         foldMultipliers()
         foldHead()
         foldRotaryFactor()
@@ -87,6 +88,7 @@ struct TargetAdaptation {
                 "attention chunks: this \(own.family) attends within \(text(chunks.own)), \(target) within "
                     + "\(text(chunks.stated)): up to \(size) tokens the results are the same")
         }
+        leaveOutTimeStepMinimum()
         let windows = (own: own.layers.map(\.slidingWindow), stated: stated.layers.map(\.slidingWindow))
         if let window = own.slidingWindow, windows.own != windows.stated, windows.own.count == windows.stated.count,
             own.localRope == nil
@@ -111,6 +113,21 @@ struct TargetAdaptation {
     /// Whether two models have attention temperatures that differ, as far as float32 can tell.
     private static func differ(_ a: ModelConfiguration, _ b: ModelConfiguration) -> Bool {
         ModelConfiguration.fields.contains { $0.name == "attention temperature" && !$0.isSame(a, b) }
+    }
+
+    /// Only transformers keeps the time steps of Nemotron-H from falling below a number that was meant for training.
+    private mutating func leaveOutTimeStepMinimum() {
+        guard let minimum = own.recurrence?.mamba2?.minimumTimeStep, let theirs = stated.recurrence?.mamba2,
+            theirs.minimumTimeStep == nil
+        else { return }
+        graph.configuration.eachLayer {
+            guard case .recurrent(.mamba2(var mamba)) = $0.mixer else { return }
+            mamba.minimumTimeStep = nil
+            $0.mixer = .recurrent(.mamba2(mamba))
+        }
+        warnings.append(
+            "time step minimum: transformers computes \(own.family) with time steps of \(minimum.plain) at least, \(target) and the "
+                + "publisher's program with none")
     }
 
     /// - Throws: `unsupported` with every field that the target would state otherwise, but for those that are allowed.

@@ -6,6 +6,11 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public enum Mixer: Sendable, Hashable, Codable {
         case attention
         case latentAttention(LatentAttention)
+        case recurrent(Recurrence)
+        /// Attention and a recurrence beside it, which see the same (Falcon H1).
+        case attentionAndRecurrence(Recurrence)
+        /// Nothing: the layer is a feed-forward part alone (Nemotron-H).
+        case none
     }
 
     /// What tells a layer how far tokens are apart.
@@ -24,6 +29,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         /// Of the model's feed-forward size.
         case dense
         case experts(ExpertConfiguration)
+        /// There is none: the layer mixes tokens alone (Mamba).
+        case none
     }
 
     /// Which norms a layer has; what they compute is the model's (``Norms``).
@@ -49,7 +56,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
 
         /// Before attention and feed-forward.
         public var hasPreNorms = true
-        /// Whether the one before attention is that of feed-forward as well, where both branches are parallel.
+        /// Whether the one before attention is that of feed-forward as well, where both branches are parallel, or where feed-forward is all
+        /// that a layer has.
         public var sharesPreNorm = false
         /// Of what they give, before it is added to the hidden state.
         public var hasPostNorms = false
@@ -84,11 +92,30 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var hasSinks = false
     /// Whether the hidden state behind the layer is multiplied by a number of the layer (`layerScale`).
     public var hasScale = false
+    /// Whether what attention gives is multiplied by the sigmoid of a projection of its own, before the output projection.
+    public var gatesAttention = false
 
     public init() {}
 }
 
 extension LayerConfiguration {
+    /// Whether tokens see each other by attention, of whatever kind.
+    public var hasAttention: Bool {
+        switch mixer {
+        case .attention, .latentAttention, .attentionAndRecurrence: true
+        case .recurrent, .none: false
+        }
+    }
+
+    public var recurrence: Recurrence? {
+        switch mixer {
+        case .recurrent(let recurrence), .attentionAndRecurrence(let recurrence): recurrence
+        case .attention, .latentAttention, .none: nil
+        }
+    }
+
+    public var hasFeedForward: Bool { feedForward != .none }
+
     public var latentAttention: LatentAttention? {
         get { if case .latentAttention(let latent) = mixer { latent } else { nil } }
         set { mixer = newValue.map(Mixer.latentAttention) ?? .attention }
@@ -103,7 +130,8 @@ extension LayerConfiguration {
 
     /// Whether queries and keys are rotated.
     public var hasRotary: Bool {
-        switch position {
+        guard hasAttention else { return false }
+        return switch position {
         case .rotary, .localRotary: true
         case .alibi, .none: false
         }
@@ -111,15 +139,19 @@ extension LayerConfiguration {
 
     /// Whether the layer has tensors of a role, in such a model.
     func has(_ role: Role, in model: ModelConfiguration) -> Bool {
-        switch role {
-        case .attentionNorm: model.norms.hasWeights && norms.hasPreNorms
-        case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm
-        case .attentionPostNorm, .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms
-        case .queryNorm: norms.qk.hasWeights
-        case .keyNorm: norms.qk.hasWeights && keyValueSource == nil
-        case .query: latentAttention == nil || latentAttention?.queryRank == nil
-        case .key: latentAttention == nil && keyValueSource == nil
-        case .value: latentAttention == nil && keyValueSource == nil && !valuesAreKeys
+        if role.isFeedForward, !hasFeedForward { return false }
+        return switch role {
+        case .attentionNorm:
+            model.norms.hasWeights && norms.hasPreNorms && (mixer != .none || norms.sharesPreNorm)
+        case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm && hasFeedForward
+        case .attentionPostNorm: model.norms.hasWeights && norms.hasPostNorms && mixer != .none
+        case .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms && hasFeedForward
+        case .queryNorm: norms.qk.hasWeights && hasAttention
+        case .keyNorm: norms.qk.hasWeights && hasAttention && keyValueSource == nil
+        case .query: hasAttention && (latentAttention == nil || latentAttention?.queryRank == nil)
+        case .attentionGate: gatesAttention && hasAttention
+        case .key: hasAttention && latentAttention == nil && keyValueSource == nil
+        case .value: hasAttention && latentAttention == nil && keyValueSource == nil && !valuesAreKeys
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
         case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
         case .router: experts != nil
@@ -134,7 +166,16 @@ extension LayerConfiguration {
         case .layerInputGate, .layerInputProjection, .layerInputNorm: model.layerInputSize != nil
         case .layerScale: hasScale
         case .xieluAlphaP, .xieluAlphaN, .xieluBeta, .xieluEpsilon: model.activation == "xielu"
-        case .attentionOutput, .up, .down: true
+        case .attentionOutput: hasAttention
+        case .up, .down: true
+        case .recurrentInput, .convolution, .recurrentOutput: recurrence != nil
+        case .recurrentGate, .recurrentBeta, .recurrentAlpha: recurrence?.delta != nil
+        case .stateProjection, .timeStep: recurrence?.mamba != nil
+        case .timeStepNorm, .stateInputNorm, .stateOutputNorm: recurrence?.mamba?.stateNorms == .weighted
+        case .timeStepBias: recurrence?.delta != nil || recurrence?.mamba2 != nil
+        case .stateDecay: recurrence.map { $0.stateCount > 0 } ?? false
+        case .stateSkip: recurrence?.mamba != nil || recurrence?.mamba2 != nil
+        case .recurrentNorm: recurrence?.delta != nil || recurrence?.mamba2.map { $0.gate != .plain } ?? false
         case .tokenEmbedding, .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
             false
         }

@@ -18,11 +18,15 @@ extension ModelConfiguration {
             rope: rope)
         plain.layers = layers.map { layer in
             var plain = LayerConfiguration()
-            (plain.mixer, plain.feedForward) = (layer.mixer, layer.feedForward)
+            plain.latentAttention = layer.latentAttention
+            plain.experts = layer.experts
             return plain
         }
-        return differences(from: plain).map { ($0.field.name, $0.own) }
-            .filter { name, _ in Self.fields.contains { $0.name == name && $0.kind == .computation } }
+        // In which form numbers are stored is nothing that is computed.
+        plain.stateDecayForm = stateDecayForm
+        return differences(from: plain).map { ($0.field.name, $0.own) }.filter { name, _ in
+            name == "recurrent layer" || Self.fields.contains { $0.name == name && $0.kind == .computation }
+        }
     }
 }
 

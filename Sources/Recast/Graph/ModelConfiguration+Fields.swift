@@ -10,9 +10,9 @@ extension ModelConfiguration {
         .init("hidden size",                      .size,          \.hiddenSize),
         .init("layers",                           .size,          \.layers.count),
         .init("feed-forward size",                .size,          \.feedForwardSize, isSame: hasSameFeedForward),
-        .init("attention heads",                  .size,          \.headCount),
-        .init("key/value heads",                  .size,          \.keyValueHeadCount),
-        .init("head dimension",                   .size,          \.headDimension),
+        .init("attention heads",                  .size,          \.headCount, isSame: hasSameHeads),
+        .init("key/value heads",                  .size,          \.keyValueHeadCount, isSame: hasSameKeyValueHeads),
+        .init("head dimension",                   .size,          \.headDimension, isSame: hasSameHeadDimension),
         .optionalOfLayer("own head dimension",    .size,          \.headDimension),
         .optionalOfLayer("own key/value heads",   .size,          \.keyValueHeadCount),
         .optionalOfLayer("own feed-forward size", .size,          \.feedForwardSize),
@@ -32,6 +32,14 @@ extension ModelConfiguration {
         .layerFlag("values from keys",                            \.valuesAreKeys),
         .optionalOfLayer("shared keys and values", .computation,  \.keyValueSource) { "of layer \($0)" },
         .layerFlag("layer scale",                                 \.hasScale),
+        .layerFlag("attention gate",                              \.gatesAttention),
+        .layerFlag("attention",                                   \.hasAttention),
+        .layerFlag("feed-forward part",                           \.hasFeedForward),
+        .optionalOfLayer("recurrent layer",       .size,          \.recurrence?.sizes, text: \.text),
+        .optionalNumberOfLayer("state norm epsilon",              \.recurrence?.mamba?.stateNormEpsilon),
+        .optionalNumberOfLayer("time step minimum",               \.recurrence?.mamba2?.minimumTimeStep),
+        .optionalNumberOfLayer("time step maximum",               \.recurrence?.mamba2?.maximumTimeStep),
+        .init("state decay",                      .computation,   \.stateDecayForm, text: \.text, isSame: hasSameDecay),
         .flag("normalized output head",                           \.normalizesOutputHead),
         .optionalNumber("QKV clip",                               \.projectionLimit),
         .optionalNumber("attention soft-cap",                     \.softCaps.attention),
@@ -68,6 +76,7 @@ extension ModelConfiguration {
         .number("residual multiplier",                            \.multipliers.residual),
         .init("attention scale",                  .computation,   \.multipliers.attention, text: scaleText, isSame: hasSameScale),
         .number("logit divisor",                                  \.multipliers.logitDivisor),
+        .optional("branch multipliers",           .computation,   \.multipliers.branches, text: \.text),
     ]
 
     // swift-format-ignore
@@ -114,12 +123,30 @@ extension ModelConfiguration {
     }
 
     @Sendable private static func hasSameScale(_ a: Self, _ b: Self) -> Bool {
-        Float(a.attentionScale) == Float(b.attentionScale)
+        Float(a.attentionScale) == Float(b.attentionScale) || !a.hasAttention && !b.hasAttention
     }
 
     @Sendable private static func hasSameAlpha(_ a: Self, _ b: Self) -> Bool {
         guard let own = a.gateLimit, let other = b.gateLimit else { return true }
         return Float(own.alpha) == Float(other.alpha)
+    }
+
+    // What only attention has.
+
+    @Sendable private static func hasSameHeads(_ a: Self, _ b: Self) -> Bool {
+        a.headCount == b.headCount || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameKeyValueHeads(_ a: Self, _ b: Self) -> Bool {
+        a.keyValueHeadCount == b.keyValueHeadCount || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameHeadDimension(_ a: Self, _ b: Self) -> Bool {
+        a.headDimension == b.headDimension || !a.hasAttention && !b.hasAttention
+    }
+
+    @Sendable private static func hasSameDecay(_ a: Self, _ b: Self) -> Bool {
+        a.stateDecayForm == b.stateDecayForm || a.recurrence == nil && b.recurrence == nil
     }
 
     @Sendable private static func alphaText(_ alpha: Double?) -> String { alpha?.plain ?? "none" }
@@ -165,6 +192,18 @@ extension ModelConfiguration {
 
 extension Norms.Kind {
     fileprivate var text: String { self == .rms ? "RMSNorm" : "LayerNorm" }
+}
+
+extension BranchFactors {
+    fileprivate var text: String {
+        let parts = recurrentParts.map(\.plain).joined(separator: ", ")
+        return "attention \(attentionInput.plain), keys \(key.plain), its output \(attentionOutput.plain); recurrence "
+            + "\(recurrentInput.plain), its parts \(parts), its output \(recurrentOutput.plain); gate \(gate.plain), down \(down.plain)"
+    }
+}
+
+extension StateDecayForm {
+    fileprivate var text: String { self == .logarithm ? "ln(−A)" : "A" }
 }
 
 extension LayerConfiguration.LayerNorms.QKNorm {

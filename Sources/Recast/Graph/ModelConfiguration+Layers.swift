@@ -20,6 +20,12 @@ extension ModelConfiguration {
     /// The latent attention of the first layer that has one.
     public var latentAttention: LatentAttention? { layers.lazy.compactMap(\.latentAttention).first }
 
+    /// The recurrence of the first layer that has one.
+    public var recurrence: Recurrence? { layers.lazy.compactMap(\.recurrence).first }
+
+    /// Whether any layer attends to tokens.
+    public var hasAttention: Bool { layers.contains(where: \.hasAttention) }
+
     /// The experts of the first layer that has any.
     public var experts: ExpertConfiguration? { layers.lazy.compactMap(\.experts).first }
 
@@ -73,6 +79,9 @@ extension ModelConfiguration {
     public var layerNorms: LayerConfiguration.LayerNorms { layers.first?.norms ?? .init() }
 
     public func hasExperts(inLayer layer: Int) -> Bool { layers[layer].experts != nil }
+
+    /// Whether any layer has a feed-forward part.
+    public var hasFeedForward: Bool { layers.contains(where: \.hasFeedForward) }
 
     /// Whether any layer has an ordinary feed-forward part.
     public var hasDenseLayers: Bool { layers.contains { $0.feedForward == .dense } }
@@ -157,6 +166,7 @@ extension ModelConfiguration {
         case .keyValueDownNorm: [keyValueRank]
         case .keyValueUp:
             [headCount * ((latent?.nopeHeadDimension ?? 0) + (latent?.valueDimension ?? 0)), keyValueRank]
+        case .attentionGate: [queryRows, hiddenSize]
         case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
         case .gate, .up: [size, hiddenSize]
         case .down: [hiddenSize, size]
@@ -165,6 +175,10 @@ extension ModelConfiguration {
         case .sharedRouter: [1, hiddenSize]
         case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
         case .sharedDown: [hiddenSize, sharedSize]
+        case .recurrentInput, .recurrentGate, .recurrentBeta, .recurrentAlpha, .convolution, .stateProjection,
+            .timeStepNorm, .stateInputNorm, .stateOutputNorm, .timeStep, .timeStepBias, .stateDecay, .stateSkip,
+            .recurrentNorm, .recurrentOutput:
+            layer.recurrence?.shape(of: role, hiddenSize: hiddenSize) ?? [0]
         }
     }
 

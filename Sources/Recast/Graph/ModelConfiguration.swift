@@ -41,6 +41,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var layerInputSize: Int?
     /// How queries grow with their position (Ministral 3, Llama 4).
     public var temperature: AttentionTemperature?
+    /// How recurrent layers store at which rates their states decay.
+    public var stateDecayForm = StateDecayForm.logarithm
     public var bosTokens: [Int] = []
     public var eosTokens: [Int] = []
     public var paddingToken: Int?

@@ -26,6 +26,30 @@ public struct ScaleFactors: Sendable, Hashable, Codable {
     public var attention: Double?
     /// What logits are divided by.
     public var logitDivisor = 1.0
+    /// What goes through the branches of a layer; nil for nothing.
+    public var branches: BranchFactors?
+
+    public init() {}
+}
+
+/// What numbers are multiplied by within the branches of a layer, so that models of all sizes train alike (maximal update
+/// parametrization, Falcon H1). Source: transformers 5.23, `modeling_falcon_h1.py`.
+public struct BranchFactors: Sendable, Hashable, Codable {
+    /// What attention sees.
+    public var attentionInput = 1.0
+    /// Keys, besides.
+    public var key = 1.0
+    /// What attention gives.
+    public var attentionOutput = 1.0
+    /// What the recurrence sees.
+    public var recurrentInput = 1.0
+    /// The parts of its projection: gate, `x`, `B`, `C` and time steps.
+    public var recurrentParts = [1.0, 1, 1, 1, 1]
+    /// What the recurrence gives.
+    public var recurrentOutput = 1.0
+    public var gate = 1.0
+    /// What feed-forward gives.
+    public var down = 1.0
 
     public init() {}
 }

@@ -27,7 +27,35 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case keyValueUp
     /// Of each head, a score for no token, which takes part in the softmax.
     case sinks
+    /// What attention gives is multiplied by the sigmoid of this, before the output projection.
+    case attentionGate
     case attentionOutput
+    /// Of a recurrent layer: from the hidden state to what its convolution sees, and to what else comes of one projection.
+    case recurrentInput
+    /// Gated delta net: the gate of what it gives.
+    case recurrentGate
+    /// Gated delta net: how much of a value is written.
+    case recurrentBeta
+    /// Gated delta net: how much is forgotten.
+    case recurrentAlpha
+    /// Of each channel, weights of the last tokens, the newest last.
+    case convolution
+    /// Mamba: what time steps are made of, and the input and the output of the state.
+    case stateProjection
+    case timeStepNorm
+    case stateInputNorm
+    case stateOutputNorm
+    /// Mamba: the time step of each channel.
+    case timeStep
+    /// Gated delta net and Mamba-2: added to the time step of each head.
+    case timeStepBias
+    /// The rate at which the state decays, in the form that the model has it.
+    case stateDecay
+    /// What is added of the input itself.
+    case stateSkip
+    /// Of what a recurrent layer gives, beside its gate.
+    case recurrentNorm
+    case recurrentOutput
     /// Of what attention gives, before it is added to the hidden state.
     case attentionPostNorm
     case feedForwardNorm
@@ -85,15 +113,15 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     public var isLinear: Bool {
         switch self {
         case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
-            .down,
-            .sharedGate, .sharedUp, .sharedDown, .layerInputGate, .layerInputProjection:
+            .down, .sharedGate, .sharedUp, .sharedDown, .attentionGate, .recurrentInput, .recurrentGate,
+            .stateProjection, .timeStep, .recurrentOutput, .layerInputGate, .layerInputProjection:
             true
         case .tokenEmbedding, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
-            .outputNorm,
-            .outputHead, .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .routerScale, .expertScale,
-            .expertNorm, .expertPostNorm, .sharedPostNorm, .layerInputNorm, .layerScale, .xieluAlphaP, .xieluAlphaN,
-            .xieluBeta, .xieluEpsilon:
+            .outputNorm, .outputHead, .recurrentBeta, .recurrentAlpha, .convolution, .timeStepNorm, .stateInputNorm,
+            .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm, .layerEmbedding,
+            .layerEmbeddingProjection, .layerEmbeddingNorm, .routerScale, .expertScale, .expertNorm, .expertPostNorm,
+            .sharedPostNorm, .layerInputNorm, .layerScale, .xieluAlphaP, .xieluAlphaN, .xieluBeta, .xieluEpsilon:
             false
         }
     }
@@ -102,12 +130,23 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     public var isNorm: Bool {
         switch self {
         case .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm, .attentionPostNorm,
-            .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .expertNorm, .expertPostNorm, .sharedPostNorm,
-            .layerEmbeddingNorm, .layerInputNorm:
+            .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .timeStepNorm, .stateInputNorm, .stateOutputNorm,
+            .recurrentNorm, .expertNorm, .expertPostNorm, .sharedPostNorm, .layerEmbeddingNorm, .layerInputNorm:
             true
         default: false
         }
     }
+
+    /// Whether what a family adds to the weights of norms is added to it.
+    var hasNormOffset: Bool {
+        switch self {
+        case .timeStepNorm, .stateInputNorm, .stateOutputNorm, .recurrentNorm: false
+        default: isNorm
+        }
+    }
+
+    /// Whether it is multiplied number by number, and read whole.
+    public var isElementwise: Bool { isNorm || self == .convolution || self == .stateDecay || self == .stateSkip }
 
     /// Whether its rows are elements of rotary heads.
     var isRotary: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }

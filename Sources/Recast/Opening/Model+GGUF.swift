@@ -207,6 +207,9 @@ extension ModelConfiguration {
     fileprivate func asStored(by found: ModelConfiguration, _ metadata: GGUFMetadata) -> ModelConfiguration {
         var configuration = self
         configuration.norms.offset = found.norms.offset
+        configuration.stateDecayForm = found.stateDecayForm
+        // Folded into weights, with what stands at both ends.
+        if configuration.multipliers.branches != nil { configuration.multipliers = found.multipliers }
         configuration.normalizesOutputHead = found.normalizesOutputHead
         if metadata[GGUFAdaptation.attentionScaleKey]?.bool == true {
             configuration.multipliers.attention = found.multipliers.attention

@@ -16,7 +16,16 @@ extension Model {
         var configuration = try reader.configuration(of: family)
         var wrapped = core.wrapped
         try wrapped?.readSections(of: configuration.rope, file: path)
-        let further = try furtherLayers(reader, behind: configuration.layerCount)
+        var further = try furtherLayers(reader, behind: configuration.layerCount)
+        let quantized = try files.quantizedModules(of: core, checkpoint)
+        var stored = Self.withPrefix(quantized?.tensors ?? core.tensors)
+        // Those beside the layers are attention layers, whatever the last one is.
+        let besideCount = further.isEmpty ? FurtherLayers.count(beside: stored) : 0
+        let takesBeside = options.takesFurtherLayers && besideCount > 0 && configuration.recurrence?.delta != nil
+        if takesBeside {
+            stored = FurtherLayers.appended(stored, behind: configuration.layerCount)
+            further = configuration.layerCount..<configuration.layerCount + besideCount
+        }
         if options.takesFurtherLayers, !further.isEmpty {
             var longer = object
             longer["num_hidden_layers"] = .int(further.upperBound)
@@ -25,14 +34,20 @@ extension Model {
                 guard let list = longer[key]?.array, list.count == further.lowerBound, let last = list.last else {
                     continue
                 }
-                longer[key] = .array(list + Array(repeating: last, count: further.count))
+                longer[key] = .array(
+                    list
+                        + Array(
+                            repeating: takesBeside && key == "layer_types" ? "full_attention" : last,
+                            count: further.count))
+            }
+            if takesBeside, longer["layer_types"] == nil {
+                longer["layer_types"] = configuration.layerKinds(adding: further.count)
             }
             reader = HuggingFaceConfiguration(object: longer, file: path)
             configuration = try reader.configuration(of: family)
         }
         let saysTied = try reader.tiesEmbeddings(family)
-        let quantized = try files.quantizedModules(of: core, checkpoint)
-        var tensors = family.table.spelled(Self.withPrefix(quantized?.tensors ?? core.tensors))
+        var tensors = family.table.spelled(stored)
         let fused = FusedExperts(tensors, family, configuration)
         if let fused { tensors = try fused.separated(tensors, file: checkpoint.path) }
         tensors = try family.unstacked(tensors, configuration, file: checkpoint.path)
@@ -56,10 +71,13 @@ extension Model {
         if !outcome.furtherLayers.isEmpty {
             let names = outcome.furtherLayers.map(\.name)
             model.furtherLayers = FurtherLayers(
-                count: further.count, tensors: outcome.furtherLayers, areInGraph: options.takesFurtherLayers,
-                note:
-                    "layers behind the last of \(further.lowerBound) predict further tokens (num_nextn_predict_layers) and are "
-                    + "left out (--mtp keep): \(names.count) tensors, \(names.abridged)")
+                count: max(further.count, besideCount), tensors: outcome.furtherLayers,
+                areInGraph: options.takesFurtherLayers && !further.isEmpty,
+                note: besideCount > 0
+                    ? "layers that predict further tokens (\(FurtherLayers.prefix)*) are left out (--mtp keep): \(names.count) tensors, "
+                        + names.abridged
+                    : "layers behind the last of \(further.lowerBound) predict further tokens (num_nextn_predict_layers) and are "
+                        + "left out (--mtp keep): \(names.count) tensors, \(names.abridged)")
             if let note = model.furtherLayers.note, !options.takesFurtherLayers { model.notes.append(note) }
         }
         if let scale = outcome.unknown.first(where: { $0.name.contains("scale") }) {

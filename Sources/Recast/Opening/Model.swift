@@ -70,6 +70,19 @@ public struct Model: Sendable {
     }
 }
 
+// MARK: Positions
+
+extension Model {
+    /// How many rotary pairs each of four dimensions of a position turns, where a file says it; empty for positions of one.
+    func rotarySections(in architecture: GGUFArchitecture) -> [Int] {
+        if let own = wrapped?.rotarySections { return own.counts + [0] }
+        guard let usual = architecture.sections else { return [] }
+        let stated = ["rope_parameters", "rope_scaling"].lazy
+            .compactMap { original?[$0]?.object }.compactMap { RotarySections.Stated(in: $0, path: [])?.counts }.first
+        return stated.map { $0 + [0] } ?? usual
+    }
+}
+
 // MARK: What tensors decide
 
 extension Model {

@@ -14,7 +14,7 @@ public struct ImportancePlaces: Sendable {
 
     /// - Throws: `unsupported` for models that GGUF cannot hold.
     public init(_ model: Model) throws(RecastError) {
-        let architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
+        let architecture = try GGUFArchitecture.of(model.graph.configuration)
         let adaptation = try GGUFAdaptation(model.graph, to: architecture)
         graph = adaptation.graph
         var places: [Slot: Place] = [:]

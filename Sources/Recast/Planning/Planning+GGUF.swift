@@ -5,8 +5,8 @@ extension Planning {
     ///   - name: what the model is called.
     ///   - files: what lies beside it; nil where that is of no use to others.
     func ggufDraft(of model: Model, named name: String, _ files: HuggingFaceFiles?) throws(RecastError) -> GGUFDraft {
-        var architecture = try GGUFArchitecture.of(family: model.graph.configuration.family)
-        let sections = model.wrapped?.rotarySections.map { $0.counts + [0] } ?? []
+        var architecture = try GGUFArchitecture.of(model.graph.configuration)
+        let sections = model.rotarySections(in: architecture)
         if !sections.isEmpty { architecture = architecture.ofSections ?? architecture }
         var model = model
         var plan = basis(model, form: .file)
@@ -84,9 +84,18 @@ extension Planning {
     /// What layers for predicting further tokens have besides those of the model. Source: llama.cpp's `nextn` tensors.
     private func furtherLayers(of model: Model, plan: inout Plan) throws(RecastError) -> [NamedTensor] {
         guard model.furtherLayers.areInGraph else {
-            if options.furtherLayers == .keep { plan.warnings.append(Carried.nothingToKeep) }
+            if options.furtherLayers == .keep {
+                guard model.furtherLayers.count == 0 else {
+                    throw .usage(
+                        "--mtp keep: llama.cpp's place for the layers of \(model.graph.configuration.family) that predict further tokens is "
+                            + "not known")
+                }
+                plan.warnings.append(Carried.nothingToKeep)
+            }
             return []
         }
+        // Norms are what those of the model are.
+        let offset = offset(ofNorms: model)
         return try model.furtherLayers.tensors.map { (tensor) throws(RecastError) in
             let parts = tensor.name.split(separator: ".").map(String.init)
             guard let place = parts.firstIndex(of: "layers"), parts.count > place + 2,
@@ -95,8 +104,20 @@ extension Planning {
             else {
                 throw .unsupported("GGUF has no place for \(tensor.name), of a layer that predicts further tokens")
             }
-            return NamedTensor("blk.\(parts[place + 1]).\(name)", tensor.tensor)
+            let isNorm = name.hasSuffix("norm.weight")
+            return NamedTensor(
+                "blk.\(parts[place + 1]).\(name)",
+                isNorm && offset != 0 ? tensor.tensor.converted(to: .f32, [.adding(Float(offset))]) : tensor.tensor)
         }
+    }
+
+    /// What the source adds to the weights of norms, and GGUF has in them.
+    private func offset(ofNorms model: Model) -> Double {
+        guard let original = model.original, let family = try? Family.of(original, file: "config.json") else {
+            return 0
+        }
+        let source = try? HuggingFaceConfiguration(object: original, file: "config.json").configuration(of: family)
+        return (source?.norms.offset ?? 0) - model.graph.configuration.norms.offset
     }
 
     /// The norm behind such a layer has a place of its own in each architecture.
@@ -150,7 +171,7 @@ extension Planning {
     /// The tensors of a file with their places in the graph, and what a calibration has made of them.
     private func calibrated(_ tensors: [NamedTensor]) throws(RecastError) -> [NamedTensor] {
         let graph = try model().graph
-        let architecture = try GGUFArchitecture.of(family: graph.configuration.family)
+        let architecture = try GGUFArchitecture.of(graph.configuration)
         let lowered = GGUFStacks.packed(
             try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
                 .lower(options.calibrated?.replacing(graph) ?? graph, order: .ofGraph),

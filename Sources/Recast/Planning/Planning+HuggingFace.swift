@@ -159,7 +159,7 @@ extension Planning {
     func keptType(of tensor: LazyTensor, _ dtype: DType, slot: Slot, in model: Model) -> DType {
         if tensor.isQuantized { return .f32 }
         guard dtype == .f32, let types = model.sourceTypes,
-            let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family),
+            let architecture = try? GGUFArchitecture.of(model.graph.configuration),
             let row = architecture.table.row(of: slot)
         else { return dtype }
         let name = row.name(layer: slot.layer, expert: slot.expert, slot.part)

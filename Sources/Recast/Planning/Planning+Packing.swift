@@ -131,7 +131,7 @@ extension Planning {
                     + "would be taken for codes")
         }
         if let importance = options.quantization.importance {
-            let architecture = try? GGUFArchitecture.of(family: model.graph.configuration.family)
+            let architecture = try? GGUFArchitecture.of(model.graph.configuration)
             try attachImportance(&outcome.tensors, by: importance, plan: &plan) { tensor in
                 // Importance files name weights as GGUF does.
                 guard let slot = tensor.slots.first, let row = architecture?.table.row(of: slot) else {

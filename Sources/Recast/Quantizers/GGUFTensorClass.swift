@@ -73,7 +73,7 @@ extension NamedTensor {
             return false
         }
         if let slot = slots.first {
-            return slot.part == .weight && !slot.role.isNorm
+            return slot.part == .weight && !slot.role.isElementwise
                 && ![.router, .layerEmbeddingProjection].contains(slot.role)
         }
         guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),

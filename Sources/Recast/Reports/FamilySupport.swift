@@ -36,9 +36,9 @@ public struct FamilySupport: Sendable {
         own = Self.answer(lowering: sample, to: family)
         llama = Self.answer(lowering: sample, to: .llama)
         fromLlama = Self.answer(lowering: try Self.sample(of: .llama), to: family)
-        architecture = try? GGUFArchitecture.of(family: family.name).name
+        architecture = try? GGUFArchitecture.of(sample.configuration).name
         gguf = Self.answer { () throws(RecastError) in
-            try !GGUFAdaptation(sample, to: GGUFArchitecture.of(family: family.name)).types.isEmpty
+            try !GGUFAdaptation(sample, to: GGUFArchitecture.of(sample.configuration)).types.isEmpty
         }
         megatron = Self.answer { () throws(RecastError) in
             let adaptation = try TargetAdaptation(
@@ -87,6 +87,10 @@ public struct FamilySupport: Sendable {
             ("norm_topk_prob", .bool(family.usuallyNormalizesWeights)),
             ("global_head_dim", 16), ("hidden_size_per_layer_input", 16), ("vocab_size_per_layer_input", 256),
             ("top_k_experts", 2),
+            ("num_heads", 8), ("mamba_num_heads", 8), ("mamba_head_dim", 16), ("mamba_n_heads", 8),
+            ("mamba_d_ssm", 128),
+            ("n_groups", 2), ("attn_layer_indices", [1]), ("attn_layer_period", 4), ("attn_layer_offset", 1),
+            ("hybrid_override_pattern", "M*EM"), ("layer_types", layerTypes[family.name] ?? .null),
         ]
         // Tencent's program has a size of its own for experts where transformers has that of the layer.
         let own = family.experts?.feedForwardSize == "intermediate_size" ? ["moe_intermediate_size"] : []
@@ -94,6 +98,14 @@ public struct FamilySupport: Sendable {
             object: JSON.Object(members.filter { !own.contains($0.0) }), file: "a model of the family \(family.name)")
         return zeros(try reader.configuration(of: family), family, biases: try reader.biases(of: family))
     }
+
+    /// Of families whose classes have no usual list.
+    private static let layerTypes: [String: JSON] = [
+        "lfm2": ["conv", "full_attention", "conv", "conv"],
+        "lfm2_moe": ["conv", "full_attention", "conv", "conv"],
+        "granitemoehybrid": ["mamba", "attention", "mamba", "mamba"],
+        "granitemoehybrid_dense": ["mamba", "attention", "mamba", "mamba"],
+    ]
 
     /// Zeros for everything that a model of the family has.
     static func zeros(_ configuration: ModelConfiguration, _ family: Family, biases: Set<Role>) -> Graph {

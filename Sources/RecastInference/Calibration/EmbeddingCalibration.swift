@@ -40,10 +40,10 @@ struct EmbeddingCalibration {
             Self.slot, target, tokens: texts.reduce(0) { $0 + $1.count }, factor, errors, remarks: [])
     }
 
-    /// The weights that the first layer's attention begins with.
+    /// The weights that the first layer begins with.
     private var consumers: [Slot] {
-        let stage: Stage = graph.configuration.latentAttention == nil ? .queryKeyValue : .latentDown
-        return stage.inputs(graph.configuration, layer: 0).flatMap(\.sites)
+        let stages = graph.configuration.mixerStages(inLayer: 0)
+        return stages.lazy.map { $0.inputs(graph.configuration, layer: 0).flatMap(\.sites) }.first { !$0.isEmpty } ?? []
     }
 
     /// What the rows are rounded by.

@@ -25,7 +25,7 @@ final class EncodedWeights: LinearBackend {
         if graph.configuration.normalizesOutputHead { graph[Slot(.outputHead)] = graph.computedHead }
         for (index, entry) in graph.entries.enumerated() {
             let (tensor, name) = (entry.tensor, entry.slot.description)
-            if tensor.shape.count <= 1 || entry.slot.role.isNorm {
+            if tensor.shape.count <= 1 || entry.slot.role.isElementwise {
                 let buffer = FloatBuffer(count: tensor.elementCount)
                 let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: name)
                 try TensorLoad.run(loads, by: workers, resources)

@@ -7,8 +7,8 @@ final class TextState {
     /// The most tokens of the text.
     let capacity: Int
 
-    fileprivate let caches: [KeyValueCache]
-    /// Layers with a cache of their own.
+    fileprivate let layers: [LayerState]
+    /// Layers with a state of their own.
     private let own: [Int]
     /// Of the last token.
     fileprivate let last: FloatBuffer
@@ -17,15 +17,15 @@ final class TextState {
     init(_ configuration: ModelConfiguration, capacity: Int) {
         self.configuration = configuration
         self.capacity = capacity
-        var caches: [KeyValueCache] = []
-        for layer in 0..<configuration.layerCount {
+        var layers: [LayerState] = []
+        for (layer, own) in configuration.layers.enumerated() {
             // A layer without keys and values of its own looks at those of another.
-            caches.append(
-                configuration.layers[layer].keyValueSource.map { caches[$0] }
-                    ?? KeyValueCache(configuration, layer: layer, capacity: capacity))
+            layers.append(
+                own.keyValueSource.map { layers[$0] }
+                    ?? LayerState(configuration, layers: layer..<layer + 1, capacity: capacity))
         }
-        self.caches = caches
-        own = caches.indices.filter { configuration.layers[$0].keyValueSource == nil }
+        self.layers = layers
+        own = layers.indices.filter { configuration.layers[$0].keyValueSource == nil }
         last = FloatBuffer(count: configuration.hiddenSize)
     }
 
@@ -40,13 +40,13 @@ final class TextState {
 
     /// Makes this the text that another is, which must not be longer than this may be.
     func assign(_ other: TextState) {
-        for layer in own { caches[layer].assign(other.caches[layer]) }
+        for layer in own { layers[layer].assign(other.layers[layer]) }
         last.base.update(from: other.last.base, count: last.count)
         count = other.count
     }
 
     fileprivate func didAppend(_ tokens: Int) {
-        for layer in own { caches[layer].append(tokens) }
+        for layer in own { layers[layer].append(tokens) }
         count += tokens
     }
 }
@@ -60,8 +60,8 @@ final class TextReader {
     private let hidden: FloatBuffer
     private let buffers: LayerBuffers
     private let logits: FloatBuffer
-    /// Keys and values of the rows of a batch, before each goes to its own text.
-    private let joint: KeyValueCache
+    /// Of the rows of a batch, before each goes to its own text.
+    private let joint: LayerState
 
     /// - Parameters:
     ///   - capacities: of the texts.
@@ -77,7 +77,7 @@ final class TextReader {
         hidden = FloatBuffer(count: rows * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: rows, keys: capacities.max() ?? 1)
         logits = FloatBuffer(count: texts * configuration.vocabularySize)
-        joint = KeyValueCache(configuration, layer: nil, capacity: texts)
+        joint = LayerState(configuration, layers: configuration.layers.indices, capacity: texts)
     }
 
     /// Appends tokens to a text.
@@ -87,8 +87,8 @@ final class TextReader {
             let piece = tokens.prefix(rows)
             tokens = tokens.dropFirst(rows)
             try embed(piece)
-            for (index, cache) in text.caches.enumerated() {
-                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], piece, cache)
+            for (index, state) in text.layers.enumerated() {
+                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], piece, state)
             }
             // Only the last token is asked what comes next.
             let columns = configuration.hiddenSize
@@ -106,10 +106,10 @@ final class TextReader {
             LayerBlock.Sequence(rows: $0..<$0 + 1, length: $1.capacity)
         }
         for index in 0..<configuration.layerCount {
-            joint.members = texts.map { $0.caches[index] }
+            joint.join(texts.map { $0.layers[index] })
             try run(index, sequences, tokens[...], joint)
         }
-        joint.members = []
+        joint.join([])
         let columns = configuration.hiddenSize
         for (row, text) in texts.enumerated() {
             text.last.base.update(from: hidden.base + row * columns, count: columns)
@@ -124,12 +124,12 @@ final class TextReader {
     }
 
     private func run(
-        _ index: Int, _ sequences: [LayerBlock.Sequence], _ tokens: ArraySlice<Int32>, _ cache: KeyValueCache
+        _ index: Int, _ sequences: [LayerBlock.Sequence], _ tokens: ArraySlice<Int32>, _ state: LayerState
     ) throws(RecastError) {
         try layer.apply(
             to: LayerBlock(
                 layer: index, sequences: sequences, tokens: configuration.layerInputSize == nil ? [] : tokens,
-                state: cache, hidden: hidden.base, buffers: buffers),
+                state: state, hidden: hidden.base, buffers: buffers),
             weights)
     }
 

@@ -1,7 +1,7 @@
 import Recast
 
 extension DecoderLayer {
-    func keyValueCache(of block: LayerBlock) -> KeyValueCache { unsafeDowncast(block.state, to: KeyValueCache.self) }
+    func keyValueCache(of block: LayerBlock) -> KeyValueCache { block.state.keyValues! }
 
     /// Queries, keys and values, as they are before rotary positions.
     func project(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
@@ -17,8 +17,15 @@ extension DecoderLayer {
             (.key,   keys,         keyRows),
             (.value, cache.values, keyRows),
         ]
+        if configuration.layers[block.layer].gatesAttention {
+            try block.multiply(.attentionGate, .normed, into: block.buffers[.attentionGate], backend)
+        }
         for (role, target, columns) in projections where configuration.has(role, inLayer: block.layer) {
             try block.multiply(role, .normed, into: target, backend)
+            if let branches = configuration.multipliers.branches {
+                let factor = Float(role == .key ? branches.key * branches.attentionInput : branches.attentionInput)
+                for i in 0..<block.rows * columns { target[i] *= factor }
+            }
             // Before keys are normalised.
             if role == .key, own.valuesAreKeys { cache.values.update(from: target, count: block.rows * columns) }
             if role != .value { normalize(target, role, rows: block.rows, columns, block, isRotated: false, backend) }
@@ -65,9 +72,15 @@ extension DecoderLayer {
             try block.sharedKeyValues?.load(source, block.firstRow, rows: block.rows, into: cache)
         }
         for (index, sequence) in block.sequences.enumerated() {
-            attend(sequence, of: block, cache, member: cache.members.isEmpty ? nil : cache.members[index], backend)
+            attend(sequence, of: block, cache, member: block.state.member(index)?.keyValues, backend)
         }
         try block.sharedKeyValues?.store(block.layer, block.firstRow, rows: block.rows, of: cache)
+        let count = block.rows * configuration.columns(of: .attended, inLayer: block.layer)
+        if let branches = configuration.multipliers.branches {
+            RecurrentMixer.scale(block.buffers[.attended], count, by: branches.attentionOutput)
+        }
+        guard configuration.layers[block.layer].gatesAttention else { return }
+        RecurrentMixer.multiplySigmoid(of: block.buffers[.attentionGate], count, into: block.buffers[.attended])
     }
 
     /// - Parameter member: what remembers the tokens of this text, where `cache` is that of a batch.

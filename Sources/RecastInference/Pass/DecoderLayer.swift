@@ -7,11 +7,12 @@ struct DecoderLayer: Sendable {
     /// Of each layer.
     let attentions: [Attention]
     let latent: LatentProjections?
+    let recurrent: RecurrentMixer?
     let positions: Positions
     let feedForward: FeedForward
-    private let attentionStages: [Stage]
-    private let denseStages: [Stage]
-    private let expertStages: [Stage]
+    /// Of each layer: those that mix tokens, and those of the feed-forward part.
+    private let mixerStages: [[Stage]]
+    private let feedForwardStages: [[Stage]]
 
     /// - Parameter lengths: of the texts, in tokens.
     /// - Throws: `unsupported` for an activation or a rotary scaling that cannot be computed.
@@ -20,36 +21,26 @@ struct DecoderLayer: Sendable {
         norm = Norm(configuration)
         attentions = configuration.layers.indices.map { Attention(configuration, inLayer: $0) }
         latent = configuration.latentAttention.map { LatentProjections(latent: $0, heads: configuration.headCount) }
+        recurrent = configuration.recurrence.map { RecurrentMixer($0, configuration) }
         feedForward = FeedForward(
             configuration: configuration, activation: try Activation(named: configuration.activation))
         positions = try Positions(configuration, lengths: lengths)
-        attentionStages = configuration.attentionStages
-        denseStages = configuration.feedForwardStages(withExperts: false)
-        expertStages = configuration.feedForwardStages(withExperts: true)
-    }
-
-    /// What a layer keeps of a text.
-    ///
-    /// - Parameter capacity: the most tokens, remembered ones and those of a block together.
-    func makeState(capacity: Int) -> any LayerState {
-        KeyValueCache(configuration, layer: nil, capacity: capacity)
+        mixerStages = configuration.layers.indices.map { configuration.mixerStages(inLayer: $0) }
+        feedForwardStages = configuration.layers.indices.map { configuration.feedForwardStages(inLayer: $0) }
     }
 
     // MARK: Stages
 
-    private func feedForwardStages(inLayer layer: Int) -> [Stage] {
-        configuration.hasExperts(inLayer: layer) ? expertStages : denseStages
-    }
-
     /// All stages of a layer, in order.
-    func stages(inLayer layer: Int) -> [Stage] { attentionStages + feedForwardStages(inLayer: layer) }
+    func stages(inLayer layer: Int) -> [Stage] { mixerStages[layer] + feedForwardStages[layer] }
 
     /// Replaces the hidden states of a block by what its layer makes of them.
     func apply(to block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
-        for stage in attentionStages { try run(stage, block, backend) }
+        for stage in mixerStages[block.layer] { try run(stage, block, backend) }
+        guard !feedForwardStages[block.layer].isEmpty else { return }
         for range in LayerBuffers.parts(of: block.rows) {
             let part = block.part(range, columns: configuration.hiddenSize)
-            for stage in feedForwardStages(inLayer: block.layer) { try run(stage, part, backend) }
+            for stage in feedForwardStages[block.layer] { try run(stage, part, backend) }
         }
     }
 
@@ -65,6 +56,17 @@ struct DecoderLayer: Sendable {
             try block.multiply(
                 Slot(.attentionOutput, layer: block.layer), .attended, into: sum(of: block), accumulating: true, backend
             )
+        case .recurrentInput: try recurrent!.project(block, backend)
+        case .convolve: recurrent!.convolve(block, backend)
+        case .stateProjection: try recurrent!.projectState(block, backend)
+        case .timeStep: try block.multiply(.timeStep, .timeStepInput, into: block.buffers[.timeStep], backend)
+        case .scan: recurrent!.scan(block, backend)
+        case .recurrentOutput:
+            // Beside attention, what that gave is in it.
+            if !configuration.layers[block.layer].hasAttention { clearBranch(of: block) }
+            try block.multiply(
+                Slot(.recurrentOutput, layer: block.layer), .recurrentOutput, into: sum(of: block), accumulating: true,
+                backend)
         case .residual(let branch): addBranch(branch, of: block, backend)
         case .route: try feedForward.route(block, backend)
         case .gateUp(let site): try feedForward.gateUp(site, block, backend)

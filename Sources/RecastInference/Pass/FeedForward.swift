@@ -71,11 +71,14 @@ struct FeedForward: Sendable {
             try backend.multiply(
                 slot, input, rows: rows, into: target, accumulating: false, worker: block.buffers.worker)
         }
+        let branches = configuration.multipliers.branches
+        if let branches { RecurrentMixer.scale(gate, count, by: branches.gate) }
         if let limit = configuration.gateLimit {
             Activation.apply(gate, times: up, count, within: limit)
         } else {
             activation.apply(gate, times: up, count, xielu: xielu(inLayer: block.layer, backend))
         }
+        if let branches { RecurrentMixer.scale(gate, count, by: branches.down) }
     }
 
     /// The numbers of the layer's activation; nil where it has none.

@@ -91,7 +91,7 @@ extension ForwardPass {
         /// What each worker needs for one block of one layer.
         struct WorkPlace {
             let buffers: LayerBuffers
-            let state: any LayerState
+            let state: LayerState
         }
 
         func places() -> [WorkPlace] {
@@ -100,7 +100,7 @@ extension ForwardPass {
             return (0..<min(workers.count, blocks.count)).map { worker in
                 WorkPlace(
                     buffers: LayerBuffers(configuration, rows: rows, keys: keys, worker: worker),
-                    state: layer.makeState(capacity: rows))
+                    state: LayerState(configuration, layers: configuration.layers.indices, capacity: rows))
             }
         }
 

@@ -7,8 +7,15 @@ extension Graph {
     /// - Throws: `malformedInput` for a missing or misshapen tensor, `unsupported` for what cannot be computed.
     func checkComputable() throws(RecastError) {
         let layers = configuration.layers
-        guard Set(layers.map(\.mixer)).count <= 1, Set(layers.compactMap(\.experts)).count <= 1 else {
-            throw .unsupported("cannot compute layers that mix tokens differently, or have different experts")
+        guard Set(layers.filter(\.hasAttention).map(\.latentAttention)).count <= 1,
+            Set(layers.compactMap(\.recurrence)).count <= 1, Set(layers.compactMap(\.experts)).count <= 1
+        else {
+            throw .unsupported(
+                "cannot compute layers with different kinds of attention, different recurrences or different experts")
+        }
+        guard configuration.addsBranchesAtOnce || !layers.contains(where: { $0.hasAttention && $0.recurrence != nil })
+        else {
+            throw .unsupported("cannot compute attention beside a recurrence with post-norms or a residual multiplier")
         }
         guard Set(layers.map(\.hasParallelResidual)).count <= 1,
             !layers.contains(where: { $0.hasParallelResidual && $0.norms.hasPostNorms })
@@ -22,7 +29,9 @@ extension Graph {
             }
         }
         for (index, layer) in layers.enumerated() {
-            let fits = configuration.headCount.isMultiple(of: configuration.keyValueHeadCount(inLayer: index))
+            let fits =
+                !layer.hasAttention
+                || configuration.headCount.isMultiple(of: configuration.keyValueHeadCount(inLayer: index))
             let turning = layer.localRope ?? configuration.rope
             guard fits, !layer.hasRotary || turning.dimensions <= configuration.headDimension(inLayer: index) else {
                 throw RecastError(.malformedInput, "the numbers of heads and their dimensions do not fit together")

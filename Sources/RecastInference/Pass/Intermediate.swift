@@ -15,6 +15,22 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case attended
     /// What a router sees, where it is not what experts do.
     case routerInput
+    /// What it is multiplied by the sigmoid of.
+    case attentionGate
+    /// What the projection into a recurrent layer gives.
+    case recurrentInput
+    /// What its convolution gives, with the activation.
+    case convolved
+    /// Gated delta net: the gate, and of each head the logits of how much is written and how much is forgotten.
+    case recurrentGate
+    case recurrentBeta
+    case recurrentAlpha
+    /// Mamba: what time steps are made of, the input and the output of the state, and time steps.
+    case stateParameters
+    case timeStepInput
+    case timeStep
+    /// What a recurrent layer gives, before its projection.
+    case recurrentOutput
     case routerLogits
     case sharedLogits
     /// What the shared expert gives, while the branch is that of the routed ones.
@@ -43,10 +59,11 @@ enum Intermediate: Int, CaseIterable, Sendable {
 extension ModelConfiguration {
     /// Numbers of a token, in the layer that has the most.
     func columns(of intermediate: Intermediate) -> Int {
-        let (latent, shared) = (latentAttention, experts?.shared)
+        let (latent, shared, recurrence) = (latentAttention, experts?.shared, recurrence)
+        let (delta, mamba) = (recurrence?.delta, recurrence?.mamba)
         let dense = layers.indices.map { feedForwardSize(inLayer: $0) }.max() ?? feedForwardSize
         let widest = max(dense, experts?.feedForwardSize ?? 0, shared?.feedForwardSize ?? 0)
-        let widestQueries = layers.indices.map { queryRows(inLayer: $0) }.max() ?? 0
+        let widestQueries = hasAttention ? layers.indices.map { queryRows(inLayer: $0) }.max() ?? 0 : 0
         let hasOwnNorms = experts?.hasOwnNorms ?? false
         // swift-format-ignore
         return switch intermediate {
@@ -58,6 +75,15 @@ extension ModelConfiguration {
         case .latentValues:  latent?.keyValueRank ?? 0
         case .latentUp:      latent.map { headCount * ($0.nopeHeadDimension + $0.valueDimension) } ?? 0
         case .attended:      latent.map { headCount * $0.valueDimension } ?? widestQueries
+        case .attentionGate: layers.contains(where: \.gatesAttention) ? widestQueries : 0
+        case .recurrentInput:  recurrence?.inputRows ?? 0
+        case .convolved:       recurrence?.channelCount ?? 0
+        case .recurrentGate:   delta?.valueRows ?? 0
+        case .recurrentBeta, .recurrentAlpha: delta?.valueHeadCount ?? 0
+        case .stateParameters: mamba.map { $0.timeStepRank + 2 * $0.stateSize } ?? 0
+        case .timeStepInput:   mamba?.timeStepRank ?? 0
+        case .timeStep:        mamba?.innerSize ?? 0
+        case .recurrentOutput: recurrence?.outputColumns ?? 0
         case .routerInput, .besideBranch: hasOwnNorms ? hiddenSize : 0
         case .routerLogits:  experts?.count ?? 0
         case .sharedLogits:  shared?.isGated ?? false ? 1 : 0

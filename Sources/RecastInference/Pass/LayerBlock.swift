@@ -14,7 +14,7 @@ struct LayerBlock {
     private(set) var rows: Int
     private(set) var sequences: [Sequence]
     /// Where tokens are remembered, the block is of one text.
-    let state: any LayerState
+    let state: LayerState
     /// Of the rows, where layers look at them; else empty.
     private(set) var tokens: ArraySlice<Int32>
     /// Keys and values that later layers look at, where blocks go through one layer after the other; and the block's first row
@@ -28,7 +28,7 @@ struct LayerBlock {
     var attentionMap: UnsafeMutablePointer<Float>?
 
     init(
-        layer: Int, sequences: [Sequence], tokens: ArraySlice<Int32> = [], state: any LayerState,
+        layer: Int, sequences: [Sequence], tokens: ArraySlice<Int32> = [], state: LayerState,
         hidden: UnsafeMutablePointer<Float>, buffers: LayerBuffers
     ) {
         self.layer = layer

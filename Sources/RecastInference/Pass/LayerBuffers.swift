@@ -31,7 +31,7 @@ struct LayerBuffers {
         if configuration.latentAttention == nil {
             places[Intermediate.attended.rawValue] = places[Intermediate.queries.rawValue]
         }
-        let scoreCounts = configuration.layers.indices.map {
+        let scoreCounts = configuration.layers.indices.filter { configuration.layers[$0].hasAttention }.map {
             Attention(configuration, inLayer: $0).scoreCount(keys: keys)
         }
         memory.append(FloatBuffer(count: scoreCounts.max() ?? 0))

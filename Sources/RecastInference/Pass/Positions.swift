@@ -41,7 +41,8 @@ struct Positions: Sendable {
     }
 
     private static func rope(ofLayer layer: Int, _ configuration: ModelConfiguration) -> Rope? {
-        switch configuration.layers[layer].position {
+        guard configuration.layers[layer].hasAttention else { return nil }
+        return switch configuration.layers[layer].position {
         case .rotary: configuration.rope
         case .localRotary(let rope): rope
         case .alibi, .none: nil

@@ -75,7 +75,7 @@ final class ResidentLayer: LinearBackend {
                 linears[slot] = Linear(.panels(matrix), tensor)
                 panelLoads += PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: slot.description)
             } else {
-                if tensor.shape.count <= 1 || slot.role.isNorm {
+                if tensor.shape.count <= 1 || slot.role.isElementwise {
                     vectors[slot] = place
                 } else {
                     linears[slot] = Linear(.decoded(place), tensor)

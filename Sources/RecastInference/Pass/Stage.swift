@@ -18,6 +18,16 @@ enum Stage: Hashable, Sendable {
     /// Attention: the only stage in which tokens see each other.
     case mix
     case attentionOutput
+    /// A recurrent layer: from the hidden state to all that it needs.
+    case recurrentInput
+    /// A recurrent layer: the convolution, in which tokens see those before them.
+    case convolve
+    /// Mamba: time steps, and the input and the output of the state.
+    case stateProjection
+    case timeStep
+    /// A recurrent layer: the state, from token to token, and what is read of it.
+    case scan
+    case recurrentOutput
     /// Adds what a branch gave to the hidden states, where that was not done at once.
     case residual(Branch)
     case route
@@ -37,7 +47,9 @@ enum Stage: Hashable, Sendable {
     var isFeedForward: Bool {
         switch self {
         case .norm(let branch), .residual(let branch): branch == .feedForward
-        case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput: false
+        case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput, .recurrentInput, .convolve,
+            .stateProjection, .timeStep, .scan, .recurrentOutput:
+            false
         case .route, .gateUp, .down, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale: true
         }
     }
@@ -46,33 +58,47 @@ enum Stage: Hashable, Sendable {
     var access: HiddenStates.Access {
         switch self {
         case .norm, .expertNorm, .layerInput: .read
-        case .attentionOutput, .residual, .down, .layerInputProjection, .layerScale: .update
-        case .queryKeyValue, .latentDown, .latentUp, .mix, .route, .gateUp, .layerInputGate: .none
+        case .attentionOutput, .recurrentOutput, .residual, .down, .layerInputProjection, .layerScale: .update
+        case .queryKeyValue, .latentDown, .latentUp, .mix, .recurrentInput, .convolve, .stateProjection, .timeStep,
+            .scan, .route, .gateUp, .layerInputGate:
+            .none
         }
     }
 }
 
 extension ModelConfiguration {
-    /// The stages of the attention branch, in order.
-    var attentionStages: [Stage] {
-        let projections: [Stage] = latentAttention == nil ? [.queryKeyValue] : [.latentDown, .latentUp]
+    /// The stages of the branch that mixes tokens, in order.
+    func mixerStages(inLayer layer: Int) -> [Stage] {
+        let own = layers[layer]
+        guard own.mixer != .none else { return [] }
+        var stages: [Stage] = [.norm(.attention)]
+        if own.hasAttention {
+            stages += own.latentAttention == nil ? [.queryKeyValue] : [.latentDown, .latentUp]
+            stages += [.mix, .attentionOutput]
+        }
+        if let recurrence = own.recurrence {
+            let projections: [Stage] = recurrence.mamba == nil ? [] : [.stateProjection, .timeStep]
+            stages += [.recurrentInput, .convolve] + projections + [.scan, .recurrentOutput]
+        }
         // A parallel layer adds what both branches give in the end.
-        return [.norm(.attention)] + projections + [.mix, .attentionOutput]
-            + (hasParallelResidual ? [] : [.residual(.attention)])
+        return stages + (hasParallelResidual ? [] : [.residual(.attention)])
     }
 
     /// The stages of the feed-forward branch, in order: each expert is done before the next.
-    func feedForwardStages(withExperts: Bool) -> [Stage] {
+    func feedForwardStages(inLayer layer: Int) -> [Stage] {
         func stages(of sites: [FeedForward.Site]) -> [Stage] { sites.flatMap { [.gateUp($0), .down($0)] } }
-        var own = stages(of: [.dense])
-        if withExperts, let experts {
+        let own: [Stage]
+        switch layers[layer].feedForward {
+        case .none: return []
+        case .dense: own = stages(of: [.dense])
+        case .experts(let experts):
             let routed = [.route] + stages(of: (0..<experts.count).map { .expert($0) })
             let shared = experts.shared == nil ? [] : stages(of: [.shared])
             own = experts.hasOwnNorms ? shared + [.expertNorm] + routed : routed + shared
         }
         return [.norm(.feedForward)] + own + [.residual(.feedForward)]
             + (layerInputSize == nil ? [] : [.layerInput, .layerInputGate, .layerInputProjection])
-            + (layers.contains(where: \.hasScale) ? [.layerScale] : [])
+            + (layers[layer].hasScale ? [.layerScale] : [])
     }
 }
 
@@ -94,13 +120,22 @@ extension Stage {
                 columns: configuration.columns(of: values, inLayer: layer))
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
+        let own = configuration.layers[layer]
         switch self {
-        case .norm, .mix, .residual, .expertNorm, .layerInput, .layerScale: return []
+        case .norm, .mix, .convolve, .scan, .residual, .expertNorm, .layerInput, .layerScale: return []
         case .layerInputGate: return [input([.layerInputGate], .normed)]
         case .layerInputProjection: return [input([.layerInputProjection], .layerGate)]
         case .queryKeyValue:
-            let roles = [Role.query, .key, .value].filter { configuration.has($0, inLayer: layer) }
+            let roles = [Role.query, .key, .value, .attentionGate].filter { configuration.has($0, inLayer: layer) }
             return [input(roles, .normed)]
+        case .recurrentInput:
+            let isDelta = own.recurrence?.delta != nil
+            return [
+                input([.recurrentInput] + (isDelta ? [.recurrentGate, .recurrentBeta, .recurrentAlpha] : []), .normed)
+            ]
+        case .stateProjection: return [input([.stateProjection], .convolved)]
+        case .timeStep: return [input([.timeStep], .timeStepInput)]
+        case .recurrentOutput: return [input([.recurrentOutput], .recurrentOutput)]
         case .latentDown: return [input([hasQueryRank ? .queryDown : .query, .keyValueDown], .normed)]
         case .latentUp:
             return (hasQueryRank ? [input([.queryUp], .latentQueries)] : []) + [input([.keyValueUp], .latentValues)]
@@ -131,9 +166,14 @@ extension Stage {
         if self == .layerInputProjection { return [.layerGate] }
         var operands: [Intermediate] =
             switch self {
-            case .norm, .mix, .residual, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale:
+            case .norm, .mix, .convolve, .scan, .residual, .expertNorm, .layerInput, .layerInputGate,
+                .layerInputProjection, .layerScale:
                 []
-            case .queryKeyValue, .latentDown: [.normed]
+            case .queryKeyValue, .latentDown, .recurrentInput: [.normed]
+            // The gate stands beside what was convolved.
+            case .stateProjection: [.convolved, .recurrentInput]
+            case .timeStep: [.timeStepInput, .stateParameters, .convolved, .recurrentInput]
+            case .recurrentOutput: [.recurrentOutput]
             case .latentUp:
                 [
                     configuration.latentAttention?.queryRank == nil ? .queries : .latentQueries, .latentKeys,
@@ -143,7 +183,10 @@ extension Stage {
             case .route, .gateUp: [.normed]
             case .down: [.gate]
             }
-        guard isFeedForward, !operands.isEmpty else { return operands }
+        let own = configuration.layers[layer]
+        // A recurrence beside attention sees the same.
+        if self == .attentionOutput, own.recurrence != nil { operands.append(.normed) }
+        guard isFeedForward, !operands.isEmpty else { return operands.filter { configuration.columns(of: $0) > 0 } }
         operands.append(.branch)
         if configuration.hasExperts(inLayer: layer) {
             if self != .route { operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : []) }

@@ -6,11 +6,12 @@
   program computes something else.
 """
 
-from . import layers, routers_and_attention
+from . import layers, recurrent, routers_and_attention
 
-GROUPS = [routers_and_attention, layers]
+GROUPS = [routers_and_attention, layers, recurrent]
 CASES = {name: case for group in GROUPS for name, case in group.CASES.items()}
-VARIANTS = [variant for group in GROUPS for variant in group.VARIANTS] + [(f"{name}-wide", name, {}) for name in CASES]
+VARIANTS = [variant for group in GROUPS for variant in group.VARIANTS]
+VARIANTS += [(f"{name}-wide", name, {}) for name in CASES if f"{name}-wide" not in {variant[0] for variant in VARIANTS}]
 NO_GGUF, INEXACT, NO_PROGRAM = (
     {name for group in GROUPS for name in getattr(group, kind)} for kind in ("NO_GGUF", "INEXACT", "NO_PROGRAM"))
 

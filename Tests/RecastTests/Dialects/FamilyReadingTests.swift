@@ -158,7 +158,7 @@ struct FamilyReadingTests {
         metadata["\(name).attention.layer_norm_rms_epsilon"] = .f32(1e-6)
         let configuration = try GGUFConfiguration(
             architecture: architecture, metadata: metadata, file: "a.gguf",
-            seen: .init(normalizesHeads: true, denseLayers: [])
+            seen: .init(normalizesHeads: true, normalizesState: false, denseLayers: [])
         ).configuration(embedding: [1000, 640], factors: .init())
         let family = try #require(Family.all.first { $0.name == configuration.family })
         let written = HuggingFaceConfiguration.write(

@@ -19,7 +19,9 @@ struct SmallFamilyTests {
         #expect(try Fixtures.contents(directory.file("copy")) == Fixtures.contents(path))
         let (copy, original) = (try configuration(directory.file("copy")), try configuration(path))
         #expect(copy == original)
-        #expect(original.family == Fixtures.family(ofSmall: name))
+        #expect(
+            original.family
+                == (name == "granitemoehybrid-dense" ? "granitemoehybrid_dense" : Fixtures.family(ofSmall: name)))
     }
 
     /// Every tensor as llama.cpp's converter and quantizer write it: name, order, type, shape and bytes.
@@ -38,23 +40,37 @@ struct SmallFamilyTests {
         _ = try Conversion(Planning(source, options).plan(destination: path), to: path).run()
         let checkpoint = try Checkpoint(path: path)
         var reader = Reader(files: FilePool(checkpoint.files))
-        let found = try checkpoint.tensors.map { tensor in
+        var found = try checkpoint.tensors.map { tensor in
             GGUFGoldenTests.Row(
                 name: tensor.name, type: tensor.tensor.dtype.name,
                 shape: tensor.tensor.shape.reversed().map(String.init).joined(separator: "x"),
                 hash: String(SHA256.hex(try tensor.tensor.bytes(using: &reader)).prefix(32)))
         }
-        let expected = try Fixtures.table(Fixtures.smallFamily("gguf.tsv")).filter { $0[0] == name && $0[1] == mix }.map
+        var expected = try Fixtures.table(Fixtures.smallFamily("gguf.tsv")).filter { $0[0] == name && $0[1] == mix }.map
         {
             GGUFGoldenTests.Row(name: $0[2], type: $0[3], shape: $0[4], hash: $0[5])
         }
         try #require(expected.count > 15)
+        // What torch makes of `-exp(A_log)` is off in the last bit of some numbers (`stateDecay`); Bamba's heads turn in part, and the
+        // converter reorders rows as if they turned whole.
+        let family = Fixtures.family(ofSmall: name)
+        let isOther = { (row: GGUFGoldenTests.Row) in
+            switch family {
+            case "mamba", "falcon_mamba", "jamba": row.name.hasSuffix("ssm_a")
+            case "bamba": row.name.hasSuffix("attn_q.weight") || row.name.hasSuffix("attn_k.weight")
+            default: false
+            }
+        }
+        let (all, allExpected) = (found, expected)
+        #expect(all.map(\.name).sorted() == allExpected.map(\.name).sorted())
+        found = all.filter { !isOther($0) }
+        expected = allExpected.filter { !isOther($0) }
         if mix == "f32" {
             // The order of the converter is that of the source's files; it leaves ERNIE's correction bias two dimensions, which
             // the quantizer takes for one.
             let plain = expected.map { row in
                 var row = row
-                if row.shape.hasSuffix("x1") { row.shape.removeLast(2) }
+                if row.shape.hasSuffix("x1"), row.name.contains("exp_probs_b") { row.shape.removeLast(2) }
                 return row
             }
             #expect(Set(found.map(\.description)) == Set(plain.map(\.description)))
@@ -80,6 +96,19 @@ struct SmallFamilyTests {
             if key == "phimoe.rope.scaling.attn_factor" { continue }
             // llama.cpp looks for windows in a model of 64 layers alone.
             if name == "exaone4-windows", key == "exaone4.attention.sliding_window" { continue }
+            // The converter says 2^20 of all that has no positions, no rotary of all that has state spaces, and a size of experts of
+            // what has none.
+            if ["granitemoehybrid", "nemotron_h"].contains(Fixtures.family(ofSmall: name))
+                || name == "granitemoehybrid-dense",
+                key.hasSuffix(".context_length")
+            {
+                continue
+            }
+            if name == "granitemoehybrid-dense",
+                ["rope.scaling.finetuned", ".feed_forward_length"].contains(where: key.hasSuffix)
+            {
+                continue
+            }
             let tail = parts[1].components(separatedBy: "   (type ")
             let value = try #require(metadata[key], "\(line)")
             #expect("\(value.typeNumber))" == tail[1], "\(line)")
@@ -98,8 +127,36 @@ struct SmallFamilyTests {
         let (path, file) = (Fixtures.smallFamily(name), directory.file("model.gguf"))
         try gguf(of: name, file, dtype: nil)
         try convert(file, directory.file("back"), .huggingFace(family: nil))
+        // Its multipliers are in the weights of the file.
+        if name == "falcon_h1" {
+            #expect(try configuration(directory.file("back")).multipliers == ScaleFactors())
+            return
+        }
         #expect(try Fixtures.contents(directory.file("back")) == Fixtures.contents(path))
         #expect(try configuration(directory.file("back")) == configuration(path))
+    }
+
+    /// The decay of states in GGUF is `-exp(A_log)`, to the last bit.
+    @Test(arguments: ["mamba", "jamba", "mamba2", "qwen3_5"]) func stateDecay(name: String) throws {
+        let directory = TemporaryDirectory()
+        let file = directory.file("model.gguf")
+        try gguf(of: name, file)
+        let (source, result) = (
+            try Model(Checkpoint(path: Fixtures.smallFamily(name))), try Model(Checkpoint(path: file))
+        )
+        var count = 0
+        for entry in source.graph.entries where entry.slot.role == .stateDecay {
+            let (stored, computed) = (entry.tensor, try #require(result.graph[entry.slot]))
+            var reader = Reader(files: source.sources)
+            var other = Reader(files: result.sources)
+            let logarithms = try stored.converted(to: .f32).floats(rows: 0..<stored.rowCount, using: &reader)
+            let decays = try computed.converted(to: .f32).floats(rows: 0..<computed.rowCount, using: &other)
+            for (logarithm, decay) in zip(logarithms, decays) {
+                #expect(decay == Float(-exp(Double(logarithm))))
+                count += 1
+            }
+        }
+        #expect(count > 0 && result.graph.configuration.stateDecayForm == .plain)
     }
 
     /// By its keys alone, without the configuration that travels in it.
@@ -108,7 +165,7 @@ struct SmallFamilyTests {
         let file = directory.file("model.gguf")
         try gguf(of: name, file, dtype: nil)
         let set = try #require(try Checkpoint(path: file).ggufSet)
-        let architecture = try GGUFArchitecture.of(family: Fixtures.family(ofSmall: name))
+        let architecture = try GGUFArchitecture.of(configuration(Fixtures.smallFamily(name)))
         let reader = GGUFConfiguration(
             architecture: architecture, metadata: set.metadata, file: file, seen: .init(set.tensors))
         func factors(_ name: String) throws -> [Float]? {
@@ -134,6 +191,15 @@ struct SmallFamilyTests {
         // llama.cpp knows those of the published models alone.
         case "llama4_text": #expect(Set(differences) == ["attention chunk", "attention temperature"])
         case "exaone4-windows": #expect(Set(differences) == ["sliding window", "position encoding"])
+        // Stored otherwise, and computed so that it is the same.
+        case "qwen3_next", "qwen3_5", "qwen3_5_moe": #expect(Set(differences) == ["state decay", "norm weight offset"])
+        case "mamba", "jamba", "mamba2", "bamba", "granitemoehybrid", "granitemoehybrid-dense":
+            #expect(differences == ["state decay"])
+        case "falcon_mamba": #expect(Set(differences) == ["state decay", "state norm epsilon"])
+        case "nemotron_h", "nemotron_h-moe": #expect(Set(differences) == ["state decay", "time step minimum"])
+        case "falcon_h1":
+            #expect(
+                Set(differences) == ["state decay", "embedding multiplier", "logit divisor", "branch multipliers"])
         default: #expect(differences.isEmpty)
         }
     }
@@ -141,7 +207,7 @@ struct SmallFamilyTests {
     /// Into the family from a graph that knows nothing of its configuration's spelling, as it comes from Megatron or GGUF.
     @Test(arguments: families) func freshConfiguration(name: String) throws {
         let configuration = try configuration(Fixtures.smallFamily(name))
-        let family = try Family.named(Fixtures.family(ofSmall: name))
+        let family = try Family.named(configuration.family)
         let stated = try HuggingFaceConfiguration.stated(
             of: configuration, by: family, original: nil, ropeScaling: nil)
         #expect(
@@ -176,6 +242,12 @@ struct SmallFamilyTests {
             "gemma4_text-small": "per-layer embedding: 8",
             "llama4_text":    "position encoding: rotary in layers 0, 1, 2; none (NoPE) in layer 3",
             "apertus":        "activation: xielu",
+            "qwen3_next":     "recurrent layer", "qwen3_5": "recurrent layer", "qwen3_5_moe": "recurrent layer",
+            "lfm2":           "recurrent layer", "lfm2_moe": "recurrent layer", "mamba": "recurrent layer",
+            "falcon_mamba":   "recurrent layer", "jamba": "recurrent layer", "mamba2": "recurrent layer",
+            "bamba":          "recurrent layer", "granitemoehybrid": "recurrent layer",
+            "granitemoehybrid-dense": "recurrent layer", "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer",
+            "falcon_h1":      "recurrent layer",
         ]
         if let reason = reasons[name] {
             let error = #expect(throws: RecastError.self) {
@@ -229,7 +301,8 @@ struct SmallFamilyTests {
         let error = #expect(throws: RecastError.self) {
             try convert(Fixtures.smallFamily(name), directory.file("llama"), .huggingFace(family: "llama"))
         }
-        let reason = reasons[name] ?? "experts: "
+        let isRecurrent = try configuration(Fixtures.smallFamily(name)).recurrence != nil
+        let reason = reasons[name] ?? (isRecurrent ? "recurrent layer: " : "experts: ")
         #expect(error?.code == .unsupported && error?.message.contains(reason) == true, "\(error?.message ?? "")")
     }
 

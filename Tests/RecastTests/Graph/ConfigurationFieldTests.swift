@@ -23,6 +23,7 @@ struct ConfigurationFieldTests {
             count: 8, usedCount: 2, feedForwardSize: 32, normalizesWeights: true,
             shared: SharedExpert(feedForwardSize: 32, isGated: true),
             routing: Routing(groups: .init(count: 4, usedCount: 2, scoreCount: 2)))
+        all.multipliers.branches = BranchFactors()
         all.eachLayer { $0.latentAttention = latent }
         all.setExperts(experts, butIn: [3])
         for layer in [0, 2, 3] {
@@ -46,7 +47,59 @@ struct ConfigurationFieldTests {
         #expect(
             Set(Self.members(of: all, "", stoppingAt: Set(ofModel + ["layers"])))
                 == Set(ofModel + ["layers"]).subtracting(["layers.count"]))
-        #expect(Set(Self.members(of: all.layers[0], "", stoppingAt: Set(ofLayer))) == Set(ofLayer))
+        // What a layer mixes tokens with has members of its own (``recurrences``), and whether it has two of its parts.
+        let ofParts = ofLayer.filter { $0.contains("computed") || $0.hasPrefix("recurrence") }
+        #expect(ofParts.count == 6)
+        let ofWhole = Set(ofLayer).subtracting(ofParts)
+        #expect(Set(Self.members(of: all.layers[0], "", stoppingAt: Set(ofLayer))) == ofWhole)
+    }
+
+    /// Every number of a recurrence is one that two models are compared by.
+    @Test func recurrences() {
+        var model = Self.everything
+        func differences(_ a: Recurrence, _ b: Recurrence) -> [String] {
+            var other = model
+            model.eachLayer { $0.mixer = .recurrent(a) }
+            other.eachLayer { $0.mixer = .recurrent(b) }
+            return model.differences(from: other).map(\.field.name)
+        }
+        let net = GatedDeltaNet(
+            keyHeadCount: 2, valueHeadCount: 4, keyHeadDimension: 8, valueHeadDimension: 16, convolutionSize: 4)
+        let paths: [WritableKeyPath<GatedDeltaNet, Int>] = [
+            \.keyHeadCount, \.valueHeadCount, \.keyHeadDimension, \.valueHeadDimension, \.convolutionSize,
+        ]
+        for path in paths {
+            var other = net
+            other[keyPath: path] += 1
+            #expect(differences(.gatedDeltaNet(net), .gatedDeltaNet(other)) == ["recurrent layer"])
+        }
+        let mamba = Mamba(innerSize: 64, stateSize: 8, timeStepRank: 4, convolutionSize: 4)
+        let changes: [(inout Mamba) -> Void] = [
+            { $0.innerSize += 1 }, { $0.stateSize += 1 }, { $0.timeStepRank += 1 }, { $0.convolutionSize += 1 },
+            { $0.stateNorms = .weighted },
+        ]
+        for change in changes {
+            var other = mamba
+            change(&other)
+            #expect(differences(.mamba(mamba), .mamba(other)) == ["recurrent layer"])
+        }
+        var epsilon = mamba
+        epsilon.stateNormEpsilon = 1e-6
+        #expect(differences(.mamba(mamba), .mamba(epsilon)) == ["state norm epsilon"])
+        let second = Mamba2(headCount: 4, headDimension: 8, groupCount: 2, stateSize: 8, convolutionSize: 4)
+        let more: [(inout Mamba2) -> Void] = [
+            { $0.headCount += 1 }, { $0.headDimension += 1 }, { $0.groupCount += 1 }, { $0.stateSize += 1 },
+            { $0.convolutionSize += 1 }, { $0.gate = .plain }, { $0.normGroupCount += 1 },
+        ]
+        for change in more {
+            var other = second
+            change(&other)
+            #expect(differences(.mamba2(second), .mamba2(other)) == ["recurrent layer"])
+        }
+        var limited = second
+        (limited.minimumTimeStep, limited.maximumTimeStep) = (0.1, 2)
+        #expect(differences(.mamba2(second), .mamba2(limited)) == ["time step minimum", "time step maximum"])
+        #expect(differences(.mamba(mamba), .mamba2(second)) == ["recurrent layer"])
     }
 
     /// `experts.routing.factor`
@@ -56,6 +109,7 @@ struct ConfigurationFieldTests {
             // Key paths do not know the names of computed members.
             .replacing(#/<computed \w+ \(Optional<ExpertConfiguration>\)>/#, with: "experts")
             .replacing(#/<computed \w+ \(Optional<LatentAttention>\)>/#, with: "latentAttention")
+            .replacing(#/<computed \w+ \(Optional<Recurrence>\)>/#, with: "recurrence")
             .replacing(#/<computed \w+ \(Int\)>/#, with: "count")
     }
 
@@ -131,13 +185,19 @@ struct ConfigurationFieldTests {
             rope: Rope(theta: 10_000, dimensions: 16))
         #expect(llama.unusualComputation.isEmpty)
         // Shown for every model, or with its experts.
-        let shown: Set = ["norm epsilon", "rotary base", "rotary scaling"]
+        let shown: Set = ["norm epsilon", "rotary base", "rotary scaling", "state decay"]
         for (field, mutate) in Self.mutations {
             var changed = llama
             mutate(&changed)
             let isComputed = ModelConfiguration.fields.contains { $0.name == field && $0.kind == .computation }
             guard isComputed, changed != llama, !shown.contains(field) else { continue }
-            #expect(changed.unusualComputation.map(\.name) == [field])
+            let names = changed.unusualComputation.map(\.name)
+            // Recurrent layers, and those without a mixer, differ in more than one thing.
+            if changed.layers.allSatisfy({ $0.mixer == .attention }) {
+                #expect(names == [field])
+            } else {
+                #expect(names.contains(field))
+            }
         }
         llama.layers[2].slidingWindow = 512
         #expect(llama.unusualComputation.map(\.value) == ["none in layers 0, 1, 3; 512 in layer 2"])
@@ -175,6 +235,19 @@ struct ConfigurationFieldTests {
         "SwiGLU alpha":              { $0.gateLimit?.alpha += 1 },
         "parallel residual":         { $0.eachLayer { $0.hasParallelResidual.toggle() } },
         "attention sinks":           { $0.layers[1].hasSinks.toggle() },
+        "attention gate":            { $0.layers[1].gatesAttention.toggle() },
+        "attention":                 { $0.layers[1].mixer = $0.layers[1].hasAttention ? .none : .attention },
+        "feed-forward part":         { $0.layers[1].feedForward = $0.layers[1].hasFeedForward ? .none : .dense },
+        "recurrent layer":           { $0.layers[1].mixer = $0.layers[1].recurrence == nil
+            ? .attentionAndRecurrence(.shortConvolution(ShortConvolution(channelCount: $0.hiddenSize, convolutionSize: 3))) : .attention },
+        "state norm epsilon":        { $0.layers[1].mixer = .recurrent(.mamba(
+            Mamba(innerSize: 64, stateSize: 8, timeStepRank: 4, convolutionSize: 4, stateNorms: .plain, stateNormEpsilon: 1e-3))) },
+        "time step minimum":         { $0.layers[1].mixer = .recurrent(.mamba2(
+            Mamba2(headCount: 8, headDimension: 16, groupCount: 2, stateSize: 8, convolutionSize: 4, minimumTimeStep: 0.3))) },
+        "time step maximum":         { $0.layers[1].mixer = .recurrent(.mamba2(
+            Mamba2(headCount: 8, headDimension: 16, groupCount: 2, stateSize: 8, convolutionSize: 4, maximumTimeStep: 0.3))) },
+        "state decay":               { $0.stateDecayForm = $0.stateDecayForm == .plain ? .logarithm : .plain },
+        "branch multipliers":        { $0.multipliers.branches = $0.multipliers.branches == nil ? BranchFactors() : nil },
         "shared pre-norm":           { $0.eachLayer { $0.norms.sharesPreNorm.toggle() } },
         "QKV clip":                  { $0.projectionLimit = ($0.projectionLimit ?? 4) + 1 },
         "attention soft-cap":        { $0.softCaps.attention = ($0.softCaps.attention ?? 20) + 1 },

@@ -17,6 +17,8 @@ struct GGUFConfiguration {
     /// What the tensors of a file say of its model where no key does.
     struct Seen {
         var normalizesHeads: Bool
+        /// Whether what state spaces give is normalised.
+        var normalizesState: Bool
         /// Layers with an ordinary feed-forward part.
         var denseLayers: Set<Int>
         /// Layers whose keys stand without values.
@@ -40,7 +42,9 @@ struct GGUFConfiguration {
     /// - Parameter embedding: the shape of the token embedding, which knows the vocabulary's true size.
     func configuration(embedding: [Int]?, factors: RotaryFactors) throws(RecastError) -> ModelConfiguration {
         let hiddenSize = try size("embedding_length")
-        let headCount = try size("attention.head_count")
+        let hasAttention = architecture.table.rows.contains { $0.roles.contains(.attentionOutput) }
+        // Models of state spaces alone say 0.
+        let headCount = hasAttention ? try size("attention.head_count") : 1
         let isLatent = architecture.table.row(of: Slot(.keyValueDown)) != nil
         let keyLength =
             isLatent
@@ -66,7 +70,7 @@ struct GGUFConfiguration {
             family: architecture.families[0],
             vocabularySize: vocabularySize,
             hiddenSize: hiddenSize,
-            feedForwardSize: try size("feed_forward_length"),
+            feedForwardSize: try feedForwardSize(),
             layerCount: try ownLayerCount(),
             headCount: headCount,
             keyValueHeadCount: keyValueHeadCount,
@@ -96,6 +100,14 @@ struct GGUFConfiguration {
             throw failure("\(key("nextn_predict_layers")) is \(further) of \(count) layers")
         }
         return count - further
+    }
+
+    /// Where all layers have experts, or no layer has a feed-forward part, there may be none.
+    private func feedForwardSize() throws(RecastError) -> Int {
+        let hasAny = architecture.table.rows.contains { $0.roles.contains(.down) }
+        guard hasAny else { return try size("embedding_length") }
+        let ofExperts = try optionalSize("expert_feed_forward_length")
+        return value("feed_forward_length") == nil && ofExperts != nil ? ofExperts! : try size("feed_forward_length")
     }
 
     private func epsilon() throws(RecastError) -> Double {
@@ -134,6 +146,15 @@ struct GGUFConfiguration {
         return experts
     }
 
+    /// A number for each layer: a list, or one for all.
+    func layerSizes(_ name: String, layerCount: Int) throws(RecastError) -> [Int] {
+        if let size = value(name)?.int { return Array(repeating: size, count: layerCount) }
+        guard let sizes = value(name)?.ints, sizes.count >= layerCount, sizes.allSatisfy({ $0 >= 0 }) else {
+            throw failure("\(key(name)) does not say a number of each of \(layerCount) layers")
+        }
+        return Array(sizes.prefix(layerCount))
+    }
+
     func key(_ name: String) -> String { architecture.name + "." + name }
     func value(_ name: String) -> GGUFValue? { metadata[key(name)] }
     func flag(_ name: String) -> Bool? { if case .bool(let value)? = value(name) { value } else { nil } }
@@ -148,8 +169,12 @@ struct GGUFConfiguration {
     /// A size, which may also be written as a list with the same value for every layer.
     func optionalSize(_ name: String, limit: Int = maximumSize) throws(RecastError) -> Int? {
         guard let value = value(name) else { return nil }
-        if let sizes = value.ints, let first = sizes.first {
-            guard sizes.allSatisfy({ $0 == first }) || architecture.sizesOfLayers.contains(name) else {
+        if let sizes = value.ints, let first = architecture.listsLayers ? sizes.first(where: { $0 != 0 }) : sizes.first
+        {
+            guard
+                sizes.allSatisfy({ $0 == first || $0 == 0 && architecture.listsLayers })
+                    || architecture.sizesOfLayers.contains(name)
+            else {
                 throw .unsupported("\(file): \(key(name)) differs between layers, which is not supported")
             }
             guard first > 0, first <= limit else { throw failure("\(key(name)) is \(first)") }
@@ -231,6 +256,8 @@ struct GGUFConfiguration {
         guard let value = value(name) else { return }
         // One number stands for four of it.
         let counts = value.ints ?? value.int.map { [Int](repeating: $0, count: 4) }
+        // What a model of any rotary dimension is told where nothing is said.
+        if let counts, counts == architecture.sections { return }
         let text = counts.map { "\($0)" } ?? "no list of numbers"
         let stated = RotarySections.Stated(key: key(name), counts: counts, text: text)
         let sections = try RotarySections(stated, count: 4, of: rope, file: file)
@@ -331,15 +358,26 @@ extension GGUFArchitecture {
         try keys.set("block_count", configuration.layerCount)
         try keys.set("context_length", configuration.contextLength)
         try keys.set("embedding_length", configuration.hiddenSize)
-        try keys.set("feed_forward_length", configuration.feedForwardSize)
-        try keys.set("attention.head_count", configuration.headCount)
-        try keys.set("attention.head_count_kv", configuration.keyValueHeadCount)
-        try keys.writeScaling(configuration.rope.scaling, rotaryFactors)
-        keys.set("rope.freq_base", configuration.rope.theta)
+        try keys.set("feed_forward_length", configuration.hasFeedForward ? configuration.feedForwardSize : 0)
+        try keys.set("attention.head_count", configuration.hasAttention ? configuration.headCount : 0)
+        if configuration.hasAttention {
+            try keys.set("attention.head_count_kv", configuration.keyValueHeadCount)
+            if listsLayers {
+                keys["attention.head_count_kv"] = .array(
+                    .i32(
+                        configuration.layers.map {
+                            $0.hasAttention ? Int32(clamping: configuration.keyValueHeadCount) : 0
+                        }))
+            }
+            try keys.writeScaling(configuration.rope.scaling, rotaryFactors)
+            keys.set("rope.freq_base", configuration.rope.theta)
+        }
         let isRMS = configuration.norms.kind == .rms
         keys.set(isRMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", configuration.normEpsilon)
         let isUsual = configuration.headDimension * configuration.headCount == configuration.hiddenSize
-        if writesRopeDimensions || hasHeadDimension || !isUsual { try keys.writeHeadDimension(configuration) }
+        if configuration.hasAttention, writesRopeDimensions || hasHeadDimension || !isUsual {
+            try keys.writeHeadDimension(configuration)
+        }
         keys.metadata["general.file_type"] = .u32(fileType)
         if writesRopeDimensions {
             try keys.set("vocab_size", configuration.vocabularySize)
@@ -415,12 +453,13 @@ extension GGUFKeys {
 
 extension GGUFConfiguration.Seen {
     init(_ tensors: [NamedTensor]) {
-        (normalizesHeads, denseLayers) = (false, [])
+        (normalizesHeads, normalizesState, denseLayers) = (false, false, [])
         var valued = Set<Int>()
         for tensor in tensors {
             let parts = tensor.name.split(separator: ".", maxSplits: 3)
             guard parts.count > 2, parts[0] == "blk", let layer = Int(parts[1]) else { continue }
             if parts[2] == "attn_q_norm" { normalizesHeads = true }
+            if parts[2] == "ssm_norm" { normalizesState = true }
             if parts[2] == "ffn_gate" { denseLayers.insert(layer) }
             if parts[2] == "attn_k" { valuelessLayers.insert(layer) }
             if parts[2] == "attn_v" { valued.insert(layer) }
@@ -432,6 +471,7 @@ extension GGUFConfiguration.Seen {
     /// What the tensors of a model will say.
     init(_ configuration: ModelConfiguration) {
         normalizesHeads = configuration.has(.queryNorm)
+        normalizesState = configuration.has(.recurrentNorm)
         denseLayers = Set(configuration.layers { $0.experts == nil })
         valuelessLayers = Set(configuration.layers { $0.valuesAreKeys })
         scaledLayers = Set(configuration.layers { $0.hasScale })

@@ -13,6 +13,11 @@ package struct GGUFArchitecture: Sendable {
     let writesRopeDimensions: Bool
     /// Whether divisors of rotary frequencies may lie beside the weights, and where a long text has others.
     let rotaryFactors: RotaryFactors
+    /// How many rotary pairs each dimension of a position turns where nothing is said, for architectures that are always told; nil for
+    /// others.
+    let sections: [Int]?
+    /// Whether numbers of heads and sizes of feed-forward parts are lists, with a zero for each layer that has none.
+    let listsLayers: Bool
     let reads: Reading
     let writes: Writing
     /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
@@ -39,8 +44,8 @@ package struct GGUFArchitecture: Sendable {
 
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
-        rotaryFactors: RotaryFactors = .none, distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [],
-        keysOfNumbers: [Role: String] = [:],
+        rotaryFactors: RotaryFactors = .none, sections: [Int]? = nil, listsLayers: Bool = false,
+        distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [], keysOfNumbers: [Role: String] = [:],
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -49,6 +54,8 @@ package struct GGUFArchitecture: Sendable {
         self.activation = activation
         self.writesRopeDimensions = writesRopeDimensions
         self.rotaryFactors = rotaryFactors
+        self.sections = sections
+        self.listsLayers = listsLayers
         self.distinguishingTensor = distinguishingTensor
         self.sizesOfLayers = sizesOfLayers
         self.keysOfNumbers = keysOfNumbers
@@ -66,6 +73,8 @@ package struct GGUFArchitecture: Sendable {
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
             .gemma4MoE, .gemma4MoEApart, .gemma4, .llama4, .apertus,
+            .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .mamba2, .jamba, .graniteHybrid, .nemotronH,
+            .nemotronHMoE, .falconH1,
         ] + multimodal.map { $0.text.named($0.name) }
 
     /// The architectures of text models whose positions have several dimensions, of which text needs one; llama.cpp's projectors
@@ -85,6 +94,14 @@ package struct GGUFArchitecture: Sendable {
 
     /// Whether there is a QK norm.
     var normalizesHeads: Bool { table.row(of: Slot(.queryNorm)) != nil }
+
+    /// The architecture of a model: of Nemotron-H there are two, with experts and without.
+    ///
+    /// - Throws: `unsupported`; names are never invented.
+    static func of(_ configuration: ModelConfiguration) throws(RecastError) -> GGUFArchitecture {
+        let architecture = try of(family: configuration.family)
+        return architecture.name == nemotronH.name && configuration.experts != nil ? nemotronHMoE : architecture
+    }
 
     /// The architecture of a family's models.
     ///

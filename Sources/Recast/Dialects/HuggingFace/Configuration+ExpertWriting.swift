@@ -32,7 +32,7 @@ extension HuggingFaceConfiguration {
     ) {
         let dense = configuration.layers { $0.feedForward == .dense }
         switch keys.denseLayers {
-        case .none: break
+        case .none, .readByFamily: break
         case .named:
             object["decoder_sparse_step"] = 1
             object["mlp_only_layers"] = .array(dense.map(JSON.int))
@@ -43,6 +43,12 @@ extension HuggingFaceConfiguration {
             object["mlp_layer_types"] = .array(configuration.layers.map { $0.experts == nil ? "dense" : "sparse" })
             // What other programs look at.
             if dense == Array(0..<dense.count) { object["first_k_dense_replace"] = .int(dense.count) }
+        case .outsideOfPeriod:
+            let sparse = configuration.layers { $0.experts != nil }
+            let period = sparse.count > 1 ? sparse[1] - sparse[0] : configuration.layerCount
+            // Where others have experts, it is read again as something else, and refused.
+            object["expert_layer_period"] = .int(period)
+            object["expert_layer_offset"] = .int(sparse.first ?? 0)
         case .outsideOfInterval:
             let interval = configuration.expertInterval
             object["moe_layer_interval"] = .int(interval.step)

@@ -59,7 +59,7 @@ extension HuggingFaceConfiguration {
         _ keys: Family.ExpertKeys.DenseLayers, layerCount: Int
     ) throws(RecastError) -> [Int] {
         switch keys {
-        case .none: return []
+        case .none, .readByFamily: return []
         case .named:
             let step = try optionalSize("decoder_sparse_step") ?? 1
             let named = object["mlp_only_layers"]?.array ?? []
@@ -74,6 +74,13 @@ extension HuggingFaceConfiguration {
             }
             let count = try optionalCount("first_k_dense_replace") ?? usual
             return Array(0..<min(count, layerCount))
+        case .outsideOfPeriod(let usualPeriod, let usualOffset):
+            let period = try optionalSize("expert_layer_period") ?? usualPeriod
+            let offset = try optionalCount("expert_layer_offset") ?? usualOffset
+            guard offset < period else {
+                throw failure("\"expert_layer_offset\" is \(offset), not below an \"expert_layer_period\" of \(period)")
+            }
+            return (0..<layerCount).filter { $0 % period != offset }
         case .listed: return try listedDenseLayers(layerCount)
         case .outsideOfInterval:
             let first = try optionalCount("moe_layer_start_index") ?? 1

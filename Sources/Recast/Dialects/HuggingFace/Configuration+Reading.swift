@@ -18,6 +18,7 @@ struct HuggingFaceConfiguration {
         for (theirs, usual) in family.spellings {
             if let value = object[theirs], !value.isNull { object[usual] = value }
         }
+        family.completes(&object)
         return HuggingFaceConfiguration(object: object, file: file)
     }
 
@@ -86,6 +87,7 @@ struct HuggingFaceConfiguration {
                     + "\(configuration.keyValueHeadCount)")
         }
         if object["head_dim"]?.int == nil, family.defaults.headDimension == nil, !family.hasLatentAttention,
+            configuration.hasAttention,
             !configuration.hiddenSize.isMultiple(of: configuration.headCount)
         {
             throw failure(
@@ -93,7 +95,9 @@ struct HuggingFaceConfiguration {
                     + "\(configuration.headCount), and there is no head_dim")
         }
         let turning = configuration.rope.dimensions
-        guard turning > 0, turning.isMultiple(of: 2), turning <= configuration.headDimension else {
+        guard !configuration.hasAttention || turning > 0, turning.isMultiple(of: 2),
+            turning <= configuration.headDimension
+        else {
             throw failure("heads of \(turning) elements cannot be rotated in pairs")
         }
         guard configuration.normEpsilon > 0, configuration.normEpsilon < 1 else {

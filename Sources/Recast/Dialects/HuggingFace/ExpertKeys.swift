@@ -6,9 +6,9 @@ extension Family {
             case always
             /// Where this key is true.
             case configured(String, default: Bool = false)
-            case never
             /// Nowhere; where this key is true, programs compute different things.
             case refused(String)
+            case never
         }
 
         /// Which layers have one ordinary feed-forward part instead.
@@ -20,6 +20,12 @@ extension Family {
             case first(default: Int)
             /// Those that `mlp_layer_types` calls dense; the first where there is no list.
             case listed
+            /// Those that the family reads from a list of its own.
+            case readByFamily
+            /// All but those whose number by `expert_layer_period` leaves `expert_layer_offset`.
+            ///
+            /// - Parameters: what absent keys mean.
+            case outsideOfPeriod(period: Int, offset: Int)
             /// All but each `moe_layer_interval`-th from `moe_layer_start_index` to `moe_layer_end_index`.
             case outsideOfInterval
             /// All that `moe_layers` does not list; where there is no list, all but each `interleave_moe_layer_step`-th.
@@ -153,10 +159,19 @@ extension Family.ExpertKeys {
         guard router.states(experts.routing) else {
             return "picks and weighs experts otherwise than this model (\(experts.routing.text))"
         }
-        if case .refused = normalization, experts.normalizesWeights {
+        if normalization.isNever, experts.normalizesWeights {
             return "does not make the weights of experts add up to one, which this model does"
         }
         return nil
+    }
+}
+
+extension Family.ExpertKeys.Normalization {
+    fileprivate var isNever: Bool {
+        switch self {
+        case .refused, .never: true
+        case .always, .configured: false
+        }
     }
 }
 

@@ -19,12 +19,15 @@ public struct Family: Sendable {
     public let spellings: [(theirs: String, usual: String)]
     /// What an absent `partial_rotary_factor` means; nil for a family that does not look at it.
     public let partialRotary: Double?
+    /// Sets keys that the family's configurations do not have, and that all others must.
+    let completes: Completing
     let recognizes: Recognizing
     let reads: Reading
     let writes: Writing
 
     /// Whether a configuration with one of the architectures is of this family.
     typealias Recognizing = @Sendable (JSON.Object) -> Bool
+    typealias Completing = @Sendable (inout JSON.Object) -> Void
     /// Adds to a configuration what the usual keys do not say.
     typealias Reading = @Sendable (HuggingFaceConfiguration, inout ModelConfiguration) throws(RecastError) -> Void
     /// Adds the family's own keys to a `config.json` with the usual ones.
@@ -96,7 +99,8 @@ public struct Family: Sendable {
         tiesByDefault: Bool = false, slidingWindow: SlidingWindowKeys = .none, defaults: Defaults = Defaults(),
         latent: LatentAttention = .deepSeek, experts: ExpertKeys? = nil,
         spellings: [(theirs: String, usual: String)] = [], partialRotary: Double? = nil,
-        recognizes: @escaping Recognizing = { _ in true }, reads: @escaping Reading = { _, _ in },
+        completes: @escaping Completing = { _ in }, recognizes: @escaping Recognizing = { _ in true },
+        reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
         self.name = name
@@ -110,6 +114,7 @@ public struct Family: Sendable {
         self.experts = experts
         self.spellings = spellings
         self.partialRotary = partialRotary
+        self.completes = completes
         self.recognizes = recognizes
         self.reads = reads
         self.writes = writes
@@ -146,6 +151,8 @@ extension Family {
         .helium,
         .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
         .gemma4, .gemma4Unified, .gemma4MoE, .llama4, .apertus,
+        .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .falconMamba, .jamba, .mamba2, .bamba,
+        .graniteHybridMoE, .graniteHybrid, .nemotronH, .falconH1,
     ]
 
     public static func named(_ name: String) throws(RecastError) -> Family {

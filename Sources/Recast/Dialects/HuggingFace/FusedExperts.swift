@@ -32,9 +32,9 @@ struct FusedExperts {
         var stored: [Place: NamedTensor] = [:]
         var routers: [Int: String] = [:]
         for tensor in tensors {
-            if let place = Self.place(of: tensor.name) {
+            if let place = Self.place(of: tensor.name, family) {
                 stored[place] = tensor
-            } else if let layer = Self.router(of: tensor.name) {
+            } else if let layer = Self.router(of: tensor.name, family) {
                 routers[layer] = tensor.name
             }
         }
@@ -47,17 +47,25 @@ struct FusedExperts {
     var firstName: String { stored.values.map(\.name).min() ?? "" }
 
     /// Of `model.layers.3.mlp.experts.gate_up_proj`: 3, and which it is.
-    private static func place(of name: String) -> Place? {
+    private static func place(of name: String, _ family: Family) -> Place? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 6, parts[0] == "model", parts[1] == "layers", parts[3] == "mlp", parts[4] == "experts",
+        guard parts.count == 6, parts[0] == "model", parts[1] == "layers", parts[3] == module(of: family),
+            parts[4] == "experts",
             let layer = Int(parts[2]), layer >= 0, String(layer) == parts[2], let part = Part(rawValue: parts[5])
         else { return nil }
         return Place(layer: layer, part: part)
     }
 
-    private static func router(of name: String) -> Int? {
+    /// What the feed-forward part of a layer is called, which has the experts.
+    private static func module(of family: Family) -> String {
+        let stem = family.table.row(of: Slot(.up, layer: 0, expert: 0))?.stem.split(separator: ".") ?? []
+        return stem.count > 3 ? String(stem[3]) : "mlp"
+    }
+
+    private static func router(of name: String, _ family: Family) -> Int? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 6, Array(parts[3...]) == ["mlp", "gate", "weight"], parts[1] == "layers" else {
+        guard parts.count == 6, Array(parts[3...]) == [module(of: family), "gate", "weight"], parts[1] == "layers"
+        else {
             return nil
         }
         return Int(parts[2])
@@ -124,8 +132,8 @@ extension FusedExperts {
     func separated(_ tensors: [NamedTensor], file: String) throws(RecastError) -> [NamedTensor] {
         var result: [NamedTensor] = []
         for tensor in tensors {
-            guard let place = Self.place(of: tensor.name) else {
-                let renamed = Self.router(of: tensor.name).flatMap { name(.router, $0) }
+            guard let place = Self.place(of: tensor.name, family) else {
+                let renamed = Self.router(of: tensor.name, family).flatMap { name(.router, $0) }
                 result.append(renamed.map { NamedTensor($0, tensor.tensor) } ?? tensor)
                 continue
             }

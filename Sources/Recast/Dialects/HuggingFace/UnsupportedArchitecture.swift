@@ -20,7 +20,7 @@ struct UnsupportedArchitecture: Sendable {
         .init(["BlueLMForCausalLM"], difference: "it normalises its embedding"),
         .init(["TelechatForCausalLM"], difference: "its keys and values are fused"),
         .init(["OrionForCausalLM"], difference: "it has LayerNorm with biases"),
-        .init(["Qwen3NextForCausalLM", "MambaForCausalLM", "Mamba2ForCausalLM", "JambaForCausalLM", "RwkvForCausalLM", "Rwkv6ForCausalLM"], difference: "it has linear attention or state-space layers"),
+        .init(["RwkvForCausalLM", "Rwkv6ForCausalLM"], difference: "it has linear attention (RWKV)"),
         .init(["GraniteMoeHybridForCausalLM", "BailingHybridForCausalLM"], difference: "it has state-space layers or linear attention"),
         .init(["GraniteMoeSharedForCausalLM", "GraniteMoeSWAForCausalLM"], difference: "it has shared experts or sliding windows besides those of Granite"),
         .init(["MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration"], difference: "it attends to blocks that an indexer picks"),

@@ -121,7 +121,7 @@ struct WrappedModel: Sendable {
             if let prefix = Self.prefixes.first(where: { tensor.name.hasPrefix($0.of) }) {
                 tensors.append(NamedTensor(prefix.own + tensor.name.dropFirst(prefix.of.count), tensor.tensor))
                 if !taken.contains(where: { $0 == prefix }) { taken.append(prefix) }
-            } else if tensor.name.hasPrefix("lm_head.") {
+            } else if tensor.name.hasPrefix("lm_head.") || tensor.name.hasPrefix(FurtherLayers.prefix) {
                 tensors.append(tensor)
             } else if hasPrefix
                 || tensor.name.split(separator: ".").prefix(2).contains(where: { Self.towerNames.contains(String($0)) })

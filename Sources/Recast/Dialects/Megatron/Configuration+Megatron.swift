@@ -183,7 +183,8 @@ extension ModelConfiguration {
             rope: rope)
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
-            (stated.mixer, stated.feedForward) = (layer.mixer, layer.feedForward)
+            stated.latentAttention = layer.latentAttention
+            stated.experts = layer.experts
             stated.experts?.hasOwnNorms = false
             stated.experts?.routing.scalesInput = false
             // Of each head, before it is rotated.

@@ -17,6 +17,7 @@ struct BudgetUnit: Sendable {
         case gateUp, down
         case expertGateUp, expertDown
         case sharedGateUp, sharedDown
+        case recurrentInput, stateProjection, timeStep, recurrentOutput
 
         init(_ slot: Slot, _ fusion: TypeChoices.Fusion) {
             let ofExpert = slot.expert != nil
@@ -29,7 +30,7 @@ struct BudgetUnit: Sendable {
                     .experts
                 case .tokenEmbedding, .layerEmbedding: .embedding
                 case .layerInputGate, .layerInputProjection: .layerInput
-                case .query, .key: .queryKey
+                case .query, .key, .attentionGate: .queryKey
                 case .value: .value
                 case .attentionOutput: .output
                 case .queryDown, .keyValueDown: .latentDown
@@ -39,6 +40,10 @@ struct BudgetUnit: Sendable {
                 case .down: ofExpert ? .expertDown : .down
                 case .sharedGate, .sharedUp: .sharedGateUp
                 case .sharedDown: .sharedDown
+                case .recurrentInput, .recurrentGate: .recurrentInput
+                case .stateProjection: .stateProjection
+                case .timeStep: .timeStep
+                case .recurrentOutput: .recurrentOutput
                 default: .head
                 }
         }

@@ -20,7 +20,9 @@ enum ScaleFold: Hashable {
         case .query, .key, .value, .queryDown, .keyValueDown:
             let slot = Slot(.attentionNorm, layer: layer)
             // Where feed-forward has the same norm, what it is multiplied with would be scaled, too.
-            guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil else { return nil }
+            guard norms.hasPreNorms, !norms.sharesPreNorm, graph[slot] != nil,
+                configuration.layers[layer].recurrence == nil
+            else { return nil }
             self = .norm(slot)
         case .gate, .up:
             let slot = Slot(.feedForwardNorm, layer: layer)

@@ -155,7 +155,7 @@ extension GGUFArchitecture {
 }
 
 extension GGUFConfiguration {
-    fileprivate func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
+    func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
         if let factor = try positive("embedding_scale") { configuration.multipliers.embedding = factor }
         if let factor = try positive("residual_scale") { configuration.multipliers.residual = factor }
         if let divisor = try positive("logit_scale") { configuration.multipliers.logitDivisor = divisor }
@@ -163,7 +163,7 @@ extension GGUFConfiguration {
 }
 
 extension GGUFKeys {
-    fileprivate mutating func writeMultipliers(_ multipliers: ScaleFactors) {
+    mutating func writeMultipliers(_ multipliers: ScaleFactors) {
         set("embedding_scale", multipliers.embedding)
         set("residual_scale", multipliers.residual)
         set("logit_scale", multipliers.logitDivisor)

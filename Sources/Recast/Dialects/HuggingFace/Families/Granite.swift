@@ -41,7 +41,7 @@ extension Family {
         ])
     }
 
-    private static func writeMultipliers(of configuration: ModelConfiguration, to object: inout JSON.Object) {
+    static func writeMultipliers(of configuration: ModelConfiguration, to object: inout JSON.Object) {
         object.drop(["head_dim"])
         object["embedding_multiplier"] = .double(configuration.multipliers.embedding)
         object["residual_multiplier"] = .double(configuration.multipliers.residual)
@@ -80,7 +80,7 @@ extension Family {
 }
 
 extension HuggingFaceConfiguration {
-    fileprivate func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
+    func readMultipliers(into configuration: inout ModelConfiguration) throws(RecastError) {
         configuration.multipliers.embedding = try factor("embedding_multiplier")
         configuration.multipliers.residual = try factor("residual_multiplier")
         configuration.multipliers.attention = try factor("attention_multiplier")
@@ -88,7 +88,7 @@ extension HuggingFaceConfiguration {
     }
 
     /// A positive number that multiplies or divides; one where it is absent.
-    fileprivate func factor(_ key: String) throws(RecastError) -> Double {
+    func factor(_ key: String) throws(RecastError) -> Double {
         let factor = try number(key) ?? 1
         guard factor > 0 else { throw failure("\"\(key)\" is \(factor), not a positive number") }
         return factor
