@@ -70,6 +70,20 @@ CASES = [
     ("janus", "Janus", ("LlamaConfig", {}), dict(vision_config=SMALL | dict(image_size=16, patch_size=8, projection_dim=64), vq_config=CODES)),
     ("deepseek_vl", "DeepseekVL", ("LlamaConfig", {}), dict(vision_config=("SiglipVisionConfig", TOWER))),
     ("got_ocr2", "GotOcr2", ("Qwen2Config", {}), dict(vision_config=SAM)),
+    ("gemma4", "Gemma4", ("Gemma4TextConfig", HEADS | dict(
+        global_head_dim=32, num_hidden_layers=4, num_kv_shared_layers=2, hidden_size_per_layer_input=8, vocab_size_per_layer_input=200,
+        sliding_window=16, layer_types=["sliding_attention", "full_attention"] * 2)), dict(
+            vision_config=("Gemma4VisionConfig", SMALL | dict(head_dim=16, num_key_value_heads=2, pooling_kernel_size=1, patch_size=4)),
+            audio_config=None)),
+    ("gemma4_moe", "Gemma4", ("Gemma4TextConfig", HEADS | dict(
+        global_head_dim=32, hidden_size_per_layer_input=0, attention_k_eq_v=True, num_global_key_value_heads=1, enable_moe_block=True,
+        num_experts=4, top_k_experts=2, moe_intermediate_size=48, layer_types=["sliding_attention", "full_attention"])), dict(
+            vision_config=("Gemma4VisionConfig", SMALL | dict(head_dim=16, num_key_value_heads=2, pooling_kernel_size=1, patch_size=4)),
+            audio_config=None)),
+    ("llama4", "Llama4", ("Llama4TextConfig", HEADS | dict(
+        intermediate_size_mlp=96, interleave_moe_layer_step=2, num_local_experts=4, num_hidden_layers=4)), dict(
+            vision_config=("Llama4VisionConfig", SMALL | dict(
+                image_size=16, patch_size=8, vision_output_dim=32, projector_input_dim=32, projector_output_dim=32)))),
     ("granite_speech", "GraniteSpeech", ("GraniteConfig", {}), dict(encoder_config=SPEECH, projector_config=("Blip2QFormerConfig", QUERIES), has_lora_adapter=False)),
 ]
 

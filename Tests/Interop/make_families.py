@@ -52,9 +52,11 @@ def model_of(kind, unusual, seed, case=None):
     model = model_class(kind)._from_config(config, attn_implementation=attention(kind)).eval()
     with torch.no_grad():
         for name, values in list(model.named_parameters()) + list(model.named_buffers()):
-            if name.endswith(("inv_freq", "embed_positions", "mup_vector")) or not values.is_floating_point():
+            fixed = ("inv_freq", "embed_positions", "mup_vector", "embed_scale", "act_fn.beta", "act_fn.eps")
+            if name.endswith(fixed) or "inv_freq" in name or not values.is_floating_point():
                 continue
-            norm = values.ndim == 1 and ("norm" in name or ".ln_" in name) and name.endswith("weight")
+            norm = values.ndim == 1 and ("norm" in name or ".ln_" in name) and name.endswith("weight") or name.endswith(
+                ("layer_scalar", "router.scale", "per_expert_scale"))
             size = 0.1 if norm or "correction_bias" in name else 0.3 if "gate" in name else 0.2
             values.copy_((torch.randn_like(values) * size + norm).to(torch.bfloat16))
     return model
@@ -184,6 +186,17 @@ def convert(folder, path, without=None, outtype="f32"):
                 shutil.copy(folder / name, work)
             config |= {"architectures": ["Ministral3ForCausalLM"]}
             (pathlib.Path(work) / "config.json").write_text(json.dumps(config))
+            run_converter(source, work, path, without or [], outtype)
+        return
+    if config["model_type"] in ("gemma4_text", "gemma4_unified_text"):
+        # It counts tokens, so that rows of the embedding behind the last are left out, and knows one of them wrapped alone.
+        with tempfile.TemporaryDirectory() as work:
+            shutil.copy(folder / "model.safetensors", work)
+            names = [name.replace("UnifiedForCausalLM", "UnifiedForConditionalGeneration") for name in config["architectures"]]
+            (pathlib.Path(work) / "config.json").write_text(json.dumps(config | {
+                "architectures": names, "moe_intermediate_size": config.get("moe_intermediate_size")}))
+            vocabulary = {str(token): token for token in range(config["vocab_size"])}
+            (pathlib.Path(work) / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}, "added_tokens": []}))
             run_converter(source, work, path, without or [], outtype)
         return
     # Of layers that guess further tokens transformers counts one where the configuration says nothing.

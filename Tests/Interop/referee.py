@@ -90,7 +90,8 @@ def different(first, second):
         if name not in first or name not in second:
             return False
         a, b = first[name], second[name]
-        return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.view(torch.uint8), b.view(torch.uint8))
+        bits = [tensor.reshape(-1).view(torch.uint8) for tensor in (a, b)]  # of tensors without dimensions, too
+        return a.dtype == b.dtype and a.shape == b.shape and torch.equal(*bits)
 
     return sorted(name for name in first.keys() | second.keys() if not same(name))
 

@@ -97,6 +97,7 @@ package enum Layout: Sendable, Hashable {
 
     /// The shape of a stored tensor with roles of these shapes.
     func storedShape(_ shapes: [[Int]], _ configuration: ModelConfiguration) -> [Int] {
+        if self == .direct { return shapes[0] }
         let rows = shapes.reduce(0) { $0 + $1[0] }
         return switch self {
         case .oneRow: [1] + shapes[0]

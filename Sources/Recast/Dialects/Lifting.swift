@@ -45,7 +45,9 @@ struct Lifting {
                 }
                 continue
             }
-            if isRequired(match.row) { foundNames.insert(ByteString(tensor.name)) }
+            if isRequired(match.row), configuration.has(match.row, inLayer: match.layer) {
+                foundNames.insert(ByteString(tensor.name))
+            }
             let shapes = match.row.roles.map {
                 configuration.shape(of: Slot($0, layer: match.layer, expert: match.expert, match.part))
             }
@@ -131,7 +133,10 @@ struct Lifting {
     }
 
     private func isExpected(_ match: MappingTable.Match) -> Bool {
-        guard configuration.has(match.row, inLayer: match.layer) else { return false }
+        guard
+            configuration.has(match.row, inLayer: match.layer)
+                || match.row.roles.allSatisfy({ configuration.isUnused($0, inLayer: match.layer) })
+        else { return false }
         if let expert = match.expert, expert >= configuration.expertCount(inLayer: match.layer) { return false }
         return match.part == .weight || match.row.roles.allSatisfy(biases.contains)
     }

@@ -175,9 +175,9 @@ extension TargetAdaptation {
     /// Into the query projection, or where its product is normalised, into that norm. What a file that carries the source's
     /// configuration has in its norms it says in a key of its own.
     private mutating func foldAttentionScale() {
-        guard own.headDimension == stated.headDimension else { return }
+        guard own.headDimension == stated.headDimension, !own.hasOwnHeads, !stated.hasOwnHeads else { return }
         let hasNorm = own.layerNorms.qk != .none
-        guard own.latentAttention == nil, !hasNorm || own.norms.offset == 0 else {
+        guard own.latentAttention == nil, !hasNorm || own.norms.offset == 0 && own.layerNorms.qk.hasWeights else {
             explain("attention scale", "no weight can hold it")
             return
         }
@@ -244,7 +244,7 @@ extension TargetAdaptation {
     /// Each key and value head as often as there are queries for it (families.md §1.14).
     mutating func repeatHeads() {
         guard own.keyValueHeadCount < own.headCount, stated.keyValueHeadCount == own.headCount,
-            own.latentAttention == nil, stated.headDimension == own.headDimension
+            own.latentAttention == nil, stated.headDimension == own.headDimension, !own.hasOwnHeads
         else { return }
         let (dimension, times) = (own.headDimension, own.headCount / own.keyValueHeadCount)
         for entry in graph.entries where [.key, .value].contains(entry.slot.role) {

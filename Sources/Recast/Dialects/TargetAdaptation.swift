@@ -70,6 +70,24 @@ struct TargetAdaptation {
             warnings.append(
                 "beyond \(temperature.unchangedLength) tokens \(own.family) makes attention sharper by position (attention "
                     + "temperature), which \(target) lacks: up to there the results are the same")
+        } else if let theirs = stated.temperature, Self.differ(own, stated) {
+            let length = min(theirs.unchangedLength, own.temperature?.unchangedLength ?? theirs.unchangedLength)
+            graph.configuration.temperature = theirs
+            warnings.append(
+                "attention temperature: \(own.temperature.text) in this \(own.family), \(stated.temperature.text) in "
+                    + "\(target): up to \(length) tokens the results are the same")
+        }
+        let chunks = (own: own.layers.map(\.attentionChunk), stated: stated.layers.map(\.attentionChunk))
+        if chunks.own != chunks.stated, chunks.own.count == chunks.stated.count,
+            let size = (chunks.own + chunks.stated).compactMap(\.self).min()
+        {
+            func text(_ chunks: [Int?]) -> String {
+                ModelConfiguration.text(of: chunks) { $0.map { "chunks of \($0) tokens" } ?? "the whole text" }
+            }
+            graph.configuration.eachLayer { $1.attentionChunk = chunks.stated[$0] }
+            warnings.append(
+                "attention chunks: this \(own.family) attends within \(text(chunks.own)), \(target) within "
+                    + "\(text(chunks.stated)): up to \(size) tokens the results are the same")
         }
         leaveOutTimeStepMinimum()
         let windows = (own: own.layers.map(\.slidingWindow), stated: stated.layers.map(\.slidingWindow))
@@ -91,6 +109,11 @@ struct TargetAdaptation {
                 "\(target) has no dynamic rotary scaling (factor \(factor.plain)): up to \(context) tokens the results are "
                     + "the same")
         }
+    }
+
+    /// Whether two models have attention temperatures that differ, as far as float32 can tell.
+    private static func differ(_ a: ModelConfiguration, _ b: ModelConfiguration) -> Bool {
+        ModelConfiguration.fields.contains { $0.name == "attention temperature" && !$0.isSame(a, b) }
     }
 
     /// Only transformers keeps the time steps of Nemotron-H from falling below a number that was meant for training.

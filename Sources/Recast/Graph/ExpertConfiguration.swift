@@ -10,6 +10,9 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     /// What every token goes through besides the routed experts; nil for none.
     public var shared: SharedExpert?
     public var routing: Routing
+    /// Whether routed experts and the shared one have norms of their own before and behind them, and the router has one without
+    /// weights, its input being multiplied by `routerScale` and `1 / sqrt(hiddenSize)` (Gemma 4).
+    public var hasOwnNorms = false
 
     /// More in all layers together than any model has, and few enough to be listed.
     static let maximumCount = 1 << 18
@@ -71,6 +74,8 @@ public struct Routing: Sendable, Hashable, Codable {
     public var groups: Groups?
     /// What the weights of the experts are multiplied by in the end.
     public var factor: Double
+    /// Whether weights multiply what goes into experts, not what comes out of them (Llama 4).
+    public var scalesInput = false
     /// By which part of itself a product may be below the best one and count in the softmax; nil but for `sparseMixer`.
     public var tolerance: Double?
 

@@ -31,7 +31,7 @@ public struct Graph: Sendable {
     }
 
     /// Removes many tensors at once.
-    mutating func remove(where isRemoved: (Entry) -> Bool) {
+    package mutating func remove(where isRemoved: (Entry) -> Bool) {
         entries.removeAll(where: isRemoved)
         places = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1.slot, $0) })
     }

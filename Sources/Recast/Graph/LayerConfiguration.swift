@@ -43,10 +43,17 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
             case perHead
             /// Each head, after it is rotated (HunYuan).
             case perRotatedHead
+            /// The same without weights (Llama 4).
+            case perRotatedHeadUnweighted
             /// All heads of a token as one vector.
             case acrossHeads
             /// Each head by itself, by the norm of the model, with weights of its own (Command R+).
             case ofEachHead
+
+            var hasWeights: Bool { self != .none && self != .perRotatedHeadUnweighted }
+
+            /// Whether heads are rotated before.
+            public var isOfRotatedHeads: Bool { self == .perRotatedHead || self == .perRotatedHeadUnweighted }
         }
 
         /// Before attention and feed-forward.
@@ -57,13 +64,27 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         /// Of what they give, before it is added to the hidden state.
         public var hasPostNorms = false
         public var qk = QKNorm.none
+        /// Whether each value head is normalised, too, without weights (Gemma 4).
+        public var normalizesValues = false
 
         public init() {}
     }
 
     public var mixer = Mixer.attention
+    /// Elements of one query, key or value; nil for as many as the model says.
+    public var headDimension: Int?
+    /// nil for as many as the model says.
+    public var keyValueHeadCount: Int?
+    /// Of a layer without experts; nil for the model's.
+    public var feedForwardSize: Int?
+    /// Whether values are what the key projection gives, before it is normalised or rotated (Gemma 4).
+    public var valuesAreKeys = false
+    /// The earlier layer whose keys and values this one looks at, having none of its own; nil for its own.
+    public var keyValueSource: Int?
     /// Tokens the layer may look back on, itself included; nil where it sees all.
     public var slidingWindow: Int?
+    /// Tokens of a chunk, of which each sees those before it in its own; nil where it sees more (Llama 4).
+    public var attentionChunk: Int?
     public var position = Position.rotary
     public var feedForward = FeedForward.dense
     public var norms = LayerNorms()
@@ -73,6 +94,8 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
     public var hasSinks = false
     /// Whether it sees the tokens that the last layer before with an indexer of its own has picked, and has none.
     public var sharesIndexer = false
+    /// Whether the hidden state behind the layer is multiplied by a number of the layer (`layerScale`).
+    public var hasScale = false
     /// Whether what attention gives is multiplied by the sigmoid of a projection of its own, before the output projection.
     public var gatesAttention = false
 
@@ -130,20 +153,27 @@ extension LayerConfiguration {
         case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm && hasFeedForward
         case .attentionPostNorm: model.norms.hasWeights && norms.hasPostNorms && mixer != .none
         case .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms && hasFeedForward
-        case .queryNorm, .keyNorm: norms.qk != .none && hasAttention
+        case .queryNorm: norms.qk.hasWeights && hasAttention
+        case .keyNorm: norms.qk.hasWeights && hasAttention && keyValueSource == nil
         case .query: hasAttention && (latentAttention == nil || latentAttention?.queryRank == nil)
         case .attentionGate: gatesAttention && hasAttention
-        case .key, .value: hasAttention && latentAttention == nil
+        case .key: hasAttention && latentAttention == nil && keyValueSource == nil
+        case .value: hasAttention && latentAttention == nil && keyValueSource == nil && !valuesAreKeys
         case .queryDown, .queryDownNorm, .queryUp: latentAttention?.queryRank != nil
         case .keyValueDown, .keyValueDownNorm, .keyValueUp: latentAttention != nil
         case .indexerQuery, .indexerKey, .indexerKeyNorm, .indexerWeights: ownIndexer != nil
         case .router: experts != nil
         case .routerBias: experts?.routing.hasBias ?? false
+        case .routerScale, .expertScale, .expertNorm, .expertPostNorm: experts?.hasOwnNorms ?? false
+        case .sharedPostNorm: experts?.hasOwnNorms ?? false && experts?.shared != nil
         case .sharedRouter: experts?.shared?.isGated ?? false
         case .sharedGate: experts?.shared != nil && model.gatesFeedForward
         case .sharedUp, .sharedDown: experts?.shared != nil
         case .gate: model.gatesFeedForward
         case .sinks: hasSinks
+        case .layerInputGate, .layerInputProjection, .layerInputNorm: model.layerInputSize != nil
+        case .layerScale: hasScale
+        case .xieluAlphaP, .xieluAlphaN, .xieluBeta, .xieluEpsilon: model.activation == "xielu"
         case .attentionOutput: hasAttention
         case .up, .down: true
         case .recurrentInput, .convolution, .recurrentOutput: recurrence != nil
@@ -154,7 +184,9 @@ extension LayerConfiguration {
         case .stateDecay: recurrence.map { $0.stateCount > 0 } ?? false
         case .stateSkip: recurrence?.mamba != nil || recurrence?.mamba2 != nil
         case .recurrentNorm: recurrence?.delta != nil || recurrence?.mamba2.map { $0.gate != .plain } ?? false
-        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .layerEmbedding, .layerEmbeddingProjection,
+            .layerEmbeddingNorm, .outputNorm, .outputHead:
+            false
         }
     }
 }

@@ -1,6 +1,11 @@
 extension ModelConfiguration {
     /// What products of queries and keys are multiplied by.
     public var attentionScale: Double { multipliers.attention ?? 1 / Double(headDimension).squareRoot() }
+
+    /// The same of one layer.
+    public func attentionScale(inLayer layer: Int) -> Double {
+        multipliers.attention ?? 1 / Double(headDimension(inLayer: layer)).squareRoot()
+    }
 }
 
 extension ModelConfiguration {
@@ -64,6 +69,7 @@ extension Rope.Scaling {
         case .yarn: "yarn"
         case .dynamic: "dynamic"
         case .longrope: "longrope"
+        case .proportional: "proportional"
         case .factors: "factors of its own"
         case .other(let name): name
         }
@@ -84,6 +90,8 @@ extension Rope.Scaling {
         case .dynamic(let factor, let context): "dynamic, factor \(factor.plain) beyond \(context) tokens"
         case .longrope(let longrope):
             "longrope, original context \(longrope.originalContext), attention factor \(longrope.attentionFactor.plain)"
+        case .proportional(let pairs, let factor):
+            "proportional, \(pairs) pairs turn" + (factor == 1 ? "" : ", factor \(factor.plain)")
         case .factors: "factors of their own for each pair"
         case .other(let type): type
         }

@@ -13,6 +13,10 @@ extension ModelConfiguration {
         .init("attention heads",                  .size,          \.headCount, isSame: hasSameHeads),
         .init("key/value heads",                  .size,          \.keyValueHeadCount, isSame: hasSameKeyValueHeads),
         .init("head dimension",                   .size,          \.headDimension, isSame: hasSameHeadDimension),
+        .optionalOfLayer("own head dimension",    .size,          \.headDimension),
+        .optionalOfLayer("own key/value heads",   .size,          \.keyValueHeadCount),
+        .optionalOfLayer("own feed-forward size", .size,          \.feedForwardSize),
+        .optional("per-layer embedding",          .size,          \.layerInputSize),
         .init("context length",                   .contextLength, \.contextLength),
     ]
 
@@ -25,6 +29,9 @@ extension ModelConfiguration {
         .init("SwiGLU alpha",                     .computation,   \.gateLimit?.alpha, text: alphaText, isSame: hasSameAlpha),
         .layerFlag("parallel residual",                           \.hasParallelResidual),
         .layerFlag("attention sinks",                             \.hasSinks),
+        .layerFlag("values from keys",                            \.valuesAreKeys),
+        .optionalOfLayer("shared keys and values", .computation,  \.keyValueSource) { "of layer \($0)" },
+        .layerFlag("layer scale",                                 \.hasScale),
         .layerFlag("attention gate",                              \.gatesAttention),
         .layerFlag("attention",                                   \.hasAttention),
         .layerFlag("feed-forward part",                           \.hasFeedForward),
@@ -49,6 +56,7 @@ extension ModelConfiguration {
         .number("ALiBi maximum",                                  \.alibi.maximum),
         .flag("scaled ALiBi",                                     \.alibi.isScaled),
         .optionalOfLayer("sliding window",        .computation,   \.slidingWindow),
+        .optionalOfLayer("attention chunk",       .computation,   \.attentionChunk),
         .init("dynamic NTK and log-n attention",  .computation,   \.longContext, text: \.text),
         .init("attention temperature",            .computation,   \.temperature, text: \.text, isSame: hasSameTemperature),
     ]
@@ -63,6 +71,7 @@ extension ModelConfiguration {
         .layerFlag("shared pre-norm",                             \.norms.sharesPreNorm),
         .layerFlag("post-norms",                                  \.norms.hasPostNorms),
         .layer("QK norm",                         .computation,   \.norms.qk, text: \.text),
+        .layerFlag("value norm",                                  \.norms.normalizesValues),
     ]
 
     // swift-format-ignore
@@ -101,6 +110,8 @@ extension ModelConfiguration {
         .optionalOfLayer("expert groups",             .computation, \.experts?.routing.groups?.count, of: .experts),
         .optionalOfLayer("expert groups per token",   .computation, \.experts?.routing.groups?.usedCount, of: .expertGroups),
         .optionalOfLayer("experts that rank a group", .computation, \.experts?.routing.groups?.scoreCount, of: .expertGroups),
+        .optionalFlagOfLayer("norms of experts",                    \.experts?.hasOwnNorms, of: .experts),
+        .optionalFlagOfLayer("weighted expert inputs",              \.experts?.routing.scalesInput, of: .experts),
         .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
         .optionalNumberOfLayer("router tolerance",                  \.experts?.routing.tolerance, of: .experts),
     ]
@@ -214,6 +225,7 @@ extension LayerConfiguration.LayerNorms.QKNorm {
         case .none: "none"
         case .perHead: "per head"
         case .perRotatedHead: "per rotated head"
+        case .perRotatedHeadUnweighted: "per rotated head, without weights"
         case .acrossHeads: "over all heads"
         case .ofEachHead: "of each head"
         }

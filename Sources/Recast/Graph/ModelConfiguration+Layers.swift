@@ -38,6 +38,38 @@ extension ModelConfiguration {
         for layer in dense { layers[layer].feedForward = .dense }
     }
 
+    /// Gives layers sizes of heads: those of the last layer are the model's.
+    mutating func setHeads(dimensions: [Int], keyValueCounts: [Int]) {
+        (headDimension, keyValueHeadCount) = (
+            dimensions.last ?? headDimension, keyValueCounts.last ?? keyValueHeadCount
+        )
+        let (dimension, count) = (headDimension, keyValueHeadCount)
+        eachLayer { layer, own in
+            own.headDimension = dimensions[layer] == dimension ? nil : dimensions[layer]
+            own.keyValueHeadCount = keyValueCounts[layer] == count ? nil : keyValueCounts[layer]
+        }
+    }
+
+    /// Gives layers sizes of their feed-forward parts: that of the first layer is the model's.
+    mutating func setFeedForward(sizes: [Int]) {
+        let size = sizes.first ?? feedForwardSize
+        feedForwardSize = size
+        eachLayer { $1.feedForwardSize = sizes[$0] == size ? nil : sizes[$0] }
+    }
+
+    /// Whether layers differ in the sizes of heads.
+    var hasOwnHeads: Bool { layers.contains { $0.headDimension != nil || $0.keyValueHeadCount != nil } }
+
+    /// The layers that others take their keys and values of.
+    public var keyValueSources: Set<Int> { Set(layers.compactMap(\.keyValueSource)) }
+
+    /// Whether a tensor is one that some checkpoints have, and that no program looks at: keys and values of a layer that looks
+    /// at those of another.
+    package func isUnused(_ role: Role, inLayer layer: Int?) -> Bool {
+        guard let layer, layers.indices.contains(layer), layers[layer].keyValueSource != nil else { return false }
+        return role == .key || role == .value || role == .keyNorm && layers[layer].norms.qk.hasWeights
+    }
+
     /// The window of the first layer that has one.
     public var slidingWindow: Int? { layers.lazy.compactMap(\.slidingWindow).first }
 
@@ -88,6 +120,7 @@ extension ModelConfiguration {
         case .embeddingNorm: norms.hasWeights && norms.normalizesEmbedding
         case .positionEmbedding: learnedPositions != nil
         case .tokenEmbedding, .outputHead: true
+        case .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm: layerInputSize != nil
         default: layers.contains { $0.has(role, in: self) }
         }
     }
@@ -102,21 +135,33 @@ extension ModelConfiguration {
     public func shape(of slot: Slot) -> [Int] {
         let layer = slot.layer.flatMap { layers.indices.contains($0) ? layers[$0] : nil } ?? layers.first
         let shape = shape(of: slot.role, in: layer ?? LayerConfiguration(), isOfExpert: slot.expert != nil)
-        return slot.part == .bias ? [shape[0]] : shape
+        return slot.part == .bias ? Array(shape.prefix(1)) : shape
     }
 
     private func shape(of role: Role, in layer: LayerConfiguration, isOfExpert: Bool) -> [Int] {
         let latent = layer.latentAttention
         let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
         let sharedSize = layer.experts?.shared?.feedForwardSize ?? 0
-        let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : feedForwardSize
+        let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : layer.feedForwardSize ?? feedForwardSize
+        let headDimension = layer.headDimension ?? headDimension
+        let keyValueHeadCount = layer.keyValueHeadCount ?? keyValueHeadCount
+        let (queryRows, keyValueRows) = (headCount * headDimension, keyValueHeadCount * headDimension)
+        let inputSize = layerInputSize ?? 0
         return switch role {
         case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
         case .positionEmbedding: [learnedPositions?.rowCount ?? 0, hiddenSize]
-        case .embeddingNorm, .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm:
+        case .embeddingNorm, .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm,
+            .layerInputNorm, .expertNorm, .expertPostNorm, .sharedPostNorm, .routerScale:
             [hiddenSize]
-        case .queryNorm: qkNorm(layer.norms.qk, heads: headCount)
-        case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount)
+        case .layerEmbedding: [vocabularySize, layerCount * inputSize]
+        case .layerEmbeddingProjection: [layerCount * inputSize, hiddenSize]
+        case .layerEmbeddingNorm: [inputSize]
+        case .layerInputGate: [inputSize, hiddenSize]
+        case .layerInputProjection: [hiddenSize, inputSize]
+        case .layerScale, .xieluAlphaP, .xieluAlphaN: [1]
+        case .xieluBeta, .xieluEpsilon: []
+        case .queryNorm: qkNorm(layer.norms.qk, heads: headCount, of: headDimension)
+        case .keyNorm: qkNorm(layer.norms.qk, heads: keyValueHeadCount, of: headDimension)
         case .sinks: [headCount]
         case .query: [queryRows, hiddenSize]
         case .key, .value: [keyValueRows, hiddenSize]
@@ -136,7 +181,7 @@ extension ModelConfiguration {
         case .gate, .up: [size, hiddenSize]
         case .down: [hiddenSize, size]
         case .router: [layer.experts?.count ?? 0, hiddenSize]
-        case .routerBias: [layer.experts?.count ?? 0]
+        case .routerBias, .expertScale: [layer.experts?.count ?? 0]
         case .sharedRouter: [1, hiddenSize]
         case .sharedGate, .sharedUp: [sharedSize, hiddenSize]
         case .sharedDown: [hiddenSize, sharedSize]
@@ -147,11 +192,11 @@ extension ModelConfiguration {
         }
     }
 
-    private func qkNorm(_ norm: LayerConfiguration.LayerNorms.QKNorm, heads: Int) -> [Int] {
+    private func qkNorm(_ norm: LayerConfiguration.LayerNorms.QKNorm, heads: Int, of headDimension: Int) -> [Int] {
         switch norm {
         case .acrossHeads: [heads * headDimension]
         case .ofEachHead: [heads, headDimension]
-        case .none, .perHead, .perRotatedHead: [headDimension]
+        case .none, .perHead, .perRotatedHead, .perRotatedHeadUnweighted: [headDimension]
         }
     }
 }

@@ -6,14 +6,15 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var family: String
     public var vocabularySize: Int
     public var hiddenSize: Int
-    /// Of layers without experts; stated also where there are none.
+    /// Of layers without experts, where they say nothing else; stated also where there are none.
     public var feedForwardSize: Int
     /// What each layer is made of, the first one first.
     public var layers: [LayerConfiguration]
     public var headCount: Int
+    /// Of layers that say nothing else.
     public var keyValueHeadCount: Int
-    /// Elements of one query, key or value; need not be `hiddenSize / headCount`. With latent attention of a query or
-    /// key, the non-rotary ones included.
+    /// Elements of one query, key or value, in layers that say nothing else; need not be `hiddenSize / headCount`. With latent
+    /// attention of a query or key, the non-rotary ones included.
     public var headDimension: Int
     /// The longest text the model was made for, in tokens.
     public var contextLength: Int
@@ -40,6 +41,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var learnedPositions: LearnedPositions?
     /// What scores are biased by in layers with ALiBi.
     public var alibi = ALiBi()
+    /// Elements of what each token adds to every layer (per-layer embeddings, Gemma 4's small models); nil for no such thing.
+    public var layerInputSize: Int?
     /// How queries grow with their position (Ministral 3, Llama 4).
     public var temperature: AttentionTemperature?
     /// How recurrent layers store at which rates their states decay.
@@ -144,10 +147,21 @@ extension ModelConfiguration {
     /// Source: transformers 5.23, `modeling_deepseek_v3.py`.
     var hasUnusualLatentNorm: Bool { latentAttention != nil && Float(normEpsilon) != 1e-6 }
 
+    /// Elements of one query, key or value of a layer.
+    public func headDimension(inLayer layer: Int) -> Int { layers[layer].headDimension ?? headDimension }
+    /// Key and value heads of a layer.
+    public func keyValueHeadCount(inLayer layer: Int) -> Int { layers[layer].keyValueHeadCount ?? keyValueHeadCount }
+    /// The feed-forward size of a layer without experts.
+    public func feedForwardSize(inLayer layer: Int) -> Int { layers[layer].feedForwardSize ?? feedForwardSize }
     /// Rows of the query projection.
-    public var queryRows: Int { headCount * headDimension }
+    public func queryRows(inLayer layer: Int) -> Int { headCount * headDimension(inLayer: layer) }
     /// Rows of the key projection, and of the value projection.
-    public var keyValueRows: Int { keyValueHeadCount * headDimension }
+    public func keyValueRows(inLayer layer: Int) -> Int {
+        keyValueHeadCount(inLayer: layer) * headDimension(inLayer: layer)
+    }
     /// Elements of the values of a token; fewer than of its keys in latent attention.
-    public var valueRows: Int { keyValueHeadCount * (latentAttention?.valueDimension ?? headDimension) }
+    public func valueRows(inLayer layer: Int) -> Int {
+        keyValueHeadCount(inLayer: layer)
+            * (layers[layer].latentAttention?.valueDimension ?? headDimension(inLayer: layer))
+    }
 }

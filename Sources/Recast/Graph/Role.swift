@@ -5,6 +5,12 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case positionEmbedding
     /// Of embeddings, before the first layer.
     case embeddingNorm
+    /// Of each token, what it adds to the input of every layer: `[vocabulary, layers · size]` (Gemma 4).
+    case layerEmbedding
+    /// From the embedding of a token to what is added to that.
+    case layerEmbeddingProjection
+    /// Of what the projection gives, for each layer.
+    case layerEmbeddingNorm
     case attentionNorm
     case query
     case key
@@ -69,9 +75,25 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case router
     /// Added to the scores of experts while they are picked, but not to their weights.
     case routerBias
+    /// What the input of a router is multiplied by, where it is normalised by itself (Gemma 4).
+    case routerScale
+    /// What the weight of each expert is multiplied by in the end (Gemma 4).
+    case expertScale
+    /// Before the routed experts, where these and the shared one have norms of their own.
+    case expertNorm
+    /// Of what the routed experts give together, where these and the shared one have norms of their own.
+    case expertPostNorm
+    /// Of what the shared expert gives, likewise.
+    case sharedPostNorm
     case gate
     case up
     case down
+    /// Numbers of the layer's activation, where that is xIELU (Apertus): what its softplus is for positive inputs.
+    case xieluAlphaP
+    /// What its softplus and beta are for others.
+    case xieluAlphaN
+    case xieluBeta
+    case xieluEpsilon
     /// The gate of the shared expert.
     case sharedRouter
     case sharedGate
@@ -79,13 +101,23 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case sharedDown
     /// Of what feed-forward gives, before it is added to the hidden state.
     case feedForwardPostNorm
+    /// From the hidden state behind a layer to a gate of what the token's embedding for the layer is multiplied with.
+    case layerInputGate
+    /// From there back to the hidden state.
+    case layerInputProjection
+    /// Of what that gives, before it is added to the hidden state.
+    case layerInputNorm
+    /// One number, which the hidden state behind a layer is multiplied by.
+    case layerScale
     case outputNorm
     case outputHead
 
     /// Whether there is one for each layer.
     public var isPerLayer: Bool {
         switch self {
-        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .outputNorm, .outputHead: false
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .layerEmbedding, .layerEmbeddingProjection,
+            .layerEmbeddingNorm, .outputNorm, .outputHead:
+            false
         default: true
         }
     }
@@ -95,13 +127,17 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         switch self {
         case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
             .down, .sharedGate, .sharedUp, .sharedDown, .attentionGate, .recurrentInput, .recurrentGate,
-            .stateProjection, .timeStep, .recurrentOutput, .indexerQuery, .indexerKey:
+            .stateProjection, .timeStep, .recurrentOutput, .indexerQuery, .indexerKey, .layerInputGate,
+            .layerInputProjection:
             true
         case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm,
             .keyValueDownNorm,
             .attentionPostNorm, .sinks, .feedForwardNorm, .router, .routerBias, .sharedRouter, .feedForwardPostNorm,
             .outputNorm, .outputHead, .recurrentBeta, .recurrentAlpha, .convolution, .timeStepNorm, .stateInputNorm,
-            .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm, .indexerKeyNorm, .indexerWeights:
+            .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm, .indexerKeyNorm, .indexerWeights,
+            .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .routerScale, .expertScale, .expertNorm,
+            .expertPostNorm, .sharedPostNorm, .layerInputNorm, .layerScale, .xieluAlphaP, .xieluAlphaN, .xieluBeta,
+            .xieluEpsilon:
             false
         }
     }
@@ -111,7 +147,8 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         switch self {
         case .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm, .keyValueDownNorm,
             .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm, .timeStepNorm, .stateInputNorm,
-            .stateOutputNorm, .recurrentNorm, .indexerKeyNorm:
+            .stateOutputNorm, .recurrentNorm, .indexerKeyNorm, .expertNorm, .expertPostNorm, .sharedPostNorm,
+            .layerEmbeddingNorm, .layerInputNorm:
             true
         default: false
         }
@@ -132,7 +169,12 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     var isRotary: Bool { self == .query || self == .key || self == .queryNorm || self == .keyNorm }
 
     /// Whether it belongs to a router: what it says, and what weighs the shared expert.
-    public var isRouting: Bool { self == .router || self == .routerBias || self == .sharedRouter }
+    public var isRouting: Bool {
+        switch self {
+        case .router, .routerBias, .routerScale, .expertScale, .sharedRouter: true
+        default: false
+        }
+    }
 
     /// Whether only layers with experts have it.
     public var isOfExperts: Bool {

@@ -22,7 +22,7 @@ extension Rope {
         var longrope: Longrope
         switch scaling {
         case .longrope(let own): longrope = own
-        case .none, .linear, .llama3, .factors, .yarn:
+        case .none, .linear, .llama3, .proportional, .factors, .yarn:
             guard let table = table(in: contextLength) else { return nil }
             let factors = zip(baseFrequencies, table.frequencies).map(/)
             longrope = Longrope(

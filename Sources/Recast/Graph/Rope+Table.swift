@@ -32,7 +32,7 @@ extension Rope {
             let shares = interpolatedShares(yarn)
             let frequencies = zip(baseFrequencies, shares).map { $0 / yarn.factor * $1 + $0 * (1 - $1) }
             return Table(frequencies, attentionFactor: yarn.attentionFactor)
-        case .none, .linear, .llama3, .factors, .other: return nil
+        case .none, .linear, .llama3, .proportional, .factors, .other: return nil
         }
     }
 

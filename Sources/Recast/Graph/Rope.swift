@@ -15,6 +15,8 @@ public struct Rope: Sendable, Hashable, Codable {
         /// A larger base for texts longer than `context`, the larger the longer they are.
         case dynamic(factor: Double, context: Int)
         case longrope(Longrope)
+        /// Of the pairs of the whole rotary dimension only the first turn, divided by a factor (Gemma 4).
+        case proportional(pairs: Int, factor: Double)
         /// What each pair's frequency is divided by, where no rule behind it is known.
         case factors([Double])
         /// A type this library carries along but does not compute.
@@ -99,9 +101,13 @@ extension Rope {
                 let wavelength = 2 * Double.pi / frequency
                 if wavelength < Double(original) / high { return 1 }
                 if wavelength > Double(original) / low { return factor }
+                // Of a pair in the middle of nothing no more can be said.
+                if low == high { return 1 }
                 let smooth = (Double(original) / wavelength - low) / (high - low)
                 return 1 / ((1 - smooth) / factor + smooth)
             }
+        case .proportional(let pairs, let factor):
+            return (0..<pairCount).map { $0 < pairs ? factor : Self.unrotated }
         case .factors(let factors): return factors
         case .yarn, .dynamic, .longrope, .other: return nil
         }

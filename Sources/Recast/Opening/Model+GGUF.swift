@@ -49,11 +49,14 @@ extension Model {
         let rotaryNames = [
             GGUFArchitecture.rotaryFactorsName, GGUFArchitecture.shortFactorsName, GGUFArchitecture.longFactorsName,
         ]
-        let tensors = try GGUFStacks.unpacked(
-            try scaled(set.tensors.filter { !rotaryNames.contains($0.name) }, &warnings, checkpoint.sources, path),
+        var tensors = try GGUFStacks.unpacked(
+            try scaled(
+                set.tensors.filter { !rotaryNames.contains($0.name) }, of: architecture, &warnings, checkpoint.sources,
+                path),
             expertCount: configuration.experts?.count ?? 0,
             headCount: configuration.headCount, file: path
         ).map { architecture.withOneRow($0, configuration) }
+        tensors += try architecture.numbers(in: set.metadata, configuration, file: path)
         let outcome = try Lifting(
             table: architecture.table, configuration: configuration,
             biases: biases(in: tensors, architecture), optional: [.outputHead],
@@ -78,11 +81,13 @@ extension Model {
 
     /// Weights with the factor that a tensor beside them has, as llama.cpp multiplies their products with it: that of NVFP4.
     private static func scaled(
-        _ tensors: [NamedTensor], _ warnings: inout [String], _ sources: FilePool, _ path: String
+        _ tensors: [NamedTensor], of architecture: GGUFArchitecture, _ warnings: inout [String], _ sources: FilePool,
+        _ path: String
     ) throws(RecastError) -> [NamedTensor] {
         let names = Set(tensors.map(\.name))
         func isBeside(_ name: String, _ suffix: String) -> Bool {
             name.hasSuffix(suffix) && names.contains(name.dropLast(suffix.count) + ".weight")
+                && architecture.table.match(name) == nil
         }
         let factors = tensors.filter { isBeside($0.name, ".scale") }
         let inputs = tensors.filter { isBeside($0.name, ".input_scale") }

@@ -22,6 +22,7 @@ extension Planning {
         tensors += try Lowering(table: architecture.table, target: "the GGUF architecture \(architecture.name)")
             .lower(model.graph, order: .ofGraph)
         tensors = GGUFStacks.packed(tensors, latent: configuration.latentAttention)
+        let numbers = architecture.takeNumbers(out: &tensors)
         tensors += try furtherLayers(of: model, plan: &plan)
         if options.encoding == nil, options.dtype == nil { tensors = Self.withFactors(tensors, plan: &plan) }
 
@@ -45,12 +46,15 @@ extension Planning {
                 metadata[key] = .array(.bool(types.dropLast(model.furtherLayers.count)))
             }
         }
+        try write(numbers, of: architecture, into: &metadata, plan: &plan)
         if adaptation.holdsAttentionScale { metadata[GGUFAdaptation.attentionScaleKey] = .bool(true) }
         let typed = try types(of: tensors, metadata: metadata, isConverted: true, plan: &plan)
         // In the order of the source, whichever order the quantizer gives the file.
         let single = Set(typed.filter { $0.dtype == .f32 }.map(\.name))
-        let changed = tensors.map { (name: $0.name, dtype: originalTypes[$0.name] ?? $0.tensor.dtype) }
-            .filter { $0.dtype != .f32 && single.contains($0.name) }
+        let changed = (tensors + numbers).map { (name: $0.name, dtype: originalTypes[$0.name] ?? $0.tensor.dtype) }
+            .filter { entry in
+                entry.dtype != .f32 && (single.contains(entry.name) || numbers.contains { $0.name == entry.name })
+            }
         if !changed.isEmpty { metadata[SourceTypes.key] = SourceTypes.value(changed) }
         record(typed, in: &metadata)
         var expected = try architecture.expected(model, source: source, metadata)

@@ -75,7 +75,9 @@ extension Planning {
                 }
             }
             // Linear layers in one program or another, which would look for codes.
-            let isLinear = slot.role.isLinear || [.outputHead, .router, .sharedRouter].contains(slot.role)
+            let isLinear =
+                slot.role.isLinear
+                || [.outputHead, .router, .sharedRouter, .layerEmbeddingProjection].contains(slot.role)
             if slot.part == .weight, isLinear {
                 plain.append(
                     QuantizationConfiguration.Draft.Module(

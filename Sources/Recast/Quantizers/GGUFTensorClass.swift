@@ -17,8 +17,7 @@ enum GGUFTensorClass: Sendable, Hashable {
     /// By its role, or by its name where the architecture is not known.
     init(_ tensor: NamedTensor) {
         // Experts' gate and up in one stack are a gate, by that name; others in one matrix are called an up projection.
-        // What a delta net sees counts as values, by that of attention's.
-        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up") || tensor.name.holds("attn_qkv")
+        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up")
         if isNamed { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
     }
 
@@ -35,7 +34,7 @@ enum GGUFTensorClass: Sendable, Hashable {
     // Routers count as gates, as llama.cpp finds `ffn_gate` in their names.
     // swift-format-ignore
     private static let classes: [Role: GGUFTensorClass] = [
-        .outputHead: .output, .tokenEmbedding: .embedding,
+        .outputHead: .output, .tokenEmbedding: .embedding, .layerEmbedding: .embedding,
         .query: .query, .key: .key, .indexerKey: .key, .attentionOutput: .attentionOutput,
         .up: .up, .sharedUp: .up, .down: .down, .sharedDown: .down,
         .gate: .gate, .sharedGate: .gate, .router: .gate, .sharedRouter: .gate,
@@ -75,7 +74,7 @@ extension NamedTensor {
         }
         if let slot = slots.first {
             return slot.part == .weight && !slot.role.isElementwise
-                && ![.router, .positionEmbedding].contains(slot.role)
+                && ![.router, .positionEmbedding, .layerEmbeddingProjection].contains(slot.role)
         }
         guard name.utf8.reversed().starts(with: "weight".utf8.reversed()),
             !Self.keptNames.contains(name), !Self.keptParts.contains(where: name.holds)

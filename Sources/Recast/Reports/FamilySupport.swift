@@ -85,6 +85,8 @@ public struct FamilySupport: Sendable {
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
             ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
             ("norm_topk_prob", .bool(family.usuallyNormalizesWeights)),
+            ("global_head_dim", 16), ("hidden_size_per_layer_input", 16), ("vocab_size_per_layer_input", 256),
+            ("top_k_experts", 2),
             ("num_heads", 8), ("mamba_num_heads", 8), ("mamba_head_dim", 16), ("mamba_n_heads", 8),
             ("mamba_d_ssm", 128),
             ("n_groups", 2), ("attn_layer_indices", [1]), ("attn_layer_period", 4), ("attn_layer_offset", 1),

@@ -260,7 +260,8 @@ final class CalibrationObserver: HeadObserver {
             }
             let values = graph[producer]!.rowCount
             sharing = ActivationScaling.Sharing(
-                width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount, heads: heads)
+                width: heads == 1 ? 1 : values / graph.configuration.keyValueHeadCount(inLayer: producer.layer ?? 0),
+                heads: heads)
         }
         var buffers: [FloatBuffer] = []
         for site in moments.sites { buffers.append(try load(site)) }

@@ -21,10 +21,11 @@ final class EncodedWeights: LinearBackend {
         var panels: [Slot: StoredPanels] = [:]
         var vectors: [Slot: FloatBuffer] = [:]
         var graph = graph
+        graph = graph.byLayers
         if graph.configuration.normalizesOutputHead { graph[Slot(.outputHead)] = graph.computedHead }
         for (index, entry) in graph.entries.enumerated() {
             let (tensor, name) = (entry.tensor, entry.slot.description)
-            if tensor.shape.count == 1 || entry.slot.role.isElementwise {
+            if tensor.shape.count <= 1 || entry.slot.role.isElementwise {
                 let buffer = FloatBuffer(count: tensor.elementCount)
                 let loads = TensorLoad.loads(of: tensor, rows: 0..<tensor.rowCount, into: buffer.base, name: name)
                 try TensorLoad.run(loads, by: workers, resources)
@@ -48,6 +49,19 @@ final class EncodedWeights: LinearBackend {
     /// Decoded numbers of a tile. One row only reads them, which is fastest within the second-level cache; for more, a matrix
     /// product of more columns is more efficient.
     private static func elementsAtOnce(rows: Int) -> Int { rows == 1 ? 1 << 16 : 1 << 20 }
+
+    func embed(
+        _ tokens: ArraySlice<Int32>, _ slot: Slot, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        worker _: Int
+    ) throws(RecastError) {
+        guard slot != Slot(.tokenEmbedding) else { return try embed(tokens, into: target) }
+        let embedding = matrices[slot]!
+        let row = FloatBuffer(count: embedding.columns)
+        for (index, token) in tokens.enumerated() {
+            try embedding.decode(Int(token)..<Int(token) + 1, into: row.base, using: &resources[0].reader)
+            (target + index * columns.count).update(from: row.base + columns.lowerBound, count: columns.count)
+        }
+    }
 
     /// Hidden states of tokens: `[tokens, hiddenSize]`.
     func embed(_ tokens: ArraySlice<Int32>, into target: UnsafeMutablePointer<Float>) throws(RecastError) {

@@ -139,4 +139,11 @@ private final class FiniteLinear: LinearBackend {
     }
 
     func vector(_ slot: Slot) -> UnsafePointer<Float>? { layer.vector(slot) }
+
+    func embed(
+        _ tokens: ArraySlice<Int32>, _ slot: Slot, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        worker: Int
+    ) throws(RecastError) {
+        try layer.embed(tokens, slot, columns: columns, into: target, worker: worker)
+    }
 }

@@ -8,6 +8,8 @@ final class TextState {
     let capacity: Int
 
     fileprivate let layers: [LayerState]
+    /// Layers with a state of their own.
+    private let own: [Int]
     /// Of the last token.
     fileprivate let last: FloatBuffer
     private let configuration: ModelConfiguration
@@ -15,7 +17,15 @@ final class TextState {
     init(_ configuration: ModelConfiguration, capacity: Int) {
         self.configuration = configuration
         self.capacity = capacity
-        layers = configuration.layers.map { LayerState(configuration, layers: [$0], capacity: capacity) }
+        var layers: [LayerState] = []
+        for (layer, own) in configuration.layers.enumerated() {
+            // A layer without keys and values of its own looks at those of another.
+            layers.append(
+                own.keyValueSource.map { layers[$0] }
+                    ?? LayerState(configuration, layers: layer..<layer + 1, capacity: capacity))
+        }
+        self.layers = layers
+        own = layers.indices.filter { configuration.layers[$0].keyValueSource == nil }
         last = FloatBuffer(count: configuration.hiddenSize)
     }
 
@@ -30,13 +40,13 @@ final class TextState {
 
     /// Makes this the text that another is, which must not be longer than this may be.
     func assign(_ other: TextState) {
-        for (own, its) in zip(layers, other.layers) { own.assign(its) }
+        for layer in own { layers[layer].assign(other.layers[layer]) }
         last.base.update(from: other.last.base, count: last.count)
         count = other.count
     }
 
     fileprivate func didAppend(_ tokens: Int) {
-        for layer in layers { layer.append(tokens) }
+        for layer in own { layers[layer].append(tokens) }
         count += tokens
     }
 }
@@ -67,7 +77,7 @@ final class TextReader {
         hidden = FloatBuffer(count: rows * configuration.hiddenSize)
         buffers = LayerBuffers(configuration, rows: rows, keys: capacities.max() ?? 1)
         logits = FloatBuffer(count: texts * configuration.vocabularySize)
-        joint = LayerState(configuration, layers: configuration.layers, capacity: texts)
+        joint = LayerState(configuration, layers: configuration.layers.indices, capacity: texts)
     }
 
     /// Appends tokens to a text.
@@ -78,7 +88,7 @@ final class TextReader {
             tokens = tokens.dropFirst(rows)
             try embed(piece, at: Array(text.count..<text.count + piece.count))
             for (index, state) in text.layers.enumerated() {
-                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], state)
+                try run(index, [LayerBlock.Sequence(rows: 0..<piece.count, length: text.capacity)], piece, state)
             }
             // Only the last token is asked what comes next.
             let columns = configuration.hiddenSize
@@ -97,7 +107,7 @@ final class TextReader {
         }
         for index in 0..<configuration.layerCount {
             joint.join(texts.map { $0.layers[index] })
-            try run(index, sequences, joint)
+            try run(index, sequences, tokens[...], joint)
         }
         joint.join([])
         let columns = configuration.hiddenSize
@@ -118,10 +128,12 @@ final class TextReader {
     }
 
     private func run(
-        _ index: Int, _ sequences: [LayerBlock.Sequence], _ state: LayerState
+        _ index: Int, _ sequences: [LayerBlock.Sequence], _ tokens: ArraySlice<Int32>, _ state: LayerState
     ) throws(RecastError) {
         try layer.apply(
-            to: LayerBlock(layer: index, sequences: sequences, state: state, hidden: hidden.base, buffers: buffers),
+            to: LayerBlock(
+                layer: index, sequences: sequences, tokens: configuration.layerInputSize == nil ? [] : tokens,
+                state: state, hidden: hidden.base, buffers: buffers),
             weights)
     }
 

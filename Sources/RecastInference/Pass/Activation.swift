@@ -18,6 +18,8 @@ enum Activation: Sendable {
     case relu2
     /// `x · sigmoid(1.702 x)`
     case quickGelu
+    /// With numbers of each layer.
+    case xielu
 
     /// - Throws: `unsupported` for a function of another name.
     init(named name: String) throws(RecastError) {
@@ -28,12 +30,17 @@ enum Activation: Sendable {
         case "quick_gelu": self = .quickGelu
         case "relu": self = .relu
         case "relu2": self = .relu2
+        case "xielu": self = .xielu
         default: throw .unsupported("cannot compute the activation \(name)")
         }
     }
 
     /// `gate = f(gate) · up`
-    func apply(_ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int) {
+    ///
+    /// - Parameter xielu: the numbers of the function, where it has some.
+    func apply(
+        _ gate: UnsafeMutablePointer<Float>, times up: UnsafePointer<Float>, _ count: Int, xielu: XIELU? = nil
+    ) {
         switch self {
         case .silu: Self.silu(gate, up, count)
         case .gelu: Self.gelu(gate, up, count)
@@ -41,6 +48,7 @@ enum Activation: Sendable {
         case .relu: Self.relu(gate, up, count)
         case .relu2: Self.relu2(gate, up, count)
         case .quickGelu: Self.quickGelu(gate, up, count)
+        case .xielu: (xielu ?? XIELU()).apply(gate, times: up, count)
         }
     }
 

@@ -27,12 +27,12 @@ struct Attention: Sendable {
     /// small blocks skip most of the upper triangle, and large ones multiply faster.
     static let queriesAtOnce = 128
 
-    init(_ configuration: ModelConfiguration) {
+    init(_ configuration: ModelConfiguration, inLayer layer: Int) {
         heads = configuration.headCount
-        keyValueHeads = configuration.keyValueHeadCount
-        headDimension = configuration.headDimension
-        valueDimension = configuration.latentAttention?.valueDimension ?? configuration.headDimension
-        scale = Float(configuration.attentionScale * Self.sharpening(of: configuration))
+        keyValueHeads = configuration.keyValueHeadCount(inLayer: layer)
+        headDimension = configuration.headDimension(inLayer: layer)
+        valueDimension = configuration.layers[layer].latentAttention?.valueDimension ?? headDimension
+        scale = Float(configuration.attentionScale(inLayer: layer) * Self.sharpening(of: configuration))
         softCap = configuration.softCaps.attention.map { Float($0) }
         scalesBiases = configuration.alibi.isScaled
         let slopes = configuration.hasALiBi ? Self.slopes(of: configuration) : []
@@ -80,6 +80,8 @@ struct Attention: Sendable {
         var past: Int
         /// Tokens a query may look back on, itself included; nil for all.
         var window: Int?
+        /// Tokens of a chunk, of which each sees those of its own; nil for the whole text.
+        var chunk: Int?
         /// A score of each head that has its share of the softmax, and no token; nil for none.
         var sinks: UnsafePointer<Float>?
         /// Which of the visible keys each query sees, where an indexer has picked them; nil for all.
@@ -98,7 +100,8 @@ struct Attention: Sendable {
         /// The keys that a query sees.
         func visible(_ query: Int) -> Range<Int> {
             let position = past + query
-            return (window.map { max(0, position - $0 + 1) } ?? 0)..<position + 1
+            let first = window.map { max(0, position - $0 + 1) } ?? 0
+            return max(first, chunk.map { position / $0 * $0 } ?? 0)..<position + 1
         }
 
         /// Calls `body` for each visible key that a query does not see.

@@ -4,7 +4,8 @@ import Recast
 struct DecoderLayer: Sendable {
     let configuration: ModelConfiguration
     let norm: Norm
-    let attention: Attention
+    /// Of each layer.
+    let attentions: [Attention]
     let latent: LatentProjections?
     let picker: TokenPicker?
     let recurrent: RecurrentMixer?
@@ -19,7 +20,7 @@ struct DecoderLayer: Sendable {
     init(_ configuration: ModelConfiguration, lengths: [Int]) throws(RecastError) {
         self.configuration = configuration
         norm = Norm(configuration)
-        attention = Attention(configuration)
+        attentions = configuration.layers.indices.map { Attention(configuration, inLayer: $0) }
         latent = configuration.latentAttention.map { LatentProjections(latent: $0, heads: configuration.headCount) }
         picker = configuration.latentAttention?.indexer.map { TokenPicker(indexer: $0) }
         recurrent = configuration.recurrence.map { RecurrentMixer($0, configuration) }
@@ -55,7 +56,7 @@ struct DecoderLayer: Sendable {
         case .latentUp:
             try latent!.projectUp(block, into: keyValueCache(of: block), backend)
             try picker(inLayer: block.layer)?.projectUp(block, into: keyValueCache(of: block), backend)
-        case .mix: mix(block, backend)
+        case .mix: try mix(block, backend)
         case .attentionOutput:
             clearBranch(of: block)
             try block.multiply(
@@ -76,6 +77,11 @@ struct DecoderLayer: Sendable {
         case .route: try feedForward.route(block, backend)
         case .gateUp(let site): try feedForward.gateUp(site, block, backend)
         case .down(let site): try feedForward.down(site, block, addingTo: sum(of: block), backend)
+        case .expertNorm: normalizeForExperts(block, backend)
+        case .layerInput: try prepareLayerInput(block, backend)
+        case .layerInputGate: try gateLayerInput(block, backend)
+        case .layerInputProjection: try addLayerInput(block, backend)
+        case .layerScale: scale(block, backend)
         }
     }
 
@@ -123,6 +129,7 @@ struct DecoderLayer: Sendable {
     private func addBranch(_ branch: Stage.Branch, of block: LayerBlock, _ backend: some LinearBackend) {
         guard !configuration.addsBranchesAtOnce else { return }
         let (values, hidden, columns) = (block.buffers[.branch], block.hidden, configuration.hiddenSize)
+        if branch == .feedForward, hasOwnNorms(inLayer: block.layer) { addExperts(of: block, backend) }
         if configuration.layers[block.layer].norms.hasPostNorms {
             let role: Role = branch == .attention ? .attentionPostNorm : .feedForwardPostNorm
             norm.apply(

@@ -27,10 +27,11 @@ struct FeedForward: Sendable {
     func route(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
         guard let experts = configuration.experts else { return }
         let logits = block.buffers[.routerLogits]
-        try block.multiply(.router, .normed, into: logits, backend)
+        try block.multiply(.router, configuration.routerInput, into: logits, backend)
         block.buffers.routing.route(
             logits, rows: block.rows, Router(experts: experts),
-            bias: backend.vector(Slot(.routerBias, layer: block.layer)))
+            bias: backend.vector(Slot(.routerBias, layer: block.layer)),
+            scale: backend.vector(Slot(.expertScale, layer: block.layer)))
         if experts.shared?.isGated ?? false {
             try block.multiply(.sharedRouter, .normed, into: block.buffers[.sharedLogits], backend)
         }
@@ -44,9 +45,14 @@ struct FeedForward: Sendable {
         let tokens = block.buffers.routing.tokens[expert]
         for (index, token) in tokens.enumerated() {
             (part + index * columns).update(from: normed + token.row * columns, count: columns)
+            guard scalesInput else { continue }
+            for i in index * columns..<(index + 1) * columns { part[i] *= token.weight }
         }
         return (UnsafePointer(part), tokens.count)
     }
+
+    /// Whether the weights of experts multiply what goes into them.
+    private var scalesInput: Bool { configuration.experts?.routing.scalesInput ?? false }
 
     /// How many rows go through a site.
     func rowCount(of site: Site, _ block: LayerBlock) -> Int {
@@ -57,7 +63,7 @@ struct FeedForward: Sendable {
         let (input, rows) = gatheredInput(of: site, block)
         guard rows > 0 else { return }
         let (gate, up) = (block.buffers[.gate], block.buffers[.up])
-        let count = rows * configuration.feedForwardSize(of: site)
+        let count = rows * configuration.feedForwardSize(of: site, inLayer: block.layer)
         let isGated = configuration.gatesFeedForward
         if !isGated { up.update(repeating: 1, count: count) }
         for slot in site.gateAndUp(block.layer, isGated: isGated) {
@@ -70,9 +76,19 @@ struct FeedForward: Sendable {
         if let limit = configuration.gateLimit {
             Activation.apply(gate, times: up, count, within: limit)
         } else {
-            activation.apply(gate, times: up, count)
+            activation.apply(gate, times: up, count, xielu: xielu(inLayer: block.layer, backend))
         }
         if let branches { RecurrentMixer.scale(gate, count, by: branches.down) }
+    }
+
+    /// The numbers of the layer's activation; nil where it has none.
+    private func xielu(inLayer layer: Int, _ backend: some LinearBackend) -> XIELU? {
+        guard case .xielu = activation else { return nil }
+        func number(_ role: Role) -> Float? { backend.vector(Slot(role, layer: layer))?.pointee }
+        guard let alphaP = number(.xieluAlphaP), let alphaN = number(.xieluAlphaN), let beta = number(.xieluBeta),
+            let epsilon = number(.xieluEpsilon)
+        else { return nil }
+        return XIELU(alphaP: alphaP, alphaN: alphaN, beta: beta, epsilon: epsilon)
     }
 
     /// Adds what a site gives to `output` `[rows, hiddenSize]`.
@@ -94,7 +110,8 @@ struct FeedForward: Sendable {
         try multiply(into: result)
         if let expert = site.expert {
             for (index, token) in block.buffers.routing.tokens[expert].enumerated() {
-                Self.add(result + index * columns, times: token.weight, columns, to: output + token.row * columns)
+                let weight = scalesInput ? 1 : token.weight
+                Self.add(result + index * columns, times: weight, columns, to: output + token.row * columns)
             }
         } else {
             let logits = block.buffers[.sharedLogits]
@@ -123,9 +140,9 @@ extension Role {
 
 extension ModelConfiguration {
     /// Rows of a site's gate.
-    func feedForwardSize(of site: FeedForward.Site) -> Int {
+    func feedForwardSize(of site: FeedForward.Site, inLayer layer: Int) -> Int {
         switch site {
-        case .dense: feedForwardSize
+        case .dense: feedForwardSize(inLayer: layer)
         case .expert: experts?.feedForwardSize ?? 0
         case .shared: experts?.shared?.feedForwardSize ?? 0
         }

@@ -12,6 +12,8 @@ extension ForwardPass {
         let resources: [WorkerResources]
         let work: Work
         let layer: DecoderLayer
+        /// Keys and values that later layers look at.
+        let sharedKeyValues: SharedKeyValues?
         let observer: (any PassObserver)?
         let keeper: (any LayerKeeper)?
         /// What is added to logits (Phi-3.5-MoE).
@@ -26,7 +28,7 @@ extension ForwardPass {
         ) throws(RecastError) {
             self.observer = observer
             self.keeper = keeper
-            graph = pass.graph
+            graph = pass.graph.byLayers
             options = pass.options
             self.texts = texts
             blocks = ForwardPass.blocks(of: texts)
@@ -34,6 +36,8 @@ extension ForwardPass {
             workers = try Workers(options)
             resources = (0..<workers.count).map { _ in WorkerResources(files: files) }
             layer = try DecoderLayer(graph.configuration, lengths: texts.map(\.tokens.count))
+            sharedKeyValues = try SharedKeyValues(
+                graph.configuration, rows: blocks.last?.rows.upperBound ?? 0, options)
             work = Work(graph, blocks: blocks, report: options.progress)
             picked =
                 graph.configuration.sharesIndexers
@@ -83,9 +87,13 @@ extension ForwardPass {
                 defer { first += text.tokens.count }
                 return LayerBlock.Sequence(rows: first..<first + text.tokens.count, length: text.tokens.count)
             }
-            return LayerBlock(
-                layer: index, sequences: sequences, state: place.state, hidden: hidden, buffers: place.buffers,
-                picked: picked?.rows(from: block.rows.lowerBound))
+            let tokens = configuration.layerInputSize == nil ? [] : texts[block.texts].flatMap(\.tokens)
+            var result = LayerBlock(
+                layer: index, sequences: sequences, tokens: tokens[...], state: place.state, hidden: hidden,
+                buffers: place.buffers, picked: picked?.rows(from: block.rows.lowerBound))
+            result.sharedKeyValues = sharedKeyValues
+            result.firstRow = block.rows.lowerBound
+            return result
         }
 
         /// What each worker needs for one block of one layer.
@@ -100,7 +108,7 @@ extension ForwardPass {
             return (0..<min(workers.count, blocks.count)).map { worker in
                 WorkPlace(
                     buffers: LayerBuffers(configuration, rows: rows, keys: keys, worker: worker),
-                    state: LayerState(configuration, layers: configuration.layers, capacity: rows))
+                    state: LayerState(configuration, layers: configuration.layers.indices, capacity: rows))
             }
         }
 

@@ -25,12 +25,13 @@ extension ForwardPass {
             layer = run.keeper?.finishedCount ?? 0
             observed =
                 if let observer = run.observer { try ObservedLayers(run, hidden, weights, observer) } else { nil }
-            if layer == 0 {
-                try embed()
-            } else {
-                try run.keeper?.restore(KeptStates(states: hidden, picked: run.picked))
-            }
+            if layer == 0 { try embed() } else { try run.keeper?.restore(keptStates) }
             run.work.skip(layers: layer)
+        }
+
+        /// What the layers to come need of the tokens.
+        private var keptStates: KeptStates {
+            KeptStates(states: [hidden] + (run.sharedKeyValues?.all ?? []), picked: run.picked)
         }
 
         private func embed() throws(RecastError) {
@@ -115,7 +116,7 @@ extension ForwardPass {
         }
 
         func didLayer() throws(RecastError) {
-            try run.keeper?.finish(layer, KeptStates(states: hidden, picked: run.picked))
+            try run.keeper?.finish(layer, keptStates)
             layer += 1
         }
 

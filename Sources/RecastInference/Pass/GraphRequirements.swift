@@ -34,16 +34,29 @@ extension Graph {
                 }
             }
         }
-        let fits =
-            !configuration.hasAttention || configuration.headCount.isMultiple(of: configuration.keyValueHeadCount)
-        guard fits, configuration.rope.dimensions <= configuration.headDimension else {
-            throw RecastError(.malformedInput, "the numbers of heads and their dimensions do not fit together")
+        for (index, layer) in layers.enumerated() {
+            let fits =
+                !layer.hasAttention
+                || configuration.headCount.isMultiple(of: configuration.keyValueHeadCount(inLayer: index))
+            let turning = layer.localRope ?? configuration.rope
+            guard fits, !layer.hasRotary || turning.dimensions <= configuration.headDimension(inLayer: index) else {
+                throw RecastError(.malformedInput, "the numbers of heads and their dimensions do not fit together")
+            }
+            guard let source = layer.keyValueSource else { continue }
+            guard source < index, layers.indices.contains(source), layers[source].keyValueSource == nil,
+                configuration.keyValueRows(inLayer: source) == configuration.keyValueRows(inLayer: index),
+                configuration.headDimension(inLayer: source) == configuration.headDimension(inLayer: index)
+            else {
+                throw RecastError(
+                    .malformedInput, "layer \(index) cannot look at the keys and values of layer \(source)")
+            }
         }
         for entry in entries { try checkComputable(entry) }
     }
 
     private func checkComputable(_ entry: Entry) throws(RecastError) {
         let (slot, tensor) = (entry.slot, entry.tensor)
+        if configuration.isUnused(slot.role, inLayer: slot.layer) { return }
         guard configuration.has(slot.role, inLayer: slot.layer),
             slot.expert == nil || slot.layer.map(configuration.hasExperts) == true
         else {

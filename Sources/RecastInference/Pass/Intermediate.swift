@@ -16,6 +16,8 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case indexerWeights
     /// What attention gives; it takes the place of the queries where these are as wide.
     case attended
+    /// What a router sees, where it is not what experts do.
+    case routerInput
     /// What it is multiplied by the sigmoid of.
     case attentionGate
     /// What the projection into a recurrent layer gives.
@@ -34,32 +36,43 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case recurrentOutput
     case routerLogits
     case sharedLogits
+    /// What the shared expert gives, while the branch is that of the routed ones.
+    case besideBranch
     /// The gate, then its product with the up projection. Of an expert only the tokens that go through it, side by side.
     case gate
     case up
     case expertInput
     case expertOutput
+    /// What a token adds to a layer.
+    case layerInput
+    /// The gate of that, then its product with it.
+    case layerGate
 
     /// Whether it is of the feed-forward network alone, which sees a long text in parts.
     var isOfParts: Bool {
         switch self {
-        case .routerLogits, .sharedLogits, .gate, .up, .expertInput, .expertOutput: true
+        case .routerInput, .routerLogits, .sharedLogits, .besideBranch, .gate, .up, .expertInput, .expertOutput,
+            .layerInput, .layerGate:
+            true
         default: false
         }
     }
 }
 
 extension ModelConfiguration {
-    /// Numbers of a token.
+    /// Numbers of a token, in the layer that has the most.
     func columns(of intermediate: Intermediate) -> Int {
         let (latent, shared, recurrence) = (latentAttention, experts?.shared, recurrence)
         let (delta, mamba) = (recurrence?.delta, recurrence?.mamba)
-        let widest = max(feedForwardSize, experts?.feedForwardSize ?? 0, shared?.feedForwardSize ?? 0)
+        let dense = layers.indices.map { feedForwardSize(inLayer: $0) }.max() ?? feedForwardSize
+        let widest = max(dense, experts?.feedForwardSize ?? 0, shared?.feedForwardSize ?? 0)
+        let widestQueries = hasAttention ? layers.indices.map { queryRows(inLayer: $0) }.max() ?? 0 : 0
+        let hasOwnNorms = experts?.hasOwnNorms ?? false
         // swift-format-ignore
         return switch intermediate {
         case .normed:        hiddenSize
         case .branch:        addsBranchesAtOnce ? 0 : hiddenSize
-        case .queries:       hasAttention ? queryRows : 0
+        case .queries:       widestQueries
         case .latentQueries: latent?.queryRank ?? 0
         case .latentKeys:    latent.map { $0.keyValueRank + $0.ropeHeadDimension } ?? 0
         case .latentValues:  latent?.keyValueRank ?? 0
@@ -67,8 +80,8 @@ extension ModelConfiguration {
         case .indexerQueries: latent?.indexer.map { $0.headCount * $0.headDimension } ?? 0
         case .indexerKeys:   latent?.indexer?.headDimension ?? 0
         case .indexerWeights: latent?.indexer?.headCount ?? 0
-        case .attended:      latent.map { headCount * $0.valueDimension } ?? (hasAttention ? queryRows : 0)
-        case .attentionGate: layers.contains(where: \.gatesAttention) ? queryRows : 0
+        case .attended:      latent.map { headCount * $0.valueDimension } ?? widestQueries
+        case .attentionGate: layers.contains(where: \.gatesAttention) ? widestQueries : 0
         case .recurrentInput:  recurrence?.inputRows ?? 0
         case .convolved:       recurrence?.channelCount ?? 0
         case .recurrentGate:   delta?.valueRows ?? 0
@@ -77,16 +90,31 @@ extension ModelConfiguration {
         case .timeStepInput:   mamba?.timeStepRank ?? 0
         case .timeStep:        mamba?.innerSize ?? 0
         case .recurrentOutput: recurrence?.outputColumns ?? 0
+        case .routerInput, .besideBranch: hasOwnNorms ? hiddenSize : 0
         case .routerLogits:  experts?.count ?? 0
         case .sharedLogits:  shared?.isGated ?? false ? 1 : 0
         case .gate, .up:     widest
         case .expertInput, .expertOutput: experts == nil ? 0 : hiddenSize
+        case .layerInput, .layerGate: layerInputSize ?? 0
         }
     }
+
+    /// Numbers of a token in a layer, side by side.
+    func columns(of intermediate: Intermediate, inLayer layer: Int) -> Int {
+        switch intermediate {
+        case .queries: queryRows(inLayer: layer)
+        case .attended: layers[layer].latentAttention.map { headCount * $0.valueDimension } ?? queryRows(inLayer: layer)
+        default: columns(of: intermediate)
+        }
+    }
+
+    /// What routers are multiplied with.
+    var routerInput: Intermediate { experts?.hasOwnNorms ?? false ? .routerInput : .normed }
 
     /// Whether what a branch gives is added to the hidden state as it is.
     var addsBranchesAtOnce: Bool {
         !layers.contains { $0.norms.hasPostNorms || $0.hasParallelResidual } && multipliers.residual == 1
+            && layerInputSize == nil && !(experts?.hasOwnNorms ?? false)
     }
 
     /// Whether layers are parallel: all are, or none (``Graph/checkComputable()``).

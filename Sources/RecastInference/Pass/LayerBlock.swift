@@ -15,6 +15,12 @@ struct LayerBlock {
     private(set) var sequences: [Sequence]
     /// Where tokens are remembered, the block is of one text.
     let state: LayerState
+    /// Of the rows, where layers look at them; else empty.
+    private(set) var tokens: ArraySlice<Int32>
+    /// Keys and values that later layers look at, where blocks go through one layer after the other; and the block's first row
+    /// there.
+    var sharedKeyValues: SharedKeyValues?
+    var firstRow = 0
     /// `[rows, hiddenSize]`
     private(set) var hidden: UnsafeMutablePointer<Float>
     var buffers: LayerBuffers
@@ -25,11 +31,12 @@ struct LayerBlock {
 
     /// - Parameter picked: what outlives the block, for layers that share it; nil for what its buffers have.
     init(
-        layer: Int, sequences: [Sequence], state: LayerState, hidden: UnsafeMutablePointer<Float>,
-        buffers: LayerBuffers, picked: PickedTokens.Rows? = nil
+        layer: Int, sequences: [Sequence], tokens: ArraySlice<Int32> = [], state: LayerState,
+        hidden: UnsafeMutablePointer<Float>, buffers: LayerBuffers, picked: PickedTokens.Rows? = nil
     ) {
         self.layer = layer
         self.sequences = sequences
+        self.tokens = tokens
         self.state = state
         self.hidden = hidden
         self.buffers = buffers
@@ -48,6 +55,10 @@ struct LayerBlock {
         var part = self
         part.sequences = []
         part.rows = range.count
+        if !tokens.isEmpty {
+            let first = tokens.startIndex
+            part.tokens = tokens[first + range.lowerBound..<first + range.upperBound]
+        }
         part.hidden += range.lowerBound * columns
         // Where attention has left something in it, for those rows.
         part.buffers[.branch] += range.lowerBound * columns

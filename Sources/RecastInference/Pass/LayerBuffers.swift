@@ -35,11 +35,12 @@ struct LayerBuffers {
         }
         let picker = configuration.latentAttention?.indexer.map { TokenPicker(indexer: $0) }
         picked = PickedTokens(configuration, rows: rows, length: keys)
+        let scoreCounts = configuration.layers.indices.filter { configuration.layers[$0].hasAttention }.map {
+            Attention(configuration, inLayer: $0).scoreCount(keys: keys)
+        }
         memory.append(
             FloatBuffer(
-                count: max(
-                    Attention(configuration).scoreCount(keys: keys),
-                    picked == nil ? 0 : picker?.scoreCount(keys: keys) ?? 0)))
+                count: max(scoreCounts.max() ?? 0, picked == nil ? 0 : picker?.scoreCount(keys: keys) ?? 0)))
         scores = memory[memory.count - 1].base
         self.memory = memory
     }

@@ -14,12 +14,13 @@ package protocol LayerKeeper: AnyObject {
     func finish(_ layer: Int, _ hidden: KeptStates) throws(RecastError)
 }
 
-/// The hidden states of all tokens, and which tokens they see where layers share an indexer, to be copied.
+/// The hidden states of all tokens, and what else later layers look at, to be copied: keys and values, and which tokens are seen where
+/// layers share an indexer.
 package struct KeptStates {
-    let states: HiddenStates
+    let states: [HiddenStates]
     var picked: PickedTokens?
 
-    private var stateByteCount: Int { states.rows * states.columns * 4 }
+    private var stateByteCount: Int { states.reduce(0) { $0 + $1.rows * $1.columns * 4 } }
     package var byteCount: Int { stateByteCount + (picked?.bytes.count ?? 0) }
 
     /// Lends `body` all bytes, some rows after the other.
@@ -29,14 +30,18 @@ package struct KeptStates {
         isFilled: Bool, _ body: (UnsafeMutableRawBufferPointer, _ offset: Int) throws(RecastError) -> Void
     ) throws(RecastError) {
         var staging: FloatBuffer?
-        let rowsAtOnce = max(1, (1 << 22) / max(1, states.columns * 4))
-        for first in stride(from: 0, to: states.rows, by: rowsAtOnce) {
-            let rows = first..<min(states.rows, first + rowsAtOnce)
-            try states.withRows(rows, isFilled ? .write : .read, staging: &staging) { (place) throws(RecastError) in
-                try body(
-                    UnsafeMutableRawBufferPointer(start: place, count: rows.count * states.columns * 4),
-                    first * states.columns * 4)
+        var start = 0
+        for states in states {
+            let rowsAtOnce = max(1, (1 << 22) / max(1, states.columns * 4))
+            for first in stride(from: 0, to: states.rows, by: rowsAtOnce) {
+                let rows = first..<min(states.rows, first + rowsAtOnce)
+                try states.withRows(rows, isFilled ? .write : .read, staging: &staging) { (place) throws(RecastError) in
+                    try body(
+                        UnsafeMutableRawBufferPointer(start: place, count: rows.count * states.columns * 4),
+                        start + first * states.columns * 4)
+                }
             }
+            start += states.rows * states.columns * 4
         }
         if let picked, !picked.bytes.isEmpty { try body(picked.bytes, stateByteCount) }
     }

@@ -16,10 +16,12 @@ final class LayerState {
     /// - Parameters:
     ///   - layers: those that use it.
     ///   - capacity: tokens, remembered ones and those of a block together.
-    init(_ configuration: ModelConfiguration, layers: [LayerConfiguration], capacity: Int) {
+    init(_ configuration: ModelConfiguration, layers: Range<Int>, capacity: Int) {
+        let own = configuration.layers[layers]
         keyValues =
-            layers.contains(where: \.hasAttention) ? KeyValueCache(configuration, capacity: capacity) : nil
-        recurrent = layers.lazy.compactMap(\.recurrence).first.map { RecurrentState($0) }
+            own.contains(where: \.hasAttention)
+            ? KeyValueCache(configuration, layers: layers, capacity: capacity) : nil
+        recurrent = own.lazy.compactMap(\.recurrence).first.map { RecurrentState($0) }
     }
 
     /// Remembers so many tokens more: those that have just gone through the layer.
@@ -52,10 +54,12 @@ final class KeyValueCache {
     private let indexerColumns: Int
     private let indexerBuffer: FloatBuffer
 
-    /// - Parameter capacity: tokens, remembered ones and those of a block together.
-    init(_ configuration: ModelConfiguration, capacity: Int) {
-        keyColumns = configuration.keyValueRows
-        valueColumns = configuration.valueRows
+    /// - Parameters:
+    ///   - layers: whose keys and values; those of several while nothing is remembered.
+    ///   - capacity: tokens, remembered ones and those of a block together.
+    init(_ configuration: ModelConfiguration, layers: Range<Int>, capacity: Int) {
+        keyColumns = layers.map { configuration.keyValueRows(inLayer: $0) }.max() ?? 0
+        valueColumns = layers.map { configuration.valueRows(inLayer: $0) }.max() ?? 0
         keyBuffer = FloatBuffer(count: capacity * keyColumns)
         valueBuffer = FloatBuffer(count: capacity * valueColumns)
         indexerColumns = configuration.latentAttention?.indexer?.headDimension ?? 0

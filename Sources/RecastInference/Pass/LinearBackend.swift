@@ -12,8 +12,14 @@ protocol LinearBackend {
         accumulating: Bool, worker: Int
     ) throws(RecastError)
 
-    /// The weight or bias of a norm, or the bias of a router; nil where there is none.
+    /// The weight or bias of a norm, or another vector; nil where there is none.
     func vector(_ slot: Slot) -> UnsafePointer<Float>?
+
+    /// Some columns of an embedding's rows: `[tokens, columns]`.
+    func embed(
+        _ tokens: ArraySlice<Int32>, _ slot: Slot, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        worker: Int
+    ) throws(RecastError)
 }
 
 /// `output[rows, columns] (+)= input[rows, depth] · weight[columns, depth]ᵀ`, where rows of the output are `stride` apart.

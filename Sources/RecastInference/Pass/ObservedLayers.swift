@@ -144,9 +144,9 @@ struct ObservedLayers {
     /// Numbers of an operand of a stage, side by side from the block's first row.
     private func count(of operand: Intermediate, _ stage: Stage, _ block: LayerBlock) -> Int {
         guard operand == .gate, case .down(let site) = stage else {
-            return block.rows * configuration.columns(of: operand)
+            return block.rows * configuration.columns(of: operand, inLayer: block.layer)
         }
-        return run.layer.rowCount(of: stage, block) * configuration.feedForwardSize(of: site)
+        return run.layer.rowCount(of: stage, block) * configuration.feedForwardSize(of: site, inLayer: block.layer)
     }
 
     // MARK: Observation

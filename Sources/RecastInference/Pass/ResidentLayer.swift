@@ -75,7 +75,7 @@ final class ResidentLayer: LinearBackend {
                 linears[slot] = Linear(.panels(matrix), tensor)
                 panelLoads += PanelLoad.loads(of: tensor, rows: rows, into: matrix, name: slot.description)
             } else {
-                if tensor.shape.count == 1 || slot.role.isElementwise {
+                if tensor.shape.count <= 1 || slot.role.isElementwise {
                     vectors[slot] = place
                 } else {
                     linears[slot] = Linear(.decoded(place), tensor)
@@ -166,4 +166,17 @@ final class ResidentLayer: LinearBackend {
     }
 
     func vector(_ slot: Slot) -> UnsafePointer<Float>? { vectors[slot].map { UnsafePointer($0) } }
+
+    func embed(
+        _ tokens: ArraySlice<Int32>, _ slot: Slot, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        worker: Int
+    ) throws(RecastError) {
+        let embedding = graph[slot]!.converted(to: .f32)
+        for (index, token) in tokens.enumerated() {
+            try embedding.read(
+                Window(rows: Int(token)..<Int(token) + 1, columns: columns),
+                into: UnsafeMutableRawBufferPointer(start: target + index * columns.count, count: columns.count * 4),
+                using: &resources[worker].reader)
+        }
+    }
 }

@@ -21,12 +21,15 @@ struct Router: Sendable {
     func choices(_ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) -> [Choice] {
         let count = experts.count
         if experts.routing.score == .sparseMixer { return nearest(logits) }
+        // Where large products have the same score, these themselves decide.
+        let products = experts.routing.scalesInput ? (0..<count).map { logits[$0] } : nil
         switch experts.routing.score {
         case .sparseMixer: break
         case .softmax: Softmax.normalize(logits, 0..<count, width: count)
         case .sigmoid: for i in 0..<count { logits[i] = 1 / (1 + expf(-logits[i])) }
         }
-        let ranked = bias.map { bias in (0..<count).map { logits[$0] + bias[$0] } } ?? (0..<count).map { logits[$0] }
+        let ranked =
+            products ?? bias.map { bias in (0..<count).map { logits[$0] + bias[$0] } } ?? (0..<count).map { logits[$0] }
         var picked = Self.best(experts.usedCount, of: candidates(ranked), by: ranked)
             .map { Choice(expert: $0, weight: logits[$0]) }
         if experts.normalizesWeights {
@@ -89,14 +92,20 @@ final class Routing {
     /// By expert, in the order of the rows.
     private(set) var tokens: [[Token]] = []
 
-    /// - Parameter logits: products with the router: `[rows, experts]`; they are lost.
-    func route(_ logits: UnsafeMutablePointer<Float>, rows: Int, _ router: Router, bias: UnsafePointer<Float>?) {
+    /// - Parameters:
+    ///   - logits: products with the router: `[rows, experts]`; they are lost.
+    ///   - scale: what the weights of the experts are multiplied by in the end; nil for nothing.
+    func route(
+        _ logits: UnsafeMutablePointer<Float>, rows: Int, _ router: Router, bias: UnsafePointer<Float>?,
+        scale: UnsafePointer<Float>?
+    ) {
         let count = router.experts.count
         if tokens.count != count { tokens = [[Token]](repeating: [], count: count) }
         for expert in tokens.indices { tokens[expert].removeAll(keepingCapacity: true) }
         for row in 0..<rows {
             for choice in router.choices(logits + row * count, bias: bias) {
-                tokens[choice.expert].append(Token(row: row, weight: choice.weight))
+                let weight = choice.weight * (scale?[choice.expert] ?? 1)
+                tokens[choice.expert].append(Token(row: row, weight: weight))
             }
         }
     }

@@ -34,6 +34,14 @@ enum Stage: Hashable, Sendable {
     /// With the activation.
     case gateUp(FeedForward.Site)
     case down(FeedForward.Site)
+    /// Between the shared expert and the routed ones, where these have norms of their own: what goes into them and the router.
+    case expertNorm
+    /// What a token adds to this layer, of its own embedding and that of the layer.
+    case layerInput
+    case layerInputGate
+    case layerInputProjection
+    /// Multiplies the hidden states by the layer's number.
+    case layerScale
 
     /// Whether it belongs to the feed-forward branch.
     var isFeedForward: Bool {
@@ -42,17 +50,17 @@ enum Stage: Hashable, Sendable {
         case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput, .recurrentInput, .convolve,
             .stateProjection, .timeStep, .scan, .recurrentOutput:
             false
-        case .route, .gateUp, .down: true
+        case .route, .gateUp, .down, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale: true
         }
     }
 
     /// What it does with the hidden states.
     var access: HiddenStates.Access {
         switch self {
-        case .norm: .read
-        case .attentionOutput, .recurrentOutput, .residual, .down: .update
+        case .norm, .expertNorm, .layerInput: .read
+        case .attentionOutput, .recurrentOutput, .residual, .down, .layerInputProjection, .layerScale: .update
         case .queryKeyValue, .latentDown, .latentUp, .mix, .recurrentInput, .convolve, .stateProjection, .timeStep,
-            .scan, .route, .gateUp:
+            .scan, .route, .gateUp, .layerInputGate:
             .none
         }
     }
@@ -78,15 +86,19 @@ extension ModelConfiguration {
 
     /// The stages of the feed-forward branch, in order: each expert is done before the next.
     func feedForwardStages(inLayer layer: Int) -> [Stage] {
-        var sites: [FeedForward.Site]
+        func stages(of sites: [FeedForward.Site]) -> [Stage] { sites.flatMap { [.gateUp($0), .down($0)] } }
+        let own: [Stage]
         switch layers[layer].feedForward {
         case .none: return []
-        case .dense: sites = [.dense]
+        case .dense: own = stages(of: [.dense])
         case .experts(let experts):
-            sites = (0..<experts.count).map { .expert($0) } + (experts.shared == nil ? [] : [.shared])
+            let routed = [.route] + stages(of: (0..<experts.count).map { .expert($0) })
+            let shared = experts.shared == nil ? [] : stages(of: [.shared])
+            own = experts.hasOwnNorms ? shared + [.expertNorm] + routed : routed + shared
         }
-        return [.norm(.feedForward)] + (hasExperts(inLayer: layer) ? [.route] : [])
-            + sites.flatMap { [.gateUp($0), .down($0)] } + [.residual(.feedForward)]
+        return [.norm(.feedForward)] + own + [.residual(.feedForward)]
+            + (layerInputSize == nil ? [] : [.layerInput, .layerInputGate, .layerInputProjection])
+            + (layers[layer].hasScale ? [.layerScale] : [])
     }
 }
 
@@ -104,15 +116,19 @@ extension Stage {
     func inputs(_ configuration: ModelConfiguration, layer: Int) -> [Input] {
         func input(_ roles: [Role], _ values: Intermediate) -> Input {
             Input(
-                sites: roles.map { Slot($0, layer: layer) }, values: values, columns: configuration.columns(of: values))
+                sites: roles.map { Slot($0, layer: layer) }, values: values,
+                columns: configuration.columns(of: values, inLayer: layer))
         }
         let hasQueryRank = configuration.latentAttention?.queryRank != nil
         let own = configuration.layers[layer]
         let hasIndexer = own.ownIndexer != nil
         switch self {
-        case .norm, .mix, .convolve, .scan, .residual: return []
+        case .norm, .mix, .convolve, .scan, .residual, .expertNorm, .layerInput, .layerScale: return []
+        case .layerInputGate: return [input([.layerInputGate], .normed)]
+        case .layerInputProjection: return [input([.layerInputProjection], .layerGate)]
         case .queryKeyValue:
-            return [input([.query, .key, .value] + (own.gatesAttention ? [.attentionGate] : []), .normed)]
+            let roles = [Role.query, .key, .value, .attentionGate].filter { configuration.has($0, inLayer: layer) }
+            return [input(roles, .normed)]
         case .recurrentInput:
             let isDelta = own.recurrence?.delta != nil
             return [
@@ -129,9 +145,8 @@ extension Stage {
             return (queries.isEmpty ? [] : [input(queries, .latentQueries)]) + [input([.keyValueUp], .latentValues)]
         case .attentionOutput: return [input([.attentionOutput], .attended)]
         case .route:
-            return [
-                input(configuration.experts?.shared?.isGated ?? false ? [.router, .sharedRouter] : [.router], .normed)
-            ]
+            let isGated = configuration.experts?.shared?.isGated ?? false
+            return [input(isGated ? [.router, .sharedRouter] : [.router], configuration.routerInput)]
         case .gateUp(let site):
             return [
                 Input(
@@ -140,7 +155,9 @@ extension Stage {
             ]
         case .down(let site):
             return [
-                Input(sites: [site.down(layer)], values: .gate, columns: configuration.feedForwardSize(of: site))
+                Input(
+                    sites: [site.down(layer)], values: .gate,
+                    columns: configuration.feedForwardSize(of: site, inLayer: layer))
             ]
         }
     }
@@ -148,9 +165,14 @@ extension Stage {
     /// What must be there of a block before this stage, besides the hidden states and the routing.
     func operands(_ configuration: ModelConfiguration, layer: Int) -> [Intermediate] {
         if configuration.hasParallelResidual, self == .norm(.feedForward) { return [.branch] }
+        // The branch is done.
+        if self == .layerInputGate { return [.normed, .layerInput] }
+        if self == .layerInputProjection { return [.layerGate] }
         var operands: [Intermediate] =
             switch self {
-            case .norm, .mix, .convolve, .scan, .residual: []
+            case .norm, .mix, .convolve, .scan, .residual, .expertNorm, .layerInput, .layerInputGate,
+                .layerInputProjection, .layerScale:
+                []
             case .queryKeyValue, .latentDown, .recurrentInput: [.normed]
             // The gate stands beside what was convolved.
             case .stateProjection: [.convolved, .recurrentInput]
@@ -170,8 +192,9 @@ extension Stage {
         if self == .attentionOutput, own.recurrence != nil { operands.append(.normed) }
         guard isFeedForward, !operands.isEmpty else { return operands.filter { configuration.columns(of: $0) > 0 } }
         operands.append(.branch)
-        if configuration.hasExperts(inLayer: layer), self != .route {
-            operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : [])
+        if configuration.hasExperts(inLayer: layer) {
+            if self != .route { operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : []) }
+            operands += [.routerInput, .besideBranch]
         }
         return operands.filter { configuration.columns(of: $0) > 0 }
     }

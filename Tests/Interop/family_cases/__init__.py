@@ -7,9 +7,9 @@
   program computes something else.
 """
 
-from . import classics, recurrent, routers_and_attention, sparse
+from . import classics, layers, recurrent, routers_and_attention, sparse
 
-GROUPS = [routers_and_attention, classics, recurrent, sparse]
+GROUPS = [routers_and_attention, classics, layers, recurrent, sparse]
 CASES = {name: case for group in GROUPS for name, case in group.CASES.items()}
 VARIANTS = [variant for group in GROUPS for variant in group.VARIANTS]
 VARIANTS += [(f"{name}-wide", name, {}) for name in CASES if f"{name}-wide" not in {variant[0] for variant in VARIANTS}]

@@ -47,9 +47,11 @@ import Testing
     }
 
     /// Those of the golden data, and of what they do not have: a parallel residual, biases of experts and sinks, no gate, norms of the
-    /// embedding, an indexer of their own or of the layer before, recurrent layers of each kind.
+    /// embedding, an indexer of their own or of the layer before, experts with norms of their own, keys and values of other layers,
+    /// embeddings of each layer, recurrent layers of each kind.
     private static let families =
         ReferenceTests.families + ["cohere2", "gpt_oss", "arcee", "gpt_neox", "bloom", "glm_moe_dsa-shared"]
+        + ["gemma4_text", "gemma4_moe", "gemma4_text-small", "llama4_text", "apertus"]
         + ["qwen3_next", "lfm2", "jamba", "nemotron_h", "falcon_h1"]
 
     private static func path(of family: String) -> String {

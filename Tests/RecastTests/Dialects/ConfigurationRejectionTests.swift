@@ -81,7 +81,7 @@ struct ConfigurationRejectionTests {
         (
             "rope_scaling",
             [
-                "rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4,
+                "rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 2,
                 "original_max_position_embeddings": 64,
             ], "contradicts itself"
         ),

@@ -186,8 +186,10 @@ struct SmallFamilyTests {
             #expect(Set(differences) == ["normalized expert weights", "router score", "router tolerance"])
         // llama.cpp takes whole pairs for the ends of yarn's range.
         case "gpt_oss": #expect(differences == ["rotary scaling"])
-        // Of the same architecture as DeepSeek V3, which comes first.
-        case "glm4_moe_lite": #expect(differences == ["family"])
+        // Of the same architecture as another family, which comes first.
+        case "glm4_moe_lite", "gemma4_unified_text": #expect(differences == ["family"])
+        // llama.cpp knows those of the published models alone.
+        case "llama4_text": #expect(Set(differences) == ["attention chunk", "attention temperature"])
         case "exaone4-windows": #expect(Set(differences) == ["sliding window", "position encoding"])
         // Stored otherwise, and computed so that it is the same.
         case "qwen3_next", "qwen3_5", "qwen3_5_moe": #expect(Set(differences) == ["state decay", "norm weight offset"])
@@ -248,6 +250,12 @@ struct SmallFamilyTests {
             "cohere2":        "parallel residual",
             "gpt_oss":        "attention sinks",
             "deepseek_v32": "indexer heads: 8", "glm_moe_dsa": "indexer heads: 8", "glm_moe_dsa-shared": "indexer heads: 8",
+            "gemma4_text":    "own head dimension: 8 in layers 0, 2",
+            "gemma4_moe":     "norms of experts: yes",
+            "gemma4_unified_text": "own head dimension: 8 in layer 0",
+            "gemma4_text-small": "per-layer embedding: 8",
+            "llama4_text":    "position encoding: rotary in layers 0, 1, 2; none (NoPE) in layer 3",
+            "apertus":        "activation: xielu",
             "qwen3_next":     "recurrent layer", "qwen3_5": "recurrent layer", "qwen3_5_moe": "recurrent layer",
             "lfm2":           "recurrent layer", "lfm2_moe": "recurrent layer", "mamba": "recurrent layer",
             "falcon_mamba":   "recurrent layer", "jamba": "recurrent layer", "mamba2": "recurrent layer",
@@ -301,6 +309,9 @@ struct SmallFamilyTests {
             "falcon": "parallel residual: yes", "falcon-alibi": "position encoding: ALiBi", "falcon40b": "parallel residual: yes",
             "bloom": "embedding norm: yes", "mpt": "position encoding: ALiBi", "gptj": "parallel residual: yes",
             "codegen": "parallel residual: yes",
+            "gemma4_text": "values from keys: no in layers 0, 2; yes in layers 1, 3", "gemma4_moe": "layer scale: yes", "gemma4_unified_text": "layer scale: yes",
+            "apertus": "QK norm: per head",
+            "gemma4_text-small": "shared keys and values: none in layers 0, 1; of layer 0 in layer 2; of layer 1 in layer 3",
         ]
         if Fixtures.isLlama.contains(name) {
             let report = try convert(

@@ -21,6 +21,10 @@ struct GGUFConfiguration {
         var normalizesState: Bool
         /// Layers with an ordinary feed-forward part.
         var denseLayers: Set<Int>
+        /// Layers whose keys stand without values.
+        var valuelessLayers: Set<Int> = []
+        /// Layers whose hidden state is multiplied by a number.
+        var scaledLayers: Set<Int> = []
     }
 
     private static let maximumLayerCount = 512
@@ -168,17 +172,33 @@ struct GGUFConfiguration {
         guard let value = value(name) else { return nil }
         if let sizes = value.ints, let first = architecture.listsLayers ? sizes.first(where: { $0 != 0 }) : sizes.first
         {
-            guard sizes.allSatisfy({ $0 == first || $0 == 0 && architecture.listsLayers }) else {
+            guard
+                sizes.allSatisfy({ $0 == first || $0 == 0 && architecture.listsLayers })
+                    || architecture.sizesOfLayers.contains(name)
+            else {
                 throw .unsupported("\(file): \(key(name)) differs between layers, which is not supported")
             }
             guard first > 0, first <= limit else { throw failure("\(key(name)) is \(first)") }
             return first
         }
-        let mayBeNone = ["expert_count", "expert_shared_count"].contains(name)
+        let mayBeNone = [
+            "expert_count", "expert_shared_count", "embedding_length_per_layer_input", "attention.shared_kv_layers",
+        ].contains(name)
         guard let size = value.int, size > 0 || size == 0 && mayBeNone, size <= limit else {
             throw failure("\(key(name)) is no integer from 1 to \(limit)")
         }
         return size == 0 ? nil : size
+    }
+
+    /// A size of each layer, said once or for each.
+    func sizes(_ name: String, layerCount: Int, limit: Int = maximumSize) throws(RecastError) -> [Int]? {
+        guard let sizes = value(name)?.ints else {
+            return try optionalSize(name, limit: limit).map { [Int](repeating: $0, count: layerCount) }
+        }
+        guard sizes.count == layerCount, sizes.allSatisfy({ (1...limit).contains($0) }) else {
+            throw failure("\(key(name)) does not say a size of each of \(layerCount) layers")
+        }
+        return sizes
     }
 
     func positive(_ name: String) throws(RecastError) -> Double? {
@@ -307,6 +327,7 @@ extension Rope {
     /// The factors as the reference converter computes them: in float32 throughout.
     var ggufFactors: [Float]? {
         if case .factors(let factors) = scaling { return factors.map { Float($0) } }
+        if case .proportional = scaling { return frequencyFactors?.map { Float($0) } }
         guard case .llama3(let factor, let low, let high, let original) = scaling else { return nil }
         let lowWavelength = Double(original) / low
         let highWavelength = Double(original) / high
@@ -316,6 +337,7 @@ extension Rope {
             let wavelength = Float(2 * Double.pi) / frequency
             if Double(wavelength) < highWavelength { return 1 }
             if Double(wavelength) > lowWavelength { return Float(factor) }
+            if low == high { return 1 }
             let smooth = (Float(original) / wavelength - Float(low)) / Float(high - low)
             return 1 / ((1 - smooth) / Float(factor) + smooth)
         }
@@ -370,8 +392,10 @@ extension GGUFArchitecture {
     /// Divisors of rotary frequencies that lie beside the weights.
     func rotaryTensors(of rope: Rope) throws(RecastError) -> [NamedTensor] {
         switch rope.scaling {
-        case .llama3, .factors:
-            guard rotaryFactors == .one, let factors = rope.ggufFactors else {
+        case .none where rotaryFactors == .always:
+            return [NamedTensor(Self.rotaryFactorsName, .vector([Float](repeating: 1, count: rope.pairCount)))]
+        case .llama3, .factors, .proportional:
+            guard [.one, .always].contains(rotaryFactors), let factors = rope.ggufFactors else {
                 throw .unsupported(
                     "llama.cpp knows no \(rope.scaling.name) rotary scaling for the architecture \(name)")
             }
@@ -394,7 +418,7 @@ extension GGUFKeys {
         _ scaling: Rope.Scaling, _ factors: GGUFArchitecture.RotaryFactors
     ) throws(RecastError) {
         switch scaling {
-        case .none, .llama3, .factors, .longrope: break
+        case .none, .llama3, .factors, .proportional, .longrope: break
         case .linear(let factor):
             self["rope.scaling.type"] = .string("linear")
             set("rope.scaling.factor", factor)
@@ -432,13 +456,18 @@ extension GGUFKeys {
 extension GGUFConfiguration.Seen {
     init(_ tensors: [NamedTensor]) {
         (normalizesHeads, normalizesState, denseLayers) = (false, false, [])
+        var valued = Set<Int>()
         for tensor in tensors {
             let parts = tensor.name.split(separator: ".", maxSplits: 3)
             guard parts.count > 2, parts[0] == "blk", let layer = Int(parts[1]) else { continue }
             if parts[2] == "attn_q_norm" { normalizesHeads = true }
             if parts[2] == "ssm_norm" { normalizesState = true }
             if parts[2] == "ffn_gate" { denseLayers.insert(layer) }
+            if parts[2] == "attn_k" { valuelessLayers.insert(layer) }
+            if parts[2] == "attn_v" { valued.insert(layer) }
+            if parts[2] == "layer_output_scale" { scaledLayers.insert(layer) }
         }
+        valuelessLayers.subtract(valued)
     }
 
     /// What the tensors of a model will say.
@@ -446,5 +475,7 @@ extension GGUFConfiguration.Seen {
         normalizesHeads = configuration.has(.queryNorm)
         normalizesState = configuration.has(.recurrentNorm)
         denseLayers = Set(configuration.layers { $0.experts == nil })
+        valuelessLayers = Set(configuration.layers { $0.valuesAreKeys })
+        scaledLayers = Set(configuration.layers { $0.hasScale })
     }
 }

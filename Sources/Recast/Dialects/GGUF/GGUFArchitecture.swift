@@ -22,11 +22,17 @@ package struct GGUFArchitecture: Sendable {
     let writes: Writing
     /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
     let distinguishingTensor: String?
+    /// Keys of sizes that layers may differ in.
+    let sizesOfLayers: Set<String>
+    /// Tensors of one number that stand in keys, with one for each layer; the table has names for them that no file has.
+    let keysOfNumbers: [Role: String]
 
     enum RotaryFactors: Sendable, Hashable {
         case none
         /// `rope_freqs.weight`
         case one
+        /// `rope_freqs.weight`, which must be there.
+        case always
         /// `rope_factors_long.weight` and `rope_factors_short.weight`
         case two
     }
@@ -39,7 +45,7 @@ package struct GGUFArchitecture: Sendable {
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
         rotaryFactors: RotaryFactors = .none, sections: [Int]? = nil, listsLayers: Bool = false,
-        distinguishingTensor: String? = nil,
+        distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [], keysOfNumbers: [Role: String] = [:],
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -51,6 +57,8 @@ package struct GGUFArchitecture: Sendable {
         self.sections = sections
         self.listsLayers = listsLayers
         self.distinguishingTensor = distinguishingTensor
+        self.sizesOfLayers = sizesOfLayers
+        self.keysOfNumbers = keysOfNumbers
         self.reads = reads
         self.writes = writes
         table = MappingTable(rows())
@@ -65,6 +73,7 @@ package struct GGUFArchitecture: Sendable {
             .ernie45, .glm4MoE, .miniMaxM2, .ernie45MoE, .hunYuanMoE, .hyV3, .bailingMoE2, .dots1, .olmoE, .graniteMoE,
             .deepSeek32, .glmDSA,
             .phiMoE, .hunYuanDense, .exaone4, .mistral3, .mistral4, .mistral4Apart, .arcee, .cohere, .cohere2, .gptOSS,
+            .gemma4MoE, .gemma4MoEApart, .gemma4, .llama4, .apertus,
             .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .mamba2, .jamba, .graniteHybrid, .nemotronH,
             .nemotronHMoE, .falconH1,
             .nemotron, .starCoder2, .phi2, .gptNeoX, .gpt2, .starCoder, .falcon40B, .falcon, .bloom, .mpt,

@@ -58,6 +58,9 @@ extension HuggingFaceConfiguration {
             object["moe_layer_interval"] = .int(interval.step)
             object["moe_layer_start_index"] = .int(interval.layers.lowerBound)
             object["moe_layer_end_index"] = .int(interval.layers.upperBound - 1)
+        case .spaced:
+            object["moe_layers"] = .array(configuration.layers { $0.experts != nil }.map(JSON.int))
+            object["interleave_moe_layer_step"] = .int(configuration.expertInterval.step)
         }
         guard let experts = configuration.experts else { return }
         for key in keys.count { object[key] = .int(experts.count) }

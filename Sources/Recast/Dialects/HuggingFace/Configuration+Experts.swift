@@ -99,6 +99,17 @@ extension HuggingFaceConfiguration {
                 )
             }
             return (0..<layerCount).filter { !sparse.contains($0) }
+        case .spaced:
+            guard let list = object["moe_layers"], !list.isNull else {
+                let step = try optionalSize("interleave_moe_layer_step") ?? 1
+                return (0..<layerCount).filter { !($0 + 1).isMultiple(of: step) }
+            }
+            let numbers = list.array?.compactMap(\.int) ?? []
+            guard let count = list.array?.count, count == numbers.count else {
+                throw failure("\"moe_layers\" is \(list.text()), not a list of layers")
+            }
+            let sparse = Set(numbers)
+            return (0..<layerCount).filter { !sparse.contains($0) }
         }
     }
 
@@ -149,6 +160,7 @@ extension HuggingFaceConfiguration {
             }
         }
         var routing = Routing(score: router.score, hasBias: router.hasBias)
+        routing.scalesInput = router.scalesInput
         if let groups = router.groups {
             let methods = ["greedy", "group_limited_greedy"]
             if !groups.areSwitched {

@@ -58,7 +58,7 @@ extension HuggingFaceConfiguration {
             let low = try required("low_freq_factor")
             let high = try required("high_freq_factor")
             let original = try required("original_max_position_embeddings")
-            guard high != low, let context = Int(exactly: original) else {
+            guard high >= low, let context = Int(exactly: original) else {
                 throw failure("the llama3 rope scaling contradicts itself")
             }
             rope.scaling = .llama3(

@@ -164,6 +164,12 @@ extension HuggingFaceConfiguration {
         return object
     }
 
+    /// The part of a head that so many pairs are, of which programs make their number again by rounding down.
+    private static func share(of pairs: Int, in dimensions: Int) -> Double {
+        let share = 2 * Double(pairs) / Double(dimensions)
+        return Int(share * Double(dimensions) / 2) == pairs ? share : share.nextUp
+    }
+
     private static func tokens(_ ids: [Int]) -> JSON {
         ids.count > 1 ? .array(ids.map(JSON.int)) : ids.first.map(JSON.int) ?? .null
     }
@@ -205,6 +211,10 @@ extension HuggingFaceConfiguration {
             }
             scaling["original_max_position_embeddings"] = .int(yarn.originalContext)
             scaling["rope_type"] = "yarn"
+        case .proportional(let pairs, let factor):
+            scaling["rope_type"] = "proportional"
+            scaling["partial_rotary_factor"] = .double(Self.share(of: pairs, in: rope.dimensions))
+            if factor != 1 { scaling["factor"] = .double(factor) }
         case .dynamic(let factor, _):
             scaling["factor"] = .double(factor)
             scaling["rope_type"] = "dynamic"

@@ -30,6 +30,8 @@ extension Family {
             case outsideOfPeriod(period: Int, offset: Int)
             /// All but each `moe_layer_interval`-th from `moe_layer_start_index` to `moe_layer_end_index`.
             case outsideOfInterval
+            /// All that `moe_layers` does not list; where there is no list, all but each `interleave_moe_layer_step`-th.
+            case spaced
         }
 
         /// The shared expert, which every token goes through.
@@ -87,6 +89,8 @@ extension Family {
         public var hasBias = false
         public var groups: Groups?
         public var factor: Factor?
+        /// Whether weights multiply what goes into experts.
+        public var scalesInput = false
         public var statements: [Statement] = []
     }
 
@@ -127,7 +131,7 @@ extension Family.Router {
             case (nil, _): false
             }
         return score == routing.score && hasBias == routing.hasBias && groupsMatch
-            && (factor != nil || routing.factor == 1)
+            && (factor != nil || routing.factor == 1) && scalesInput == routing.scalesInput
     }
 }
 

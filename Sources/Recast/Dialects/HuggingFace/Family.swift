@@ -163,6 +163,7 @@ extension Family {
         .helium,
         .deepSeekV32, .glmMoEDSA,
         .hunYuanDense, .ministral3, .mistral4, .arcee, .cohere, .cohere2, .gptOSS,
+        .gemma4, .gemma4Unified, .gemma4MoE, .llama4, .apertus,
         .qwen3Next, .qwen35, .qwen35MoE, .lfm2, .lfm2MoE, .mamba, .falconMamba, .jamba, .mamba2, .bamba,
         .graniteHybridMoE, .graniteHybrid, .nemotronH, .falconH1,
         .nemotron, .starCoder2, .phi, .gptNeoX, .gpt2, .gptBigCode, .opt, .falcon, .falcon40B, .bloom, .mpt, .gptJ,

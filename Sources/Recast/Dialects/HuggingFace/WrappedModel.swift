@@ -355,6 +355,9 @@ enum TextDefaults {
                                                                     ("query_pre_attn_scalar", 256), ("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0), ("rope_theta", 10000.0)]),
         "gemma3_text": ([262208, 2304,  9216, 26,  8,  4, 131072], [("rms_norm_eps", 1e-6), ("hidden_activation", "gelu_pytorch_tanh"), ("head_dim", 256), ("sliding_window", 4096),
                                                                     ("query_pre_attn_scalar", 256), ("rope_theta", 1000000.0), ("rope_local_base_freq", 10000.0)]),
+        "gemma4_text": ([262144, 2304,  9216, 30,  8,  4, 131072], [("rms_norm_eps", 1e-6)]),
+        "gemma4_unified_text": ([262144, 2304, 9216, 30, 8, 4, 262144], [("rms_norm_eps", 1e-6)]),
+        "llama4_text": ([202048, 5120,  8192, 48, 40,  8, 131072], [("rms_norm_eps", 1e-5)]),
         "phi3":        ([ 32064, 3072,  8192, 32, 32, 32,   4096], [("rms_norm_eps", 1e-5), ("hidden_act", "silu"), ("rope_theta", 10000.0)]),
     ]
 }

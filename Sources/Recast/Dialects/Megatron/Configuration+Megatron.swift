@@ -186,6 +186,8 @@ extension ModelConfiguration {
             stated.latentAttention = layer.latentAttention
             stated.latentAttention?.indexer = nil
             stated.experts = layer.experts
+            stated.experts?.hasOwnNorms = false
+            stated.experts?.routing.scalesInput = false
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated

@@ -5,6 +5,8 @@ struct BudgetUnit: Sendable {
     /// What the tensors of a layer have in common that share a type.
     enum Kind: String, Sendable, Hashable {
         case embedding, head
+        /// What each token adds to the input of a layer.
+        case layerInput
         /// Their product is what a softmax sees.
         case queryKey
         /// vLLM has these as one weight, and all experts of a layer as another.
@@ -26,7 +28,8 @@ struct BudgetUnit: Sendable {
                 case .gate where fusion == .layers && ofExpert, .up where fusion == .layers && ofExpert,
                     .down where fusion == .layers && ofExpert:
                     .experts
-                case .tokenEmbedding: .embedding
+                case .tokenEmbedding, .layerEmbedding: .embedding
+                case .layerInputGate, .layerInputProjection: .layerInput
                 case .query, .key, .attentionGate: .queryKey
                 case .value: .value
                 case .attentionOutput: .output

@@ -26,11 +26,14 @@ struct ChannelOrder {
                 Slot($0, layer: layer)
             }
         case .attentionOutput where graph.configuration.latentAttention == nil:
+            let own = graph.configuration.layers[layer]
+            guard !own.valuesAreKeys, own.keyValueSource == nil, !graph.configuration.keyValueSources.contains(layer)
+            else { return nil }
             producers = [Slot(.value, layer: layer)]
         default: return nil
         }
         if site.role == .attentionOutput {
-            heads = graph.configuration.keyValueHeadCount
+            heads = graph.configuration.keyValueHeadCount(inLayer: layer)
             sharing = graph.configuration.headCount / heads
         } else {
             (heads, sharing) = (1, 1)

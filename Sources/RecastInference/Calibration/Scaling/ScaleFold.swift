@@ -32,10 +32,14 @@ enum ScaleFold: Hashable {
             guard norms.hasPreNorms, graph[slot] != nil, !configuration.hasExperts(inLayer: layer) else { return nil }
             self = .norm(slot)
         case .attentionOutput:
-            guard configuration.latentAttention == nil, configuration.projectionLimit == nil else { return nil }
+            let own = configuration.layers[layer]
+            // A norm, or others that look at the values, do not let scales through.
+            guard configuration.latentAttention == nil, configuration.projectionLimit == nil, !own.valuesAreKeys,
+                !norms.normalizesValues, own.keyValueSource == nil, !configuration.keyValueSources.contains(layer)
+            else { return nil }
             self = .rows(
                 of: Slot(.value, layer: layer),
-                sharedBy: configuration.headCount / configuration.keyValueHeadCount)
+                sharedBy: configuration.headCount / configuration.keyValueHeadCount(inLayer: layer))
         // An activation between, or a limit, does not let scales through.
         case .down, .sharedDown:
             guard configuration.gatesFeedForward, configuration.gateLimit == nil else { return nil }

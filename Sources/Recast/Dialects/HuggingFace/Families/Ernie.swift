@@ -56,7 +56,7 @@ extension Family {
             contextLength: 4096, keyValueHeadCount: 20, headDimension: 128, normEpsilon: 1e-8, theta: 100_000),
         reads: { (reader, configuration) throws(RecastError) in
             // Its output projection is square, whatever heads there are.
-            guard configuration.queryRows == configuration.hiddenSize else {
+            guard configuration.headCount * configuration.headDimension == configuration.hiddenSize else {
                 throw reader.failure(
                     "\(configuration.headCount) heads of \(configuration.headDimension) elements do not make the hidden size "
                         + "\(configuration.hiddenSize), as Helium's must")
