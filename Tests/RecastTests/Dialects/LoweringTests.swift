@@ -19,11 +19,12 @@ struct LoweringTests {
                 #expect(match.row.roles == tensor.slots.map(\.role))
                 #expect(tensor.slots.allSatisfy { $0.layer == match.layer && $0.expert == match.expert })
                 let shapes = tensor.slots.map(graph.configuration.shape)
-                #expect(tensor.tensor.shape == match.row.layout.storedShape(shapes))
+                #expect(tensor.tensor.shape == match.row.layout.storedShape(shapes, graph.configuration))
                 // By hand, as the layout's own answer may be wrong.
-                let rows = shapes.reduce(0) { $0 + $1[0] }
+                let rows = shapes.reduce(0) { $0 + ($1.first ?? 1) }
                 switch match.row.layout {
                 case .oneRow: #expect(tensor.tensor.shape[0] == 1)
+                case .direct: #expect(tensor.tensor.shape == shapes[0])
                 case .transposedRows: #expect(tensor.tensor.shape.last == rows)
                 default: #expect(tensor.tensor.shape[0] == rows)
                 }
