@@ -180,6 +180,34 @@ def further_layers_check(case):
     report(f"further-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
 
 
+def layers_beside_check(case):
+    """The layer that guesses further tokens of Qwen3-Next and Qwen3.5, which stands beside the model's own."""
+    source, folder = small.OUT / case, WORK / f"{case}-beside" / f"{case}-beside"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.loads((source / "config.json").read_text())
+    hidden, layer = config["hidden_size"], config["layer_types"].index("full_attention")
+    own = load_file(source / "model.safetensors")
+    made = dict(own)
+    torch.manual_seed(4)
+    for name, tensor in own.items():
+        if name.startswith(f"model.layers.{layer}."):
+            made[name.replace(f"model.layers.{layer}.", "mtp.layers.0.")] = tensor * 0.5
+    made["mtp.fc.weight"] = torch.randn(hidden, 2 * hidden).to(torch.bfloat16)
+    for name in ("pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"):
+        made[f"mtp.{name}.weight"] = torch.randn(hidden).to(torch.bfloat16)
+    save_file(made, folder / "model.safetensors", metadata={"format": "pt"})
+    said = {} if case == "qwen3_next" else {"mtp_num_hidden_layers": 1}
+    (folder / "config.json").write_text(json.dumps(config | said))
+    kept = convert(folder, f"{case}-beside-own", "--family", "same", "--mtp", "keep")
+    report(f"beside-{case}-own-bits", not different(tensors(kept), tensors(folder)))
+    if not os.environ.get("RECAST_LLAMA_CPP"):
+        return
+    theirs, ours = WORK / f"{case}-beside-theirs.gguf", convert(folder, f"{case}-beside.gguf", "--dtype", "f32", "--mtp", "keep")
+    small.convert(folder, theirs, without=[])
+    wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))
+    report(f"beside-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
+
+
 def mxfp4(weights):
     """Codes and exponents of matrices `[experts, in, out]`, and what they stand for: the nearest code under the largest exponent that
     keeps the largest number."""
@@ -228,6 +256,9 @@ def packed_experts_check():
 for case in ("glm4_moe", "glm4_moe_lite", "hy_v3", "bailing_moe_v2", "deepseek_v32", "glm_moe_dsa", "glm_moe_dsa-shared"):
     with check(f"further-{case}"):
         further_layers_check(case)
+for case in ("qwen3_next", "qwen3_5", "qwen3_5_moe"):
+    with check(f"beside-{case}"):
+        layers_beside_check(case)
 tokenizer = bytes_tokenizer()
 only = os.environ.get("RECAST_ONLY", "")
 if not only or only in "gpt_oss-mxfp4":

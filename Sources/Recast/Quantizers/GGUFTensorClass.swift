@@ -17,7 +17,9 @@ enum GGUFTensorClass: Sendable, Hashable {
     /// By its role, or by its name where the architecture is not known.
     init(_ tensor: NamedTensor) {
         // Experts' gate and up in one stack are a gate, by that name; others in one matrix are called an up projection.
-        let isNamed = tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up")
+        // What goes into a gated delta net is called as queries, keys and values are, and so is its class.
+        let isNamed =
+            tensor.slots.isEmpty || tensor.name.holds("ffn_gate_up") || tensor.slots[0].role == .recurrentInput
         if isNamed { self.init(name: tensor.name) } else { self.init(slots: tensor.slots) }
     }
 

@@ -84,7 +84,7 @@ public struct FamilySupport: Sendable {
             ("n_group", 4), ("topk_group", 2), ("q_lora_rank", 32), ("kv_lora_rank", 16), ("qk_nope_head_dim", 8),
             ("qk_rope_head_dim", 8), ("v_head_dim", 8), ("sliding_window", .null), ("seq_length", 128),
             ("bias", false), ("multi_query_attention", true), ("query_pre_attn_scalar", 16),
-            ("norm_topk_prob", .bool(family.usuallyNormalizesWeights)),
+            ("norm_topk_prob", family.usuallyNormalizesWeights ? .bool(true) : .null),
             ("global_head_dim", 16), ("hidden_size_per_layer_input", 16), ("vocab_size_per_layer_input", 256),
             ("top_k_experts", 2),
             ("num_heads", 8), ("mamba_num_heads", 8), ("mamba_head_dim", 16), ("mamba_n_heads", 8),

@@ -124,8 +124,8 @@ struct ObservedLayers {
         if let first { for operand in loaded { try load(operand, of: first, at: row, block) } }
         for stage in stages { try run.layer.run(stage, block, weights) }
         guard let next else { return }
-        // Of what was loaded only these two may have changed.
-        for operand in stored where !loaded.contains(operand) || operand == .gate || operand == .branch {
+        let changed = stages.reduce(into: Set([Intermediate.gate, .branch])) { $0.formUnion($1.replacedOperands) }
+        for operand in stored where !loaded.contains(operand) || changed.contains(operand) {
             try kept[operand]!.store(count(of: operand, next, block), to: row, from: block.buffers[operand])
         }
     }

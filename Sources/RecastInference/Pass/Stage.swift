@@ -162,6 +162,15 @@ extension Stage {
         }
     }
 
+    /// What it leaves in the place of what may have been kept for stages before it, besides the gate and what a branch gives.
+    var replacedOperands: Set<Intermediate> {
+        switch self {
+        case .expertNorm: [.normed, .routerInput, .besideBranch]
+        case .layerInput: [.normed, .layerInput]
+        default: []
+        }
+    }
+
     /// What must be there of a block before this stage, besides the hidden states and the routing.
     func operands(_ configuration: ModelConfiguration, layer: Int) -> [Intermediate] {
         if configuration.hasParallelResidual, self == .norm(.feedForward) { return [.branch] }

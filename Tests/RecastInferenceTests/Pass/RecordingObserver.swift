@@ -43,7 +43,7 @@ final class RecordingObserver: PassObserver {
 extension Graph {
     /// The weights that the layers are multiplied by.
     var sites: [Slot] {
-        entries.filter { $0.slot.layer != nil && $0.tensor.shape.count > 1 }.map(\.slot)
+        entries.filter { $0.slot.layer != nil && $0.tensor.shape.count > 1 && !$0.slot.role.isElementwise }.map(\.slot)
     }
 
     /// The same model, but for the numbers of some weights.

@@ -106,8 +106,8 @@ struct ConfigurationRejectionTests {
         ) {
             _ = try set("architectures", ["Qwen2ForCausalLN"])
         }
-        expectRejection(.unsupported, ["unknown architecture MambaModel", "known are"]) {
-            _ = try set("architectures", ["MambaModel"])
+        expectRejection(.unsupported, ["unknown architecture MysteryModel", "known are"]) {
+            _ = try set("architectures", ["MysteryModel"])
         }
         expectRejection("neither \"architectures\" nor \"model_type\"", file: "config.json") {
             _ = try lifted {

@@ -113,4 +113,46 @@ struct FurtherLayersTests {
         let found = try plan(SmallModel(), .huggingFace(family: nil), .keep)
         #expect(found.warnings.contains { $0.contains("--mtp keep changes nothing") })
     }
+
+    /// Qwen3-Next has them beside its layers, and says nothing of them in its configuration.
+    @Test func besideTheLayers() throws {
+        let checkpoint = try Checkpoint(path: Fixtures.smallFamily("qwen3_next"))
+        let object = try #require(checkpoint.huggingFaceFiles?.configuration)
+        let count = try #require(object["num_hidden_layers"]?.int)
+        let last = try Model(checkpoint).graph.configuration.layers.lastIndex { $0.hasAttention }
+        let layer = try #require(last)
+        var model = SmallModel()
+        (model.configuration, model.tensors) = (object, [])
+        var reader = Reader(files: checkpoint.sources)
+        for tensor in checkpoint.tensors {
+            let (shape, bytes) = (tensor.tensor.shape, try tensor.tensor.bytes(using: &reader))
+            let prefix = "model.layers.\(layer)."
+            for name in [tensor.name]
+                + (tensor.name.hasPrefix(prefix) ? ["mtp.layers.0." + tensor.name.dropFirst(prefix.count)] : [])
+            {
+                model.tensors.append(.init(name: name, dtype: "\(tensor.tensor.dtype)", shape: shape, bytes: bytes))
+            }
+        }
+        let hidden = try #require(object["hidden_size"]?.int)
+        let pairs = [
+            "fc": "eh_proj", "pre_fc_norm_embedding": "enorm", "pre_fc_norm_hidden": "hnorm",
+            "norm": "shared_head_norm",
+        ]
+        for own in pairs.keys.sorted() {
+            model.add("mtp.\(own).weight", own == "fc" ? [hidden, 2 * hidden] : [hidden])
+        }
+
+        _ = try plan(model, .huggingFace(family: nil), .keep)
+        #expect(try tensors("out") == Dictionary(uniqueKeysWithValues: model.tensors.map { ($0.name, $0.bytes) }))
+        #expect(try plan(model, .huggingFace(family: nil), nil).notes.contains { $0.contains("--mtp keep") })
+        #expect(try !tensors("out").keys.contains { $0.hasPrefix("mtp.") })
+
+        _ = try plan(model, .gguf, .keep)
+        let found = try tensors("out.gguf")
+        #expect(found["blk.\(count).nextn.eh_proj.weight"] == model["mtp.fc.weight"].bytes)
+        for name in pairs.values { #expect(found["blk.\(count).nextn.\(name).weight"] != nil, "\(name)") }
+        #expect(found["blk.\(count).attn_q.weight"] != nil && found["blk.\(count).ffn_gate_exps.weight"] != nil)
+        let again = try Model(Checkpoint(path: directory.file("out.gguf")))
+        #expect(again.graph.configuration.layerCount == count)
+    }
 }

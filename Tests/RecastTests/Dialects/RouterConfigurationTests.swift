@@ -228,14 +228,17 @@ struct RouterConfigurationTests {
         let checkpoint = try Checkpoint(path: path)
         let family = try Family.named(Fixtures.family(ofSmall: name))
         let graph = try Model(checkpoint).graph
+        // Stacks are of gate and up together.
+        guard graph.configuration.experts == nil || graph.configuration.gatesFeedForward else { return }
         var tensors: [NamedTensor] = []
         for tensor in checkpoint.tensors {
             let row = family.table.match(tensor.name)?.row
             if row?.isPerExpert == true { continue }
             let layer = family.table.match(tensor.name)?.layer
             let alias = row?.alias?.replacing("{layer}", with: String(layer ?? 0))
-            let name = (alias ?? tensor.name).replacing("input_linear.weight", with: "experts.gate_up_proj")
-                .replacing("output_linear.weight", with: "experts.down_proj")
+            let name = (alias ?? tensor.name)
+                .replacing("moe.input_linear.weight", with: "moe.experts.gate_up_proj")
+                .replacing("moe.output_linear.weight", with: "moe.experts.down_proj")
             tensors.append(NamedTensor(name, tensor.tensor))
         }
         let isStacked = family.experts?.stacks.isEmpty == false

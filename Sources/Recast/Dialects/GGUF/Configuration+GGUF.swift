@@ -212,7 +212,8 @@ struct GGUFConfiguration {
 
     private func rope(headDimension: Int, factors: RotaryFactors) throws(RecastError) -> Rope {
         let theta = try positive("rope.freq_base") ?? 10_000
-        let dimensions = try optionalSize("rope.dimension_count") ?? headDimension
+        let said = try optionalSize("rope.dimension_count")
+        let dimensions = architecture.isRotary ? said ?? headDimension : headDimension
         // Heads that are not rotated may have any size.
         guard dimensions <= headDimension, dimensions.isMultiple(of: 2) || dimensions == headDimension else {
             throw failure("the rotary dimension is \(dimensions), of heads of \(headDimension)")

@@ -11,6 +11,8 @@ package struct GGUFArchitecture: Sendable {
     let activation: String
     /// Whether `vocab_size` and `rope.dimension_count` are written, as for everything its converter takes for a llama.
     let writesRopeDimensions: Bool
+    /// Whether any layer rotates queries and keys; a rotary dimension means nothing otherwise.
+    let isRotary: Bool
     /// Whether divisors of rotary frequencies may lie beside the weights, and where a long text has others.
     let rotaryFactors: RotaryFactors
     /// How many rotary pairs each dimension of a position turns where nothing is said, for architectures that are always told; nil for
@@ -44,6 +46,7 @@ package struct GGUFArchitecture: Sendable {
 
     init(
         _ name: String, families: [String], activation: String = "silu", writesRopeDimensions: Bool = false,
+        isRotary: Bool = true,
         rotaryFactors: RotaryFactors = .none, sections: [Int]? = nil, listsLayers: Bool = false,
         distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [], keysOfNumbers: [Role: String] = [:],
         reads: @escaping Reading = { _, _ in },
@@ -53,6 +56,7 @@ package struct GGUFArchitecture: Sendable {
         self.families = families
         self.activation = activation
         self.writesRopeDimensions = writesRopeDimensions
+        self.isRotary = isRotary
         self.rotaryFactors = rotaryFactors
         self.sections = sections
         self.listsLayers = listsLayers

@@ -49,25 +49,24 @@ struct FusedExperts {
     /// Of `model.layers.3.mlp.experts.gate_up_proj`: 3, and which it is.
     private static func place(of name: String, _ family: Family) -> Place? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 6, parts[0] == "model", parts[1] == "layers", parts[3] == module(of: family),
-            parts[4] == "experts",
+        guard parts.count == 6, parts[0] == "model", parts[1] == "layers",
+            modules(of: family).contains(parts[3]), parts[4] == "experts",
             let layer = Int(parts[2]), layer >= 0, String(layer) == parts[2], let part = Part(rawValue: parts[5])
         else { return nil }
         return Place(layer: layer, part: part)
     }
 
-    /// What the feed-forward part of a layer is called, which has the experts.
-    private static func module(of family: Family) -> String {
+    /// What the feed-forward part of a layer that has experts is called: by most families in memory, and by this one in files.
+    private static func modules(of family: Family) -> [String] {
         let stem = family.table.row(of: Slot(.up, layer: 0, expert: 0))?.stem.split(separator: ".") ?? []
-        return stem.count > 3 ? String(stem[3]) : "mlp"
+        return ["mlp"] + (stem.count > 3 ? [String(stem[3])] : [])
     }
 
     private static func router(of name: String, _ family: Family) -> Int? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 6, Array(parts[3...]) == [module(of: family), "gate", "weight"], parts[1] == "layers"
-        else {
-            return nil
-        }
+        guard parts.count == 6, parts[1] == "layers", modules(of: family).contains(parts[3]),
+            parts[4...] == ["gate", "weight"]
+        else { return nil }
         return Int(parts[2])
     }
 

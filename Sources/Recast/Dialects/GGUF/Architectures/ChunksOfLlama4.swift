@@ -1,4 +1,4 @@
-// Llama 4. Source: llama.cpp's converter and loader, Specs/families.md §3.17.
+// Llama 4. Source: llama.cpp's converter and loader, Specs/families.md §3.18.
 extension GGUFArchitecture {
     /// No key says anything of chunks, positions or temperature: they are those of the published models.
     static let llama4 = GGUFArchitecture(

@@ -1,4 +1,4 @@
-// Gemma 4. Source: llama.cpp's converter and loader, Specs/families.md §3.17.
+// Gemma 4. Source: llama.cpp's converter and loader, Specs/families.md §3.18.
 extension GGUFArchitecture {
     static let gemma4 = gemma4(family: "gemma4_text", "gemma4_unified_text", distinguishingTensor: nil) {
         Row.gemma4Names(gate: .gate, up: .up, down: .down)

@@ -131,7 +131,8 @@ extension GGUFArchitecture {
         let router = GGUFRouter(
             score: .sigmoid, keys: [.size, .sharedSize, .sharedCount, .factor, .normalization])
         return GGUFArchitecture(
-            name, families: ["nemotron_h"], activation: "relu2", writesRopeDimensions: true, listsLayers: true,
+            name, families: ["nemotron_h"], activation: "relu2", writesRopeDimensions: true, isRotary: false,
+            listsLayers: true,
             reads: { (reader, configuration) throws(RecastError) in
                 try router.read(reader, into: &configuration)
                 let mamba = try reader.mamba2()
@@ -140,8 +141,6 @@ extension GGUFArchitecture {
                 let heads = try reader.layerSizes("attention.head_count_kv", layerCount: configuration.layerCount)
                 let sizes = try reader.layerSizes("feed_forward_length", layerCount: configuration.layerCount)
                 let experts = configuration.experts
-                // Of heads that do not turn; yet rows of queries and keys are in the order of those that do.
-                configuration.rope.dimensions = configuration.headDimension
                 configuration.eachLayer { number, layer in
                     layer.position = .none
                     layer.feedForward = sizes[number] == 0 ? .none : experts.map { .experts($0) } ?? .dense
@@ -157,6 +156,7 @@ extension GGUFArchitecture {
                 keys["attention.layer_norm_rms_epsilon"] = nil
                 keys.set("attention.layer_norm_epsilon", configuration.normEpsilon)
                 keys["rope.freq_base"] = nil
+                // Not the size of a head, and of heads that do not turn; yet rows of queries and keys are in the order of those that do.
                 try keys.set("rope.dimension_count", configuration.hiddenSize / configuration.headCount)
                 try router.write(configuration, into: &keys)
                 if let experts = configuration.experts {

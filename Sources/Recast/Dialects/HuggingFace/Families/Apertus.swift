@@ -1,4 +1,4 @@
-// Apertus: feed-forward without a gate, whose activation has numbers of its own in each layer. Source: Specs/families.md §3.17;
+// Apertus: feed-forward without a gate, whose activation has numbers of its own in each layer. Source: Specs/families.md §3.18;
 // transformers 5.23, `modeling_apertus.py` and `XIELUActivation` in `activations.py`.
 extension Family {
     static let apertus = Family(

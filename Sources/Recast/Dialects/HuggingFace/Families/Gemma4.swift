@@ -1,5 +1,5 @@
 // Gemma 4 (text): two sizes of heads, values that are keys, experts beside a feed-forward part, layers that look at the keys
-// and values of others, and an embedding for each layer. Source: Specs/families.md §3.17; transformers 5.23, `modeling_gemma4.py` and
+// and values of others, and an embedding for each layer. Source: Specs/families.md §3.18; transformers 5.23, `modeling_gemma4.py` and
 // `configuration_gemma4.py`.
 extension Family {
     static let gemma4 = Family(

@@ -1,5 +1,5 @@
 // Llama 4 (text): attention within chunks, layers that do not know where tokens are and have a temperature instead, and one expert
-// for each token, whose weight multiplies what goes into it. Source: Specs/families.md §3.17; transformers 5.23, `modeling_llama4.py` and
+// for each token, whose weight multiplies what goes into it. Source: Specs/families.md §3.18; transformers 5.23, `modeling_llama4.py` and
 // `configuration_llama4.py`.
 extension Family {
     static let llama4 = Family(
