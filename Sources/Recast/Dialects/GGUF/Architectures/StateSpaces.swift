@@ -129,7 +129,7 @@ extension GGUFArchitecture {
     /// Each layer is one of four kinds, behind one norm.
     private static func nemotron(_ name: String) -> GGUFArchitecture {
         let router = GGUFRouter(
-            score: .sigmoid, keys: [.size, .sharedSize, .sharedCount, .factor, .normalization])
+            score: .sigmoid, keys: [.size, .sharedSize, .sharedCount, .groups, .factor, .normalization])
         return GGUFArchitecture(
             name, families: ["nemotron_h"], activation: "relu2", writesRopeDimensions: true, isRotary: false,
             listsLayers: true,
@@ -162,8 +162,6 @@ extension GGUFArchitecture {
                 if let experts = configuration.experts {
                     // All shared experts are one of their size together.
                     try keys.set("expert_shared_count", experts.shared == nil ? 0 : 1)
-                    try keys.set("expert_group_count", experts.routing.groups?.count ?? 1)
-                    try keys.set("expert_group_used_count", experts.routing.groups?.usedCount ?? 1)
                 }
                 let size = configuration.experts?.feedForwardSize ?? configuration.feedForwardSize
                 keys["feed_forward_length"] = .array(
