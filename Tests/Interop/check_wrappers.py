@@ -34,6 +34,10 @@ EXPERTS = HEADS | dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_si
 STEPS = {
     "rope_type": "yarn", "rope_theta": 1e4, "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 32.0, "beta_slow": 1.0,
     "original_max_position_embeddings": 8, "llama_4_scaling_beta": 0.5}
+DELTA = HEADS | dict(
+    linear_num_value_heads=4, linear_num_key_heads=2, linear_key_head_dim=16, linear_value_head_dim=16,
+    layer_types=["linear_attention", "full_attention"],
+    rope_parameters=PLACES | dict(partial_rotary_factor=0.5, mrope_section=[2, 1, 1], mrope_interleaved=True))
 QUERIES = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, encoder_hidden_size=32)
 RESAMPLER = dict(resampler_n_latents=4, resampler_depth=1, resampler_n_heads=2, resampler_head_dim=8, num_key_value_heads=1)
 SAM = dict(
@@ -84,6 +88,8 @@ CASES = [
         intermediate_size_mlp=96, interleave_moe_layer_step=2, num_local_experts=4, num_hidden_layers=4)), dict(
             vision_config=("Llama4VisionConfig", SMALL | dict(
                 image_size=16, patch_size=8, vision_output_dim=32, projector_input_dim=32, projector_output_dim=32)))),
+    ("qwen3_5", "Qwen3_5", DELTA, dict(vision_config=VISION)),
+    ("qwen3_5_moe", "Qwen3_5Moe", EXPERTS | DELTA | dict(shared_expert_intermediate_size=32), dict(vision_config=VISION)),
     ("granite_speech", "GraniteSpeech", ("GraniteConfig", {}), dict(encoder_config=SPEECH, projector_config=("Blip2QFormerConfig", QUERIES), has_lora_adapter=False)),
 ]
 

@@ -142,6 +142,16 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
+    /// Whether programs have a linear layer for it that the packed encodings leave alone.
+    var isPlainLinear: Bool {
+        switch self {
+        case .outputHead, .router, .sharedRouter, .recurrentBeta, .recurrentAlpha, .indexerWeights,
+            .layerEmbeddingProjection:
+            true
+        default: false
+        }
+    }
+
     /// Whether it is the weight of a norm: a vector, kept in float32 by GGUF.
     public var isNorm: Bool {
         switch self {

@@ -75,10 +75,7 @@ extension Planning {
                 }
             }
             // Linear layers in one program or another, which would look for codes.
-            let isLinear =
-                slot.role.isLinear
-                || [.outputHead, .router, .sharedRouter, .layerEmbeddingProjection].contains(slot.role)
-            if slot.part == .weight, isLinear {
+            if slot.part == .weight, slot.role.isLinear || slot.role.isPlainLinear {
                 plain.append(
                     QuantizationConfiguration.Draft.Module(
                         name: String(tensor.name.dropLast(".weight".count)), slot: slot, encoding: nil))
