@@ -19,6 +19,6 @@ def measured(path, *options):
     return math.log(total["perplexity"])
 
 
-def compare(name, found, expected):
+def compare(name, found, expected, at_most=2e-5):
     off = abs(found - expected)
-    report(name, off <= 2e-5, f"{found:.6f}, transformers {expected:.6f}, off by {off:.1e} (at most 2e-05)")
+    report(name, off <= at_most, f"{found:.6f}, transformers {expected:.6f}, off by {off:.1e} (at most {at_most:.0e})")
