@@ -157,6 +157,18 @@ def program_check(name, model, gguf):
     report(f"{name}-llama.cpp", off <= most, f"{off:.1e} (at most {most:.0e}), logits up to {abs(expected).max():.1f}")
 
 
+def kept_layers_check(label, folder):
+    """Layers that guess further tokens, kept in the own layout and as the converter takes them."""
+    own = convert(folder, f"{label}-own", "--family", "same", "--mtp", "keep")
+    report(f"{label}-own-bits", not different(tensors(own), tensors(folder)))
+    if not os.environ.get("RECAST_LLAMA_CPP"):
+        return
+    theirs, ours = WORK / f"{label}-theirs.gguf", convert(folder, f"{label}.gguf", "--dtype", "f32", "--mtp", "keep")
+    small.convert(folder, theirs, without=[])
+    wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))
+    report(f"{label}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
+
+
 def further_layers_check(case):
     """A layer that guesses further tokens, behind the model's own, as the converter takes it."""
     source, folder = small.OUT / case, WORK / f"{case}-further" / case
@@ -174,16 +186,7 @@ def further_layers_check(case):
         made[f"model.layers.{count}.{name}.weight"] = torch.randn(shape).to(torch.bfloat16)
     save_file(made, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config | {"num_nextn_predict_layers": 1}))
-    own = convert(folder, f"{case}-further-own", "--family", "same", "--mtp", "keep")
-    report(f"further-{case}-own-bits", not different(tensors(own), tensors(folder)))
-    if not os.environ.get("RECAST_LLAMA_CPP"):
-        return
-    from llama_program import quantized
-
-    theirs, ours = WORK / f"{case}-further-theirs.gguf", convert(folder, f"{case}-further.gguf", "--dtype", "f32", "--mtp", "keep")
-    small.convert(folder, theirs, without=[])
-    wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))
-    report(f"further-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
+    kept_layers_check(f"further-{case}", folder)
 
 
 def layers_beside_check(case):
@@ -204,14 +207,7 @@ def layers_beside_check(case):
     save_file(made, folder / "model.safetensors", metadata={"format": "pt"})
     said = {} if case == "qwen3_next" else {"mtp_num_hidden_layers": 1}
     (folder / "config.json").write_text(json.dumps(config | said))
-    kept = convert(folder, f"{case}-beside-own", "--family", "same", "--mtp", "keep")
-    report(f"beside-{case}-own-bits", not different(tensors(kept), tensors(folder)))
-    if not os.environ.get("RECAST_LLAMA_CPP"):
-        return
-    theirs, ours = WORK / f"{case}-beside-theirs.gguf", convert(folder, f"{case}-beside.gguf", "--dtype", "f32", "--mtp", "keep")
-    small.convert(folder, theirs, without=[])
-    wrong = set(small.gguf_rows(ours)) ^ set(small.gguf_rows(theirs))
-    report(f"beside-{case}-gguf-tensors", not wrong, " ".join(str(row) for row in list(wrong)[:2]))
+    kept_layers_check(f"beside-{case}", folder)
 
 
 def mxfp4(weights):
