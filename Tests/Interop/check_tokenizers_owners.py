@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from referee import GOLDEN, RECAST, TINY, WORK, check, convert, report, small_model
-from tokenizer_programs import LlamaCpp, ours, strip
+from tokenizer_programs import LlamaCpp, comparable, ours, strip
 from tokenizer_samples import SAMPLES, all_scripts, hostile, invalid_bytes
 
 TEXTS = [*SAMPLES, *hostile(seed=2, count=600), *all_scripts()]
@@ -214,25 +214,11 @@ def check_vocabularies():
                 table = {text: [int(id) for id in line.split()] for text, line in zip(texts, lines)}
                 compare(f"{name}-tests", path, table.get, texts)
             if name not in APPROXIMATED:
-                compare(f"{name}-llama.cpp", path, LlamaCpp(path), comparable(path))
+                compare(f"{name}-llama.cpp", path, LlamaCpp(path), comparable(path, TEXTS))
 
 
 # llama.cpp's engine has other ends of lines than the one that DeepSeek's expressions were written for.
 APPROXIMATED = ["vocab-deepseek-llm", "vocab-deepseek-coder"]
-
-
-def comparable(path):
-    """llama.cpp composes no text, calls </s> a control token whatever the file says, and merges nothing across a byte without a
-    token, where tokenizers leaves the byte out first."""
-    import gguf
-
-    fields = gguf.GGUFReader(path).fields
-    lacking = set()
-    if fields["tokenizer.ggml.model"].contents() == "gpt2":
-        tokens = set(fields["tokenizer.ggml.tokens"].contents())
-        lacking = {byte for byte, spelling in bytes_to_unicode().items() if spelling not in tokens}
-    texts = [text for text in TEXTS if unicodedata.normalize("NFC", text) == text and "</s>" not in text]
-    return [text for text in texts if lacking.isdisjoint(text.encode())]
 
 
 check_mistral()

@@ -6,6 +6,7 @@ of them: Fixtures/families.
 RECAST_LLAMA_CPP names a source tree of llama.cpp; without it the tables of GGUF stay as they are.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -48,7 +49,8 @@ def attention(kind):
 
 def model_of(kind, unusual, seed, case=None):
     torch.manual_seed(seed)
-    config = getattr(transformers, kind)(**spelled(case, USUAL | unusual))
+    # Configurations write into what they are given.
+    config = getattr(transformers, kind)(**copy.deepcopy(spelled(case, USUAL | unusual)))
     model = model_class(kind)._from_config(config, attn_implementation=attention(kind)).eval()
     with torch.no_grad():
         for name, values in list(model.named_parameters()) + list(model.named_buffers()):

@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+import unicodedata
 
 import llama_cpp
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from referee import RECAST, WORK
 
@@ -49,3 +51,17 @@ def strip(source, target, pre=None):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def comparable(path, texts):
+    """The texts of which llama.cpp must give the ids of a GGUF file: it composes no text, calls </s> a control token whatever the file says, and merges nothing across a byte without a
+    token, where tokenizers leaves the byte out first."""
+    import gguf
+
+    fields = gguf.GGUFReader(path).fields
+    lacking = set()
+    if fields["tokenizer.ggml.model"].contents() == "gpt2":
+        tokens = set(fields["tokenizer.ggml.tokens"].contents())
+        lacking = {byte for byte, spelling in bytes_to_unicode().items() if spelling not in tokens}
+    texts = [text for text in texts if unicodedata.normalize("NFC", text) == text and "</s>" not in text]
+    return [text for text in texts if lacking.isdisjoint(text.encode())]

@@ -76,6 +76,8 @@ public struct Routing: Sendable, Hashable, Codable {
     public var factor: Double
     /// Whether weights multiply what goes into experts, not what comes out of them (Llama 4).
     public var scalesInput = false
+    /// What is added to the sum of weights that they are divided by, where sums of scores may be next to nothing (LFM2).
+    public var sumEpsilon = 0.0
     /// By which part of itself a product may be below the best one and count in the softmax; nil but for `sparseMixer`.
     public var tolerance: Double?
 

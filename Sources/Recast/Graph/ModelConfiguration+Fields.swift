@@ -113,6 +113,7 @@ extension ModelConfiguration {
         .optionalFlagOfLayer("norms of experts",                    \.experts?.hasOwnNorms, of: .experts),
         .optionalFlagOfLayer("weighted expert inputs",              \.experts?.routing.scalesInput, of: .experts),
         .optionalNumberOfLayer("routed scaling factor",             \.experts?.routing.factor, of: .experts),
+        .optionalNumberOfLayer("router sum epsilon",                \.experts?.routing.sumEpsilon, of: .experts),
         .optionalNumberOfLayer("router tolerance",                  \.experts?.routing.tolerance, of: .experts),
     ]
 

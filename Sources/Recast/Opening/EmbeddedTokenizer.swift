@@ -55,8 +55,9 @@ struct EmbeddedTokenizer {
 extension Vocabulary {
     /// Whether the keys of a GGUF file say nothing else about what both can say.
     fileprivate func agrees(with keys: Vocabulary) -> Bool {
-        ggufTokens == keys.tokens && (model == .byteLevelBPE ? merges : []) == keys.merges && model == keys.model
-            && (model == .byteLevelBPE || scores.isEmpty || scores == keys.scores)
+        let saysMerges = model == .byteLevelBPE || !keys.merges.isEmpty
+        return ggufTokens == keys.tokens && (saysMerges ? merges : []) == keys.merges && model == keys.model
+            && (saysMerges || scores.isEmpty || scores == keys.scores)
             && [\SpecialTokens.bos, \.eos, \.padding, \.unknown].allSatisfy {
                 special[keyPath: $0] == keys.special[keyPath: $0]
             }

@@ -253,7 +253,8 @@ extension Planning {
             {
                 vocabulary.special.bos = id
             }
-            plan.warnings += try vocabulary.write(into: &metadata, preTokenizer: options.preTokenizer)
+            plan.warnings += try vocabulary.write(
+                into: &metadata, preTokenizer: options.preTokenizer, architecture: architecture)
             compareTokens(of: model.graph.configuration, vocabulary.special, plan: &plan)
         } else {
             metadata["tokenizer.ggml.model"] = .string("no_vocab")

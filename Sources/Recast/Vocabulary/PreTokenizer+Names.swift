@@ -1,8 +1,8 @@
 extension PreTokenizer {
     /// A pre-tokenizer as GGUF names it, with what the name implies for llama.cpp's loader.
     ///
-    /// Source: Specs/gguf.md §d.5. Names, not hashes, are what the loader knows; which one fits is told by the regular
-    /// expressions.
+    /// Source: Specs/gguf.md §d.5; llama.cpp, `llama-vocab.cpp`. Names, not hashes, are what the loader knows; which one fits is
+    /// told by the regular expressions.
     package struct Known: Sendable {
         package let name: String
         package let preTokenizer: PreTokenizer
@@ -61,23 +61,93 @@ extension PreTokenizer {
         Known("codeshell",        .digitsGPT2),
         Known("bloom",            .bloom),
         Known("gpt3-finnish",     .bloom),
+        Known("poro-chat",        .bloom),
+        Known("viking",           .viking),
+        Known("lfm2",             .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("falcon-h1",        .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("falcon3",          .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("pixtral",          .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("midm-2.0",         .llama3,        ignoresMerges: true, addsBOS: true),
+        Known("glm5",             .llama3,        ignoresMerges: true),
+        Known("minicpm5",         .miniCPM5,      ignoresMerges: true),
+        Known("jais-2",           .jais2),
+        Known("kormo",            .qwen2),
+        Known("f2llmv2",          .qwen2),
+        Known("megrez",           .qwen2),
+        Known("solar-open",       .qwen2),
+        Known("grok-2",           .qwen2),
+        Known("laguna",           .laguna),
+        Known("ufakzeka",         .ufakzeka),
+        Known("hy_v4",            .deepSeekV3),
+        Known("joyai-llm",        .deepSeekV3),
+        Known("spark2_5",         .spark),
+        Known("youtu",            .youtu,         ignoresMerges: true),
+        Known("exaone-moe",       .exaoneMoE),
+        Known("kanana2",          .gpt4o),
+        Known("talkie",           .gpt4o),
+        Known("tiny_aya",         .tinyAya),
+        Known("cohere2moe",       .tinyAya),
+        Known("llada-moe",        .bailing),
+        Known("minerva-7b",       .digitsGPT2),
+        Known("mellum2",          .digitsGPT2),
+        Known("gigachat",         .gpt2),
+        Known("a.x-4.0",          .gpt2),
+        Known("mellum",           .gpt2),
+        Known("jais",             .gpt2),
+        Known("trillion",         .gpt2),
+        Known("granite-docling",  .gpt2),
+        Known("superbpe",         .superBPE),
         Known("default",          .unnamed),
     ]
+
+    /// The name that llama.cpp's converter gives to the tokenizers of an architecture's models, of several that mean the same.
+    // swift-format-ignore
+    private static let usual: [String: String] = [
+        "cohere2":      "command-r",
+        "command-r":    "command-r",
+        "exaone4":      "exaone4",
+        "falcon-h1":    "falcon-h1",
+        "glm-dsa":      "glm5",
+        "granite":      "refact",
+        "granitemoe":   "refact",
+        "hunyuan-moe":  "hunyuan",
+        "hunyuan-dense": "hunyuan-dense",
+        "lfm2":         "lfm2",
+        "lfm2moe":      "lfm2",
+        "llama4":       "llama4",
+        "minimax-m2":   "minimax-m2",
+        "mpt":          "mpt",
+        "olmo":         "olmo",
+        "olmo2":        "olmo",
+        "phi2":         "phi-2",
+        "starcoder":    "refact",
+        "starcoder2":   "starcoder",
+    ]
+
+    package static func usualName(of architecture: String) -> String? { usual[architecture] }
 
     package static func known(_ name: String) -> Known? { known.first { $0.name == name } }
 }
 
 extension Vocabulary {
     /// The GGUF name of the pre-tokenizer; nil where none of the known ones does the same.
+    public var preTokenizerName: String? { preTokenizerName(architecture: nil) }
+
+    /// The GGUF name of the pre-tokenizer for a model of an architecture.
     ///
-    /// A name that the source gave comes first, then one that implies the same normalisation.
-    public var preTokenizerName: String? {
+    /// A name that the source gave comes first, then what the architecture's models have, then one that implies the same
+    /// normalisation.
+    ///
+    /// - Parameter ignoresMerges: whether the name stands for tokens that are taken as they stand; nil for what this
+    ///   vocabulary does.
+    package func preTokenizerName(architecture: String?, ignoresMerges: Bool? = nil) -> String? {
         let fitting = PreTokenizer.known.filter {
-            $0.preTokenizer == preTokenizer && $0.ignoresMerges == ignoresMerges
+            $0.preTokenizer == preTokenizer && $0.ignoresMerges == ignoresMerges ?? self.ignoresMerges
         }
+        let usual = architecture.flatMap(PreTokenizer.usualName)
         let best =
-            fitting.first { $0.name == sourcePreTokenizer } ?? fitting.first { $0.normalizer == normalizer }
-            ?? fitting.first
+            fitting.first { $0.name == sourcePreTokenizer } ?? fitting.first { $0.name == usual }
+            ?? fitting.first { $0.normalizer == normalizer } ?? fitting.first
         return best?.name
     }
 }

@@ -123,8 +123,10 @@ struct TokenizerFiles {
     /// The files that slow tokenizers of byte-level merges have. How text is cut is in the program of their class.
     private func vocabularyOfMerges(size: Int?, preTokenizer named: String?) throws(RecastError) -> Vocabulary {
         let kind = configuration.tokenizerClass ?? ""
+        let slow = kind.hasSuffix("Fast") ? String(kind.dropLast(4)) : kind
+        let type = configuration.model?["model_type"]?.string ?? ""
         let name =
-            named ?? (kind.hasPrefix("Qwen2Tokenizer") ? "qwen2" : kind.hasPrefix("GPT2Tokenizer") ? "gpt-2" : nil)
+            named ?? Self.preTokenizersOfClasses[kind.isEmpty ? Self.classesOfModels[type] ?? "" : slow]
         guard let name else {
             throw .unsupported(
                 "\(path("vocab.json")) and merges.txt do not say how text is cut, and the tokenizer_class "
@@ -152,6 +154,15 @@ struct TokenizerFiles {
         result.addsBOS = configuration.tokenizer?["add_bos_token"]?.bool
         return result
     }
+
+    /// By the classes of transformers' tokenizers.
+    private static let preTokenizersOfClasses = [
+        "Qwen2Tokenizer": "qwen2", "GPT2Tokenizer": "gpt-2", "CodeGenTokenizer": "gpt-2",
+    ]
+    /// What models have that name no class. Source: transformers, `tokenization_auto.py`.
+    private static let classesOfModels = [
+        "gpt2": "GPT2Tokenizer", "gptj": "GPT2Tokenizer", "opt": "GPT2Tokenizer", "codegen": "CodeGenTokenizer",
+    ]
 
     /// Adds tokens and what is said about special ones.
     func finish(

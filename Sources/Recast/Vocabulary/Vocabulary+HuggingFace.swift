@@ -210,20 +210,46 @@ private struct PreTokenizerReader {
     let file: String
     var steps: [PreTokenizer.Step] = []
     var addsPrefixSpace = false
+    /// Of steps behind ByteLevel, which has spelled the text in its alphabet by then.
+    private var stepsOfBytes: [PreTokenizer.Step] = []
+    private var isSpelledInBytes = false
+
+    init(file: String) { self.file = file }
 
     mutating func read(_ value: JSON) throws(RecastError) {
+        try add(value)
+        // ASCII's digits are the same in both, and every split by them may come first.
+        steps += stepsOfBytes
+        stepsOfBytes = []
+    }
+
+    private mutating func add(_ value: JSON) throws(RecastError) {
         switch value["type"]?.string {
         case nil where value.isNull: break
-        case "Sequence": for part in value["pretokenizers"]?.array ?? [] { try read(part) }
+        case "Sequence": for part in value["pretokenizers"]?.array ?? [] { try add(part) }
         case "Split":
             guard
                 value["behavior"]?.string == "Isolated" && value["invert"]?.bool != true
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }
+            let isOfDigits = pattern.utf8.allSatisfy { "0123456789[]-{},+".utf8.contains($0) }
+            guard !isSpelledInBytes || isOfDigits else { throw unknown(value) }
             steps.append(.split(pattern: PreTokenizer.spellingLineBreaks(pattern)))
-        case "Digits": steps.append(.digits(individual: value["individual_digits"]?.bool ?? false))
+        case "Punctuation":
+            let behavior = value["behavior"]?.string ?? "Isolated"
+            guard behavior == "Isolated" || behavior == "Contiguous", !isSpelledInBytes else { throw unknown(value) }
+            steps.append(.split(pattern: PreTokenizer.punctuation(isContiguous: behavior == "Contiguous")))
+        case "Digits":
+            let individual = value["individual_digits"]?.bool ?? false
+            if isSpelledInBytes {
+                stepsOfBytes.append(.byteDigits(individual: individual))
+            } else {
+                steps.append(.digits(individual: individual))
+            }
         case "ByteLevel":
+            guard !isSpelledInBytes else { throw unknown(value) }
+            isSpelledInBytes = true
             if value["use_regex"]?.bool ?? true { steps.append(.split(pattern: PreTokenizer.gpt2Pattern)) }
             if value["add_prefix_space"]?.bool ?? true { addsPrefixSpace = true }
         default: throw unknown(value)

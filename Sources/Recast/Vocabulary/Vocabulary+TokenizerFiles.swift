@@ -32,18 +32,21 @@ extension Vocabulary {
         let byteLevel: JSON = [
             "type": "ByteLevel", "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": false, "use_regex": false,
         ]
-        let steps = preTokenizer.steps.map { step -> JSON in
+        var (steps, stepsOfBytes): ([JSON], [JSON]) = ([], [])
+        for step in preTokenizer.steps {
             switch step {
             case .split(let pattern):
-                [
+                steps.append([
                     "type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated", "invert": false,
-                ]
-            case .digits(let individual): ["type": "Digits", "individual_digits": .bool(individual)]
+                ])
+            case .digits(let individual): steps.append(["type": "Digits", "individual_digits": .bool(individual)])
+            case .byteDigits(let individual):
+                stepsOfBytes.append(["type": "Digits", "individual_digits": .bool(individual)])
             }
         }
         return TokenizerParts(
             normalizer: normalizer == .nfc ? ["type": "NFC"] : .null,
-            preTokenizer: ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel])],
+            preTokenizer: ["type": "Sequence", "pretokenizers": .array(steps + [byteLevel] + stepsOfBytes)],
             decoder: ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
             model: [
                 "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,

@@ -33,7 +33,8 @@ struct Router: Sendable {
         var picked = Self.best(experts.usedCount, of: candidates(ranked), by: ranked)
             .map { Choice(expert: $0, weight: logits[$0]) }
         if experts.normalizesWeights {
-            let sum = picked.reduce(Float(0)) { $0 + $1.weight } + (experts.routing.score == .sigmoid ? 1e-20 : 0)
+            let epsilon = max(Float(experts.routing.sumEpsilon), experts.routing.score == .sigmoid ? 1e-20 : 0)
+            let sum = picked.reduce(Float(0)) { $0 + $1.weight } + epsilon
             for index in picked.indices { picked[index].weight /= sum }
         }
         if experts.routing.factor != 1 {

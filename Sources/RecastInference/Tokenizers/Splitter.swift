@@ -5,6 +5,7 @@ struct Splitter: Sendable {
     private enum Step: Sendable {
         case known(PatternSplitter)
         case digits(individual: Bool)
+        case byteDigits(individual: Bool)
         case expression(Expression)
     }
 
@@ -19,9 +20,12 @@ struct Splitter: Sendable {
             throw .unsupported("a pre-tokenizer of \(preTokenizer.steps.count) steps, where \(Self.mostSteps) may be")
         }
         var steps: [Step] = []
+        // They may cut within scalars, which the others must find whole.
+        var bytes: [Step] = []
         for step in preTokenizer.steps {
             switch step {
             case .digits(let individual): steps.append(.digits(individual: individual))
+            case .byteDigits(let individual): bytes.append(.byteDigits(individual: individual))
             case .split(let pattern):
                 if let known = PatternSplitter(pattern: pattern) {
                     steps.append(.known(known))
@@ -30,7 +34,7 @@ struct Splitter: Sendable {
                 }
             }
         }
-        self.steps = steps
+        self.steps = steps + bytes
     }
 
     private static func compiled(_ pattern: String) throws(RecastError) -> Expression {
@@ -62,6 +66,8 @@ struct Splitter: Sendable {
                 ends = Self.cut(text, at: ends) {
                     Self.digitsEnd(from: $0, in: $1, individual: individual, classes: classes)
                 }
+            case .byteDigits(let individual):
+                ends = Self.cut(text, at: ends) { Self.byteDigitsEnd(from: $0, in: $1, individual: individual) }
             case .expression(let expression):
                 ends = try Self.cut(text, at: ends, by: expression, within: &allowance)
             }
@@ -111,6 +117,23 @@ struct Splitter: Sendable {
             start = end
         }
         return result
+    }
+
+    /// A byte that stands as a digit in the byte-level alphabet, or a run of them, or what is between them.
+    private static func byteDigitsEnd(from start: Int, in text: UnsafeBufferPointer<UInt8>, individual: Bool) -> Int {
+        let isDigit = standsAsDigit(text[start])
+        var end = start + 1
+        if isDigit, individual { return end }
+        while end < text.count, standsAsDigit(text[end]) == isDigit { end += 1 }
+        return end
+    }
+
+    /// 0 to 9, ², ³, ¹, ¼, ½ and ¾, which stand for themselves.
+    private static func standsAsDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0xB2, 0xB3, 0xB9, 0xBC...0xBE: true
+        default: false
+        }
     }
 
     /// A digit, or a run of digits, or what is between them; "digit" is any scalar of `\p{N}` here.

@@ -130,4 +130,4 @@ NO_GGUF = {
 INEXACT = {
     "phimoe-plain", "phimoe-wide", "olmoe-clip", "dots1-window", "exaone4-windows-wide", "gpt_oss-full", "gpt_oss-wide"}
 # llama.cpp's program computes something else, or does not load the file.
-NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries", "mistral4-queries", "ministral3-window"}
+NO_PROGRAM = INEXACT | {"ernie4_5_moe-interval", "glm4_moe_lite-queries", "mistral4-queries", "ministral3-window", "cohere2-all-full"}

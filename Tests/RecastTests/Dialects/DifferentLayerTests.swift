@@ -275,6 +275,19 @@ struct DifferentLayerTests {
     }
 
     /// What GGUF has no keys for is said with the length up to which it is the same.
+    /// `create_memory` of llama.cpp asserts a window where these architectures may have one.
+    @Test(arguments: ["cohere2", "gpt_oss", "gemma4_text"]) func modelsWithoutWindowsThatLlamaCppEndsWith(name: String)
+        throws
+    {
+        let architecture = try GGUFArchitecture.of(family: name)
+        var configuration = try Model(Checkpoint(path: Fixtures.smallFamily(name))).graph.configuration
+        #expect(architecture.needsWindows && configuration.slidingWindow != nil)
+        #expect(GGUFAdaptation.warnings(of: configuration, for: architecture).isEmpty)
+        configuration.eachLayer { $0.slidingWindow = nil }
+        #expect(
+            GGUFAdaptation.warnings(of: configuration, for: architecture).contains { $0.contains(architecture.name) })
+    }
+
     @Test func warningsOfLlama4() throws {
         let directory = TemporaryDirectory()
         let plan = try Planning(

@@ -18,7 +18,7 @@ struct GGUFAdaptation {
             graph, to: "llama.cpp's \(architecture.name)", stating: stated, carriesSource: true,
             allowsInexact: allowsInexact)
         notes = adaptation.notes
-        warnings = adaptation.warnings
+        warnings = adaptation.warnings + Self.warnings(of: graph.configuration, for: architecture)
         inexactness = adaptation.inexactness
         holdsAttentionScale = adaptation.holdsAttentionScale
         self.graph = adaptation.graph
@@ -26,6 +26,17 @@ struct GGUFAdaptation {
             guard let row = architecture.table.row(of: slot) else { continue }
             types[row.name(layer: slot.layer, expert: slot.expert, slot.part)] = dtype
         }
+    }
+
+    /// What llama.cpp does not take though its keys can say it.
+    static func warnings(
+        of configuration: ModelConfiguration, for architecture: GGUFArchitecture
+    ) -> [String] {
+        guard architecture.needsWindows, configuration.slidingWindow == nil else { return [] }
+        return [
+            "no layer has a sliding window, without which llama.cpp ends with an error when it loads a model of its "
+                + "architecture \(architecture.name): other programs read the file"
+        ]
     }
 
     /// What would be read of a file with the keys of a configuration.

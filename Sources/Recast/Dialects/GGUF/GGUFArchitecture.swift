@@ -20,6 +20,10 @@ package struct GGUFArchitecture: Sendable {
     let sections: [Int]?
     /// Whether numbers of heads and sizes of feed-forward parts are lists, with a zero for each layer that has none.
     let listsLayers: Bool
+    /// Whether llama.cpp ends with an error where no layer has a sliding window. Source: `create_memory` in its `llama-model.cpp`.
+    let needsWindows: Bool
+    /// Whether its tokenizer joins the pieces of SentencePiece by merges, not by scores.
+    let joinsByMerges: Bool
     let reads: Reading
     let writes: Writing
     /// Part of the name of a tensor by which files of several layouts with the same architecture are told apart.
@@ -49,6 +53,7 @@ package struct GGUFArchitecture: Sendable {
         isRotary: Bool = true,
         rotaryFactors: RotaryFactors = .none, sections: [Int]? = nil, listsLayers: Bool = false,
         distinguishingTensor: String? = nil, sizesOfLayers: Set<String> = [], keysOfNumbers: [Role: String] = [:],
+        needsWindows: Bool = false, joinsByMerges: Bool = false,
         reads: @escaping Reading = { _, _ in },
         writes: @escaping Writing = { _, _ in }, @RowBuilder rows: () -> [Row]
     ) {
@@ -60,6 +65,8 @@ package struct GGUFArchitecture: Sendable {
         self.rotaryFactors = rotaryFactors
         self.sections = sections
         self.listsLayers = listsLayers
+        self.needsWindows = needsWindows
+        self.joinsByMerges = joinsByMerges
         self.distinguishingTensor = distinguishingTensor
         self.sizesOfLayers = sizesOfLayers
         self.keysOfNumbers = keysOfNumbers

@@ -24,7 +24,7 @@ extension GGUFArchitecture {
     }
 
     static let cohere2 = GGUFArchitecture(
-        "cohere2", families: ["cohere2"],
+        "cohere2", families: ["cohere2"], needsWindows: true,
         reads: { (reader, configuration) throws(RecastError) in
             try readParallel(reader, &configuration)
             try readWindow(reader, fullEach: 4, &configuration)
@@ -42,7 +42,7 @@ extension GGUFArchitecture {
     }
 
     static let gptOSS = GGUFArchitecture(
-        "gpt-oss", families: ["gpt_oss"],
+        "gpt-oss", families: ["gpt_oss"], needsWindows: true,
         reads: { (reader, configuration) throws(RecastError) in
             try GGUFRouter(keys: [.size]).read(reader, into: &configuration)
             configuration.gateLimit = GateLimit(limit: 7, alpha: 1.702)

@@ -25,7 +25,7 @@ extension GGUFArchitecture {
         GGUFArchitecture(
             "gemma4", families: [family] + others, activation: "gelu_pytorch_tanh", rotaryFactors: .always,
             distinguishingTensor: distinguishingTensor,
-            sizesOfLayers: ["attention.head_count_kv", "feed_forward_length"],
+            sizesOfLayers: ["attention.head_count_kv", "feed_forward_length"], needsWindows: true, joinsByMerges: true,
             reads: { (reader, configuration) throws(RecastError) in
                 try reader.readGemma4(into: &configuration, hasExperts: family == "gemma4_moe")
             },

@@ -33,6 +33,8 @@ extension GGUFArchitecture {
         reads: { (reader, configuration) throws(RecastError) in
             try GGUFRouter(score: .sigmoid, keys: [.size, .denseLayers, .score]).read(reader, into: &configuration)
             try reader.readShortConvolution(into: &configuration)
+            // llama.cpp divides by 2^-14 at least instead; scores add up to more in trained models.
+            configuration.eachLayer { $0.experts?.routing.sumEpsilon = 1e-6 }
         },
         writes: { (configuration, keys) throws(RecastError) in
             try GGUFRouter(score: .sigmoid, keys: [.size, .denseLayers, .score]).write(configuration, into: &keys)

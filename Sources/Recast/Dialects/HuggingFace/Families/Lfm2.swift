@@ -34,6 +34,7 @@ extension Family {
         reads: { (reader, configuration) throws(RecastError) in
             guard reader.object["layer_types"]?.array != nil else { throw reader.failure("\"layer_types\" is missing") }
             try reader.readShortConvolution(into: &configuration) { _ in false }
+            configuration.eachLayer { $0.experts?.routing.sumEpsilon = 1e-6 }
         },
         writes: { configuration, object in
             object.writeShortConvolution(configuration)
