@@ -29,11 +29,13 @@ LIMIT = 5e-6
 FAMILY_LIMIT = 5e-5
 FAMILIES = ["qwen2_moe", "deepseek_v3", "deepseek_v2"]
 # Routers of Fixtures/families that Megatron has: two layers, of which the first is dense.
-ROUTERS = ["dots1", "hy_v3", "glm4_moe_lite"]
+ROUTERS = ["dots1", "hy_v3", "glm4_moe_lite", "glm4_moe"]
+# LayerNorm, feed-forward without a gate, learned positions, heads of which a part turns.
+CLASSICS = ["gpt2", "gpt_bigcode", "nemotron", "starcoder2", "arcee"]
 
 
 def root(model):
-    return WORK / "families" / model if model in FAMILIES + ROUTERS else GOLDEN / "megatron" / "hf" / model
+    return WORK / "families" / model if model in FAMILIES + ROUTERS + CLASSICS else GOLDEN / "megatron" / "hf" / model
 
 
 def make_families():
@@ -81,10 +83,16 @@ def make_routers():
     """Those of Fixtures/families, with the one epsilon that transformers has in the norms of latent attention."""
     from transformers import AutoModelForCausalLM
 
-    for model in ROUTERS:
+    for model in ROUTERS + CLASSICS:
         source = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families" / model
         root(model).mkdir(parents=True, exist_ok=True)
-        configuration = json.loads((source / "config.json").read_text()) | {"rms_norm_eps": 1e-6}
+        configuration = json.loads((source / "config.json").read_text())
+        if model in ROUTERS:
+            configuration["rms_norm_eps"] = 1e-6
+        if model == "glm4_moe":  # one group, of which Megatron looks at as many scores as the model
+            configuration |= {"topk_group": 1, "num_experts_per_tok": 2}
+        if model == "arcee":  # Megatron's scaling has an original context of 8192
+            configuration["rope_parameters"] = {"rope_type": "default", "rope_theta": 10000.0}
         (root(model) / "config.json").write_text(json.dumps(configuration))
         shutil.copy(source / "model.safetensors", root(model))
         loaded = AutoModelForCausalLM.from_pretrained(
@@ -161,10 +169,12 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
             self.hidden_size_per_partition = v_channels * self.num_attention_heads_per_partition
 
     c = configuration
-    rope = c.get("rope_parameters") or c
     kind = c["model_type"]
+    if kind in CLASSICS:
+        return classic_model(c, kind, tp, pp)
+    rope = c.get("rope_parameters") or c
     is_latent = "kv_lora_rank" in c
-    has_head_norms = kind.startswith("qwen3") or is_latent or kind in ("dots1", "hy_v3")
+    has_head_norms = kind.startswith("qwen3") or is_latent or kind in ("dots1", "hy_v3", "glm4_moe")
     experts = c.get("num_local_experts") or c.get("num_experts") or c.get("n_routed_experts")
     more = {}
     if experts:
@@ -200,7 +210,7 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
         kv_channels=None if is_latent else c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"],
         normalization="RMSNorm", layernorm_epsilon=c["rms_norm_eps"], qk_layernorm=has_head_norms,
         gated_linear_unit=True, activation_func=torch.nn.functional.silu,
-        add_bias_linear=False, add_qkv_bias=kind.startswith("qwen2"), hidden_dropout=0, attention_dropout=0,
+        add_bias_linear=False, add_qkv_bias=kind.startswith("qwen2") or kind == "glm4_moe", hidden_dropout=0, attention_dropout=0,
         tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, pipeline_dtype=torch.float32,
         virtual_pipeline_model_parallel_size=vpp if vpp > 1 else None,
         use_cpu_initialization=True, bias_dropout_fusion=False, apply_rope_fusion=False, bias_activation_fusion=False,
@@ -215,9 +225,45 @@ def megatron_model(configuration, tp, pp, vpp, chunk):
     return GPTModel(
         config, spec, vocab_size=-(-c["vocab_size"] // rows) * rows, max_sequence_length=c["max_position_embeddings"],
         position_embedding_type="rope", rotary_base=rope["rope_theta"],
-        share_embeddings_and_output_weights=c["tie_word_embeddings"], parallel_output=False,
+        rotary_percent=1.0 if is_latent else rope.get("partial_rotary_factor", 1.0), share_embeddings_and_output_weights=c["tie_word_embeddings"], parallel_output=False,
         pre_process=stage == 0 and chunk == 0, post_process=stage == pp - 1 and chunk == vpp - 1,
         vp_stage=chunk if vpp > 1 else None).eval()
+
+
+def classic_model(c, kind, tp, pp):
+    from megatron.core import parallel_state
+    from megatron.core.activations import squared_relu
+    from megatron.core.models.gpt import GPTModel
+    from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec
+    from megatron.core.transformer.transformer_config import TransformerConfig
+
+    def value(*keys):
+        return next(c[key] for key in keys if c.get(key) is not None)
+
+    norm = "RMSNorm" if kind == "arcee" else "LayerNorm"
+    has_learned = kind.startswith("gpt")
+    is_relu = kind in ("nemotron", "arcee")
+    hidden, heads = value("hidden_size", "n_embd"), value("num_attention_heads", "n_head")
+    groups = 1 if kind == "gpt_bigcode" else heads if kind == "gpt2" else c["num_key_value_heads"]
+    config = TransformerConfig(
+        num_layers=value("num_hidden_layers", "n_layer"), hidden_size=hidden,
+        ffn_hidden_size=c.get("intermediate_size") or c.get("n_inner") or 4 * hidden, num_attention_heads=heads,
+        num_query_groups=groups, kv_channels=c.get("head_dim") or hidden // heads, normalization=norm,
+        layernorm_epsilon=value("rms_norm_eps", "norm_eps", "norm_epsilon", "layer_norm_epsilon") if norm == "LayerNorm" else c["rms_norm_eps"],
+        gated_linear_unit=False, activation_func=squared_relu if is_relu else torch.nn.functional.gelu,
+        # That is what computes GELU with tanh.
+        bias_activation_fusion=not is_relu, add_bias_linear=not is_relu, hidden_dropout=0, attention_dropout=0,
+        tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, pipeline_dtype=torch.float32,
+        use_cpu_initialization=True, bias_dropout_fusion=False, apply_rope_fusion=False, masked_softmax_fusion=False)
+    stage = parallel_state.get_pipeline_model_parallel_rank()
+    rows = 128 * tp
+    rope = c.get("rope_parameters") or {}
+    return GPTModel(
+        config, get_gpt_decoder_block_spec(config, use_transformer_engine=False, normalization=norm),
+        vocab_size=-(-c["vocab_size"] // rows) * rows, max_sequence_length=value("max_position_embeddings", "n_positions"),
+        position_embedding_type="learned_absolute" if has_learned else "rope", rotary_base=rope.get("rope_theta", 10000),
+        rotary_percent=rope.get("partial_rotary_factor", 1.0), share_embeddings_and_output_weights=c["tie_word_embeddings"],
+        parallel_output=False, pre_process=stage == 0, post_process=stage == pp - 1).eval()
 
 
 def run_rank(rank, directory, source, tp, pp, vpp, port, results):
@@ -254,10 +300,16 @@ def run_rank(rank, directory, source, tp, pp, vpp, port, results):
         for chunk, model in enumerate(models):
             model.load_state_dict(file[f"model{chunk}" if vpp > 1 else "model"], strict=True)
 
+    if configuration["model_type"] == "nemotron":
+        # Norm weights are stored less one, which torch's norms do not know.
+        with torch.no_grad():
+            for name, values in models[0].named_parameters():
+                if "layernorm" in name and name.endswith("weight"):
+                    values += 1
     reference = load_file(source / "reference_logits.safetensors")
     ids, expected = reference["input_ids"], reference["logits_fp32"]
     length = ids.shape[1]
-    hidden = torch.zeros(length, ids.shape[0], configuration["hidden_size"])
+    hidden = torch.zeros(length, ids.shape[0], configuration.get("hidden_size") or configuration["n_embd"])
     hides = torch.ones(1, 1, length, length).tril().logical_not()
     with torch.no_grad():
         for chunk, turn in itertools.product(range(vpp), range(pp)):
@@ -290,16 +342,18 @@ def check_megatron(model, name, directory, tp, pp, vpp):
         except queue.Empty:
             report(name, False, "no logits")
         else:
-            limit = FAMILY_LIMIT if model in FAMILIES + ROUTERS else LIMIT
+            limit = FAMILY_LIMIT if model in FAMILIES + ROUTERS + CLASSICS else LIMIT
             report(name, distance <= limit, f"{distance:.1e} (at most {limit:.0e})")
 
 
 def check_routers():
     make_routers()
-    for model in ROUTERS:
+    for model in ROUTERS + CLASSICS:
         for tp, pp, vpp in [(1, 1, 1), (2, 1, 1), (1, 2, 1)]:
+            if model == "gpt_bigcode" and tp > 1:  # one group of keys and values cannot be shared
+                continue
             check_layout(model, tp, pp, vpp)
-        check_distributed(model, [(1, 1), (2, 1)])
+        check_distributed(model, [(1, 1)] if model == "gpt_bigcode" else [(1, 1), (2, 1)])
 
 
 def main():

@@ -20,6 +20,7 @@ FAMILIES = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/families"
 TEXTS = [*SAMPLES, *hostile(seed=4, count=300)]
 ROWS = ("embed_tokens", "wte", "word_embeddings", "embed_in", "embed_out", "lm_head", "embeddings", "embed_tokens_per_layer")
 
+ADDED = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 LEVEL = GPT2 | {"use_regex": False}
 NFC = {"type": "NFC"}
@@ -105,7 +106,7 @@ def vocabulary(name):
     fields = gguf.GGUFReader(pathlib.Path(TREE) / f"models/ggml-vocab-{name}.gguf").fields
     tokens, kinds, merges = (fields[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type", "merges"))
     added = [
-        {"id": id, "content": token, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": kinds[id] == 3}
+        ADDED | {"id": id, "content": token, "special": kinds[id] == 3}
         for id, token in enumerate(tokens) if kinds[id] in (3, 4)]
     words = {token: id for id, token in enumerate(tokens) if kinds[id] in (1, 3, 4)}
     return words, [merge.split(" ") for merge in merges], added, len(tokens)
@@ -173,11 +174,26 @@ def check_gemma4():
     keys = gguf.GGUFReader(source).fields
     rows = len(keys["tokenizer.ggml.tokens"].contents())
     model = widened("gemma4_text-small", "tokenizer-gemma4", rows)
-    folder = convert(model, "tokenizer-gemma4-own", "--tokenizer", source)
-    library = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    compare("tokenizer-gemma4-like-tokenizers", folder, lambda text: library.encode(text, add_special_tokens=False).ids, TEXTS)
+    key = lambda name: keys[f"tokenizer.ggml.{name}"].contents()
+    tokens, kinds = key("tokens"), key("token_type")
+    (model / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "post_processor": None,
+        "added_tokens": [ADDED | {"id": id, "content": tokens[id], "special": True} for id in range(rows) if kinds[id] in (3, 4)],
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+        "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
+        "model": {
+            "type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
+            "vocab": {token: id for id, token in enumerate(tokens)}, "merges": [merge.split(" ") for merge in key("merges")]}}))
+    (model / "tokenizer_config.json").write_text(json.dumps({
+        f"{short}_token": tokens[key(f"{long}_token_id")]
+        for short, long in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding"), ("mask", "mask"))
+    } | {"chat_template": keys["tokenizer.chat_template"].contents()}))
+    library = Tokenizer.from_file(str(model / "tokenizer.json"))
+    compare("tokenizer-gemma4-like-tokenizers", model, lambda text: library.encode(text, add_special_tokens=False).ids, TEXTS)
     bare = WORK / "tokenizer-gemma4-bare.gguf"
-    strip(convert(folder, "tokenizer-gemma4.gguf"), bare)
+    strip(convert(model, "tokenizer-gemma4.gguf"), bare)
     made = gguf.GGUFReader(bare).fields
     names = {name for fields in (keys, made) for name in fields if name.startswith("tokenizer.")}
     wrong = [name for name in names if name not in keys or name not in made or keys[name].contents() != made[name].contents()]

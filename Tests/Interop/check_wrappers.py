@@ -1,6 +1,8 @@
 """Text models inside wrappers for images and sounds: taken out of them, kept in them, and quantized in them, they compute the same."""
 
 import json
+import os
+import re
 import subprocess
 
 import torch
@@ -11,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from dequantizers import installed, quiet
 from referee import RECAST, WORK, check, convert, quantize, recast, report
 
+# Of the first checks, those whose names match.
+ONLY = os.environ.get("RECAST_ONLY", "")
 IDS = torch.randint(5, 150, (1, 24), generator=torch.Generator().manual_seed(3))
 MASKED = {"gemma3": torch.zeros_like(IDS), "paligemma2": torch.ones_like(IDS)}
 
@@ -84,6 +88,11 @@ CASES = [
         num_experts=4, top_k_experts=2, moe_intermediate_size=48, layer_types=["sliding_attention", "full_attention"])), dict(
             vision_config=("Gemma4VisionConfig", SMALL | dict(head_dim=16, num_key_value_heads=2, pooling_kernel_size=1, patch_size=4)),
             audio_config=None)),
+    ("gemma4_unified", "Gemma4Unified", ("Gemma4UnifiedTextConfig", HEADS | dict(
+        global_head_dim=32, attention_k_eq_v=True, num_global_key_value_heads=1, layer_types=["sliding_attention", "full_attention"])), dict(
+            vision_config=("Gemma4UnifiedVisionConfig", dict(
+                patch_size=4, pooling_kernel_size=1, mm_embed_dim=48, mm_posemb_size=8, output_proj_dims=48)),
+            audio_config=("Gemma4UnifiedAudioConfig", dict(audio_embed_dim=16)))),
     ("llama4", "Llama4", ("Llama4TextConfig", HEADS | dict(
         intermediate_size_mlp=96, interleave_moe_layer_step=2, num_local_experts=4, num_hidden_layers=4)), dict(
             vision_config=("Llama4VisionConfig", SMALL | dict(
@@ -110,6 +119,8 @@ def wrapper(stem, own, rest):
 
 def logits(model, name=None):
     more = {"token_type_ids": MASKED[name]} if name in MASKED else {}
+    if type(model).__name__.startswith("Llama4ForConditional"):
+        model = model.language_model  # transformers 5.24 asks it for what only the whole one has
     with torch.no_grad(), quiet():
         return model(input_ids=IDS, **more).logits
 
@@ -140,6 +151,8 @@ def saved(whole, directory, transposes):
 
 
 for name, stem, own, rest in CASES:
+    if ONLY and not re.search(ONLY, name):
+        continue
     if not hasattr(transformers, stem + "ForConditionalGeneration"):
         print(f"skip wrapper-{name} not in this transformers", flush=True)
         continue

@@ -19,7 +19,9 @@ extension Model {
         model.notes += files.notes + said.notes
         model.warnings += said.warnings + replicas.warnings + ranks
         model.evidence += replicas.evidence
-        if files.arguments?.hasZeroCenteredNorms == true { model.addOneToNormWeights() }
+        if files.arguments?.hasZeroCenteredNorms == true, said.configuration.norms.offset == 0 {
+            model.addOneToNormWeights()
+        }
         if said.isTied, options.looksAtTensors {
             try model.resolveTiedEmbeddings(workers: options.workers)
         } else if said.isTied {
@@ -59,8 +61,14 @@ extension Model {
             }
             let told = files.arguments?.int("vocab_size").flatMap { (1...padded).contains($0) ? $0 : nil }
             var said = try files.arguments?.configuration(
-                family: merging.family, vocabularySize: told ?? padded, layersWithExperts: merging.layersWithExperts,
+                family: files.arguments?.classicFamily ?? merging.family, vocabularySize: told ?? padded,
+                layersWithExperts: merging.layersWithExperts,
                 gatesSharedExpert: merging.gatesSharedExpert)
+            if said?.norms.kind == .layer, !merging.biases.contains(.attentionNorm) {
+                throw .malformed(
+                    files.path,
+                    "args name LayerNorm, which has biases: decoder.layers.0.input_layernorm.bias is missing")
+            }
             if merging.normalizesHeads { said?.eachLayer { $0.norms.qk = .perHead } }
             if let foreign = try ConfigurationOverride(options.huggingFaceConfiguration, or: files.companions) {
                 if options.huggingFaceConfiguration == nil {
@@ -86,6 +94,12 @@ extension Model {
                     .unsupported,
                     "does not say what the model is like, as no args are there; --hf-config FILE, with the config.json of "
                         + "the model, does", trail: [files.path])
+            }
+            guard merging.gatesFeedForward == configuration.gatesFeedForward else {
+                throw .malformed(
+                    files.path,
+                    "feed-forward is said to have \(configuration.gatesFeedForward ? "a" : "no") gate, though linear_fc1 has "
+                        + (merging.gatesFeedForward ? "more rows than" : "as many rows as") + " linear_fc2 has columns")
             }
             guard merging.layerCount == configuration.layerCount else {
                 throw .malformed(
@@ -116,7 +130,7 @@ extension Model {
             let size = configuration.vocabularySize
             var padded = 0
             let cut = tensors.map { tensor in
-                guard let role = MegatronTable.table.match(tensor.name)?.row.roles.first,
+                guard let role = MegatronTable.gated.match(tensor.name)?.row.roles.first,
                     role == .tokenEmbedding || role == .outputHead, tensor.tensor.rowCount > size
                 else { return tensor }
                 padded = tensor.tensor.rowCount

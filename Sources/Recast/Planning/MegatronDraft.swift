@@ -99,7 +99,7 @@ extension MegatronDraft {
         for (index, tensor) in lowering.tensors.enumerated() {
             let isHere =
                 switch tensor.role {
-                case .tokenEmbedding: isFirst
+                case .tokenEmbedding, .positionEmbedding: isFirst
                 case .outputNorm, .outputHead: isLast
                 default: tensor.layer.map(layers.contains) ?? false
                 }

@@ -105,9 +105,13 @@ extension PreTokenizer {
     private static let usual: [String: String] = [
         "cohere2":      "command-r",
         "command-r":    "command-r",
+        "chatglm":      "glm4",
+        "deepseek2":    "glm4",
         "exaone4":      "exaone4",
         "falcon-h1":    "falcon-h1",
         "glm-dsa":      "glm5",
+        "glm4":         "glm4",
+        "glm4moe":      "glm4",
         "granite":      "refact",
         "granitemoe":   "refact",
         "hunyuan-moe":  "hunyuan",

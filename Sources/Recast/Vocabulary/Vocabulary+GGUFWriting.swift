@@ -180,7 +180,10 @@ extension Vocabulary {
     private func writeAdditions(into metadata: inout GGUFMetadata) {
         if model == .byteLevelBPE {
             let known = metadata[prefix + "pre"]?.string.flatMap { PreTokenizer.known($0) }
-            if let addsBOS, addsBOS || known?.addsBOS != false { metadata[prefix + "add_bos_token"] = .bool(addsBOS) }
+            // Where nothing is said, there is none.
+            if addsBOS == true || known?.addsBOS == true || known == nil && addsBOS != nil {
+                metadata[prefix + "add_bos_token"] = .bool(addsBOS ?? false)
+            }
             if let addsEOS, addsEOS { metadata[prefix + "add_eos_token"] = .bool(addsEOS) }
             if addsPrefixSpace { metadata[prefix + "add_space_prefix"] = .bool(true) }
             return

@@ -38,6 +38,8 @@ extension ModelConfiguration {
     func checkPositions(of length: Int) throws(RecastError) {
         guard let learned = learnedPositions, length > learned.count else { return }
         throw .usage(
-            "a text of \(length) tokens is longer than the \(learned.count) positions that the model has learned")
+            "a text of \(length) tokens is longer than the \(learned.count) positions that the model has learned; --context "
+                + "\(learned.count) cuts it into windows of so many, in a calibration --calibration-context \(learned.count)"
+        )
     }
 }

@@ -94,6 +94,21 @@ struct FamilyTokenizerTests {
         #expect(TokenizerFixtures.vocabulary().preTokenizerName(architecture: "lfm2") == "gpt-2")
     }
 
+    /// A tokenizer that says nothing of BOS puts none; llama.cpp does with some names.
+    @Test func noBOSIsSaidWhereTheNameImpliesOne() throws {
+        var vocabulary = TokenizerFixtures.vocabulary(preTokenizer: .llama3)
+        vocabulary.ignoresMerges = true
+        for (name, adds, written) in [
+            ("llama-bpe", nil, false), ("llama-bpe", true, true), ("glm4", nil, nil), ("glm4", false, nil),
+            ("glm4", true, true),
+        ] as [(String, Bool?, Bool?)] {
+            var metadata = GGUFMetadata()
+            (vocabulary.sourcePreTokenizer, vocabulary.addsBOS) = (name, adds)
+            try vocabulary.write(into: &metadata, preTokenizer: nil)
+            #expect(metadata["tokenizer.ggml.add_bos_token"]?.bool == written, "\(name)")
+        }
+    }
+
     @Test func aNameThatTakesTokensOtherwiseIsWrittenWithAWarning() throws {
         var metadata = GGUFMetadata()
         let warnings = try TokenizerFixtures.vocabulary(preTokenizer: .tekken).write(into: &metadata, preTokenizer: nil)

@@ -233,19 +233,17 @@ struct SmallFamilyTests {
         let path = Fixtures.smallFamily(name)
         // swift-format-ignore
         let reasons = [
-            "glm4_moe":       "partial rotary",
             "minimax_m2":     "QK norm: over all heads",
             "ernie4_5_moe":   "adds the bias of a router only to sigmoids",
             "hunyuan_v1_moe": "QK norm: per rotated head",
-            "bailing_moe_v2": "partial rotary",
             "olmoe":          "QK norm: over all heads",
-            "phimoe":         "norm: LayerNorm",
+            "phimoe":         "outputHead.bias",
             "hunyuan_v1_dense": "QK norm: per rotated head",
             "olmo3":          "post-norms: yes",
             "exaone4":        "post-norms: yes",
             "exaone4-windows": "position encoding: rotary in layer 0; none (NoPE) in layer 1",
             "ministral3":     "Megatron has no argument for the rotary scaling of this model",
-            "arcee":          "silu",
+            "arcee":          "an original context of 8192",
             "cohere":         "parallel residual",
             "cohere2":        "parallel residual",
             "gpt_oss":        "attention sinks",
@@ -262,12 +260,8 @@ struct SmallFamilyTests {
             "bamba":          "recurrent layer", "granitemoehybrid": "recurrent layer",
             "granitemoehybrid-dense": "recurrent layer", "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer",
             "falcon_h1":      "recurrent layer",
-            "nemotron":       "norm: LayerNorm",
-            "starcoder2":     "norm: LayerNorm",
             "phi":            "parallel residual: yes",
             "gpt_neox":       "parallel residual: yes",
-            "gpt2":           "learned positions: 64",
-            "gpt_bigcode":    "learned positions: 64",
             "opt":            "learned positions: 64 behind 2 others",
             "falcon":         "parallel residual: yes",
             "falcon-alibi":   "position encoding: ALiBi",
@@ -294,6 +288,56 @@ struct SmallFamilyTests {
         #expect(report.exactness == .bit)
         try convert(directory.file("megatron"), directory.file("back"), .huggingFace(family: nil))
         #expect(try Fixtures.contents(directory.file("back")) == Fixtures.contents(path))
+    }
+
+    /// LayerNorm, feed-forward without a gate, learned positions and heads of which a part turns: what the args say of them is enough
+    /// to have the very files again.
+    @Test(arguments: ["gpt2", "gpt_bigcode", "nemotron", "starcoder2"], MegatronTarget.Spelling.allCases)
+    func megatronOfClassics(name: String, spelling: MegatronTarget.Spelling) throws {
+        for (tensor, pipeline, format) in [
+            (1, 1, MegatronTarget.Format.ranks), (2, 2, .ranks), (1, 2, .ranks), (1, 1, .distributed),
+        ] {
+            let directory = TemporaryDirectory()
+            var target = MegatronTarget(format)
+            (target.sizes.tensor, target.sizes.expertTensor) = (tensor, tensor)
+            (target.sizes.pipeline, target.spelling) = (pipeline, spelling)
+            let report = try convert(Fixtures.smallFamily(name), directory.file("ranks"), .megatron(target))
+            #expect(report.exactness == .bit)
+            directory.remove("ranks/release/\(MegatronFolder.companions)")
+            directory.remove("ranks/\(MegatronFolder.companions)")
+            #expect(try Model(Checkpoint(path: directory.file("ranks"))).warnings.isEmpty)
+            try convert(directory.file("ranks"), directory.file("back"), .huggingFace(family: nil))
+            let found = try Fixtures.contents(directory.file("back"))
+            let expected = try Fixtures.contents(Fixtures.smallFamily(name))
+            #expect(found.filter { $0.key != "config.json" } == expected.filter { $0.key != "config.json" })
+            let (made, original) = try (
+                configuration(directory.file("back")), configuration(Fixtures.smallFamily(name))
+            )
+            #expect(made.differences(from: original).filter { $0.field.kind != .specialTokens }.map(\.field.name) == [])
+        }
+    }
+
+    /// What Megatron's core has no modules or arguments for, in models of which it has the rest.
+    @Test func classicsThatMegatronLacks() throws {
+        // swift-format-ignore
+        let cases: [(String, (inout ModelConfiguration) -> Void, String)] = [
+            ("nemotron",   { $0.activation = "relu" },                               "activation: relu"),
+            ("nemotron",   { $0.activation = "gelu_new" },                           "fused with a bias"),
+            ("gpt2",       { $0.learnedPositions = LearnedPositions(count: 62, offset: 2) }, "behind 2 others"),
+        ]
+        for (name, change, reason) in cases {
+            var graph = try Model(Checkpoint(path: Fixtures.smallFamily(name))).graph
+            change(&graph.configuration)
+            expectRejection(.unsupported, reason) {
+                let adapted = try TargetAdaptation(graph, to: "Megatron", stating: graph.configuration.asMegatronStates)
+                let target = MegatronTarget(.ranks)
+                let lowering = try MegatronLowering(
+                    adapted.graph, tensorParallelSize: 1, vocabularyDivisor: 1, spelling: .local, dtype: \.tensor.dtype)
+                let layout = try MegatronLayout(
+                    target.sizes, layerCount: graph.configuration.layerCount, counts: nil)
+                _ = try MegatronDescription(adapted.graph, layout: layout, lowering, dtype: .bf16, target)
+            }
+        }
     }
 
     /// What a llama cannot say, and what it can.

@@ -297,6 +297,7 @@ struct ConfigurationFieldTests {
         "expert groups per token":   { $0.eachLayer { $0.experts?.routing.groups?.usedCount = 3 } },
         "experts that rank a group": { $0.eachLayer { $0.experts?.routing.groups?.scoreCount = 7 } },
         "routed scaling factor":     { $0.eachLayer { $0.experts?.routing.factor *= 3 } },
+        "router sum epsilon":        { $0.eachLayer { $0.experts?.routing.sumEpsilon = 1e-3 } },
         "router tolerance":          { $0.eachLayer { $0.experts?.routing.tolerance = 0.3 } },
         "sliding window":            { $0.layers[1].slidingWindow = $0.layers[1].slidingWindow == nil ? 32 : nil },
     ]

@@ -23,7 +23,7 @@ extension MegatronArguments {
         let headDimension = try needed(
             latent?.headDimension ?? int("kv_channels") ?? hidden / heads, latent == nil ? "kv_channels" : "qk_head_dim"
         )
-        let turning = latent?.ropeHeadDimension ?? headDimension
+        let turning = latent?.ropeHeadDimension ?? Int(Double(headDimension) * rotaryPart)
         guard heads.isMultiple(of: groups) else {
             throw .malformed(file, "args name \(heads) heads in \(groups) groups")
         }
@@ -41,7 +41,8 @@ extension MegatronArguments {
             headCount: heads, keyValueHeadCount: groups, headDimension: headDimension,
             contextLength: try needed(
                 int("max_position_embeddings", "seq_length") ?? Self.usualContext, "max_position_embeddings"),
-            normEpsilon: epsilon, activation: "silu", rope: try rope(dimensions: turning))
+            normEpsilon: epsilon, activation: activation, rope: try rope(dimensions: turning))
+        try setClassicParts(of: &configuration)
         configuration.eachLayer { $0.latentAttention = latent }
         configuration.setExperts(
             try experts(gatesSharedExpert: gatesSharedExpert, of: configuration),
@@ -154,23 +155,6 @@ extension MegatronArguments {
         }
         return value
     }
-
-    private func checkKind() throws(RecastError) {
-        func refuse(_ what: String) -> RecastError { RecastError(.unsupported, what, trail: [file]) }
-        if let kind = string("normalization"), kind != "RMSNorm" {
-            throw refuse("models with \(kind) cannot be read; those with RMSNorm can")
-        }
-        guard bool("swiglu") != false else { throw refuse("models without SwiGLU cannot be read") }
-        if let kind = string("position_embedding_type"), kind != "rope" {
-            throw refuse("positions of type \(kind) cannot be read; rope can")
-        }
-        if let part = double("rotary_percent"), part != 1 {
-            throw refuse("partial rotary (rotary_percent \(part)) is not supported yet")
-        }
-        guard bool("rotary_interleaved") != true else {
-            throw refuse("models whose rotary pairs are neighbours cannot be read from Megatron checkpoints yet")
-        }
-    }
 }
 
 extension ModelConfiguration {
@@ -179,8 +163,15 @@ extension ModelConfiguration {
         var stated = ModelConfiguration(
             family: family, vocabularySize: vocabularySize, hiddenSize: hiddenSize, feedForwardSize: feedForwardSize,
             layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
-            headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon, activation: "silu",
-            rope: rope)
+            headDimension: headDimension, contextLength: contextLength, normEpsilon: normEpsilon,
+            activation: MegatronArguments.stated(activation, isGated: gatesFeedForward), rope: rope)
+        stated.gatesFeedForward = gatesFeedForward
+        if norms.kind == .layer, norms.hasWeights {
+            stated.norms.kind = .layer
+            stated.norms.offset = norms.offset == 1 ? 1 : 0
+        }
+        let isLearned = learnedPositions?.offset == 0 && layers.allSatisfy { $0.position == .learned }
+        if isLearned { stated.learnedPositions = learnedPositions }
         stated.layers = layers.map { layer in
             var stated = LayerConfiguration()
             stated.latentAttention = layer.latentAttention
@@ -188,6 +179,7 @@ extension ModelConfiguration {
             stated.experts = layer.experts
             stated.experts?.hasOwnNorms = false
             stated.experts?.routing.scalesInput = false
+            if isLearned { stated.position = .learned }
             // Of each head, before it is rotated.
             if layer.norms.qk != .none { stated.norms.qk = .perHead }
             return stated

@@ -15,6 +15,7 @@ struct MegatronDescription {
 
     private static let attention: Set<Role> = [.query, .key, .value]
     private static let linear: Set<Role> = [.query, .key, .value, .attentionOutput, .gate, .up, .down]
+    private static let norms: Set<Role> = [.attentionNorm, .feedForwardNorm, .outputNorm]
 
     /// - Throws: `unsupported` for a model that Megatron cannot be told about.
     init(
@@ -27,22 +28,33 @@ struct MegatronDescription {
         self.dtype = dtype
         spelling = lowering.spelling
         format = target.format
-        let biases = Set(graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
-        guard biases.isEmpty || biases == Self.attention || biases == Self.linear else {
+        let allBiases = Set(graph.entries.filter { $0.slot.part == .bias }.map(\.slot.role))
+        let linear = configuration.gatesFeedForward ? Self.linear : Self.linear.subtracting([.gate])
+        let biases = allBiases.subtracting(Self.norms)
+        guard allBiases.isDisjoint(with: Self.norms) || allBiases.isSuperset(of: Self.norms),
+            allBiases.isSuperset(of: Self.norms) == (configuration.norms.kind == .layer)
+        else {
+            throw .unsupported("Megatron's LayerNorms have a bias each, and its RMSNorms none, unlike this model's")
+        }
+        guard biases.isEmpty || biases == Self.attention || biases == linear else {
             let names = Role.allCases.filter(biases.contains).map(\.rawValue)
             throw .unsupported(
                 "Megatron's layers have a bias on query, key and value, on all linear layers or on none; this model has "
                     + "one on \(names.joined(separator: ", "))")
         }
         hasQueryBias = biases == Self.attention
-        hasAllBiases = biases == Self.linear
-        guard configuration.activation == "silu" else {
+        hasAllBiases = biases == linear
+        guard !configuration.gatesFeedForward || configuration.canonicalActivation == "silu" else {
             throw .unsupported(
                 "Megatron computes such a model with silu (SwiGLU), not with \(configuration.activation)")
         }
-        guard configuration.rope.dimensions == configuration.headDimension || configuration.latentAttention != nil
-        else {
-            throw .unsupported("partial rotary (rotary_percent below 1) is not supported for Megatron targets yet")
+        guard hasAllBiases || configuration.canonicalActivation != MegatronArguments.fusedGELU else {
+            throw .unsupported(
+                "Megatron computes GELU with tanh only where it is fused with a bias (bias_gelu_fusion); this model's "
+                    + "linear layers have none")
+        }
+        guard configuration.gatesFeedForward || configuration.experts == nil else {
+            throw .unsupported("experts without a gate are not supported for Megatron targets")
         }
         try Self.checkScaling(of: configuration)
         try Self.checkRouting(of: configuration)
@@ -106,7 +118,9 @@ struct MegatronDescription {
     /// Those that are written, whatever the source says.
     var names: Set<String> { Set(own.map(\.0)) }
 
-    private var own: [(String, PickledValue)] { ofModel + ofLatentAttention + ofExperts + ofNumbers + ofLayout }
+    private var own: [(String, PickledValue)] {
+        ofModel + ofActivation + ofLatentAttention + ofExperts + ofNumbers + ofLayout
+    }
 
     /// Arguments that speak of the run that wrote the source.
     private static let dropped: Set<String> = [
@@ -127,20 +141,20 @@ struct MegatronDescription {
             ("max_position_embeddings",              .int(configuration.contextLength)),
             ("seq_length",                           .int(configuration.contextLength)),
             ("add_position_embedding",               .bool(true)),
-            ("position_embedding_type",              .string("rope")),
-            ("use_rotary_position_embeddings",       .bool(true)),
+            ("position_embedding_type",              .string(isLearned ? "learned_absolute" : "rope")),
+            ("use_rotary_position_embeddings",       .bool(!isLearned)),
             ("rotary_base",                          number(configuration.rope.theta)),
-            ("rotary_percent",                       .float(1)),
+            ("rotary_percent",                       .float(rotaryPart)),
             ("rotary_interleaved",                   .bool(false)),
             ("rotary_seq_len_interpolation_factor",  linearFactor.map(number) ?? .none),
             ("use_rope_scaling",                     .bool(llama3Factor != nil)),
             ("rope_scaling_factor",                  .float(llama3Factor ?? 8)),
-            ("swiglu",                               .bool(true)),
-            ("normalization",                        .string("RMSNorm")),
+            ("swiglu",                               .bool(configuration.gatesFeedForward)),
+            ("normalization",                        .string(configuration.norms.kind == .layer ? "LayerNorm" : "RMSNorm")),
             ("norm_epsilon",                         .float(configuration.normEpsilon)),
             ("layernorm_epsilon",                    .float(configuration.normEpsilon)),
-            ("apply_layernorm_1p",                   .bool(false)),
-            ("layernorm_zero_centered_gamma",        .bool(false)),
+            ("apply_layernorm_1p",                   .bool(configuration.norms.offset == 1)),
+            ("layernorm_zero_centered_gamma",        .bool(configuration.norms.offset == 1)),
             ("qk_layernorm",                         .bool(configuration.layerNorms.qk != .none || isLatent)),
             ("add_bias_linear",                      .bool(hasAllBiases)),
             ("add_qkv_bias",                         .bool(hasQueryBias || hasAllBiases)),
@@ -155,6 +169,24 @@ struct MegatronDescription {
     }
 
     private var isLatent: Bool { configuration.latentAttention != nil }
+    private var isLearned: Bool { configuration.learnedPositions != nil }
+
+    /// Such that Megatron's rounding down gives as many elements of a head.
+    private var rotaryPart: Double {
+        guard !isLatent, !isLearned else { return 1 }
+        let (turning, all) = (configuration.rope.dimensions, configuration.headDimension)
+        let part = Double(turning) / Double(all)
+        return Int(Double(all) * part) == turning ? part : part.nextUp
+    }
+
+    /// What feed-forward without a gate computes.
+    private var ofActivation: [(String, PickledValue)] {
+        guard !configuration.gatesFeedForward else { return [] }
+        return [
+            ("squared_relu", .bool(configuration.canonicalActivation == MegatronArguments.squaredReLU)),
+            ("bias_gelu_fusion", .bool(configuration.canonicalActivation == MegatronArguments.fusedGELU)),
+        ]
+    }
 
     // swift-format-ignore
     private var ofLatentAttention: [(String, PickledValue)] {

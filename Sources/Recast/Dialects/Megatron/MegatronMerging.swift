@@ -9,6 +9,9 @@ struct MegatronMerging {
     private(set) var layerCount = 0
     /// What of it was read by the specification alone, as no checkpoint of Megatron's own has ever shown it.
     private(set) var unverified: [String] = []
+    /// Whether feed-forward has a gate, whose rows then lie above those of up: its first matrix has twice the rows that the second
+    /// has columns.
+    private(set) var gatesFeedForward = true
     /// The rows of the projections that only some modules share among ranks.
     private var latentRows: [Role: Int] = [:]
 
@@ -53,6 +56,7 @@ struct MegatronMerging {
             }
         }
         layerCount = (layers.max() ?? -1) + 1
+        gatesFeedForward = Self.gatesFeedForward(tensors.lazy.map { ($0.name, $0.tensor) })
         addUnverifiedParts()
     }
 
@@ -60,6 +64,19 @@ struct MegatronMerging {
         if hasLatentAttention { unverified.append("multi-head latent attention") }
         if tensors.contains(where: { $0.name.contains(".mlp.shared_experts.") }) { unverified.append("shared experts") }
     }
+
+    /// - Parameter tensors: of ranks or of whole models, under names of the local spelling.
+    private static func gatesFeedForward(_ tensors: some Sequence<(String, LazyTensor)>) -> Bool {
+        var (rows, columns): (Int?, Int?)
+        for (name, tensor) in tensors where !name.contains("experts") && rows == nil || columns == nil {
+            if name.hasSuffix(".mlp.linear_fc1.weight") { rows = tensor.rowCount }
+            if name.hasSuffix(".mlp.linear_fc2.weight") { columns = tensor.columnCount }
+        }
+        guard let rows, let columns else { return true }
+        return rows != columns
+    }
+
+    private var table: MappingTable { gatesFeedForward ? MegatronTable.gated : MegatronTable.ungated }
 
     /// With `singleton_local_shards`, gate and up are stored apart, as `…weight_w` and `…weight_v`.
     ///
@@ -100,6 +117,10 @@ struct MegatronMerging {
         if names.contains(where: MegatronNames.isTransformerEngine) {
             unverified.append("the names of modules of Transformer Engine")
         }
+        gatesFeedForward = Self.gatesFeedForward(
+            ranks.values.lazy.flatMap { $0.chunks.joined() }.map {
+                (MegatronNames.canonical($0.name).template, $0.tensor)
+            })
         // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
         // stage.
         for chunk in 0..<files.sizes.virtualPipeline {
@@ -163,7 +184,7 @@ struct MegatronMerging {
                 "\(name) is \(first.dtype) \(first.shape) in \(all[0].rank), but \(part.dtype) \(part.shape) in \(rank)"
             )
         }
-        guard let match = MegatronTable.table.match(name) else {
+        guard let match = table.match(name) else {
             // For the caller to refuse.
             tensors.append(NamedTensor(name, first))
             return
@@ -228,7 +249,7 @@ extension MegatronMerging {
     /// The layers that have a router, and with it experts.
     var layersWithExperts: Set<Int> {
         Set(
-            tensors.compactMap { MegatronTable.table.match($0.name) }.filter { $0.row.roles == [.router] }.map {
+            tensors.compactMap { table.match($0.name) }.filter { $0.row.roles == [.router] }.map {
                 $0.layer ?? 0
             })
     }
@@ -249,7 +270,7 @@ extension MegatronMerging {
     /// The roles whose layers have a bias in any layer.
     var biases: Set<Role> {
         tensors.reduce(into: []) { roles, tensor in
-            guard let match = MegatronTable.table.match(tensor.name), match.part == .bias else { return }
+            guard let match = table.match(tensor.name), match.part == .bias else { return }
             roles.formUnion(match.row.roles)
         }
     }
