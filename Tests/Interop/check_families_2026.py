@@ -27,6 +27,10 @@ WIDE = {
     "index_head_dim": 64}
 
 
+# Where the first seed gives a token an expert whose score is next to nothing: llama.cpp divides by 2^-14 at least.
+SHIFTED = {"glm_moe_dsa-shared-wide": 1}
+
+
 def model_and_folder(name, case, unusual, seed):
     kind, own, extra = small.CASES[case] if case else ("DeepseekV3Config", {}, {})
     sizes = SIZES | {key: value for key, value in WIDE.items() if key in own} | layer_cases.SIZES.get(case, {}) | unusual
@@ -291,7 +295,7 @@ for name, case, unusual in VARIANTS:
     if only and not re.search(only, name):
         continue
     with check(f"variant-{name}"):
-        model, folder = model_and_folder(name, case, unusual, zlib.crc32(name.encode()) % 10_000)
+        model, folder = model_and_folder(name, case, unusual, zlib.crc32(name.encode()) % 10_000 + SHIFTED.get(name, 0))
         expected = likelihood(model, list(TEXT))
         # transformers' own logits are 4e-4 away from those in float64 there.
         at_most = 1e-4 if name == "qwen3_5-equal-heads" else 2e-5
