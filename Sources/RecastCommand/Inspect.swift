@@ -182,7 +182,10 @@ struct Summary {
                 rows.append(["routing", experts.routing.text])
             }
             if c.layers.contains(where: \.hasRotary) {
-                rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)"])
+                let part =
+                    c.latentAttention == nil && c.rope.dimensions < c.headDimension
+                    ? ", \(c.rope.dimensions) of \(c.headDimension) dimensions of a head" : ""
+                rows.append(["rotary", "theta \(Format.plain(c.rope.theta)), \(c.rope.scaling.text)\(part)"])
             }
             rows += c.unusualComputation.map { [$0.name, $0.value] }
             rows.append(["parallel", parallel])
