@@ -168,14 +168,17 @@ extension Model {
 }
 
 extension GGUFArchitecture {
-    /// A matrix of one row again, of which llama.cpp's quantizer makes a vector.
+    /// With the leading dimensions of one that the architecture has: llama.cpp's quantizer drops them, of matrices of one row and of
+    /// norms by one group, and its converter writes ERNIE's correction bias with one.
     fileprivate func withOneRow(_ tensor: NamedTensor, _ configuration: ModelConfiguration) -> NamedTensor {
         guard let match = table.match(tensor.name), match.part == .weight, match.row.roles.count == 1,
             match.expert == nil
         else { return tensor }
-        let shape = configuration.shape(of: Slot(match.row.roles[0], layer: match.layer))
-        // llama.cpp's converter writes ERNIE's correction bias with both of its dimensions.
-        guard shape == [1] + tensor.tensor.shape || [1] + shape == tensor.tensor.shape else { return tensor }
+        let whole = configuration.shape(of: Slot(match.row.roles[0], layer: match.layer))
+        let shape = match.row.layout.storedShape([whole], configuration)
+        guard tensor.tensor.shape != shape,
+            tensor.tensor.shape.drop(while: { $0 == 1 }) == shape.drop(while: { $0 == 1 })
+        else { return tensor }
         return NamedTensor(tensor.name, tensor.tensor.reshaped(shape))
     }
 

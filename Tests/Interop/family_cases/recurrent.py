@@ -65,6 +65,9 @@ CASES = {
         embedding_multiplier=3.0, lm_head_multiplier=0.5, mlp_multipliers=[0.75, 1.5], key_multiplier=0.7,
         attention_in_multiplier=1.25, attention_out_multiplier=0.8, ssm_multipliers=[0.6, 0.9, 1.1, 1.3, 0.7],
         ssm_in_multiplier=1.2, ssm_out_multiplier=0.9, rope_parameters=ROPE), {}),
+    # As published, whose norms have one group.
+    "granitemoehybrid-group": ("GraniteMoeHybridConfig", GRANITE | dict(
+        num_local_experts=4, num_experts_per_tok=2, mamba_n_groups=1), MIXERS),
 }
 # Larger ones: name, case, what is otherwise.
 THREE = dict(layer_types=["linear_attention", "full_attention", "linear_attention"])
@@ -96,10 +99,13 @@ VARIANTS = [
         num_hidden_layers=4, num_key_value_heads=4, intermediate_size=256, mamba_d_state=16, mamba_dt_rank=16, num_experts=1,
         num_experts_per_tok=1)),
     ("mamba2-wide", "mamba2", dict(num_heads=16, head_dim=32, n_groups=4, state_size=64)),
-    ("mamba2-one-group", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=32, conv_kernel=2, use_bias=True)),
+    ("mamba2-biases", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=32, conv_kernel=2, use_bias=True)),
+    ("mamba2-group", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=64)),
     ("bamba-wide", "bamba", BIG_MAMBA2 | dict(num_key_value_heads=4)),
     ("granitemoehybrid-wide", "granitemoehybrid", BIG_MAMBA2 | dict(
         layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256)),
+    ("granitemoehybrid-group-wide", "granitemoehybrid-group", BIG_MAMBA2 | dict(
+        layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256, mamba_n_groups=1)),
     ("granitemoehybrid-dense-wide", "granitemoehybrid-dense", BIG_MAMBA2 | dict(
         layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256)),
     ("nemotron_h-wide", "nemotron_h", dict(
@@ -117,7 +123,7 @@ VARIANTS = [
         mamba_rms_norm=True, mamba_norm_before_gate=True)),
 ]
 # What llama.cpp has no key or no place for.
-NO_GGUF = {"lfm2-biases", "mamba-biases", "mamba2-one-group", "falcon_h1-norm-first", "qwen3_next-dense-layer"}
+NO_GGUF = {"lfm2-biases", "mamba-biases", "mamba2-biases", "falcon_h1-norm-first", "qwen3_next-dense-layer"}
 INEXACT = {"falcon_mamba-wide"}
 # llama.cpp's program computes something else, or does not load the file.
 NO_PROGRAM = {"falcon_mamba-wide"}

@@ -193,7 +193,8 @@ struct SmallFamilyTests {
         case "exaone4-windows": #expect(Set(differences) == ["sliding window", "position encoding"])
         // Stored otherwise, and computed so that it is the same.
         case "qwen3_next", "qwen3_5", "qwen3_5_moe": #expect(Set(differences) == ["state decay", "norm weight offset"])
-        case "mamba", "jamba", "mamba2", "bamba", "granitemoehybrid", "granitemoehybrid-dense":
+        case "mamba", "jamba", "mamba2", "bamba", "granitemoehybrid", "granitemoehybrid-dense",
+            "granitemoehybrid-group":
             #expect(differences == ["state decay"])
         case "falcon_mamba": #expect(Set(differences) == ["state decay", "state norm epsilon"])
         case "nemotron_h", "nemotron_h-moe": #expect(Set(differences) == ["state decay", "time step minimum"])
@@ -258,7 +259,7 @@ struct SmallFamilyTests {
             "lfm2":           "recurrent layer", "lfm2_moe": "recurrent layer", "mamba": "recurrent layer",
             "falcon_mamba":   "recurrent layer", "jamba": "recurrent layer", "mamba2": "recurrent layer",
             "bamba":          "recurrent layer", "granitemoehybrid": "recurrent layer",
-            "granitemoehybrid-dense": "recurrent layer", "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer",
+            "granitemoehybrid-dense": "recurrent layer", "granitemoehybrid-group": "recurrent layer", "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer",
             "falcon_h1":      "recurrent layer",
             "phi":            "parallel residual: yes",
             "gpt_neox":       "parallel residual: yes",
