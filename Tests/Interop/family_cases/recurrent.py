@@ -101,6 +101,12 @@ VARIANTS = [
     ("mamba2-wide", "mamba2", dict(num_heads=16, head_dim=32, n_groups=4, state_size=64)),
     ("mamba2-biases", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=32, conv_kernel=2, use_bias=True)),
     ("mamba2-group", "mamba2", dict(num_heads=16, head_dim=32, n_groups=1, state_size=64)),
+    ("bamba-group", "bamba", BIG_MAMBA2 | dict(num_key_value_heads=4, mamba_n_groups=1)),
+    ("nemotron_h-group", "nemotron_h", dict(
+        num_hidden_layers=4, num_key_value_heads=4, mamba_num_heads=16, mamba_head_dim=32, n_groups=1, ssm_state_size=64)),
+    ("falcon_h1-group", "falcon_h1", dict(
+        head_dim=32, num_key_value_heads=4, mamba_d_ssm=512, mamba_n_heads=16, mamba_d_head=32, mamba_n_groups=1, mamba_d_state=64,
+        mamba_rms_norm=True, mamba_norm_before_gate=False)),
     ("bamba-wide", "bamba", BIG_MAMBA2 | dict(num_key_value_heads=4)),
     ("granitemoehybrid-wide", "granitemoehybrid", BIG_MAMBA2 | dict(
         layer_types=["mamba", "attention", "mamba"], num_key_value_heads=4, shared_intermediate_size=256)),
