@@ -216,6 +216,17 @@ private struct PreTokenizerReader {
 
     init(file: String) { self.file = file }
 
+    /// Whether an expression matches ASCII's digits alone: such as `[0-9][0-9][0-9]` and `[0-9]{1,3}`.
+    private static func isOfDigits(_ pattern: String) -> Bool {
+        let digit = "[0-9]"
+        return pattern.hasPrefix(digit)
+            && pattern.split(separator: digit, omittingEmptySubsequences: false).dropFirst().allSatisfy { ending in
+                if ending.isEmpty || ending == "+" { return true }
+                guard ending.hasPrefix("{"), ending.hasSuffix("}") else { return false }
+                return ending.dropFirst().dropLast().split(separator: ",").allSatisfy { Int($0) != nil }
+            }
+    }
+
     mutating func read(_ value: JSON) throws(RecastError) {
         try add(value)
         // ASCII's digits are the same in both, and every split by them may come first.
@@ -233,8 +244,7 @@ private struct PreTokenizerReader {
                     || value["behavior"]?.string == "Removed" && value["invert"]?.bool == true,
                 let pattern = value["pattern"]?["Regex"]?.string
             else { throw unknown(value) }
-            let isOfDigits = pattern.utf8.allSatisfy { "0123456789[]-{},+".utf8.contains($0) }
-            guard !isSpelledInBytes || isOfDigits else { throw unknown(value) }
+            guard !isSpelledInBytes || Self.isOfDigits(pattern) else { throw unknown(value) }
             steps.append(.split(pattern: PreTokenizer.spellingLineBreaks(pattern)))
         case "Punctuation":
             let behavior = value["behavior"]?.string ?? "Isolated"

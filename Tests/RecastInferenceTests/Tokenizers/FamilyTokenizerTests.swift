@@ -60,7 +60,8 @@ struct FamilyTokenizerTests {
 
     @Test(
         arguments: [
-            ["type": "Split", "pattern": ["Regex": "a"], "behavior": "Isolated"], ["type": "Punctuation"],
+            ["type": "Split", "pattern": ["Regex": "a"], "behavior": "Isolated"],
+            ["type": "Split", "pattern": ["Regex": "[0-9]-"], "behavior": "Isolated"], ["type": "Punctuation"],
             ["type": "ByteLevel"],
         ] as [JSON])
     func otherStepsBehindByteLevelAreRefused(step: JSON) throws {

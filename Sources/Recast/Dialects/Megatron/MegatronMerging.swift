@@ -68,12 +68,12 @@ struct MegatronMerging {
     /// - Parameter tensors: of ranks or of whole models, under names of the local spelling.
     private static func gatesFeedForward(_ tensors: some Sequence<(String, LazyTensor)>) -> Bool {
         var (rows, columns): (Int?, Int?)
-        for (name, tensor) in tensors where !name.contains("experts") && rows == nil || columns == nil {
-            if name.hasSuffix(".mlp.linear_fc1.weight") { rows = tensor.rowCount }
-            if name.hasSuffix(".mlp.linear_fc2.weight") { columns = tensor.columnCount }
+        for (name, tensor) in tensors {
+            if rows == nil, name.hasSuffix(".mlp.linear_fc1.weight") { rows = tensor.rowCount }
+            if columns == nil, name.hasSuffix(".mlp.linear_fc2.weight") { columns = tensor.columnCount }
+            if let rows, let columns { return rows != columns }
         }
-        guard let rows, let columns else { return true }
-        return rows != columns
+        return true
     }
 
     private var table: MappingTable { gatesFeedForward ? MegatronTable.gated : MegatronTable.ungated }
@@ -118,7 +118,7 @@ struct MegatronMerging {
             unverified.append("the names of modules of Transformer Engine")
         }
         gatesFeedForward = Self.gatesFeedForward(
-            ranks.values.lazy.flatMap { $0.chunks.joined() }.map {
+            ranks.sorted { $0.key < $1.key }.lazy.flatMap { $0.value.chunks.joined() }.map {
                 (MegatronNames.canonical($0.name).template, $0.tensor)
             })
         // Whatever tells the stages how many layers they have, layers are numbered by virtual stage, and within it by
