@@ -164,6 +164,18 @@ def program_check(name, model, gguf):
     report(f"{name}-llama.cpp", off <= most, f"{off:.1e} (at most {most:.0e}), logits up to {abs(expected).max():.1f}")
 
 
+def memory_check(name, model, folder):
+    """As transformers 5 has it in memory, saved so: the same model, and what Recast writes of it is loaded."""
+    saved = WORK / f"{name}-memory"
+    model.save_pretrained(saved, save_original_format=False)
+    same = recast("diff", folder, saved).strip().splitlines()[-1]
+    report(f"{name}-memory-same", re.fullmatch(r"(\d+) of \1 tensors are equal", same), same)
+    again = convert(saved, f"{name}-memory-own", "--family", "same")
+    loaded = type(model).from_pretrained(again, dtype=torch.float32).state_dict()
+    wrong = [key for key, tensor in model.state_dict().items() if not torch.equal(loaded[key], tensor)]
+    report(f"{name}-memory-loaded", not wrong, ", ".join(wrong[:3]))
+
+
 def divergence(folder, candidate, tokenizer):
     """Mean KL divergence from a model's predictions on the text that a calibration has seen."""
     done = recast(
@@ -311,6 +323,8 @@ for name, case, unusual in VARIANTS:
             compare(f"variant-{name}-own", likelihood(loaded, list(TEXT)), expected)
         if name.endswith("-wide"):
             calibrated_check(name, folder, tokenizer)
+            if has_class:
+                memory_check(name, model, folder)
         if name in NO_GGUF:
             continue
         inexact = ["--allow-inexact"] if name in INEXACT else []

@@ -32,7 +32,7 @@ extension MappingTable {
             found.insert(match.row)
             if match.part == .bias { foundBiases.formUnion(match.row.roles) }
         }
-        // A head may be tied, and a table of models with experts may be that of others, too.
+        // A table of models with experts may be that of others, too.
         let hasExperts = found.contains(where: \.isOfExperts)
         let missing = rows.filter { isMissing($0, from: found, hasExperts: hasExperts) }
         let missingBiases = biased.map { $0.subtracting(foundBiases) } ?? []
@@ -42,7 +42,7 @@ extension MappingTable {
 
     /// Queries are made of the hidden state, or of fewer numbers; feed-forward parts are of experts, or not.
     private func isMissing(_ row: Row, from found: Set<Row>, hasExperts: Bool) -> Bool {
-        if row.roles.contains(.outputHead) || found.contains(row) || row.isOfExperts && !hasExperts { return false }
+        if row.isOptional || found.contains(row) || row.isOfExperts && !hasExperts { return false }
         // All layers may have experts.
         if hasExperts, !row.isOfExperts, Set(row.roles).isSubset(of: [.gate, .up, .down]) { return false }
         let others: [Role] =
@@ -80,6 +80,11 @@ extension MappingTable {
 }
 
 extension Row {
+    /// Whether models of the table may be without it: a head may be tied, and experts may work on hidden states.
+    fileprivate var isOptional: Bool {
+        roles.contains { [.outputHead, .expertLatentDown, .expertLatentUp].contains($0) }
+    }
+
     /// Whether only layers with experts have it.
     fileprivate var isOfExperts: Bool {
         isPerExpert

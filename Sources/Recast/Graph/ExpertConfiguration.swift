@@ -10,6 +10,9 @@ public struct ExpertConfiguration: Sendable, Hashable, Codable {
     /// What every token goes through besides the routed experts; nil for none.
     public var shared: SharedExpert?
     public var routing: Routing
+    /// The size of the latent space that routed experts work in, before and behind which each layer has a projection for all of
+    /// them; nil where they work on hidden states. Neither the router nor the shared expert sees it.
+    public var latentSize: Int?
     /// Whether routed experts and the shared one have norms of their own before and behind them, and the router has one without
     /// weights, its input being multiplied by `routerScale` and `1 / sqrt(hiddenSize)` (Gemma 4).
     public var hasOwnNorms = false

@@ -166,6 +166,7 @@ extension LayerConfiguration {
         case .routerBias: experts?.routing.hasBias ?? false
         case .routerScale, .expertScale, .expertNorm, .expertPostNorm: experts?.hasOwnNorms ?? false
         case .sharedPostNorm: experts?.hasOwnNorms ?? false && experts?.shared != nil
+        case .expertLatentDown, .expertLatentUp: experts?.latentSize != nil
         case .sharedRouter: experts?.shared?.isGated ?? false
         case .sharedGate: experts?.shared != nil && model.gatesFeedForward
         case .sharedUp, .sharedDown: experts?.shared != nil

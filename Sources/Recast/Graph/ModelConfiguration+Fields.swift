@@ -103,6 +103,7 @@ extension ModelConfiguration {
         .optionalOfLayer("experts per token",         .computation, \.experts?.usedCount, of: .experts),
         .optionalOfLayer("expert feed-forward size",  .size,        \.experts?.feedForwardSize, of: .experts),
         .optionalFlagOfLayer("normalized expert weights",           \.experts?.normalizesWeights, of: .experts),
+        .optionalOfLayer("expert latent size",        .size,        \.experts?.latentSize),
         .optionalOfLayer("shared expert size",        .size,        \.experts?.shared?.feedForwardSize, of: .experts),
         .optionalFlagOfLayer("shared expert gate",                  \.experts?.shared?.isGated, of: .sharedExpert),
         .optionalOfLayer("router score",              .computation, \.experts?.routing.score, of: .experts, text: \.rawValue),

@@ -143,6 +143,7 @@ extension ModelConfiguration {
         let (queryRank, keyValueRank) = (latent?.queryRank ?? 0, latent?.keyValueRank ?? 0)
         let sharedSize = layer.experts?.shared?.feedForwardSize ?? 0
         let size = isOfExpert ? layer.experts?.feedForwardSize ?? 0 : layer.feedForwardSize ?? feedForwardSize
+        let outerSize = isOfExpert ? layer.experts?.latentSize ?? hiddenSize : hiddenSize
         let headDimension = layer.headDimension ?? headDimension
         let keyValueHeadCount = layer.keyValueHeadCount ?? keyValueHeadCount
         let (queryRows, keyValueRows) = (headCount * headDimension, keyValueHeadCount * headDimension)
@@ -178,8 +179,10 @@ extension ModelConfiguration {
         case .indexerWeights: [latent?.indexer?.headCount ?? 0, hiddenSize]
         case .attentionGate: [queryRows, hiddenSize]
         case .attentionOutput: [hiddenSize, latent.map { headCount * $0.valueDimension } ?? queryRows]
-        case .gate, .up: [size, hiddenSize]
-        case .down: [hiddenSize, size]
+        case .gate, .up: [size, outerSize]
+        case .down: [outerSize, size]
+        case .expertLatentDown: [layer.experts?.latentSize ?? 0, hiddenSize]
+        case .expertLatentUp: [hiddenSize, layer.experts?.latentSize ?? 0]
         case .router: [layer.experts?.count ?? 0, hiddenSize]
         case .routerBias, .expertScale: [layer.experts?.count ?? 0]
         case .sharedRouter: [1, hiddenSize]

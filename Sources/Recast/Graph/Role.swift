@@ -85,6 +85,10 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case expertPostNorm
     /// Of what the shared expert gives, likewise.
     case sharedPostNorm
+    /// From the hidden state to the latent space that routed experts work in, where they do (Nemotron 3 Super).
+    case expertLatentDown
+    /// From what routed experts give together in it back to the hidden state.
+    case expertLatentUp
     case gate
     case up
     case down
@@ -128,7 +132,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
         case .query, .key, .value, .queryDown, .queryUp, .keyValueDown, .keyValueUp, .attentionOutput, .gate, .up,
             .down, .sharedGate, .sharedUp, .sharedDown, .attentionGate, .recurrentInput, .recurrentGate,
             .stateProjection, .timeStep, .recurrentOutput, .indexerQuery, .indexerKey, .layerInputGate,
-            .layerInputProjection:
+            .layerInputProjection, .expertLatentDown, .expertLatentUp:
             true
         case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .attentionNorm, .queryNorm, .keyNorm, .queryDownNorm,
             .keyValueDownNorm,
@@ -188,7 +192,10 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// Whether only layers with experts have it.
     public var isOfExperts: Bool {
-        isRouting || self == .sharedGate || self == .sharedUp || self == .sharedDown
+        switch self {
+        case .sharedGate, .sharedUp, .sharedDown, .expertLatentDown, .expertLatentUp: true
+        default: isRouting
+        }
     }
 
     /// Whether it is of the feed-forward part of a layer, but for the norm before it.

@@ -153,17 +153,23 @@ extension Model {
         return warnings
     }
 
-    /// transformers writes and reads names without the first module's, `model.` or `transformer.`, too.
+    /// transformers writes and reads names without the first module's, `model.` or `transformer.`, too; and with `model.`, as it has
+    /// them in memory, where they have another in files (Nemotron-H).
     private static func withPrefix(_ tensors: [NamedTensor], of family: Family) -> [NamedTensor] {
         guard let embedding = family.table.row(of: Slot(.tokenEmbedding))?.name(layer: nil, .weight),
             let end = embedding.firstIndex(of: ".")
         else { return tensors }
         let prefix = embedding[...end]
         let bare = embedding[embedding.index(after: end)...]
-        guard !tensors.contains(where: { $0.name.hasPrefix(prefix) }), tensors.contains(where: { $0.name == bare })
-        else {
-            return tensors
+        guard !tensors.contains(where: { $0.name.hasPrefix(prefix) }) else { return tensors }
+        let inMemory = "model."
+        if tensors.contains(where: { $0.name == inMemory + bare }) {
+            return tensors.map {
+                $0.name.hasPrefix(inMemory)
+                    ? NamedTensor("\(prefix)\($0.name.dropFirst(inMemory.count))", $0.tensor) : $0
+            }
         }
+        guard tensors.contains(where: { $0.name == bare }) else { return tensors }
         let head = family.table.row(of: Slot(.outputHead))
         let heads = head.map { [$0.name(layer: nil, .weight), $0.name(layer: nil, .bias), $0.alias ?? ""] } ?? []
         return tensors.map { heads.contains($0.name) ? $0 : NamedTensor(prefix + $0.name, $0.tensor) }

@@ -75,6 +75,11 @@ struct DecoderLayer: Sendable {
                 backend)
         case .residual(let branch): addBranch(branch, of: block, backend)
         case .route: try feedForward.route(block, backend)
+        case .expertLatentDown: try feedForward.projectToLatent(block, backend)
+        case .expertLatentUp:
+            try block.multiply(
+                Slot(.expertLatentUp, layer: block.layer), .expertLatentSum, into: sum(of: block), accumulating: true,
+                backend)
         case .gateUp(let site): try feedForward.gateUp(site, block, backend)
         case .down(let site): try feedForward.down(site, block, addingTo: sum(of: block), backend)
         case .expertNorm: normalizeForExperts(block, backend)

@@ -39,12 +39,12 @@ struct FeedForward: Sendable {
 
     /// The rows that go through a site: of an expert those of its tokens, side by side.
     func gatheredInput(of site: Site, _ block: LayerBlock) -> (values: UnsafePointer<Float>, rows: Int) {
-        let normed = block.buffers[.normed]
-        guard let expert = site.expert else { return (UnsafePointer(normed), block.rows) }
-        let (columns, part) = (configuration.hiddenSize, block.buffers[.expertInput])
+        guard let expert = site.expert else { return (UnsafePointer(block.buffers[.normed]), block.rows) }
+        let source = block.buffers[configuration.expertSource]
+        let (columns, part) = (configuration.expertColumns, block.buffers[.expertInput])
         let tokens = block.buffers.routing.tokens[expert]
         for (index, token) in tokens.enumerated() {
-            (part + index * columns).update(from: normed + token.row * columns, count: columns)
+            (part + index * columns).update(from: source + token.row * columns, count: columns)
             guard scalesInput else { continue }
             for i in index * columns..<(index + 1) * columns { part[i] *= token.weight }
         }
@@ -53,6 +53,13 @@ struct FeedForward: Sendable {
 
     /// Whether the weights of experts multiply what goes into them.
     private var scalesInput: Bool { configuration.experts?.routing.scalesInput ?? false }
+
+    /// Takes hidden states to the latent space of routed experts.
+    func projectToLatent(_ block: LayerBlock, _ backend: some LinearBackend) throws(RecastError) {
+        let sum = block.buffers[.expertLatentSum]
+        sum.update(repeating: 0, count: block.rows * configuration.expertColumns)
+        try block.multiply(.expertLatentDown, .normed, into: block.buffers[.expertLatent], backend)
+    }
 
     /// How many rows go through a site.
     func rowCount(of site: Site, _ block: LayerBlock) -> Int {
@@ -91,13 +98,14 @@ struct FeedForward: Sendable {
         return XIELU(alphaP: alphaP, alphaN: alphaN, beta: beta, epsilon: epsilon)
     }
 
-    /// Adds what a site gives to `output` `[rows, hiddenSize]`.
+    /// Adds what a site gives to `output` `[rows, hiddenSize]`, or that of an expert to what experts give in their latent space.
     func down(
         _ site: Site, _ block: LayerBlock, addingTo output: UnsafeMutablePointer<Float>, _ backend: some LinearBackend
     ) throws(RecastError) {
         let rows = rowCount(of: site, block)
         guard rows > 0 else { return }
-        let (columns, gate) = (configuration.hiddenSize, block.buffers[.gate])
+        let columns = site.expert == nil ? configuration.hiddenSize : configuration.expertColumns
+        let gate = block.buffers[.gate]
         func multiply(into target: UnsafeMutablePointer<Float>) throws(RecastError) {
             try backend.multiply(
                 site.down(block.layer), gate, rows: rows, into: target, accumulating: true,
@@ -109,6 +117,8 @@ struct FeedForward: Sendable {
         result.update(repeating: 0, count: rows * columns)
         try multiply(into: result)
         if let expert = site.expert {
+            let isLatent = configuration.experts?.latentSize != nil
+            let output = isLatent ? block.buffers[.expertLatentSum] : output
             for (index, token) in block.buffers.routing.tokens[expert].enumerated() {
                 let weight = scalesInput ? 1 : token.weight
                 Self.add(result + index * columns, times: weight, columns, to: output + token.row * columns)

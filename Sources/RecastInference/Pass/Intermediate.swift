@@ -43,6 +43,9 @@ enum Intermediate: Int, CaseIterable, Sendable {
     case up
     case expertInput
     case expertOutput
+    /// What routed experts see, and what they give together, where they work in a latent space.
+    case expertLatent
+    case expertLatentSum
     /// What a token adds to a layer.
     case layerInput
     /// The gate of that, then its product with it.
@@ -52,6 +55,7 @@ enum Intermediate: Int, CaseIterable, Sendable {
     var isOfParts: Bool {
         switch self {
         case .routerInput, .routerLogits, .sharedLogits, .besideBranch, .gate, .up, .expertInput, .expertOutput,
+            .expertLatent, .expertLatentSum,
             .layerInput, .layerGate:
             true
         default: false
@@ -94,7 +98,8 @@ extension ModelConfiguration {
         case .routerLogits:  experts?.count ?? 0
         case .sharedLogits:  shared?.isGated ?? false ? 1 : 0
         case .gate, .up:     widest
-        case .expertInput, .expertOutput: experts == nil ? 0 : hiddenSize
+        case .expertInput, .expertOutput: experts == nil ? 0 : max(hiddenSize, experts?.latentSize ?? 0)
+        case .expertLatent, .expertLatentSum: experts?.latentSize ?? 0
         case .layerInput, .layerGate: layerInputSize ?? 0
         }
     }
@@ -107,6 +112,12 @@ extension ModelConfiguration {
         default: columns(of: intermediate)
         }
     }
+
+    /// What rows that go through an expert are gathered from.
+    var expertSource: Intermediate { experts?.latentSize == nil ? .normed : .expertLatent }
+
+    /// Numbers of a token that go into an expert, and come out of it.
+    var expertColumns: Int { experts?.latentSize ?? hiddenSize }
 
     /// What routers are multiplied with.
     var routerInput: Intermediate { experts?.hasOwnNorms ?? false ? .routerInput : .normed }

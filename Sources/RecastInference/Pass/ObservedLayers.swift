@@ -186,7 +186,7 @@ struct ObservedLayers {
         guard rows > 0 else { return }
         var block = block
         // What goes into an expert is gathered from these.
-        let operand = input.values == .expertInput ? .normed : input.values
+        let operand = input.values == .expertInput ? configuration.expertSource : input.values
         put(operand, at: row, into: &block)
         try load(operand, of: stage, at: row, block)
         var values = UnsafePointer(block.buffers[operand])

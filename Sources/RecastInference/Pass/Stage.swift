@@ -31,6 +31,9 @@ enum Stage: Hashable, Sendable {
     /// Adds what a branch gave to the hidden states, where that was not done at once.
     case residual(Branch)
     case route
+    /// Between hidden states and the latent space of routed experts, and back.
+    case expertLatentDown
+    case expertLatentUp
     /// With the activation.
     case gateUp(FeedForward.Site)
     case down(FeedForward.Site)
@@ -50,7 +53,9 @@ enum Stage: Hashable, Sendable {
         case .queryKeyValue, .latentDown, .latentUp, .mix, .attentionOutput, .recurrentInput, .convolve,
             .stateProjection, .timeStep, .scan, .recurrentOutput:
             false
-        case .route, .gateUp, .down, .expertNorm, .layerInput, .layerInputGate, .layerInputProjection, .layerScale: true
+        case .route, .expertLatentDown, .expertLatentUp, .gateUp, .down, .expertNorm, .layerInput, .layerInputGate,
+            .layerInputProjection, .layerScale:
+            true
         }
     }
 
@@ -58,9 +63,10 @@ enum Stage: Hashable, Sendable {
     var access: HiddenStates.Access {
         switch self {
         case .norm, .expertNorm, .layerInput: .read
-        case .attentionOutput, .recurrentOutput, .residual, .down, .layerInputProjection, .layerScale: .update
+        case .attentionOutput, .recurrentOutput, .residual, .down, .expertLatentUp, .layerInputProjection, .layerScale:
+            .update
         case .queryKeyValue, .latentDown, .latentUp, .mix, .recurrentInput, .convolve, .stateProjection, .timeStep,
-            .scan, .route, .gateUp, .layerInputGate:
+            .scan, .route, .expertLatentDown, .gateUp, .layerInputGate:
             .none
         }
     }
@@ -92,7 +98,10 @@ extension ModelConfiguration {
         case .none: return []
         case .dense: own = stages(of: [.dense])
         case .experts(let experts):
-            let routed = [.route] + stages(of: (0..<experts.count).map { .expert($0) })
+            let isLatent = experts.latentSize != nil
+            let routed =
+                [.route] + (isLatent ? [.expertLatentDown] : []) + stages(of: (0..<experts.count).map { .expert($0) })
+                + (isLatent ? [.expertLatentUp] : [])
             let shared = experts.shared == nil ? [] : stages(of: [.shared])
             own = experts.hasOwnNorms ? shared + [.expertNorm] + routed : routed + shared
         }
@@ -147,11 +156,14 @@ extension Stage {
         case .route:
             let isGated = configuration.experts?.shared?.isGated ?? false
             return [input(isGated ? [.router, .sharedRouter] : [.router], configuration.routerInput)]
+        case .expertLatentDown: return [input([.expertLatentDown], .normed)]
+        case .expertLatentUp: return [input([.expertLatentUp], .expertLatentSum)]
         case .gateUp(let site):
             return [
                 Input(
                     sites: site.gateAndUp(layer, isGated: configuration.gatesFeedForward),
-                    values: site.expert == nil ? .normed : .expertInput, columns: configuration.hiddenSize)
+                    values: site.expert == nil ? .normed : .expertInput,
+                    columns: site.expert == nil ? configuration.hiddenSize : configuration.expertColumns)
             ]
         case .down(let site):
             return [
@@ -166,6 +178,8 @@ extension Stage {
     var replacedOperands: Set<Intermediate> {
         switch self {
         case .expertNorm: [.normed, .routerInput, .besideBranch]
+        case .expertLatentDown: [.expertLatent, .expertLatentSum]
+        case .down(let site) where site.expert != nil: [.expertLatentSum]
         case .layerInput: [.normed, .layerInput]
         default: []
         }
@@ -193,7 +207,7 @@ extension Stage {
                     .latentValues,
                 ] + (configuration.layers[layer].ownIndexer == nil ? [] : [.indexerKeys, .indexerWeights])
             case .attentionOutput: [.attended]
-            case .route, .gateUp: [.normed]
+            case .route, .gateUp, .expertLatentDown, .expertLatentUp: [.normed]
             case .down: [.gate]
             }
         let own = configuration.layers[layer]
@@ -204,6 +218,7 @@ extension Stage {
         if configuration.hasExperts(inLayer: layer) {
             if self != .route { operands += [.sharedLogits] + (operands[0] == .gate ? [.normed] : []) }
             operands += [.routerInput, .besideBranch]
+            if ![.route, .expertLatentDown].contains(self) { operands += [.expertLatent, .expertLatentSum] }
         }
         return operands.filter { configuration.columns(of: $0) > 0 }
     }

@@ -68,6 +68,10 @@ CASES = {
     # As published, whose norms have one group.
     "granitemoehybrid-group": ("GraniteMoeHybridConfig", GRANITE | dict(
         num_local_experts=4, num_experts_per_tok=2, mamba_n_groups=1), MIXERS),
+    "nemotron_h-latent": ("NemotronHConfig", NEMOTRON | dict(
+        layers_block_type=["linear_attention", "moe", "full_attention", "moe"], n_routed_experts=4, num_experts_per_tok=2,
+        moe_latent_size=12, moe_intermediate_size=20, moe_shared_expert_intermediate_size=24, n_shared_experts=1,
+        routed_scaling_factor=2.5), {"hybrid_override_pattern": "ME*E", "num_hidden_layers": 4}),
 }
 # Larger ones: name, case, what is otherwise.
 THREE = dict(layer_types=["linear_attention", "full_attention", "linear_attention"])
@@ -119,6 +123,9 @@ VARIANTS = [
     ("nemotron_h-moe-wide", "nemotron_h-moe", dict(
         num_hidden_layers=4, num_key_value_heads=4, mamba_num_heads=16, mamba_head_dim=32, n_groups=4, ssm_state_size=64,
         moe_shared_expert_intermediate_size=512, n_group=2, topk_group=1)),
+    ("nemotron_h-latent-wide", "nemotron_h-latent", dict(
+        num_hidden_layers=4, num_key_value_heads=4, mamba_num_heads=16, mamba_head_dim=32, n_groups=4, ssm_state_size=64,
+        moe_latent_size=512, moe_intermediate_size=256, moe_shared_expert_intermediate_size=512)),
     ("falcon_h1-wide", "falcon_h1", dict(
         head_dim=32, num_key_value_heads=4, mamba_d_ssm=512, mamba_n_heads=16, mamba_d_head=32, mamba_n_groups=4, mamba_d_state=64)),
     ("falcon_h1-norm", "falcon_h1", dict(

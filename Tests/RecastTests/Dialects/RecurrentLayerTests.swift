@@ -112,7 +112,7 @@ struct RecurrentLayerTests {
             (.mamba2,           "time_step_limit", [1, 0]),               (.mamba2,          "time_step_limit", 3),
             (.bamba,            "mamba_n_groups", 3),                     (.bamba,           "attn_layer_indices", [0.5]),
             (.graniteHybridMoE, "layer_types", ["mamba"]),                (.nemotronH,       "hybrid_override_pattern", "MX"),
-            (.nemotronH,        "moe_latent_size", 64),                   (.nemotronH,       "hybrid_override_pattern", .null),
+            (.nemotronH,        "moe_latent_size", 0),                    (.nemotronH,       "hybrid_override_pattern", .null),
             (.nemotronH,        "mamba_hidden_act", "gelu"),              (.falconH1,        "ssm_multipliers", [1, 2]),
             (.falconH1,         "key_multiplier", 0),                     (.falconH1,        "mamba_d_ssm", 1000),
         ]

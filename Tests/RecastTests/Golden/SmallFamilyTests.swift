@@ -56,7 +56,7 @@ struct SmallFamilyTests {
         let family = Fixtures.family(ofSmall: name)
         let isOther = { (row: GGUFGoldenTests.Row) in
             switch family {
-            case "mamba", "falcon_mamba", "jamba": row.name.hasSuffix("ssm_a")
+            case "mamba", "falcon_mamba", "jamba", "nemotron_h": row.name.hasSuffix("ssm_a")
             case "bamba": row.name.hasSuffix("attn_q.weight") || row.name.hasSuffix("attn_k.weight")
             default: false
             }
@@ -137,7 +137,8 @@ struct SmallFamilyTests {
     }
 
     /// The decay of states in GGUF is `-exp(A_log)`, to the last bit.
-    @Test(arguments: ["mamba", "jamba", "mamba2", "qwen3_5"]) func stateDecay(name: String) throws {
+    @Test(arguments: ["mamba", "jamba", "mamba2", "qwen3_5", "nemotron_h", "nemotron_h-moe", "nemotron_h-latent"])
+    func stateDecay(name: String) throws {
         let directory = TemporaryDirectory()
         let file = directory.file("model.gguf")
         try gguf(of: name, file)
@@ -197,7 +198,8 @@ struct SmallFamilyTests {
             "granitemoehybrid-group":
             #expect(differences == ["state decay"])
         case "falcon_mamba": #expect(Set(differences) == ["state decay", "state norm epsilon"])
-        case "nemotron_h", "nemotron_h-moe": #expect(Set(differences) == ["state decay", "time step minimum"])
+        case "nemotron_h", "nemotron_h-moe", "nemotron_h-latent":
+            #expect(Set(differences) == ["state decay", "time step minimum"])
         case "falcon_h1":
             #expect(
                 Set(differences) == ["state decay", "embedding multiplier", "logit divisor", "branch multipliers"])
@@ -259,7 +261,8 @@ struct SmallFamilyTests {
             "lfm2":           "recurrent layer", "lfm2_moe": "recurrent layer", "mamba": "recurrent layer",
             "falcon_mamba":   "recurrent layer", "jamba": "recurrent layer", "mamba2": "recurrent layer",
             "bamba":          "recurrent layer", "granitemoehybrid": "recurrent layer",
-            "granitemoehybrid-dense": "recurrent layer", "granitemoehybrid-group": "recurrent layer", "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer",
+            "granitemoehybrid-dense": "recurrent layer", "granitemoehybrid-group": "recurrent layer",
+            "nemotron_h": "recurrent layer", "nemotron_h-moe": "recurrent layer", "nemotron_h-latent": "recurrent layer",
             "falcon_h1":      "recurrent layer",
             "phi":            "parallel residual: yes",
             "gpt_neox":       "parallel residual: yes",

@@ -289,6 +289,7 @@ struct ConfigurationFieldTests {
         "experts per token":         { $0.eachLayer { $0.experts?.usedCount += 1 } },
         "expert feed-forward size":  { $0.eachLayer { $0.experts?.feedForwardSize *= 2 } },
         "normalized expert weights": { $0.eachLayer { $0.experts?.normalizesWeights.toggle() } },
+        "expert latent size":        { $0.eachLayer { $0.experts?.latentSize = 48 } },
         "shared expert size":        { $0.eachLayer { $0.experts?.toggleShared() } },
         "shared expert gate":        { $0.eachLayer { $0.experts?.shared?.isGated.toggle() } },
         "router score":              { $0.eachLayer { $0.experts?.routing.toggleScore() } },

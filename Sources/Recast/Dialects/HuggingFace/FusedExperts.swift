@@ -1,15 +1,22 @@
 /// Experts of a layer in two tensors: the gate and up projections of all of them in one, the down projections in another.
 ///
 /// So transformers 5 has them in memory, and saves them of Qwen3-VL-MoE, and of all others where it is told not to write the
-/// original format: `[experts, 2 · size, hidden]` and `[experts, hidden, size]`. transformers 4 has saved Qwen3-VL-MoE with both
+/// original format: `[experts, 2 · size, hidden]` and `[experts, hidden, size]`; of experts without a gate the first is
+/// `[experts, size, hidden]`, and what they work on may be narrower than hidden states. transformers 4 has saved Qwen3-VL-MoE with both
 /// transposed. Source: Specs/families.md §2 and §5.
 struct FusedExperts {
     private enum Part: String {
         case gateAndUp = "gate_up_proj"
+        case up = "up_proj"
         case down = "down_proj"
 
-        var other: Part { self == .down ? .gateAndUp : .down }
-        var roles: [Role] { self == .down ? [.down] : [.gate, .up] }
+        var roles: [Role] {
+            switch self {
+            case .gateAndUp: [.gate, .up]
+            case .up: [.up]
+            case .down: [.down]
+            }
+        }
     }
 
     private struct Place: Hashable {
@@ -19,7 +26,10 @@ struct FusedExperts {
 
     private let family: Family
     private let experts: ExpertConfiguration
-    private let hiddenSize: Int
+    /// Whether experts have a gate.
+    private let isGated: Bool
+    /// Of what goes into an expert, and comes out of it.
+    private let outerSize: Int
     /// As they are stored.
     private let stored: [Place: NamedTensor]
     /// What stands beside them is called as all families call it in memory.
@@ -32,14 +42,15 @@ struct FusedExperts {
         var stored: [Place: NamedTensor] = [:]
         var routers: [Int: String] = [:]
         for tensor in tensors {
-            if let place = Self.place(of: tensor.name, family) {
+            if let place = Self.place(of: tensor.name, family, isGated: configuration.gatesFeedForward) {
                 stored[place] = tensor
             } else if let layer = Self.router(of: tensor.name, family) {
                 routers[layer] = tensor.name
             }
         }
         guard !stored.isEmpty else { return nil }
-        (self.family, self.experts, hiddenSize) = (family, experts, configuration.hiddenSize)
+        (self.family, self.experts, isGated) = (family, experts, configuration.gatesFeedForward)
+        outerSize = experts.latentSize ?? configuration.hiddenSize
         (self.stored, self.routers) = (stored, routers)
     }
 
@@ -47,19 +58,28 @@ struct FusedExperts {
     var firstName: String { stored.values.map(\.name).min() ?? "" }
 
     /// Of `model.layers.3.mlp.experts.gate_up_proj`: 3, and which it is.
-    private static func place(of name: String, _ family: Family) -> Place? {
+    private static func place(of name: String, _ family: Family, isGated: Bool) -> Place? {
         let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 6, parts[0] == "model", parts[1] == "layers",
+        guard parts.count == 6, ["model", first(of: family)].contains(parts[0]), parts[1] == "layers",
             modules(of: family).contains(parts[3]), parts[4] == "experts",
-            let layer = Int(parts[2]), layer >= 0, String(layer) == parts[2], let part = Part(rawValue: parts[5])
+            let layer = Int(parts[2]), layer >= 0, String(layer) == parts[2], let part = Part(rawValue: parts[5]),
+            part != (isGated ? .up : .gateAndUp)
         else { return nil }
         return Place(layer: layer, part: part)
     }
 
     /// What the feed-forward part of a layer that has experts is called: by most families in memory, and by this one in files.
     private static func modules(of family: Family) -> [String] {
-        let stem = family.table.row(of: Slot(.up, layer: 0, expert: 0))?.stem.split(separator: ".") ?? []
-        return ["mlp"] + (stem.count > 3 ? [String(stem[3])] : [])
+        let components = components(of: family)
+        return ["mlp"] + (components.count > 3 ? [components[3]] : [])
+    }
+
+    private static func first(of family: Family) -> String { components(of: family).first ?? "model" }
+
+    /// Of the name of an expert's weight in files.
+    private static func components(of family: Family) -> [String] {
+        let row = family.table.row(of: Slot(.up, layer: 0, expert: 0))
+        return row?.stem.split(separator: ".").map(String.init) ?? []
     }
 
     private static func router(of name: String, _ family: Family) -> Int? {
@@ -81,7 +101,7 @@ extension FusedExperts {
     /// The shape in memory.
     private func shape(of part: Part) -> [Int] {
         let size = experts.feedForwardSize
-        return [experts.count] + (part == .down ? [hiddenSize, size] : [2 * size, hiddenSize])
+        return [experts.count] + (part == .down ? [outerSize, size] : [part.roles.count * size, outerSize])
     }
 
     private func transposed(_ shape: [Int]) -> [Int] { [shape[0], shape[2], shape[1]] }
@@ -95,8 +115,9 @@ extension FusedExperts {
         let exchanged = transposed(shape)
         let canBe = tensor.shape == exchanged && tensor.dtype.blockElements == 1
         guard shape == exchanged, canBe else { return tensor.shape == shape ? false : canBe ? true : nil }
-        let other = stored[Place(layer: place.layer, part: place.part.other)]
-        return other?.tensor.shape == transposed(self.shape(of: place.part.other))
+        let otherPart: Part = place.part != .down ? .down : isGated ? .gateAndUp : .up
+        let other = stored[Place(layer: place.layer, part: otherPart)]
+        return other?.tensor.shape == transposed(self.shape(of: otherPart))
     }
 
     /// The matrices of each expert in a stored tensor, in the order of the part's roles.
@@ -105,7 +126,7 @@ extension FusedExperts {
         return (0..<experts.count).map { expert in
             let own = tensor.matrix(expert)
             let matrix = isTransposed ? own.transposed() : own
-            return part == .down ? [matrix] : [matrix.rows(0..<size), matrix.rows(size..<2 * size)]
+            return part.roles.count == 1 ? [matrix] : [matrix.rows(0..<size), matrix.rows(size..<2 * size)]
         }
     }
 
@@ -131,7 +152,7 @@ extension FusedExperts {
     func separated(_ tensors: [NamedTensor], file: String) throws(RecastError) -> [NamedTensor] {
         var result: [NamedTensor] = []
         for tensor in tensors {
-            guard let place = Self.place(of: tensor.name, family) else {
+            guard let place = Self.place(of: tensor.name, family, isGated: isGated) else {
                 let renamed = Self.router(of: tensor.name, family).flatMap { name(.router, $0) }
                 result.append(renamed.map { NamedTensor($0, tensor.tensor) } ?? tensor)
                 continue
@@ -183,7 +204,7 @@ extension FusedExperts {
         guard tensor.slots.count == 1, let slot = tensor.slots.first, slot.part == .weight, let layer = slot.layer,
             let expert = slot.expert, [.gate, .up, .down].contains(slot.role)
         else { return nil }
-        let place = Place(layer: layer, part: slot.role == .down ? .down : .gateAndUp)
+        let place = Place(layer: layer, part: slot.role == .down ? .down : isGated ? .gateAndUp : .up)
         return stored[place] == nil ? nil : (place, expert, slot.role)
     }
 }

@@ -15,7 +15,7 @@ struct BudgetUnit: Sendable {
         case latentDown, queryUp, keyValueUp, indexer
         /// Fused kernels of llama.cpp need gate and up in one type.
         case gateUp, down
-        case expertGateUp, expertDown
+        case expertGateUp, expertDown, expertLatentDown, expertLatentUp
         case sharedGateUp, sharedDown
         case recurrentInput, stateProjection, timeStep, recurrentOutput
 
@@ -39,6 +39,8 @@ struct BudgetUnit: Sendable {
                 case .indexerQuery, .indexerKey: .indexer
                 case .gate, .up: ofExpert ? .expertGateUp : .gateUp
                 case .down: ofExpert ? .expertDown : .down
+                case .expertLatentDown: .expertLatentDown
+                case .expertLatentUp: .expertLatentUp
                 case .sharedGate, .sharedUp: .sharedGateUp
                 case .sharedDown: .sharedDown
                 case .recurrentInput, .recurrentGate: .recurrentInput

@@ -140,7 +140,8 @@ extension GGUFArchitecture {
                 configuration.gatesFeedForward = false
                 let heads = try reader.layerSizes("attention.head_count_kv", layerCount: configuration.layerCount)
                 let sizes = try reader.layerSizes("feed_forward_length", layerCount: configuration.layerCount)
-                let experts = configuration.experts
+                var experts = configuration.experts
+                experts?.latentSize = try reader.optionalSize("moe_latent_size")
                 configuration.eachLayer { number, layer in
                     layer.position = .none
                     layer.feedForward = sizes[number] == 0 ? .none : experts.map { .experts($0) } ?? .dense
@@ -162,6 +163,7 @@ extension GGUFArchitecture {
                 if let experts = configuration.experts {
                     // All shared experts are one of their size together.
                     try keys.set("expert_shared_count", experts.shared == nil ? 0 : 1)
+                    if let latent = experts.latentSize { try keys.set("moe_latent_size", latent) }
                 }
                 let size = configuration.experts?.feedForwardSize ?? configuration.feedForwardSize
                 keys["feed_forward_length"] = .array(
@@ -172,6 +174,8 @@ extension GGUFArchitecture {
         ) {
             Row.ggufNames(rotary: .interleaved).filter { ![[.feedForwardNorm], [.gate]].contains($0.roles) }
             Row.ggufExperts.filter { ![[.gate], [.sharedGate]].contains($0.roles) }
+            Row(.expertLatentDown, "blk.{layer}.ffn_latent_down.weight")
+            Row(.expertLatentUp, "blk.{layer}.ffn_latent_up.weight")
             Row.ggufMamba2
         }
     }

@@ -6,7 +6,9 @@ extension Family {
         biases: [
             BiasGroup(roles: [.convolution], presence: .configured("use_conv_bias", default: true)),
             BiasGroup(roles: [.recurrentInput, .recurrentOutput], presence: .configured("use_bias")),
-            BiasGroup(roles: [.up, .down, .sharedUp, .sharedDown], presence: .configured("mlp_bias")),
+            BiasGroup(
+                roles: [.up, .down, .sharedUp, .sharedDown, .expertLatentDown, .expertLatentUp],
+                presence: .configured("mlp_bias")),
         ],
         defaults: Defaults(
             contextLength: 4096, keyValueHeadCount: 8, headDimension: 128, normEpsilon: 1e-5, activation: "relu2"),
@@ -45,6 +47,8 @@ extension Row {
         Row(.attentionOutput, "backbone.layers.{layer}.mixer.o_proj.weight"),
         Row(.router,          "backbone.layers.{layer}.mixer.gate.weight"),
         Row(.routerBias,      "backbone.layers.{layer}.mixer.gate.e_score_correction_bias"),
+        Row(.expertLatentDown, "backbone.layers.{layer}.mixer.fc1_latent_proj.{weight,bias}"),
+        Row(.expertLatentUp,   "backbone.layers.{layer}.mixer.fc2_latent_proj.{weight,bias}"),
         Row(.up,              "backbone.layers.{layer}.mixer.experts.{expert}.up_proj.weight"),
         Row(.down,            "backbone.layers.{layer}.mixer.experts.{expert}.down_proj.weight"),
         Row(.sharedUp,        "backbone.layers.{layer}.mixer.shared_experts.up_proj.{weight,bias}"),
@@ -56,9 +60,6 @@ extension Row {
 
 extension HuggingFaceConfiguration {
     fileprivate func readNemotronH(into configuration: inout ModelConfiguration) throws(RecastError) {
-        if try optionalSize("moe_latent_size") != nil {
-            throw .unsupported("\(file): experts in a latent space (\"moe_latent_size\") are not supported")
-        }
         if let activation = try text("mamba_hidden_act"), activation != "silu" {
             throw .unsupported("\(file): a \"mamba_hidden_act\" of \"\(activation)\" is not supported; silu is")
         }
@@ -78,7 +79,8 @@ extension HuggingFaceConfiguration {
                 "\"layers_block_type\" or \"hybrid_override_pattern\" does not say of each of \(configuration.layerCount) layers "
                     + "whether it is Mamba-2 (M), attention (*), a feed-forward part (-) or experts (E)")
         }
-        let experts = configuration.experts
+        var experts = configuration.experts
+        experts?.latentSize = try optionalSize("moe_latent_size")
         configuration.gatesFeedForward = false
         configuration.eachLayer { number, layer in
             layer.position = .none
@@ -145,6 +147,7 @@ extension JSON.Object {
         self["layers_block_type"] = .array(layers.map { .string($0.word) })
         self["hybrid_override_pattern"] = .string(String(layers.map(\.rawValue)))
         self["layer_norm_epsilon"] = .double(configuration.normEpsilon)
+        self["moe_latent_size"] = configuration.experts?.latentSize.map(JSON.int)
         self["mlp_hidden_act"] = .string(configuration.activation)
         guard let mamba = configuration.recurrence?.mamba2 else { return }
         self["mamba_num_heads"] = .int(mamba.headCount)
