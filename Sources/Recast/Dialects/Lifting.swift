@@ -67,6 +67,11 @@ struct Lifting {
                 problems.append("\(tensor.name) is stored as \(dtype), whose blocks of \(block) do not lie in rows")
                 continue
             }
+            guard match.row.fits(configuration) else {
+                problems.append(
+                    "\(tensor.name) is in rotary pairs, and heads of \(configuration.headDimension) elements have none")
+                continue
+            }
             let parts = match.row.split(tensor.tensor, shapes: shapes, configuration)
             for (role, part) in zip(match.row.roles, parts) {
                 let slot = Slot(role, layer: match.layer, expert: match.expert, match.part)

@@ -30,6 +30,11 @@ struct Lowering {
                 )
             }
             guard slot == slots[0] else { continue }
+            guard row.fits(graph.configuration) else {
+                throw .unsupported(
+                    "\(target) has \(slot) in rotary pairs, and heads of \(graph.configuration.headDimension) elements have none"
+                )
+            }
             places[slot] = lowered.count
             lowered.append(
                 NamedTensor(

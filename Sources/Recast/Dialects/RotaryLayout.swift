@@ -7,6 +7,16 @@ package enum RotaryLayout: Sendable, Hashable {
     /// `j` and `j + D/2` of all `D` rows, so that with partial rotary the other rows lie behind each half.
     case halfSplitOfWholeHead
 
+    /// Whether the heads of a model have pairs to be stored so: without positions they may be of an odd size.
+    func fits(_ configuration: ModelConfiguration) -> Bool {
+        switch self {
+        case .halfSplit: true
+        case .interleaved: configuration.rope.dimensions.isMultiple(of: 2)
+        case .halfSplitOfWholeHead:
+            configuration.rope.dimensions.isMultiple(of: 2) && configuration.headDimension.isMultiple(of: 2)
+        }
+    }
+
     /// Rows of heads as the graph has them, from those that are stored.
     func canonical(_ stored: LazyTensor, _ configuration: ModelConfiguration) -> LazyTensor {
         switch self {

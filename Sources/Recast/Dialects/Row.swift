@@ -69,6 +69,11 @@ package struct Row: Sendable, Hashable {
     /// What the name of a part has behind the stem.
     func suffix(_ part: Slot.Part) -> String { isWholeName ? "" : "." + part.rawValue }
 
+    /// Whether what the row holds can be stored so.
+    func fits(_ configuration: ModelConfiguration) -> Bool {
+        !roles.contains(where: \.isRotary) || rotary.fits(configuration)
+    }
+
     /// The tensors of the roles in a stored one. `shapes` are those the configuration demands, whose rows the caller has
     /// checked against the stored tensor.
     func split(_ stored: LazyTensor, shapes: [[Int]], _ configuration: ModelConfiguration) -> [LazyTensor] {

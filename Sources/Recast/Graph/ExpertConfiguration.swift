@@ -69,6 +69,14 @@ public struct Routing: Sendable, Hashable, Codable {
             self.usedCount = usedCount
             self.scoreCount = scoreCount
         }
+
+        /// Whether so many can be picked from the groups that are looked at, and groups are of one size, with enough experts to
+        /// rank them by.
+        func canPick(_ picked: Int, of experts: Int) -> Bool {
+            guard usedCount <= count, experts.isMultiple(of: count) else { return false }
+            let (reach, overflows) = usedCount.multipliedReportingOverflow(by: experts / count)
+            return experts / count >= scoreCount && (overflows || reach >= picked)
+        }
     }
 
     public var score: Score

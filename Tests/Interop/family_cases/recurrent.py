@@ -86,6 +86,9 @@ VARIANTS = [
     ("qwen3_5-wide", "qwen3_5", BIG_DELTA | dict(rope_parameters=PAIRS_OF_8)),
     ("qwen3_5-equal-heads", "qwen3_5", BIG_DELTA | dict(
         linear_num_value_heads=2, linear_conv_kernel_dim=3, rope_parameters=PAIRS_OF_8, tie_word_embeddings=True)),
+    # As the model's page has it for long texts.
+    ("qwen3_5-yarn", "qwen3_5", BIG_DELTA | dict(rope_parameters=PAIRS_OF_8 | {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})),
     ("qwen3_5_moe-wide", "qwen3_5_moe", BIG_DELTA | dict(rope_parameters=PAIRS_OF_8)),
     ("lfm2-wide", "lfm2", dict(layer_types=["conv", "full_attention", "conv"], num_key_value_heads=4)),
     ("lfm2-plain", "lfm2", dict(

@@ -73,6 +73,10 @@ CASES = {
 # Larger ones: name, case, what is otherwise.
 VARIANTS = [
     ("glm4_moe-plain", "glm4_moe", dict(use_qk_norm=False, attention_bias=False, n_group=1, topk_group=1, norm_topk_prob=False)),
+    ("glm4_moe-yarn", "glm4_moe", dict(rope_parameters=HALF | {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})),
+    ("minimax_m2-yarn", "minimax_m2", dict(rope_parameters=HALF | {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})),
     ("glm4_moe-two-dense", "glm4_moe", dict(first_k_dense_replace=2, n_shared_experts=2)),
     ("glm4_moe_lite-queries", "glm4_moe_lite", dict(q_lora_rank=None, num_key_value_heads=8)),
     ("minimax_m2-whole", "minimax_m2", dict(rope_parameters=ROPE)),

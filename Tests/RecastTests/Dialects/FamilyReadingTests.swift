@@ -94,6 +94,34 @@ struct FamilyReadingTests {
         #expect(back.isEquivalent(to: own, upTo: 128) && back.dimensions == 8)
     }
 
+    /// Of scaled rotary embeddings a family may have a part of each head, and say so among the keys of the scaling; of one that has whole
+    /// heads, and is told of a part, nobody can compute anything.
+    @Test func scaledPartsOfHeads() throws {
+        let yarn: JSON = [
+            "rope_type": "yarn", "rope_theta": 1e4, "factor": 4, "original_max_position_embeddings": 32,
+            "partial_rotary_factor": 0.5,
+        ]
+        let expected = Rope.Scaling.yarn(Rope.Yarn(factor: 4, originalContext: 32))
+        let part = try read("GlmForCausalLM", [("head_dim", 16), ("rope_parameters", yarn)])
+        #expect(part.rope == Rope(theta: 1e4, dimensions: 8, scaling: expected))
+        var sections = yarn.object!
+        sections["mrope_section"] = [2, 1, 1]
+        sections["mrope_interleaved"] = true
+        #expect(
+            try read("GlmForCausalLM", [("head_dim", 16), ("rope_parameters", .object(sections))]).rope == part.rope)
+
+        let whole = try read("LlamaForCausalLM", [("rope_parameters", yarn)])
+        #expect(whole.rope.scaling == .other("yarn"))
+        var all = yarn.object!
+        all["partial_rotary_factor"] = 1
+        #expect(try read("LlamaForCausalLM", [("rope_parameters", .object(all))]).rope.scaling == expected)
+
+        var proportional = yarn.object!
+        proportional["rope_type"] = "proportional"
+        let spread = try read("GlmForCausalLM", [("head_dim", 16), ("rope_parameters", .object(proportional))])
+        #expect(spread.rope.scaling == .other("proportional"))
+    }
+
     @Test func dialectsOfQwen() throws {
         let newer = try read(
             "QWenLMHeadModel", [("kv_channels", 16), ("seq_length", 64), ("layer_norm_epsilon", 1e-6)])

@@ -45,6 +45,29 @@ struct LoweringTests {
                 == lowering.lower(graph, order: .ofGraph).map(\.name).reversed())
     }
 
+    /// Heads of an odd size, as models without positions may have, are no rotary pairs: neither there nor back.
+    @Test func oddHeads() throws {
+        let own = try Self.graph.configuration
+        for rotary in [RotaryLayout.interleaved, .halfSplitOfWholeHead] {
+            var configuration = own
+            (configuration.headDimension, configuration.rope.dimensions) = (17, 17)
+            let table = MappingTable([Row(.query, "blk.{layer}.attn_q.weight", rotary: rotary)])
+            var graph = Graph(configuration: configuration)
+            let slot = Slot(.query, layer: 0)
+            graph[slot] = .zeros(.f32, configuration.shape(of: slot))
+            expectRejection(.unsupported, "there has layers.0.query.weight in rotary pairs, and heads of 17 elements") {
+                _ = try Lowering(table: table, target: "there").lower(graph, order: .ofGraph)
+            }
+            let stored = NamedTensor("blk.0.attn_q.weight", .zeros(.f32, configuration.shape(of: slot)))
+            expectRejection("blk.0.attn_q.weight is in rotary pairs, and heads of 17 elements have none", file: "a") {
+                _ = try Lifting(
+                    table: table, configuration: configuration, biases: [], optional: [], ignored: { _ in false }
+                )
+                .lift([stored], allowsUnknown: false, file: "a")
+            }
+        }
+    }
+
     /// Nothing is dropped for want of a place, and nothing fused that is not whole.
     @Test func refusals() throws {
         var graph = try Self.graph

@@ -172,8 +172,11 @@ struct RouterConfigurationTests {
         for (family, members, message) in cases {
             expectRejection(.unsupported, message, file: "config.json") { _ = try Self.configuration(family, members) }
         }
-        expectRejection("128 experts cannot be looked at in 1 of 3 groups", file: "config.json") {
+        expectRejection("8 of 128 experts cannot be picked from 1 of 3 groups", file: "config.json") {
             _ = try Self.configuration(.glm4MoE, ["n_group": 3, "topk_group": 1])
+        }
+        expectRejection("5 of 128 experts cannot be picked from 1 of 32 groups", file: "config.json") {
+            _ = try Self.configuration(.glm4MoE, ["num_experts_per_tok": 5, "n_group": 32, "topk_group": 1])
         }
         expectRejection("\"clip_qkv\" is -1", file: "config.json") {
             _ = try Self.configuration(.olmoE, ["clip_qkv": -1])

@@ -63,11 +63,13 @@ struct GGUFRouter: Sendable {
     ) throws(RecastError) -> Routing.Groups? {
         guard let count = try reader.optionalSize("expert_group_count", limit: 1 << 16), count > 1 else { return nil }
         let used = try reader.size("expert_group_used_count", limit: 1 << 16)
-        let scores = score == .sigmoid ? 2 : 1
-        guard used <= count, experts.count.isMultiple(of: count), experts.count / count >= scores else {
-            throw .malformed(reader.file, "\(experts.count) experts cannot be looked at in \(used) of \(count) groups")
+        let result = Routing.Groups(count: count, usedCount: used, scoreCount: score == .sigmoid ? 2 : 1)
+        guard result.canPick(experts.usedCount, of: experts.count) else {
+            throw .malformed(
+                reader.file,
+                "\(experts.usedCount) of \(experts.count) experts cannot be picked from \(used) of \(count) groups")
         }
-        return used < count ? Routing.Groups(count: count, usedCount: used, scoreCount: scores) : nil
+        return used < count ? result : nil
     }
 
     private func shared(

@@ -35,7 +35,7 @@ extension HuggingFaceConfiguration {
         return ExpertConfiguration(
             count: count, usedCount: used, feedForwardSize: size, normalizesWeights: normalizes,
             shared: try shared(keys.shared, size: size),
-            routing: try routing(keys.router, count: count))
+            routing: try routing(keys.router, count: count, usedCount: used))
     }
 
     /// A size that may also be said of every layer, in a list.
@@ -149,7 +149,7 @@ extension HuggingFaceConfiguration {
     }
 
     /// Source: transformers 5.23, the routers' `forward` in each family's model file.
-    private func routing(_ router: Family.Router, count: Int) throws(RecastError) -> Routing {
+    private func routing(_ router: Family.Router, count: Int, usedCount: Int) throws(RecastError) -> Routing {
         for statement in router.statements {
             switch statement {
             case .text(let key, let known): try check(key, among: known)
@@ -164,9 +164,9 @@ extension HuggingFaceConfiguration {
         if let groups = router.groups {
             let methods = ["greedy", "group_limited_greedy"]
             if !groups.areSwitched {
-                routing.groups = try self.groups(of: count, groups)
+                routing.groups = try self.groups(groups, of: count, picking: usedCount)
             } else if try check("topk_method", among: methods) == methods[1] {
-                routing.groups = try self.groups(of: count, groups)
+                routing.groups = try self.groups(groups, of: count, picking: usedCount)
             }
         }
         if let factor = router.factor {
@@ -188,15 +188,18 @@ extension HuggingFaceConfiguration {
         return text
     }
 
-    private func groups(of count: Int, _ keys: Family.Router.Groups) throws(RecastError) -> Routing.Groups? {
+    private func groups(
+        _ keys: Family.Router.Groups, of count: Int, picking usedCount: Int
+    ) throws(RecastError) -> Routing.Groups? {
         let groups = try optionalSize("n_group") ?? keys.defaultCount
         let used = try optionalSize("topk_group") ?? keys.defaultUsedCount
         // Where all are looked at, there might as well be none.
         if used == groups { return nil }
-        guard used < groups, count.isMultiple(of: groups), count / groups >= keys.scoreCount else {
-            throw failure("\(count) experts cannot be looked at in \(used) of \(groups) groups")
+        let result = Routing.Groups(count: groups, usedCount: used, scoreCount: keys.scoreCount)
+        guard result.canPick(usedCount, of: count) else {
+            throw failure("\(usedCount) of \(count) experts cannot be picked from \(used) of \(groups) groups")
         }
-        return Routing.Groups(count: groups, usedCount: used, scoreCount: keys.scoreCount)
+        return result
     }
 }
 

@@ -27,6 +27,16 @@ extension HuggingFaceConfiguration {
             dimensions = Int(Double(headDimension) * share)
         }
         var rope = try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        // It takes pairs from the whole head, where these families have them in its first part.
+        if family.partialRotary != nil, try ropeType(scaling) == "proportional" {
+            rope = Rope(theta: theta, dimensions: dimensions, scaling: .other("proportional"))
+        }
+        // transformers shortens what is scaled, whatever the family, and not the rest.
+        if family.partialRotary == nil, rope.scaling != .none,
+            try number("partial_rotary_factor", in: scaling) ?? 1 != 1, try ropeType(scaling) != "proportional"
+        {
+            rope.scaling = .other(try ropeType(scaling))
+        }
         if said == nil { rope.scaling = family.defaults.ropeScaling }
         for key in ["rope_scaling", "rope_parameters"] {
             guard let said = object[key]?.object, let stated = RotarySections.Stated(in: said, path: [key]) else {
@@ -49,8 +59,7 @@ extension HuggingFaceConfiguration {
             }
             return value
         }
-        let oldType = try text("type", in: scaling)
-        let type = try text("rope_type", in: scaling) ?? oldType ?? "default"
+        let type = try ropeType(scaling)
         switch type {
         case "default": break
         case "linear": rope.scaling = .linear(factor: try required("factor"))
@@ -92,10 +101,16 @@ extension HuggingFaceConfiguration {
         return rope
     }
 
+    private func ropeType(_ scaling: JSON.Object) throws(RecastError) -> String {
+        let oldType = try text("type", in: scaling)
+        return try text("rope_type", in: scaling) ?? oldType ?? "default"
+    }
+
     /// With other keys it is another yarn, which can only be carried along.
     private static let yarnKeys: Set<String> = [
         "type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
-        "mscale", "mscale_all_dim", "attention_factor", "truncate",
+        "mscale", "mscale_all_dim", "attention_factor", "truncate", "partial_rotary_factor", "mrope_section",
+        "mrope_interleaved",
     ]
 
     /// Nil for one that DeepSeek's two numbers do not say.

@@ -43,12 +43,11 @@ extension MegatronArguments {
         }
         if let used = int("moe_router_group_topk") {
             let groups = try needed(int("moe_router_num_groups"), "moe_router_num_groups", limit: count)
-            guard (1...groups).contains(used), count.isMultiple(of: groups), used <= usedCount else {
+            let result = Routing.Groups(count: groups, usedCount: used, scoreCount: usedCount / max(1, used))
+            guard used > 0, used <= usedCount, result.canPick(usedCount, of: count) else {
                 throw .malformed(file, "args name \(used) of \(groups) groups of \(count) experts for \(usedCount)")
             }
-            if used < groups {
-                routing.groups = Routing.Groups(count: groups, usedCount: used, scoreCount: usedCount / used)
-            }
+            if used < groups { routing.groups = result }
         }
         return routing
     }

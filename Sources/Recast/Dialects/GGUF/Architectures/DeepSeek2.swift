@@ -38,7 +38,11 @@ extension GGUFArchitecture {
     }
 
     static func writeLatent(_ configuration: ModelConfiguration, _ keys: inout GGUFKeys) throws(RecastError) {
-        guard let latent = configuration.latentAttention, configuration.experts != nil else { return }
+        guard let latent = configuration.latentAttention, configuration.experts != nil else {
+            throw .unsupported(
+                "llama.cpp's \(keys.architecture) has latent attention and, in some layers, experts, which this model has not"
+            )
+        }
         try keys.set("attention.head_count_kv", 1)
         try keys.set("attention.key_length", latent.keyValueRank + latent.ropeHeadDimension)
         try keys.set("attention.value_length", latent.keyValueRank)
