@@ -309,8 +309,8 @@ for name, case, unusual in VARIANTS:
     with check(f"variant-{name}"):
         model, folder = model_and_folder(name, case, unusual, zlib.crc32(name.encode()) % 10_000 + SHIFTED.get(name, 0))
         expected = likelihood(model, list(TEXT))
-        # transformers' own logits are 4e-4 away from those in float64 there.
-        at_most = 1e-4 if name == "qwen3_5-equal-heads" else 2e-5
+        # transformers' own logits are 4e-4 away from those in float64 in the first, and in the hundreds in the second.
+        at_most = 1e-4 if name in ("qwen3_5-equal-heads", "opt-no-last-norm") else 2e-5
         compare(f"variant-{name}", measured(folder, "--tokenizer", tokenizer), expected, at_most)
         own = convert(folder, f"{name}-own", "--family", "same")
         wrong = different(tensors(own), tensors(folder))

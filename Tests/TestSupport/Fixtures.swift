@@ -48,7 +48,8 @@ package enum Fixtures {
 
     /// Those of ``smallFamilies`` that llama.cpp has no architecture for, with part of the reason.
     package static let withoutGGUF = [
-        "opt": "llama.cpp has no architecture for opt", "gptj": "llama.cpp has no architecture for gptj",
+        "opt": "llama.cpp has no architecture for opt", "opt-projected": "llama.cpp has no architecture for opt",
+        "gptj": "llama.cpp has no architecture for gptj",
         "codegen": "llama.cpp has no architecture for codegen",
         "falcon-alibi": "position encoding: ALiBi in this falcon, rotary in llama.cpp's falcon",
     ]

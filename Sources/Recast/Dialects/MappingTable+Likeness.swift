@@ -80,9 +80,12 @@ extension MappingTable {
 }
 
 extension Row {
-    /// Whether models of the table may be without it: a head may be tied, and experts may work on hidden states.
+    /// Whether models of the table may be without it: a head may be tied, experts may work on hidden states, and embeddings may be
+    /// of their size.
     fileprivate var isOptional: Bool {
-        roles.contains { [.outputHead, .expertLatentDown, .expertLatentUp].contains($0) }
+        roles.contains {
+            [.outputHead, .expertLatentDown, .expertLatentUp, .embeddingProjection, .headProjection].contains($0)
+        }
     }
 
     /// Whether only layers with experts have it.

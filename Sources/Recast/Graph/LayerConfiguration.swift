@@ -63,6 +63,9 @@ public struct LayerConfiguration: Sendable, Hashable, Codable {
         public var sharesPreNorm = false
         /// Of what they give, before it is added to the hidden state.
         public var hasPostNorms = false
+        /// Of the hidden state, after what attention and feed-forward give has been added to it (post-LN); these are called as those
+        /// before them are elsewhere.
+        public var isPostLN = false
         public var qk = QKNorm.none
         /// Whether each value head is normalised, too, without weights (Gemma 4).
         public var normalizesValues = false
@@ -149,8 +152,11 @@ extension LayerConfiguration {
         if role.isFeedForward, !hasFeedForward { return false }
         return switch role {
         case .attentionNorm:
-            model.norms.hasWeights && norms.hasPreNorms && (mixer != .none || norms.sharesPreNorm)
-        case .feedForwardNorm: model.norms.hasWeights && norms.hasPreNorms && !norms.sharesPreNorm && hasFeedForward
+            model.norms.hasWeights && (norms.hasPreNorms || norms.isPostLN)
+                && (mixer != .none || norms.sharesPreNorm)
+        case .feedForwardNorm:
+            model.norms.hasWeights && (norms.hasPreNorms || norms.isPostLN) && !norms.sharesPreNorm
+                && hasFeedForward
         case .attentionPostNorm: model.norms.hasWeights && norms.hasPostNorms && mixer != .none
         case .feedForwardPostNorm: model.norms.hasWeights && norms.hasPostNorms && hasFeedForward
         case .queryNorm: norms.qk.hasWeights && hasAttention
@@ -185,8 +191,8 @@ extension LayerConfiguration {
         case .stateDecay: recurrence.map { $0.stateCount > 0 } ?? false
         case .stateSkip: recurrence?.mamba != nil || recurrence?.mamba2 != nil
         case .recurrentNorm: recurrence?.delta != nil || recurrence?.mamba2.map { $0.gate != .plain } ?? false
-        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .layerEmbedding, .layerEmbeddingProjection,
-            .layerEmbeddingNorm, .outputNorm, .outputHead:
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .embeddingProjection, .headProjection,
+            .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
             false
         }
     }

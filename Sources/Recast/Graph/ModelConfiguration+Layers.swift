@@ -116,7 +116,8 @@ extension ModelConfiguration {
     /// Whether the model has tensors of a role, in any layer.
     public func has(_ role: Role) -> Bool {
         switch role {
-        case .outputNorm: norms.hasWeights
+        case .outputNorm: norms.hasWeights && norms.hasOutputNorm
+        case .embeddingProjection, .headProjection: embeddingSize != nil
         case .embeddingNorm: norms.hasWeights && norms.normalizesEmbedding
         case .positionEmbedding: learnedPositions != nil
         case .tokenEmbedding, .outputHead: true
@@ -149,7 +150,9 @@ extension ModelConfiguration {
         let (queryRows, keyValueRows) = (headCount * headDimension, keyValueHeadCount * headDimension)
         let inputSize = layerInputSize ?? 0
         return switch role {
-        case .tokenEmbedding, .outputHead: [vocabularySize, hiddenSize]
+        case .tokenEmbedding, .outputHead: [vocabularySize, embeddingSize ?? hiddenSize]
+        case .embeddingProjection: [hiddenSize, embeddingSize ?? hiddenSize]
+        case .headProjection: [embeddingSize ?? hiddenSize, hiddenSize]
         case .positionEmbedding: [learnedPositions?.rowCount ?? 0, hiddenSize]
         case .embeddingNorm, .attentionNorm, .attentionPostNorm, .feedForwardNorm, .feedForwardPostNorm, .outputNorm,
             .layerInputNorm, .expertNorm, .expertPostNorm, .sharedPostNorm, .routerScale:

@@ -41,6 +41,8 @@ public struct ModelConfiguration: Sendable, Hashable, Codable {
     public var learnedPositions: LearnedPositions?
     /// What scores are biased by in layers with ALiBi.
     public var alibi = ALiBi()
+    /// Elements of an embedding, which is projected to the hidden size, and back before the head (OPT 350M); nil for the hidden size itself.
+    public var embeddingSize: Int?
     /// Elements of what each token adds to every layer (per-layer embeddings, Gemma 4's small models); nil for no such thing.
     public var layerInputSize: Int?
     /// How queries grow with their position (Ministral 3, Llama 4).

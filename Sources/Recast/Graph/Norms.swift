@@ -14,6 +14,8 @@ public struct Norms: Sendable, Hashable, Codable {
     public var offset = 0.0
     /// Whether embeddings are normalised before the first layer (BLOOM).
     public var normalizesEmbedding = false
+    /// Whether there is one behind the last layer.
+    public var hasOutputNorm = true
 
     public init() {}
 }

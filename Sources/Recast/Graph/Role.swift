@@ -5,6 +5,10 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     case positionEmbedding
     /// Of embeddings, before the first layer.
     case embeddingNorm
+    /// From embeddings to hidden states, where these are of another size (OPT 350M).
+    case embeddingProjection
+    /// From hidden states to what the head is multiplied with, likewise.
+    case headProjection
     /// Of each token, what it adds to the input of every layer: `[vocabulary, layers · size]` (Gemma 4).
     case layerEmbedding
     /// From the embedding of a token to what is added to that.
@@ -119,8 +123,9 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     /// Whether there is one for each layer.
     public var isPerLayer: Bool {
         switch self {
-        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .layerEmbedding, .layerEmbeddingProjection,
-            .layerEmbeddingNorm, .outputNorm, .outputHead:
+        case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .embeddingProjection, .headProjection,
+            .layerEmbedding,
+            .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
             false
         default: true
         }
@@ -141,7 +146,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
             .stateOutputNorm, .timeStepBias, .stateDecay, .stateSkip, .recurrentNorm, .indexerKeyNorm, .indexerWeights,
             .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .routerScale, .expertScale, .expertNorm,
             .expertPostNorm, .sharedPostNorm, .layerInputNorm, .layerScale, .xieluAlphaP, .xieluAlphaN, .xieluBeta,
-            .xieluEpsilon:
+            .xieluEpsilon, .embeddingProjection, .headProjection:
             false
         }
     }
@@ -150,7 +155,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     var isPlainLinear: Bool {
         switch self {
         case .outputHead, .router, .sharedRouter, .recurrentBeta, .recurrentAlpha, .indexerWeights,
-            .layerEmbeddingProjection:
+            .layerEmbeddingProjection, .embeddingProjection, .headProjection:
             true
         default: false
         }

@@ -40,15 +40,16 @@ struct EmbeddingCalibration {
             Self.slot, target, tokens: texts.reduce(0) { $0 + $1.count }, factor, errors, remarks: [])
     }
 
-    /// The weights that the first layer begins with.
+    /// The weights that the first layer begins with, or those before it.
     private var consumers: [Slot] {
+        if graph[.embeddingProjection] != nil { return [Slot(.embeddingProjection)] }
         let stages = graph.configuration.mixerStages(inLayer: 0)
         return stages.lazy.map { $0.inputs(graph.configuration, layer: 0).flatMap(\.sites) }.first { !$0.isEmpty } ?? []
     }
 
     /// What the rows are rounded by.
     func metric(_ texts: [[Int32]]) throws(RecastError) -> Hessian {
-        let columns = graph.configuration.hiddenSize
+        let columns = graph[Self.slot]!.columnCount
         let moments = try moments(texts, columns: columns)
         let metric = Hessian(columns: columns)
         let library = MatrixLibrary.current
@@ -79,7 +80,7 @@ struct EmbeddingCalibration {
 
     /// What the norm between the embedding and the weights does, but for its division by a row's length.
     private func foldNorm(into weight: UnsafeMutablePointer<Float>, rows: Int, columns: Int) throws(RecastError) {
-        guard graph.configuration.layers[0].norms.hasPreNorms else { return }
+        guard graph.configuration.layers[0].norms.hasPreNorms, graph.configuration.embeddingSize == nil else { return }
         if let norm = graph[.attentionNorm, layer: 0] {
             let (factors, offset) = (FloatBuffer(count: columns), Float(graph.configuration.norms.offset))
             try TensorLoad.run(

@@ -119,7 +119,15 @@ final class TextReader {
 
     /// - Parameter positions: of each token in its text.
     private func embed(_ tokens: ArraySlice<Int32>, at positions: [Int]) throws(RecastError) {
-        try weights.embed(tokens, into: hidden.base)
+        if let size = configuration.embeddingSize {
+            let own = FloatBuffer(count: tokens.count * size)
+            try weights.embed(tokens, into: own.base)
+            try weights.multiply(
+                Slot(.embeddingProjection), own.base, rows: tokens.count, into: hidden.base, accumulating: false,
+                worker: 0)
+        } else {
+            try weights.embed(tokens, into: hidden.base)
+        }
         let (rows, columns) = (try weights.positionRows(positions, configuration), configuration.hiddenSize)
         defer { withExtendedLifetime(rows) {} }
         EmbeddingSteps(configuration).apply(
@@ -143,9 +151,20 @@ final class TextReader {
         for (row, text) in texts.enumerated() {
             (hidden.base + row * columns).update(from: text.last.base, count: columns)
         }
-        let normed = buffers[.normed]
-        Norm(configuration).apply(
-            hidden.base, weights.norm(.outputNorm), rows: texts.count, columns: columns, into: normed)
+        var normed = buffers[.normed]
+        if configuration.norms.hasOutputNorm {
+            Norm(configuration).apply(
+                hidden.base, weights.norm(.outputNorm), rows: texts.count, columns: columns, into: normed)
+        } else {
+            normed.update(from: hidden.base, count: texts.count * columns)
+        }
+        let projected = FloatBuffer(count: texts.count * (configuration.embeddingSize ?? 0))
+        if configuration.embeddingSize != nil {
+            try weights.multiply(
+                Slot(.headProjection), normed, rows: texts.count, into: projected.base, accumulating: false, worker: 0)
+            normed = projected.base
+        }
+        defer { withExtendedLifetime(projected) {} }
         try weights.multiply(
             Slot(.outputHead), normed, rows: texts.count, into: logits.base, accumulating: false, worker: 0)
         configuration.finish(logits.base, texts.count * vocabulary)

@@ -125,7 +125,7 @@ struct DecoderLayer: Sendable {
             block.hidden, backend.norm(role, layer: block.layer), rows: block.rows, columns: columns, into: target)
     }
 
-    /// The norm before a branch.
+    /// The norm before a branch, or of the sum behind it.
     func normRole(of branch: Stage.Branch, inLayer layer: Int) -> Role {
         branch == .attention || configuration.layers[layer].norms.sharesPreNorm ? .attentionNorm : .feedForwardNorm
     }
@@ -142,6 +142,10 @@ struct DecoderLayer: Sendable {
         }
         let factor = Float(configuration.multipliers.residual)
         for i in 0..<block.rows * columns { hidden[i] += factor * values[i] }
+        guard configuration.layers[block.layer].norms.isPostLN else { return }
+        let role = normRole(of: branch, inLayer: block.layer)
+        norm.apply(
+            hidden, backend.norm(role, layer: block.layer), rows: block.rows, columns: columns, into: hidden)
     }
 }
 

@@ -36,11 +36,12 @@ extension ForwardPass {
 
         private func embed() throws(RecastError) {
             let embedding = run.graph[.tokenEmbedding]!.converted(to: .f32)
-            let columns = configuration.hiddenSize
+            let (columns, width) = (configuration.hiddenSize, embedding.columnCount)
             let steps = EmbeddingSteps(configuration)
             let (positions, weight, bias) = (
                 try positionRows(), try run.vector(Slot(.embeddingNorm)), try run.vector(Slot(.embeddingNorm, .bias))
             )
+            let projection = try run.vector(Slot(.embeddingProjection))
             let parameters = Norm.Parameters(
                 weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
             defer { withExtendedLifetime((positions, weight, bias)) {} }
@@ -48,17 +49,25 @@ extension ForwardPass {
                 try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
                     var target = rows
                     for text in run.texts[block.texts] {
-                        let first = target
-                        for token in text.tokens {
+                        let count = text.tokens.count
+                        let own = projection.map { _ in FloatBuffer(count: count * width) }
+                        for (row, token) in text.tokens.enumerated() {
                             try embedding.read(
-                                Window(rows: Int(token)..<Int(token) + 1, columns: 0..<columns),
-                                into: UnsafeMutableRawBufferPointer(start: target, count: columns * 4),
+                                Window(rows: Int(token)..<Int(token) + 1, columns: 0..<width),
+                                into: UnsafeMutableRawBufferPointer(
+                                    start: (own?.base ?? target) + row * width, count: width * 4),
                                 using: &resources.reader)
-                            target += columns
+                        }
+                        if let projection, let own {
+                            multiply(
+                                own.base, rows: count, by: projection.base, columns: columns, depth: width,
+                                into: target,
+                                stride: columns)
                         }
                         steps.apply(
-                            to: first, rows: text.tokens.count,
+                            to: target, rows: count,
                             positions: { row in positions.map { UnsafePointer($0.base + row * columns) } }, parameters)
+                        target += count * columns
                     }
                 }
             }
@@ -142,13 +151,15 @@ extension ForwardPass {
         /// The hidden states of the asked positions as the head would have them, were this the last layer.
         func normalizedPredictions() throws(RecastError) -> HiddenStates {
             let columns = configuration.hiddenSize
-            let norm = Norm(configuration)
+            let norm = configuration.norms.hasOutputNorm ? Norm(configuration) : nil
+            let projection = try run.vector(Slot(.headProjection))
+            let width = configuration.embeddingSize ?? columns
             let (weight, bias) = (try run.vector(Slot(.outputNorm)), try run.vector(Slot(.outputNorm, .bias)))
             let parameters = Norm.Parameters(
                 weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
             defer { withExtendedLifetime((weight, bias)) {} }
             let result = try HiddenStates(
-                rows: run.blocks.last?.predictions.upperBound ?? 0, columns: columns,
+                rows: run.blocks.last?.predictions.upperBound ?? 0, columns: width,
                 maximumMemory: run.options.maximumMemory - hidden.memoryByteCount,
                 directory: run.options.temporaryDirectory)
             try run.forEachBlock(.head, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
@@ -157,11 +168,21 @@ extension ForwardPass {
                     try result.withRows(block.predictions, .write, staging: &staging) { (target) throws(RecastError) in
                         var (source, target) = (rows, target)
                         for text in run.texts[block.texts] {
-                            norm.apply(
-                                source + text.predictions.lowerBound * columns, parameters,
-                                rows: text.predictions.count, columns: columns, into: target)
+                            let count = text.predictions.count
+                            let own = projection.map { _ in FloatBuffer(count: count * columns) }
+                            let (first, normed) = (source + text.predictions.lowerBound * columns, own?.base ?? target)
+                            if let norm {
+                                norm.apply(first, parameters, rows: count, columns: columns, into: normed)
+                            } else {
+                                normed.update(from: first, count: count * columns)
+                            }
+                            if let projection {
+                                multiply(
+                                    normed, rows: count, by: projection.base, columns: width, depth: columns,
+                                    into: target, stride: width)
+                            }
                             source += text.tokens.count * columns
-                            target += text.predictions.count * columns
+                            target += count * width
                         }
                     }
                 }

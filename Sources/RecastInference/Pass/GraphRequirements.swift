@@ -18,7 +18,7 @@ extension Graph {
             throw .unsupported("cannot compute attention beside a recurrence with post-norms or a residual multiplier")
         }
         guard Set(layers.map(\.hasParallelResidual)).count <= 1,
-            !layers.contains(where: { $0.hasParallelResidual && $0.norms.hasPostNorms })
+            !layers.contains(where: { $0.hasParallelResidual && ($0.norms.hasPostNorms || $0.norms.isPostLN) })
         else { throw .unsupported("cannot compute parallel residuals in some layers only, or with post-norms") }
         guard configuration.contextLength <= configuration.learnedPositions?.count ?? .max else {
             throw RecastError(.malformedInput, "the model has fewer learned positions than its context is long")

@@ -124,7 +124,8 @@ extension ModelConfiguration {
 
     /// Whether what a branch gives is added to the hidden state as it is.
     var addsBranchesAtOnce: Bool {
-        !layers.contains { $0.norms.hasPostNorms || $0.hasParallelResidual } && multipliers.residual == 1
+        !layers.contains { $0.norms.hasPostNorms || $0.norms.isPostLN || $0.hasParallelResidual }
+            && multipliers.residual == 1
             && layerInputSize == nil && !(experts?.hasOwnNorms ?? false)
     }
 

@@ -17,7 +17,7 @@ KEYS = {
     "mpt": dict(hidden_size="d_model", num_hidden_layers="n_layers", num_attention_heads="n_heads",
                 max_position_embeddings="max_seq_len", intermediate_size=None, num_key_value_heads=None),
 }
-KEYS |= {"falcon-alibi": KEYS["falcon"], "falcon40b": KEYS["falcon"]}
+KEYS |= {"falcon-alibi": KEYS["falcon"], "falcon40b": KEYS["falcon"], "opt-projected": KEYS["opt"]}
 TIED = dict(tie_word_embeddings=True)
 SERIAL = dict(alibi=True, multi_query=False, parallel_attn=False, bias=True)
 CASES = {
@@ -37,6 +37,9 @@ CASES = {
     "mpt": ("MptConfig", dict(attn_config={"clip_qkv": 1.5}) | TIED, {"architectures": ["MPTForCausalLM"]}),
     "gptj": ("GPTJConfig", dict(rotary_dim=4), {}),
     "codegen": ("CodeGenConfig", dict(rotary_dim=4), {}),
+    # The one of 350M.
+    "opt-projected": ("OPTConfig", dict(
+        intermediate_size=64, do_layer_norm_before=False, word_embed_proj_dim=24) | TIED, {}),
 }
 VARIANTS = [
     ("nemotron-biases", "nemotron", dict(attention_bias=True, mlp_bias=True, rope_parameters=ROPE | {"partial_rotary_factor": 1.0})),
@@ -53,6 +56,9 @@ VARIANTS = [
     ("gpt2-unscaled", "gpt2", dict(scale_attn_weights=False, activation_function="relu")),
     ("gpt_bigcode-heads", "gpt_bigcode", dict(multi_query=False, n_inner=320)),
     ("opt-plain", "opt", dict(layer_norm_elementwise_affine=False, enable_bias=False, activation_function="gelu")),
+    ("opt-projected-wide", "opt-projected", dict(word_embed_proj_dim=128)),
+    ("opt-untied", "opt-projected", dict(word_embed_proj_dim=320, tie_word_embeddings=False)),
+    ("opt-no-last-norm", "opt", dict(_remove_final_layer_norm=True)),
     ("falcon-grouped", "falcon", dict(new_decoder_architecture=True, num_kv_heads=4, num_ln_in_parallel_attn=1)),
     ("falcon-serial", "falcon", SERIAL | dict(alibi=False, num_kv_heads=8)),
     ("falcon-alibi-16", "falcon-alibi", dict(num_attention_heads=16, ffn_hidden_size=320)),
@@ -63,7 +69,7 @@ VARIANTS = [
     ("codegen-8", "codegen", dict(rotary_dim=16)),
 ]
 NO_GGUF = {
-    "opt", "falcon-alibi", "gptj", "codegen", "opt-wide", "gptj-wide", "codegen-wide", "falcon-alibi-wide", "opt-plain", "phi-norms",
+    "opt", "falcon-alibi", "gptj", "codegen", "opt-wide", "opt-projected", "opt-projected-wide", "opt-untied", "opt-no-last-norm", "gptj-wide", "codegen-wide", "falcon-alibi-wide", "opt-plain", "phi-norms",
     "gpt2-unscaled", "falcon-serial", "falcon-alibi-16", "falcon40b-biases", "mpt-12", "gptj-whole", "codegen-8"}
 INEXACT = set()
 # Its loader needs biases, or the window is not there.

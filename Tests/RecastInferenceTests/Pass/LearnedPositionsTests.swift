@@ -10,7 +10,7 @@ struct LearnedPositionsTests {
     }
 
     /// Prompts of different lengths, continued together: each token has the position that it has in its own text.
-    @Test(arguments: ["gpt2", "gpt_bigcode", "opt", "bloom", "falcon-alibi", "mpt", "gptj"])
+    @Test(arguments: ["gpt2", "gpt_bigcode", "opt", "opt-projected", "bloom", "falcon-alibi", "mpt", "gptj"])
     func severalPrompts(name: String) throws {
         let checkpoint = try checkpoint(name)
         let generator = try Generator(checkpoint.graph, files: checkpoint.files)

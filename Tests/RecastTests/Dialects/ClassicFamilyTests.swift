@@ -146,6 +146,14 @@ struct ClassicFamilyTests {
         #expect(try Self.biases(.mpt, ["no_bias": false]).isSuperset(of: [Role].linears))
         #expect(try Self.biases(.opt, ["enable_bias": false, "layer_norm_elementwise_affine": false]).isEmpty)
         #expect(try !Self.configuration(.opt, ["layer_norm_elementwise_affine": false]).norms.hasWeights)
+        // OPT 350M, and what the others may be.
+        let projected = try Self.configuration(.opt, ["do_layer_norm_before": false, "word_embed_proj_dim": 128])
+        #expect(projected.embeddingSize == 128 && !projected.norms.hasOutputNorm && !projected.has(.outputNorm))
+        #expect(projected.layers.allSatisfy { $0.norms.isPostLN && !$0.norms.hasPreNorms })
+        #expect(projected.has(.attentionNorm) && projected.shape(of: Slot(.embeddingProjection)) == [256, 128])
+        let usual = try Self.configuration(.opt, ["word_embed_proj_dim": 256])
+        #expect(usual.embeddingSize == nil && usual.norms.hasOutputNorm && !usual.has(.headProjection))
+        #expect(try !Self.configuration(.opt, ["_remove_final_layer_norm": true]).norms.hasOutputNorm)
     }
 
     @Test func refusals() throws {
@@ -153,9 +161,6 @@ struct ClassicFamilyTests {
         let unsupported: [(Family, KeyValuePairs<String, JSON>, String)] = [
             (.gpt2,      ["scale_attn_by_inverse_layer_idx": true],       "\"scale_attn_by_inverse_layer_idx\" of true is not supported"),
             (.gpt2,      ["add_cross_attention": true],                   "\"add_cross_attention\" of true is not supported"),
-            (.opt,       ["do_layer_norm_before": false],                 "\"do_layer_norm_before\" of false is not supported"),
-            (.opt,       ["word_embed_proj_dim": 128],                    "\"word_embed_proj_dim\" 128, \"hidden_size\" 256"),
-            (.opt,       ["_remove_final_layer_norm": true],              "\"_remove_final_layer_norm\" of true is not supported"),
             (.bloom,     ["apply_residual_connection_post_layernorm": true], "\"apply_residual_connection_post_layernorm\" of true"),
             (.falcon,    ["num_ln_in_parallel_attn": 2],                  "\"num_ln_in_parallel_attn\" of 2 without"),
             (.falcon40B, ["parallel_attn": false],                        "\"parallel_attn\" of false is not supported"),

@@ -213,6 +213,7 @@ struct ConfigurationFieldTests {
     private static let mutations: [String: @Sendable (inout ModelConfiguration) -> Void] = [
         "vocabulary size":           { $0.vocabularySize += 8 },
         "hidden size":               { $0.hiddenSize *= 2 },
+        "embedding size":            { $0.embeddingSize = $0.hiddenSize / 2 },
         "layers":                    { $0.layers.append($0.layers[0]) },
         "feed-forward size":         { $0.feedForwardSize *= 2 },
         "attention heads":           { $0.headCount *= 2 },
@@ -270,6 +271,8 @@ struct ConfigurationFieldTests {
         "scaled ALiBi":              { $0.alibi.isScaled.toggle() },
         "pre-norms":                 { $0.layers[1].norms.hasPreNorms.toggle() },
         "post-norms":                { $0.eachLayer { $0.norms.hasPostNorms.toggle() } },
+        "post-LN":                   { $0.eachLayer { $0.norms.isPostLN.toggle() } },
+        "output norm":               { $0.norms.hasOutputNorm.toggle() },
         "QK norm":                   { $0.eachLayer { $0.norms.qk = $0.norms.qk == .none ? .perHead : .none } },
         "embedding multiplier":      { $0.multipliers.embedding *= 3 },
         "residual multiplier":       { $0.multipliers.residual *= 3 },

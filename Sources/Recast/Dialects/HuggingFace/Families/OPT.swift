@@ -16,18 +16,15 @@ extension Family {
             configuration.normEpsilon = 1e-5
             configuration.keyValueHeadCount = configuration.headCount
             configuration.norms.hasWeights = try reader.flag("layer_norm_elementwise_affine") ?? true
-            guard try reader.flag("do_layer_norm_before") ?? true else {
-                throw .unsupported(
-                    "\(reader.file): a \"do_layer_norm_before\" of false is not supported: its norms come after what is added "
-                        + "(OPT 350M); true is")
+            let isBefore = try reader.flag("do_layer_norm_before") ?? true
+            let isRemoved = try reader.flag("_remove_final_layer_norm") ?? false
+            configuration.norms.hasOutputNorm = isBefore && !isRemoved
+            configuration.eachLayer {
+                $0.norms.hasPreNorms = isBefore
+                $0.norms.isPostLN = !isBefore
             }
             let width = try reader.optionalSize("word_embed_proj_dim") ?? configuration.hiddenSize
-            guard width == configuration.hiddenSize else {
-                throw .unsupported(
-                    "\(reader.file): embeddings of another size than the hidden states are not supported (\"word_embed_proj_dim\" "
-                        + "\(width), \"hidden_size\" \(configuration.hiddenSize))")
-            }
-            try reader.refuse([("_remove_final_layer_norm", false)])
+            if width != configuration.hiddenSize { configuration.embeddingSize = width }
         },
         writes: { configuration, object in
             object.dropRotary()
@@ -35,13 +32,16 @@ extension Family {
             object.drop(["rms_norm_eps", "initializer_range"])
             object.spell(optSpellings.map { (theirs: $0.0, usual: $0.1) })
             object["max_position_embeddings"] = .int(configuration.learnedPositions?.count ?? configuration.contextLength)
-            object["word_embed_proj_dim"] = .int(configuration.hiddenSize)
-            object["do_layer_norm_before"] = true
+            object["word_embed_proj_dim"] = .int(configuration.embeddingSize ?? configuration.hiddenSize)
+            let isBefore = !configuration.layers.contains { $0.norms.isPostLN }
+            object["do_layer_norm_before"] = .bool(isBefore)
             object["layer_norm_elementwise_affine"] = .bool(configuration.norms.hasWeights)
-            object["_remove_final_layer_norm"] = false
+            object["_remove_final_layer_norm"] = .bool(isBefore && !configuration.norms.hasOutputNorm)
         }
     ) {
         Row(.tokenEmbedding,    "model.decoder.embed_tokens.weight")
+        Row(.embeddingProjection, "model.decoder.project_in.weight")
+        Row(.headProjection,    "model.decoder.project_out.weight")
         Row(.positionEmbedding, "model.decoder.embed_positions.weight")
         Row(.attentionNorm,     "model.decoder.layers.{layer}.self_attn_layer_norm.{weight,bias}")
         Row(.query,             "model.decoder.layers.{layer}.self_attn.q_proj.{weight,bias}")
