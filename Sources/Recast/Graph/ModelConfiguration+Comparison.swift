@@ -4,7 +4,8 @@ extension ModelConfiguration {
 
     /// The same of one layer.
     public func attentionScale(inLayer layer: Int) -> Double {
-        multipliers.attention ?? 1 / Double(headDimension(inLayer: layer)).squareRoot()
+        let scale = multipliers.attention ?? 1 / Double(headDimension(inLayer: layer)).squareRoot()
+        return multipliers.dividesAttentionByLayer ? scale / Double(layer + 1) : scale
     }
 }
 

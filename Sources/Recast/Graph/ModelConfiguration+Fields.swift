@@ -82,6 +82,7 @@ extension ModelConfiguration {
         .number("embedding multiplier",                           \.multipliers.embedding),
         .number("residual multiplier",                            \.multipliers.residual),
         .init("attention scale",                  .computation,   \.multipliers.attention, text: scaleText, isSame: hasSameScale),
+        .flag("attention scale by inverse layer index",           \.multipliers.dividesAttentionByLayer),
         .number("logit divisor",                                  \.multipliers.logitDivisor),
         .optional("branch multipliers",           .computation,   \.multipliers.branches, text: \.text),
     ]

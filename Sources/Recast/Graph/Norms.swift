@@ -28,6 +28,8 @@ public struct ScaleFactors: Sendable, Hashable, Codable {
     public var residual = 1.0
     /// The products of queries and keys; nil for the usual `1 / sqrt(headDimension)`.
     public var attention: Double?
+    /// Whether these are divided by the number of the layer, from one (GPT-2's `scale_attn_by_inverse_layer_idx`).
+    public var dividesAttentionByLayer = false
     /// What logits are divided by.
     public var logitDivisor = 1.0
     /// What goes through the branches of a layer; nil for nothing.

@@ -54,6 +54,7 @@ VARIANTS = [
     ("gpt_neox-plain", "gpt_neox", dict(attention_bias=False)),
     ("gpt2-inner", "gpt2", dict(n_inner=320, tie_word_embeddings=False, reorder_and_upcast_attn=True)),
     ("gpt2-unscaled", "gpt2", dict(scale_attn_weights=False, activation_function="relu")),
+    ("gpt2-by-layer", "gpt2", dict(scale_attn_by_inverse_layer_idx=True)),
     ("gpt_bigcode-heads", "gpt_bigcode", dict(multi_query=False, n_inner=320)),
     ("opt-plain", "opt", dict(layer_norm_elementwise_affine=False, enable_bias=False, activation_function="gelu")),
     ("opt-projected-wide", "opt-projected", dict(word_embed_proj_dim=128)),
@@ -70,7 +71,7 @@ VARIANTS = [
 ]
 NO_GGUF = {
     "opt", "falcon-alibi", "gptj", "codegen", "opt-wide", "opt-projected", "opt-projected-wide", "opt-untied", "opt-no-last-norm", "gptj-wide", "codegen-wide", "falcon-alibi-wide", "opt-plain", "phi-norms",
-    "gpt2-unscaled", "falcon-serial", "falcon-alibi-16", "falcon40b-biases", "mpt-12", "gptj-whole", "codegen-8"}
+    "gpt2-unscaled", "gpt2-by-layer", "falcon-serial", "falcon-alibi-16", "falcon40b-biases", "mpt-12", "gptj-whole", "codegen-8"}
 INEXACT = set()
 # Its loader needs biases, or the window is not there.
 NO_PROGRAM = {"starcoder2-plain", "gpt_neox-plain", "starcoder2-window"}

@@ -146,6 +146,8 @@ struct ClassicFamilyTests {
         #expect(try Self.biases(.mpt, ["no_bias": false]).isSuperset(of: [Role].linears))
         #expect(try Self.biases(.opt, ["enable_bias": false, "layer_norm_elementwise_affine": false]).isEmpty)
         #expect(try !Self.configuration(.opt, ["layer_norm_elementwise_affine": false]).norms.hasWeights)
+        let divided = try Self.configuration(.gpt2, ["scale_attn_by_inverse_layer_idx": true])
+        #expect(divided.attentionScale(inLayer: 1) == divided.attentionScale / 2)
         // OPT 350M, and what the others may be.
         let projected = try Self.configuration(.opt, ["do_layer_norm_before": false, "word_embed_proj_dim": 128])
         #expect(projected.embeddingSize == 128 && !projected.norms.hasOutputNorm && !projected.has(.outputNorm))
@@ -159,7 +161,6 @@ struct ClassicFamilyTests {
     @Test func refusals() throws {
         // swift-format-ignore
         let unsupported: [(Family, KeyValuePairs<String, JSON>, String)] = [
-            (.gpt2,      ["scale_attn_by_inverse_layer_idx": true],       "\"scale_attn_by_inverse_layer_idx\" of true is not supported"),
             (.gpt2,      ["add_cross_attention": true],                   "\"add_cross_attention\" of true is not supported"),
             (.bloom,     ["apply_residual_connection_post_layernorm": true], "\"apply_residual_connection_post_layernorm\" of true"),
             (.falcon,    ["num_ln_in_parallel_attn": 2],                  "\"num_ln_in_parallel_attn\" of 2 without"),

@@ -277,6 +277,7 @@ struct ConfigurationFieldTests {
         "embedding multiplier":      { $0.multipliers.embedding *= 3 },
         "residual multiplier":       { $0.multipliers.residual *= 3 },
         "attention scale":           { $0.multipliers.attention = $0.attentionScale * 3 },
+        "attention scale by inverse layer index": { $0.multipliers.dividesAttentionByLayer.toggle() },
         "logit divisor":             { $0.multipliers.logitDivisor *= 3 },
         "latent attention":          { $0.layers[1].latentAttention = $0.layers[1].latentAttention == nil ? everything.latentAttention : nil },
         "query rank":                { $0.eachLayer { $0.latentAttention?.queryRank = 77 } },

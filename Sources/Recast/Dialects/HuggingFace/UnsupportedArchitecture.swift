@@ -32,6 +32,7 @@ struct UnsupportedArchitecture: Sendable {
         .init(["MistralLarge4ForCausalLM", "MistralLarge4ForConditionalGeneration"], difference: "it has layers that share keys and values, and an indexer with queries of its own"),
         .init(["Dots3NoteForCausalLM", "Dots3NoteTextForCausalLM", "Dots3NoteForConditionalGeneration"], difference: "it multiplies the ranks of its latent attention, which has windows in some layers and an indexer in others"),
         .init(["AXK2ForCausalLM"], difference: "its norms have gates, and so has its latent attention"),
+        .init(["NemotronHPuzzleForCausalLM"], difference: "its layers have experts of different sizes, and pick different numbers of them (\"block_configs\")"),
         .init(["LongcatFlashForCausalLM"], difference: "each layer has two attention parts, and experts that give back what they get"),
         .init(["MiniMaxForCausalLM", "MiniMaxM1ForCausalLM", "MiniMaxText01ForCausalLM"], difference: "it has layers of lightning attention, which is linear"),
         .init(["OlmoHybridForCausalLM"], difference: "it has layers of a gated delta net"),

@@ -10,11 +10,12 @@ extension Family {
         reads: { (reader, configuration) throws(RecastError) in
             try reader.readGPT2(into: &configuration)
             configuration.keyValueHeadCount = configuration.headCount
-            try reader.refuse([("scale_attn_by_inverse_layer_idx", false)])
+            configuration.multipliers.dividesAttentionByLayer =
+                try reader.flag("scale_attn_by_inverse_layer_idx") ?? false
         },
         writes: { configuration, object in
             object.writeGPT2(configuration)
-            object["scale_attn_by_inverse_layer_idx"] = false
+            object["scale_attn_by_inverse_layer_idx"] = .bool(configuration.multipliers.dividesAttentionByLayer)
         }
     ) {
         gpt2Rows(attention: .transposedRows, matrices: .transposedRows)
