@@ -6,7 +6,7 @@ RECAST := .build/release/recast
 # The tests run optimised: a debug build of the forward pass takes minutes where this takes seconds.
 TEST_BUILD := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-.PHONY: demo test build packages install bench calibration hostile interop screenshots faults fuzz format lint clean
+.PHONY: demo test build packages install bench calibration hostile interop configurations screenshots faults fuzz format lint clean
 
 ## What the README promises: everything from nothing, and the main job on the fixture.
 demo: build
@@ -47,6 +47,10 @@ hostile: build
 ## Other software reads what Recast writes; slow, and needs Python.
 interop: build
 	@Tests/Interop/run $(RECAST)
+
+## Every key of every family's configuration in other values, beside transformers: three quarters of an hour. CASES names some.
+configurations: build
+	@Tests/Interop/configurations $(RECAST) $(CASES)
 
 ## Pages of --report, of the small model and of invented numbers, as Chromium lays them out; pictures go to PAGES.
 PAGES ?= .build-pages
