@@ -124,8 +124,7 @@ public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
     public var isPerLayer: Bool {
         switch self {
         case .tokenEmbedding, .positionEmbedding, .embeddingNorm, .embeddingProjection, .headProjection,
-            .layerEmbedding,
-            .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
+            .layerEmbedding, .layerEmbeddingProjection, .layerEmbeddingNorm, .outputNorm, .outputHead:
             false
         default: true
         }

@@ -121,6 +121,7 @@ final class TextReader {
     private func embed(_ tokens: ArraySlice<Int32>, at positions: [Int]) throws(RecastError) {
         if let size = configuration.embeddingSize {
             let own = FloatBuffer(count: tokens.count * size)
+            defer { withExtendedLifetime(own) {} }
             try weights.embed(tokens, into: own.base)
             try weights.multiply(
                 Slot(.embeddingProjection), own.base, rows: tokens.count, into: hidden.base, accumulating: false,

@@ -44,13 +44,14 @@ extension ForwardPass {
             let projection = try run.vector(Slot(.embeddingProjection))
             let parameters = Norm.Parameters(
                 weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
-            defer { withExtendedLifetime((positions, weight, bias)) {} }
+            defer { withExtendedLifetime((positions, weight, bias, projection)) {} }
             try run.forEachBlock(.embedding, cost: { _ in 0 }) { (block, resources) throws(RecastError) in
                 try hidden.withRows(block.rows, .write, staging: &resources.staging) { (rows) throws(RecastError) in
                     var target = rows
                     for text in run.texts[block.texts] {
                         let count = text.tokens.count
                         let own = projection.map { _ in FloatBuffer(count: count * width) }
+                        defer { withExtendedLifetime(own) {} }
                         for (row, token) in text.tokens.enumerated() {
                             try embedding.read(
                                 Window(rows: Int(token)..<Int(token) + 1, columns: 0..<width),
@@ -61,8 +62,7 @@ extension ForwardPass {
                         if let projection, let own {
                             multiply(
                                 own.base, rows: count, by: projection.base, columns: columns, depth: width,
-                                into: target,
-                                stride: columns)
+                                into: target, stride: columns)
                         }
                         steps.apply(
                             to: target, rows: count,
@@ -157,7 +157,7 @@ extension ForwardPass {
             let (weight, bias) = (try run.vector(Slot(.outputNorm)), try run.vector(Slot(.outputNorm, .bias)))
             let parameters = Norm.Parameters(
                 weight: weight.map { UnsafePointer($0.base) }, bias: bias.map { UnsafePointer($0.base) })
-            defer { withExtendedLifetime((weight, bias)) {} }
+            defer { withExtendedLifetime((weight, bias, projection)) {} }
             let result = try HiddenStates(
                 rows: run.blocks.last?.predictions.upperBound ?? 0, columns: width,
                 maximumMemory: run.options.maximumMemory - hidden.memoryByteCount,
@@ -170,6 +170,7 @@ extension ForwardPass {
                         for text in run.texts[block.texts] {
                             let count = text.predictions.count
                             let own = projection.map { _ in FloatBuffer(count: count * columns) }
+                            defer { withExtendedLifetime(own) {} }
                             let (first, normed) = (source + text.predictions.lowerBound * columns, own?.base ?? target)
                             if let norm {
                                 norm.apply(first, parameters, rows: count, columns: columns, into: normed)

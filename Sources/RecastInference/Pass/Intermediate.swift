@@ -55,8 +55,7 @@ enum Intermediate: Int, CaseIterable, Sendable {
     var isOfParts: Bool {
         switch self {
         case .routerInput, .routerLogits, .sharedLogits, .besideBranch, .gate, .up, .expertInput, .expertOutput,
-            .expertLatent, .expertLatentSum,
-            .layerInput, .layerGate:
+            .expertLatent, .expertLatentSum, .layerInput, .layerGate:
             true
         default: false
         }
@@ -125,8 +124,7 @@ extension ModelConfiguration {
     /// Whether what a branch gives is added to the hidden state as it is.
     var addsBranchesAtOnce: Bool {
         !layers.contains { $0.norms.hasPostNorms || $0.norms.isPostLN || $0.hasParallelResidual }
-            && multipliers.residual == 1
-            && layerInputSize == nil && !(experts?.hasOwnNorms ?? false)
+            && multipliers.residual == 1 && layerInputSize == nil && !(experts?.hasOwnNorms ?? false)
     }
 
     /// Whether layers are parallel: all are, or none (``Graph/checkComputable()``).
