@@ -146,7 +146,9 @@ struct Summary {
             rows.append(["family", c.family])
             rows.append([
                 "shape",
-                "\(c.layerCount) layers, hidden \(c.hiddenSize), feed-forward \(c.feedForwardSize), \(c.headCount) heads "
+                "\(c.layerCount) layers, hidden \(c.hiddenSize), "
+                    + (c.embeddingSize.map { "embedding \($0), " } ?? "")
+                    + "feed-forward \(c.feedForwardSize), \(c.headCount) heads "
                     + "(\(c.keyValueHeadCount) key/value) of \(c.headDimension), context \(c.contextLength)",
             ])
             if let latent = c.latentAttention {
@@ -171,7 +173,8 @@ struct Summary {
                 let dense = denseCount == 0 ? "" : ", none in \(denseCount) layers"
                 rows.append([
                     "experts",
-                    "\(experts.usedCount) of \(experts.count) for each token, feed-forward \(experts.feedForwardSize)\(dense)",
+                    "\(experts.usedCount) of \(experts.count) for each token, feed-forward \(experts.feedForwardSize)\(dense)"
+                        + (experts.latentSize.map { ", in a latent space of \($0)" } ?? ""),
                 ])
                 if let shared = experts.shared {
                     rows.append([
@@ -256,6 +259,7 @@ struct Summary {
             object["family"] = .string(c.family)
             object["configuration"] = [
                 "vocab_size": .int(c.vocabularySize), "hidden_size": .int(c.hiddenSize),
+                "embedding_size": .int(c.embeddingSize ?? c.hiddenSize),
                 "intermediate_size": .int(c.feedForwardSize), "num_hidden_layers": .int(c.layerCount),
                 "num_attention_heads": .int(c.headCount), "num_key_value_heads": .int(c.keyValueHeadCount),
                 "head_dim": .int(c.headDimension), "max_position_embeddings": .int(c.contextLength),
@@ -272,6 +276,7 @@ struct Summary {
                 object["experts"] = [
                     "num_experts": .int(experts.count), "num_experts_per_tok": .int(experts.usedCount),
                     "moe_intermediate_size": .int(experts.feedForwardSize),
+                    "moe_latent_size": experts.latentSize.map(JSON.int) ?? .null,
                     "norm_topk_prob": .bool(experts.normalizesWeights),
                     "mlp_only_layers": .array(c.layers.indices.filter { !c.hasExperts(inLayer: $0) }.map(JSON.int)),
                     "shared_expert_intermediate_size": experts.shared.map { .int($0.feedForwardSize) } ?? .null,

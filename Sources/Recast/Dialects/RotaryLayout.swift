@@ -13,7 +13,9 @@ package enum RotaryLayout: Sendable, Hashable {
         case .halfSplit: true
         case .interleaved: configuration.rope.dimensions.isMultiple(of: 2)
         case .halfSplitOfWholeHead:
-            configuration.rope.dimensions.isMultiple(of: 2) && configuration.headDimension.isMultiple(of: 2)
+            // Where the whole head turns nothing is moved.
+            configuration.headDimension / 2 <= configuration.rope.dimensions / 2
+                || configuration.rope.dimensions.isMultiple(of: 2) && configuration.headDimension.isMultiple(of: 2)
         }
     }
 

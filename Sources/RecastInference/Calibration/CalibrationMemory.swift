@@ -60,9 +60,14 @@ struct CalibrationMemory {
             4 * columns * columns
                 * (3 + 2 * own.count + (options.reorders || isOrdered ? 3 : 0) + (options.method == .awq ? 3 : 0))
         }
-        let pooled =
-            graph.configuration.experts == nil ? 0 : 4 * graph.configuration.hiddenSize * graph.configuration.hiddenSize
         return (matrices.max() ?? 0) + pooled
+    }
+
+    /// The moments of what experts see, and of a latent space of theirs with its projection.
+    private var pooled: Int {
+        guard let experts = graph.configuration.experts else { return 0 }
+        let (columns, latent) = (graph.configuration.hiddenSize, experts.latentSize ?? 0)
+        return 4 * (columns * columns + latent * latent + latent * columns)
     }
 
     /// Rows of a weight that are being rounded, and copies of it that scaling and other orders make.
@@ -75,7 +80,7 @@ struct CalibrationMemory {
 
     /// A part of the head, with what its own moments need.
     private var head: Int {
-        let columns = graph.configuration.hiddenSize
+        let columns = graph.configuration.embeddingSize ?? graph.configuration.hiddenSize
         return 4 * columns * (3 * 8192 + 8 * columns) + workers * 12 * 4 * GridTile.lanes * columns
     }
 }

@@ -52,7 +52,7 @@ final class CalibrationObserver: HeadObserver {
         return folded
     }
 
-    func observes(_ site: Slot) -> Bool { targets[site] != nil || site.role == .router }
+    func observes(_ site: Slot) -> Bool { targets[site] != nil || site.role.pools }
 
     func observe(
         _ input: UnsafeBufferPointer<Float>, rows: Int, columns: Int, of sites: [Slot]
@@ -64,6 +64,11 @@ final class CalibrationObserver: HeadObserver {
     func replace(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot
     ) throws(RecastError) {
+        defer {
+            if site.role == .expertLatentDown {
+                moments.pool(through: weight.baseAddress!, rows: rows, columns: columns)
+            }
+        }
         guard let target = targets[site] else { return }
         // An expert that no token goes through is seen here first.
         if !moments.sites.contains(site) {

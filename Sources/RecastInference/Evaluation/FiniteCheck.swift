@@ -46,13 +46,17 @@ private struct FiniteSearch {
 
     /// Where numbers end, as a sentence.
     func end() throws(RecastError) -> String {
-        if try !statesAreFinite() { return "those of its tokens' embeddings are none (\(Slot(.tokenEmbedding)))" }
+        if try !statesAreFinite() {
+            let slot =
+                try damage(Slot(.embeddingProjection)) == nil ? Slot(.tokenEmbedding) : Slot(.embeddingProjection)
+            return "those of its tokens' embeddings are none (\(slot))"
+        }
         while !walk.isDone {
             let layer = walk.layer
             if let slot = try firstSlot() { return "they end in layer \(layer), at \(slot)" + (try cause(slot)) }
             if try !statesAreFinite() { return "they end in layer \(layer)" }
         }
-        for slot in [Slot(.outputNorm), Slot(.outputHead)] where try damage(slot) != nil {
+        for slot in [Slot(.outputNorm), Slot(.headProjection), Slot(.outputHead)] where try damage(slot) != nil {
             return "they end behind the layers, at \(slot)" + (try cause(slot))
         }
         return "they end in the head"
@@ -92,9 +96,14 @@ private struct FiniteSearch {
 
     private func advance(_ stage: Stage, _ block: LayerBlock, _ backend: FiniteLinear) throws(RecastError) {
         try run.layer.run(stage, block, backend)
-        guard backend.found == nil, case .norm(let branch) = stage,
-            !Self.areFinite(block.buffers[.normed], block.rows * walk.hidden.columns)
-        else { return }
+        let isPostLN = run.configuration.layers[block.layer].norms.isPostLN
+        let (branch, normed): (Stage.Branch, UnsafeMutablePointer<Float>)
+        switch stage {
+        case .norm(let own) where !isPostLN: (branch, normed) = (own, block.buffers[.normed])
+        case .residual(let own) where isPostLN: (branch, normed) = (own, block.hidden)
+        default: return
+        }
+        guard backend.found == nil, !Self.areFinite(normed, block.rows * walk.hidden.columns) else { return }
         backend.found = Slot(run.layer.normRole(of: branch, inLayer: block.layer), layer: block.layer)
     }
 

@@ -82,7 +82,8 @@ extension ForwardPass {
         let run = try Run(self, [text], nil)
         let walk = try Walk(run)
         let columns = configuration.hiddenSize
-        let lens = FloatBuffer(count: configuration.layerCount * asked.positions.count * columns)
+        let width = configuration.embeddingSize ?? columns
+        let lens = FloatBuffer(count: configuration.layerCount * asked.positions.count * width)
         let before = FloatBuffer(count: tokens.count * columns)
         let map = asked.attentionLayer.map { _ in
             FloatBuffer(count: configuration.headCount * tokens.count * tokens.count)
@@ -99,8 +100,8 @@ extension ForwardPass {
             var staging: FloatBuffer?
             try normed.withRows(0..<tokens.count, .read, staging: &staging) { rows in
                 for (number, position) in asked.positions.enumerated() {
-                    (lens.base + (index * asked.positions.count + number) * columns)
-                        .update(from: rows + position * columns, count: columns)
+                    (lens.base + (index * asked.positions.count + number) * width)
+                        .update(from: rows + position * width, count: width)
                 }
             }
         }
@@ -141,7 +142,10 @@ extension ForwardPass {
     private func read(
         _ lens: FloatBuffer, _ run: Run, _ asked: Probe.Options, into layers: inout [Probe.Layer]
     ) throws(RecastError) {
-        let (columns, vocabulary) = (graph.configuration.hiddenSize, graph.configuration.vocabularySize)
+        let configuration = graph.configuration
+        let (columns, vocabulary) = (
+            configuration.embeddingSize ?? configuration.hiddenSize, configuration.vocabularySize
+        )
         let rowsAtOnce = max(1, (64 << 20) / vocabulary)
         let count = layers.count * asked.positions.count
         for first in stride(from: 0, to: count, by: rowsAtOnce) {

@@ -143,7 +143,7 @@ extension ForwardPass {
         init(_ graph: Graph, blocks: [Block], report: (@Sendable (Progress) -> Void)?) {
             let configuration = graph.configuration
             layerCost = configuration.multiplicationsPerLayer
-            headCost = configuration.vocabularySize * configuration.hiddenSize
+            headCost = configuration.vocabularySize * (configuration.embeddingSize ?? configuration.hiddenSize)
             rows = blocks.last?.rows.upperBound ?? 0
             let predictions = blocks.last?.predictions.upperBound ?? 0
             total = rows * configuration.layerCount * layerCost + predictions * headCost

@@ -56,6 +56,26 @@ struct FusedExpertsTests {
         #expect(error?.code == .malformedInput)
     }
 
+    /// Experts without a gate may be squares in both tensors: they are stored as transformers has them in memory, and not otherwise.
+    @Test func squares() throws {
+        let path = Fixtures.smallFamily("nemotron_h-latent")
+        var object = try #require(try Checkpoint(path: path).huggingFaceFiles?.configuration)
+        object["moe_latent_size"] = 20
+        let configuration = try HuggingFaceConfiguration(object: object, file: "a").configuration(of: .nemotronH)
+        let count = try #require(configuration.experts).count
+        let numbers = (0..<count * 20 * 20).map(Float.init)
+        let stack = LazyTensor.literal(.f32, [count, 20, 20], numbers.withUnsafeBytes(Array.init))
+        let tensors = ["up_proj", "down_proj"].map { NamedTensor("backbone.layers.1.mixer.experts.\($0)", stack) }
+        let experts = try #require(FusedExperts(tensors, .nemotronH, configuration))
+        let separated = try experts.separated(tensors, file: "a")
+        #expect(separated.count == 2 * count)
+        var reader = Reader(files: FilePool([]))
+        for tensor in separated where tensor.name.contains("experts.1.") {
+            #expect(
+                try tensor.tensor.floats(rows: 0..<1, using: &reader) == Array(numbers[400..<420]), "\(tensor.name)")
+        }
+    }
+
     /// As transformers 5.23 writes them with `save_original_format=False`.
     private static func fused(
         _ tensors: [NamedTensor], _ graph: Graph, _ family: Family, isTransposed: Bool

@@ -50,7 +50,7 @@ struct LoweringTests {
         let own = try Self.graph.configuration
         for rotary in [RotaryLayout.interleaved, .halfSplitOfWholeHead] {
             var configuration = own
-            (configuration.headDimension, configuration.rope.dimensions) = (17, 17)
+            (configuration.headDimension, configuration.rope.dimensions) = (17, rotary == .interleaved ? 17 : 8)
             let table = MappingTable([Row(.query, "blk.{layer}.attn_q.weight", rotary: rotary)])
             var graph = Graph(configuration: configuration)
             let slot = Slot(.query, layer: 0)
@@ -66,6 +66,17 @@ struct LoweringTests {
                 .lift([stored], allowsUnknown: false, file: "a")
             }
         }
+    }
+
+    /// Where nothing is moved heads may be of any size.
+    @Test func oddHeadsInOnePiece() throws {
+        var configuration = try Self.graph.configuration
+        (configuration.headDimension, configuration.rope.dimensions) = (17, 17)
+        let row = Row(.query, "q.weight", rotary: .halfSplitOfWholeHead)
+        let slot = Slot(.query, layer: 0)
+        let tensor = LazyTensor.zeros(.f32, configuration.shape(of: slot))
+        #expect(row.fits(configuration))
+        #expect(row.split(tensor, shapes: [configuration.shape(of: slot)], configuration) == [tensor])
     }
 
     /// Nothing is dropped for want of a place, and nothing fused that is not whole.

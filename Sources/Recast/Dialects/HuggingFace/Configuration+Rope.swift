@@ -26,16 +26,12 @@ extension HuggingFaceConfiguration {
             }
             dimensions = Int(Double(headDimension) * share)
         }
-        var rope = try rope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        var rope = try rope(
+            scaling, theta: theta, dimensions: dimensions, contextLength: contextLength,
+            isOfPart: family.partialRotary != nil)
         // It takes pairs from the whole head, where these families have them in its first part.
         if family.partialRotary != nil, try ropeType(scaling) == "proportional" {
             rope = Rope(theta: theta, dimensions: dimensions, scaling: .other("proportional"))
-        }
-        // transformers shortens what is scaled, whatever the family, and not the rest.
-        if family.partialRotary == nil, rope.scaling != .none,
-            try number("partial_rotary_factor", in: scaling) ?? 1 != 1, try ropeType(scaling) != "proportional"
-        {
-            rope.scaling = .other(try ropeType(scaling))
         }
         if said == nil { rope.scaling = family.defaults.ropeScaling }
         for key in ["rope_scaling", "rope_parameters"] {
@@ -47,8 +43,22 @@ extension HuggingFaceConfiguration {
         return rope
     }
 
-    /// - Parameter scaling: the members of `rope_scaling` or `rope_parameters`.
+    /// - Parameters:
+    ///   - scaling: the members of `rope_scaling` or `rope_parameters`.
+    ///   - isOfPart: whether the family rotates a part of each head, which `dimensions` are.
     func rope(
+        _ scaling: JSON.Object, theta: Double, dimensions: Int, contextLength: Int, isOfPart: Bool = false
+    ) throws(RecastError) -> Rope {
+        let rope = try scaledRope(scaling, theta: theta, dimensions: dimensions, contextLength: contextLength)
+        let type = try ropeType(scaling)
+        // transformers shortens what is scaled, whatever the family, and not the rest.
+        guard !isOfPart, rope.scaling != .none, type != "proportional",
+            try number("partial_rotary_factor", in: scaling) ?? 1 != 1
+        else { return rope }
+        return Rope(theta: theta, dimensions: dimensions, scaling: .other(type))
+    }
+
+    private func scaledRope(
         _ scaling: JSON.Object, theta: Double, dimensions: Int, contextLength: Int
     ) throws(RecastError) -> Rope {
         guard theta > 0 else { throw failure("\"rope_theta\" is \(theta), not a positive number") }

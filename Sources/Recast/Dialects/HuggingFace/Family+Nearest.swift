@@ -42,12 +42,15 @@ extension Family {
     static func comparable(_ names: [String]) -> [String] {
         let plain = WrappedModel.plainNames(Array(names.prefix(examinedCount)))
         // Bases without a head are saved without the first module's name.
-        let isBare = !plain.contains { $0.hasPrefix("model.") || $0.hasPrefix("transformer.") }
+        let isBare = !plain.contains { name in ["model.", "transformer.", "backbone."].contains(where: name.hasPrefix) }
         let carried = plain.filter { !$0.hasSuffix("inv_freq") }
         let whole = isBare ? carried.map { $0.hasPrefix("lm_head.") ? $0 : "model." + $0 } : carried
         // transformers' memory has the experts of a layer in two tensors.
         return whole.flatMap { name -> [String] in
-            for (fused, parts) in [("gate_up_proj", ["gate_proj", "up_proj"]), ("down_proj", ["down_proj"])] {
+            let stacks = [
+                ("gate_up_proj", ["gate_proj", "up_proj"]), ("up_proj", ["up_proj"]), ("down_proj", ["down_proj"]),
+            ]
+            for (fused, parts) in stacks {
                 for (suffix, part) in [("", "weight"), ("_bias", "bias")]
                 where name.hasSuffix(".experts." + fused + suffix) {
                     return parts.map { name.dropLast(fused.count + suffix.count) + "0.\($0).\(part)" }

@@ -108,13 +108,15 @@ extension FusedExperts {
 
     /// Whether a tensor has rows and columns exchanged; nil where it has another shape altogether.
     ///
-    /// Of the two tensors of a layer one is no square, and tells how both are stored.
+    /// Of the two tensors of a layer with gates one is no square, and tells how both are stored.
     private func isTransposed(_ place: Place) -> Bool? {
         guard let tensor = stored[place]?.tensor else { return nil }
         let shape = shape(of: place.part)
         let exchanged = transposed(shape)
         let canBe = tensor.shape == exchanged && tensor.dtype.blockElements == 1
         guard shape == exchanged, canBe else { return tensor.shape == shape ? false : canBe ? true : nil }
+        // Without a gate both are squares, and are stored as transformers 5 has them: its earlier versions stacked none such.
+        guard isGated else { return false }
         let otherPart: Part = place.part != .down ? .down : isGated ? .gateAndUp : .up
         let other = stored[Place(layer: place.layer, part: otherPart)]
         return other?.tensor.shape == transposed(self.shape(of: otherPart))

@@ -38,7 +38,7 @@ final class TypeErrorObserver: HeadObserver {
         return found
     }
 
-    func observes(_ site: Slot) -> Bool { targets[site] != nil || site.role == .router }
+    func observes(_ site: Slot) -> Bool { targets[site] != nil || site.role.pools }
 
     func observe(
         _ input: UnsafeBufferPointer<Float>, rows: Int, columns: Int, of sites: [Slot]
@@ -47,6 +47,11 @@ final class TypeErrorObserver: HeadObserver {
     func replace(
         _ weight: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, of site: Slot
     ) throws(RecastError) {
+        defer {
+            if site.role == .expertLatentDown {
+                moments.pool(through: weight.baseAddress!, rows: rows, columns: columns)
+            }
+        }
         guard targets[site] != nil else { return }
         if !moments.sites.contains(site) { moments.begin([site], columns: columns) }
         do throws(RecastError) {

@@ -13,7 +13,7 @@ final class InputMoments {
     private var factors: [ColumnOrder: HessianFactor] = [:]
     /// Of the columns in another order.
     private var permuted: (places: [Int], factors: [ColumnOrder: HessianFactor])?
-    /// What all tokens of a layer with experts are: what an expert with few tokens goes by.
+    /// What all tokens of a layer with experts are, as these see them: what an expert with few tokens goes by.
     private var pooled: Hessian?
     private let damping: Float
     private let workers: Workers
@@ -45,6 +45,27 @@ final class InputMoments {
         factors = [:]
         permuted = nil
         if hessian?.columns == columns { hessian!.reset() } else { hessian = Hessian(columns: columns) }
+    }
+
+    /// Experts in a latent space see what a projection makes of all tokens of the layer, whose moments have just been seen; its bias
+    /// aside, as few models have one.
+    ///
+    /// - Parameter weight: of the projection, `[rows, columns]`, as the pass goes on with it.
+    func pool(through weight: UnsafePointer<Float>, rows: Int, columns: Int) {
+        guard let hessian, hessian.columns == columns, hessian.count > 0 else { return }
+        if !isComplete { hessian.complete() }
+        let product = FloatBuffer(count: rows * columns)
+        let projected = Hessian(columns: rows)
+        projected.count = hessian.count
+        let library = MatrixLibrary.current
+        library.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.asIs, CInt(rows), CInt(columns), CInt(columns), 1,
+            weight, CInt(columns), hessian.values.base, CInt(columns), 0, product.base, CInt(columns))
+        library.sgemm(
+            MatrixLibrary.rowMajor, MatrixLibrary.asIs, MatrixLibrary.transposed, CInt(rows), CInt(rows), CInt(columns),
+            1, product.base, CInt(columns), weight, CInt(columns), 0, projected.values.base, CInt(rows))
+        withExtendedLifetime(product) {}
+        pooled = projected
     }
 
     /// The mean square of each column, for one of the weights.
@@ -82,6 +103,11 @@ final class InputMoments {
     }
 }
 
+extension Role {
+    /// Whether its input, or what it makes of it, is what experts with few tokens go by.
+    var pools: Bool { self == .router || self == .expertLatentDown }
+}
+
 extension Hessian {
     /// Tokens per column from which a Hessian of its own says all.
     private static let enough = 1
@@ -98,16 +124,21 @@ extension Hessian {
         let wanted = Self.enough * columns
         guard count < wanted else { return [] }
         // As many tokens of the others as it lacks, of the layer's mean kind.
-        let share = Float(wanted - count)
-        if let pooled, pooled.columns == columns, pooled.count > 0 {
+        let (share, isUnseen) = (Float(wanted - count), count == 0)
+        let seesTokens = site.role == .gate || site.role == .up
+        if seesTokens, let pooled, pooled.columns == columns, pooled.count > 0 {
             add(pooled, times: share / Float(pooled.count), counting: wanted - count)
-        } else {
-            addMean(times: share, counting: wanted - count)
+            return [
+                isUnseen
+                    ? "an expert that no token went through goes by the inputs of its layer"
+                    : "an expert with few tokens goes by the inputs of its layer in part"
+            ]
         }
+        addMean(times: share, counting: wanted - count)
         return [
-            count == wanted && share == Float(wanted)
-                ? "an expert that no token went through goes by the inputs of its layer"
-                : "an expert with few tokens goes by the inputs of its layer in part"
+            isUnseen
+                ? "an expert that no token went through has all columns alike"
+                : "an expert with few tokens has its columns alike in part"
         ]
     }
 
