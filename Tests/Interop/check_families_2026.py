@@ -5,6 +5,7 @@ file, and its converter and quantizer write the same tensors (RECAST_LLAMA_CPP).
 import json
 import os
 import re
+import shutil
 import warnings
 import zlib
 
@@ -168,6 +169,8 @@ def memory_check(name, model, folder):
     """As transformers 5 has it in memory, saved so: the same model, and what Recast writes of it is loaded."""
     saved = WORK / f"{name}-memory"
     model.save_pretrained(saved, save_original_format=False)
+    # Which keys there are is the case's affair.
+    shutil.copy(folder / "config.json", saved)
     same = recast("diff", folder, saved).strip().splitlines()[-1]
     report(f"{name}-memory-same", re.fullmatch(r"(\d+) of \1 tensors are equal", same), same)
     again = convert(saved, f"{name}-memory-own", "--family", "same")
