@@ -30,6 +30,20 @@ import Testing
         }
     }
 
+    /// What goes into a head may be of another width than hidden states (OPT 350M).
+    @Test func headsOfAnotherWidth() throws {
+        let checkpoint = try ReferenceCheckpoint(Fixtures.smallFamily("opt-projected"))
+        let pass = try ForwardPass(checkpoint.graph, files: checkpoint.files)
+        let tokens: [Int32] = [3, 14, 15, 40, 35]
+        let probe = try pass.probe(tokens, Probe.Options(positions: [4, 1], top: 3))
+        let logits = try pass.logits(of: [tokens])[0]
+        for (number, position) in [4, 1].enumerated() {
+            let row = logits[position]
+            let best = row.indices.sorted { row[$0] > row[$1] }.prefix(3).map { Int32($0) }
+            #expect(probe.layers[1].candidates[number].map { Int32($0.token) } == best)
+        }
+    }
+
     /// A model that ends after its first layer says what is read off behind it.
     @Test func anEarlierLayerIsAShorterModel() throws {
         var short = model.graph
